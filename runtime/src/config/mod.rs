@@ -1,0 +1,1 @@
+//! Configuration: what the operator typed (`raw`) becomes what it means (`resolved`), with every mistake reported at once.

@@ -1,0 +1,1 @@
+//! The control API: what operators and deployers call.

@@ -1,0 +1,1 @@
+//! The one way out of the process on behalf of a tenant.

@@ -1,0 +1,1 @@
+//! Running functions: WebAssembly components, limits, identity. Knows nothing of listeners or SQL.

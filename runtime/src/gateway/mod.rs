@@ -1,0 +1,1 @@
+//! Requests for functions: bytes to route and identity, then `engine::invoke`.

@@ -1,0 +1,1 @@
+//! Plumbing shared by both listeners: accept loop, problem documents, bounded bodies.

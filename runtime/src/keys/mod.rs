@@ -1,0 +1,1 @@
+//! Secrets at rest (the key ring) and tokens in flight (issuing and verifying JWTs).

@@ -1,0 +1,1 @@
+//! A private Postgres that `koyalite dev` owns: found, initialised, started, and taken down with us.

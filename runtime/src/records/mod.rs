@@ -1,0 +1,1 @@
+//! What happened: one record per invocation, and the lines guests logged.

@@ -1,0 +1,1 @@
+//! Builds everything, starts the listeners and the scheduler, drains on shutdown.
