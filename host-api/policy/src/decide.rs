@@ -14,6 +14,7 @@ use crate::names::TableName;
 use crate::permit::{Grant, Permit, Residual};
 use crate::policy::{CheckedPolicy, Clause, Command, Effect, Schema, TableRules};
 use crate::time::Timestamp;
+use crate::value::Value;
 
 /// Why a command is refused before any row is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -155,9 +156,10 @@ impl Weighing<'_> {
             Node::Not(Box::new(any(Effect::Deny))),
         ]);
         match fold_under(whole, self.caller, Unknown::IsFalse) {
-            Node::Constant { value, .. } if value == crate::value::Value::Boolean(true) => {
-                Ok(Residual::True)
-            }
+            Node::Constant {
+                value: Value::Boolean(true),
+                ..
+            } => Ok(Residual::True),
             Node::Constant { .. } => {
                 let weighed = with_effect(Effect::Allow).chain(with_effect(Effect::Deny));
                 Err(Denied::DeniedByClaims {

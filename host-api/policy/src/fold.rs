@@ -182,3 +182,6 @@ fn coalesce(args: Vec<Node>, ty: crate::shape::ColumnType) -> Node {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,7 +166,7 @@ pub enum PolicyFault {
         /// Which condition.
         clause: Clause,
         /// Where and why.
-        source: ParseError,
+        source: Box<ParseError>,
     },
 }
 
@@ -226,7 +226,10 @@ fn check_on_table(
         Some(text) => parse::parse(text)
             .and_then(|syntax| Checker::for_policy(shape).check(&syntax))
             .map(Some)
-            .map_err(|source| PolicyFault::Condition { clause, source }),
+            .map_err(|error| PolicyFault::Condition {
+                clause,
+                source: Box::new(error),
+            }),
     };
     let using = condition(Clause::Using, &source.using)?;
     let check = condition(Clause::Check, &source.check)?;

@@ -8,8 +8,9 @@ use sqlparser::ast::{
     FunctionArguments, ObjectNamePart, Query, SelectItem, SetExpr,
 };
 
-use super::convert::{Converter, folded};
+use super::convert::Converter;
 use super::syntax::{Spanned, Syntax};
+use super::tree::folded;
 use super::{ParseError, Position};
 use crate::expr::{Function, JsonRead};
 use crate::shape::ColumnType;
@@ -25,7 +26,7 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
             format: None,
         } => converter.cast(*expr, &data_type),
         Expr::TypedString(typed) => converter.cast(Expr::Value(typed.value), &typed.data_type),
-        Expr::Subquery(query) => subquery(converter, *query),
+        Expr::Subquery(query) => wrapped_claim(converter, *query, BARE_SUBQUERY),
         other => {
             let (reason, instead) = refusal(&other);
             Err(converter.refuse(reason, instead))
@@ -33,12 +34,9 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
     }
 }
 
-fn refusal(expr: &Expr) -> (&'static str, &'static str) {
+fn refusal(expr: &Expr) -> Refusal {
     match expr {
-        Expr::Exists { .. } | Expr::InSubquery { .. } => (
-            "conditions over other tables are not in the policy language yet",
-            "copy what decides into a column of this table, or into a claim",
-        ),
+        Expr::Exists { .. } => OTHER_TABLES,
         Expr::Case { .. } => (
             "case is not in the policy language",
             "write and, or and not",
@@ -70,13 +68,27 @@ fn refusal(expr: &Expr) -> (&'static str, &'static str) {
     }
 }
 
+/// A reason, and what to write instead.
+type Refusal = (&'static str, &'static str);
+
+pub(super) const OTHER_TABLES: Refusal = (
+    "conditions over other tables are not in the policy language yet",
+    "copy what decides into a column of this table, or into a claim",
+);
+
+const BARE_SUBQUERY: Refusal = (
+    "a subquery may only wrap a claim",
+    "write (select auth.uid()), or copy what decides into a column of this table",
+);
+
 /// `(select auth.uid())` and its kind: a way to tell Postgres that a value is the same for every
-/// row. Claims always are, here.
-fn subquery(converter: &mut Converter, query: Query) -> Result<Spanned, ParseError> {
-    let refused = converter.refuse(
-        "a subquery may only wrap a claim",
-        "write (select auth.uid()), or copy what decides into a column of this table",
-    );
+/// row. Claims always are, here. Any other query gets the refusal.
+pub(super) fn wrapped_claim(
+    converter: &mut Converter,
+    query: Query,
+    refusal: Refusal,
+) -> Result<Spanned, ParseError> {
+    let refused = converter.refuse(refusal.0, refusal.1);
     let text = query.to_string();
     let SetExpr::Select(mut select) = *query.body else {
         return Err(refused);

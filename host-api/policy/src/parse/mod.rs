@@ -35,8 +35,10 @@
 
 mod calls;
 mod convert;
+mod predicates;
 pub(crate) mod syntax;
 mod tokens;
+mod tree;
 
 use std::fmt;
 
