@@ -12,7 +12,7 @@ use super::predicates::{
 use super::syntax::{Spanned, Syntax};
 use super::tree::{folded, is_condition, start, unwrapped};
 use super::{ATOMS_MAX, DEPTH_MAX, ParseError, Position, too_deep};
-use crate::expr::{CompareOp, LetterCase};
+use crate::expr::CompareOp;
 
 pub(super) fn convert(expr: Expr) -> Result<Spanned, ParseError> {
     Converter {
@@ -71,66 +71,7 @@ impl Converter {
             Expr::Value(ValueWithSpan { value, .. }) => found(self.literal(value)?),
             Expr::UnaryOp { op, expr } => self.unary(op, *expr),
             Expr::BinaryOp { left, op, right } => self.binary(*left, op, *right),
-            Expr::InList {
-                expr,
-                list,
-                negated,
-            } => {
-                let item = self.operand(*expr)?;
-                let list = self.all(list)?;
-                self.atom(Syntax::In { item, list }, negated.into())
-            }
-            Expr::InSubquery {
-                expr,
-                subquery,
-                negated,
-            } => self.in_subquery(*expr, *subquery, negated.into()),
-            Expr::AnyOp {
-                left,
-                compare_op,
-                right,
-                ..
-            } => self.any_of(*left, &compare_op, *right),
-            Expr::AllOp {
-                left,
-                compare_op,
-                right,
-            } => self.none_of(*left, &compare_op, *right),
-            Expr::Between {
-                expr,
-                negated,
-                low,
-                high,
-            } => self.between(*expr, negated.into(), (*low, *high)),
-            Expr::Like {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char: None,
-            } => self.like(*expr, *pattern, (LetterCase::Matters, negated.into())),
-            Expr::ILike {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char: None,
-            } => self.like(*expr, *pattern, (LetterCase::Ignored, negated.into())),
-            Expr::Like { .. } | Expr::ILike { .. } => Err(self.refuse(
-                "this form of like is not in the policy language",
-                "write like 'pattern', with \\ before a % or _ that stands for itself",
-            )),
-            Expr::IsNull(_)
-            | Expr::IsNotNull(_)
-            | Expr::IsUnknown(_)
-            | Expr::IsNotUnknown(_)
-            | Expr::IsTrue(_)
-            | Expr::IsNotTrue(_)
-            | Expr::IsFalse(_)
-            | Expr::IsNotFalse(_)
-            | Expr::IsDistinctFrom(..)
-            | Expr::IsNotDistinctFrom(..) => self.is(expr),
-            other => calls::convert(self, other),
+            other => self.predicate(other),
         }
     }
 

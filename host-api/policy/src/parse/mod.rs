@@ -2,7 +2,7 @@
 //!
 //! A condition is a boolean SQL expression in the Postgres dialect, so that what stands in a
 //! Supabase `USING (…)` or `WITH CHECK (…)` can be pasted. `sqlparser` reads the text; what it
-//! answers is turned into our own small [`syntax`], and everything outside the language is refused
+//! answers is turned into our own small syntax tree, and everything outside the language is refused
 //! with its place, the reason and what to write instead. Types are none of this module's business;
 //! the checker's (`check.rs`) they are.
 //!

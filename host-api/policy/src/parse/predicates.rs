@@ -31,6 +31,62 @@ pub(super) const DOES_NOT_MATCH_ANY_CASE: (LetterCase, Sense) =
     (LetterCase::Ignored, Sense::Negated);
 
 impl Converter {
+    /// One of the tests; what is none of them is handed on.
+    pub(super) fn predicate(&mut self, expr: Expr) -> Result<Spanned, ParseError> {
+        match expr {
+            Expr::InList {
+                expr,
+                list,
+                negated,
+            } => {
+                let item = self.operand(*expr)?;
+                let list = self.all(list)?;
+                self.atom(Syntax::In { item, list }, negated.into())
+            }
+            Expr::InSubquery {
+                expr,
+                subquery,
+                negated,
+            } => self.in_subquery(*expr, *subquery, negated.into()),
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => self.any_of(*left, &compare_op, *right),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => self.none_of(*left, &compare_op, *right),
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => self.between(*expr, negated.into(), (*low, *high)),
+            Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char: None,
+            } => self.like(*expr, *pattern, (LetterCase::Matters, negated.into())),
+            Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char: None,
+            } => self.like(*expr, *pattern, (LetterCase::Ignored, negated.into())),
+            Expr::Like { .. } | Expr::ILike { .. } => Err(self.refuse(
+                "this form of like is not in the policy language",
+                "write like 'pattern', with \\ before a % or _ that stands for itself",
+            )),
+            other => self.is(other),
+        }
+    }
+
     pub(super) fn like(
         &mut self,
         item: Expr,
@@ -49,7 +105,7 @@ impl Converter {
         )
     }
 
-    pub(super) fn between(
+    fn between(
         &mut self,
         item: Expr,
         sense: Sense,
@@ -73,7 +129,7 @@ impl Converter {
     }
 
     /// `in (select auth.uid())`; other subqueries are refused.
-    pub(super) fn in_subquery(
+    fn in_subquery(
         &mut self,
         item: Expr,
         query: Query,
@@ -84,7 +140,7 @@ impl Converter {
         self.atom(Syntax::In { item, list }, sense)
     }
 
-    pub(super) fn any_of(
+    fn any_of(
         &mut self,
         left: Expr,
         op: &BinaryOperator,
@@ -97,7 +153,7 @@ impl Converter {
         self.atom(list, Sense::Plain)
     }
 
-    pub(super) fn none_of(
+    fn none_of(
         &mut self,
         left: Expr,
         op: &BinaryOperator,
@@ -137,7 +193,8 @@ impl Converter {
         }
     }
 
-    pub(super) fn is(&mut self, expr: Expr) -> Result<Spanned, ParseError> {
+    /// The `is` family; what is none of it is a call, a cast or refused.
+    fn is(&mut self, expr: Expr) -> Result<Spanned, ParseError> {
         let truth = |inner, value| Syntax::Is { inner, value };
         let (syntax, sense) = match expr {
             Expr::IsNull(inner) | Expr::IsUnknown(inner) => {

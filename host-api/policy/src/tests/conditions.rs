@@ -3,79 +3,47 @@
 use super::fixtures::{filter, sql};
 use crate::*;
 
+/// A condition, and its SQL once folded for the caller of the fixtures.
+const SQL: &str = r#"
+owner_id = auth.uid() ==> (t."owner_id" = $1::uuid)
+auth.uid() = owner_id ==> ($1::uuid = t."owner_id")
+title = auth.uid() ==> (t."title" = $1::text)
+n = 1 ==> (t."n" = $1::bigint)
+n < 1.5 ==> (t."n" < $1::text::numeric)
+n = 3000000000 ==> (t."n" = $1::bigint)
+ratio > 1.5 and price > 1.5 ==> ((t."ratio" > $1::double precision) AND (t."price" > $2::text::numeric))
+created_at > '2024-01-01 00:00:00+01' ==> (t."created_at" > $1::text::timestamptz)
+created_at < now() ==> (t."created_at" < now())
+day >= '2024-01-01' ==> (t."day" >= $1::text::date)
+done ==> t."done"
+done = true or not done ==> ((t."done" = TRUE) OR (NOT t."done"))
+done is not true ==> (NOT (t."done" IS TRUE))
+(n > 1) is unknown ==> ((t."n" > $1::bigint) IS NULL)
+title in ('a', 'b') ==> (t."title" = ANY ($1::text[]))
+n not in (1, 2) ==> (NOT (t."n" = ANY ($1::bigint[])))
+n in (1, 2.5) ==> ((t."n" = ANY ($1::bigint[])) OR (t."n" = ANY ($2::text[]::numeric[])))
+auth.uid() in (owner_id) ==> ($1::uuid = t."owner_id")
+n in (1, big) ==> ((t."n" = t."big") OR (t."n" = ANY ($1::bigint[])))
+title ilike 'a%' ==> (t."title" ILIKE $1::text)
+n between 1 and 2 ==> ((t."n" >= $1::bigint) AND (t."n" <= $2::bigint))
+lower(coalesce(title, 'x')) = 'x' ==> (lower(coalesce(t."title", $1::text)) = $2::text)
+coalesce(done, false) ==> coalesce(t."done", FALSE)
+length(title) <= n ==> (length(t."title") <= t."n")
+title is distinct from null ==> (t."title" IS DISTINCT FROM NULL::text)
+(auth.jwt() ->> 'level')::int < n ==> ($1::integer < t."n")
+(auth.jwt() -> 'app_metadata' ->> 'team')::uuid = owner_id ==> ($1::uuid = t."owner_id")
+TITLE = 'a' and todos."title" = 'b' ==> ((t."title" = $1::text) AND (t."title" = $2::text))
+(title)::text = 'a'::character varying ==> (t."title" = $1::text)
+meta is null ==> (t."meta" IS NULL)
+(n = 1) = (big = 2) ==> ((t."n" = $1::bigint) = (t."big" = $2::bigint))
+"#;
+
 #[test]
 fn conditions_become_sql_with_typed_binds() {
-    let check = |text: &str, expected: &str| assert_eq!(sql(text, &[]).0, expected, "{text}");
-    check("owner_id = auth.uid()", r#"(t."owner_id" = $1::uuid)"#);
-    check("auth.uid() = owner_id", r#"($1::uuid = t."owner_id")"#);
-    check("title = auth.uid()", r#"(t."title" = $1::text)"#);
-    check("n = 1", r#"(t."n" = $1::bigint)"#);
-    check("n < 1.5", r#"(t."n" < $1::text::numeric)"#);
-    check("n = 3000000000", r#"(t."n" = $1::bigint)"#);
-    check(
-        "ratio > 1.5 and price > 1.5",
-        r#"((t."ratio" > $1::double precision) AND (t."price" > $2::text::numeric))"#,
-    );
-    check(
-        "created_at > '2024-01-01 00:00:00+01'",
-        r#"(t."created_at" > $1::text::timestamptz)"#,
-    );
-    check("created_at < now()", r#"(t."created_at" < now())"#);
-    check("day >= '2024-01-01'", r#"(t."day" >= $1::text::date)"#);
-    check("done", r#"t."done""#);
-    check(
-        "done = true or not done",
-        r#"((t."done" = TRUE) OR (NOT t."done"))"#,
-    );
-    check("done is not true", r#"(NOT (t."done" IS TRUE))"#);
-    check("(n > 1) is unknown", r#"((t."n" > $1::bigint) IS NULL)"#);
-    check("title in ('a', 'b')", r#"(t."title" = ANY ($1::text[]))"#);
-    check("n not in (1, 2)", r#"(NOT (t."n" = ANY ($1::bigint[])))"#);
-    check(
-        "n in (1, 2.5)",
-        r#"((t."n" = ANY ($1::bigint[])) OR (t."n" = ANY ($2::text[]::numeric[])))"#,
-    );
-    check("auth.uid() in (owner_id)", r#"($1::uuid = t."owner_id")"#);
-    check(
-        "n in (1, big)",
-        r#"((t."n" = t."big") OR (t."n" = ANY ($1::bigint[])))"#,
-    );
-    check("title ilike 'a%'", r#"(t."title" ILIKE $1::text)"#);
-    check(
-        "n between 1 and 2",
-        r#"((t."n" >= $1::bigint) AND (t."n" <= $2::bigint))"#,
-    );
-    check(
-        "lower(coalesce(title, 'x')) = 'x'",
-        r#"(lower(coalesce(t."title", $1::text)) = $2::text)"#,
-    );
-    check("coalesce(done, false)", r#"coalesce(t."done", FALSE)"#);
-    check("length(title) <= n", r#"(length(t."title") <= t."n")"#);
-    check(
-        "title is distinct from null",
-        r#"(t."title" IS DISTINCT FROM NULL::text)"#,
-    );
-    check(
-        "(auth.jwt() ->> 'level')::int < n",
-        r#"($1::integer < t."n")"#,
-    );
-    check(
-        "(auth.jwt() -> 'app_metadata' ->> 'team')::uuid = owner_id",
-        r#"($1::uuid = t."owner_id")"#,
-    );
-    check(
-        "TITLE = 'a' and todos.\"title\" = 'b'",
-        r#"((t."title" = $1::text) AND (t."title" = $2::text))"#,
-    );
-    check(
-        "(title)::text = 'a'::character varying",
-        r#"(t."title" = $1::text)"#,
-    );
-    check("meta is null", r#"(t."meta" IS NULL)"#);
-    check(
-        "(n = 1) = (big = 2)",
-        r#"((t."n" = $1::bigint) = (t."big" = $2::bigint))"#,
-    );
+    for line in SQL.trim().lines() {
+        let (text, expected) = line.split_once(" ==> ").unwrap();
+        assert_eq!(sql(text, &[]).0, expected, "{text}");
+    }
 }
 
 #[test]

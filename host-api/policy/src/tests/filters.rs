@@ -46,186 +46,91 @@ fn parameters_take_the_type_of_their_column() {
     assert_eq!(text, r#"(t."title" LIKE $1::text)"#);
 }
 
+/// A filter without parameters, and a part of its refusal.
+const REFUSALS: &str = r#"
+password = 'x' ==> line 1, column 1: there is no column password
+other.title = 'x' ==> other is not the table
+old.title = 'x' ==> write the column alone
+title ==> a condition is needed here, found text
+title and done ==> a condition is needed here
+title = owner_id ==> uuid and text do not compare
+owner_id = (auth.jwt() ->> 'org') ==> (auth.jwt() ->> 'claim')::uuid
+price = ratio ==> the conversion could overflow
+title > 1 ==> expected text, found an integer
+meta = '{}' ==> JSON does not compare
+auth.jwt() -> 'a' = 'x' ==> with ->>
+(auth.jwt() -> 'a')::uuid = owner_id ==> as text with ->> first
+n::text = 'x' ==> casts are for literals and claims
+created_at > '2024-01-01' ==> write it as 2024-05-31T13:45:00Z
+day < created_at ==> date and timestamptz do not compare
+n like 'x' ==> like is for text, found integer
+title like title ==> the pattern of like is a literal
+title like 'x\' ==> nothing to escape
+lower(n) = 'x' ==> lower is for text
+n = 1e5 ==> write digits
+coalesce(n, 'x') = 1 ==> the text does not read as bigint
+1 ==> expected boolean
+"#;
+
 #[test]
 fn filters_outside_the_rules_are_refused() {
-    let check = |text: &str, params: &[Value], code: &str, expected: &str| {
-        let error = filter(text, params).unwrap_err();
-        assert_eq!(error.code(), code, "{text}: {error}");
+    for line in REFUSALS.trim().lines() {
+        let (text, expected) = line.split_once(" ==> ").unwrap();
+        let error = filter(text, &[]).unwrap_err();
         assert!(error.to_string().contains(expected), "{text}: {error}");
+        let unknown = expected.contains("there is no column");
+        assert_eq!(error.code() == "unknown_column", unknown, "{text}: {error}");
+    }
+}
+
+#[test]
+fn parameters_that_do_not_fit_are_refused() {
+    let check = |filter_text: &str, params: &[Value], expected: &str| {
+        let error = filter(filter_text, params).unwrap_err();
+        assert!(
+            error.to_string().contains(expected),
+            "{filter_text}: {error}"
+        );
     };
     let text = |text: &str| Value::Text(text.to_owned());
+    let long = Value::List(vec![Value::Integer(1); LIST_ITEMS_MAX + 1]);
     check(
         "ownr_id = $1",
         &[text("x")],
-        "unknown_column",
         "there is no column ownr_id; did you mean owner_id?",
-    );
-    check(
-        "password = 'x'",
-        &[],
-        "unknown_column",
-        "line 1, column 1: there is no column password",
-    );
-    check(
-        "other.title = 'x'",
-        &[],
-        "invalid_condition",
-        "other is not the table",
-    );
-    check(
-        "old.title = 'x'",
-        &[],
-        "invalid_condition",
-        "write the column alone",
     );
     check(
         "owner_id = $1",
         &[text("x")],
-        "invalid_condition",
         "column 12: the text does not read as uuid",
     );
     check(
         "owner_id = $2",
         &[text("x")],
-        "invalid_condition",
         "there is no parameter $2: 1 were given",
     );
     check(
         "n = 1",
         &[text("x")],
-        "invalid_filter",
         "1 parameters for a text that mentions 0",
     );
-    check("", &[text("x")], "invalid_filter", "1 parameters");
-    check("title = $1", &[text("a\0")], "invalid_condition", "U+0000");
-    check("title = 'a\0'", &[], "invalid_condition", "U+0000");
+    check("", &[text("x")], "1 parameters");
+    check("title = $1", &[text("a\0")], "U+0000");
+    check("title = 'a\0'", &[], "U+0000");
     check(
         "n = $1",
         &[Value::Boolean(true)],
-        "invalid_condition",
         "expected bigint, found a boolean",
     );
     check(
         "title = $1",
         &[Value::Integer(1)],
-        "invalid_condition",
         "expected text, found an integer",
     );
     check(
         "n = any ($1)",
         &[Value::Integer(1)],
-        "invalid_condition",
         "parameter $1 is not a list",
     );
-    let long = Value::List(vec![Value::Integer(1); LIST_ITEMS_MAX + 1]);
-    check(
-        "n = any ($1)",
-        &[long],
-        "invalid_filter",
-        "1001 items; send at most 1000",
-    );
-    check(
-        "title",
-        &[],
-        "invalid_condition",
-        "a condition is needed here, found text",
-    );
-    check(
-        "title and done",
-        &[],
-        "invalid_condition",
-        "a condition is needed here",
-    );
-    check(
-        "title = owner_id",
-        &[],
-        "invalid_condition",
-        "uuid and text do not compare",
-    );
-    check(
-        "owner_id = (auth.jwt() ->> 'org')",
-        &[],
-        "invalid_condition",
-        "(auth.jwt() ->> 'claim')::uuid",
-    );
-    check(
-        "price = ratio",
-        &[],
-        "invalid_condition",
-        "the conversion could overflow",
-    );
-    check(
-        "title > 1",
-        &[],
-        "invalid_condition",
-        "expected text, found an integer",
-    );
-    check(
-        "meta = '{}'",
-        &[],
-        "invalid_condition",
-        "JSON does not compare",
-    );
-    check(
-        "auth.jwt() -> 'a' = 'x'",
-        &[],
-        "invalid_condition",
-        "with ->>",
-    );
-    check(
-        "(auth.jwt() -> 'a')::uuid = owner_id",
-        &[],
-        "invalid_condition",
-        "as text with ->> first",
-    );
-    check(
-        "n::text = 'x'",
-        &[],
-        "invalid_condition",
-        "casts are for literals and claims",
-    );
-    check(
-        "created_at > '2024-01-01'",
-        &[],
-        "invalid_condition",
-        "write it as 2024-05-31T13:45:00Z",
-    );
-    check(
-        "day < created_at",
-        &[],
-        "invalid_condition",
-        "date and timestamptz do not compare",
-    );
-    check(
-        "n like 'x'",
-        &[],
-        "invalid_condition",
-        "like is for text, found integer",
-    );
-    check(
-        "title like title",
-        &[],
-        "invalid_condition",
-        "the pattern of like is a literal",
-    );
-    check(
-        "title like 'x\\'",
-        &[],
-        "invalid_condition",
-        "nothing to escape",
-    );
-    check(
-        "lower(n) = 'x'",
-        &[],
-        "invalid_condition",
-        "lower is for text",
-    );
-    check("n = 1e5", &[], "invalid_condition", "write digits");
-    check(
-        "coalesce(n, 'x') = 1",
-        &[],
-        "invalid_condition",
-        "the text does not read as bigint",
-    );
-    check("1", &[], "invalid_condition", "expected boolean");
+    check("n = any ($1)", &[long], "1001 items; send at most 1000");
 }
