@@ -4,10 +4,12 @@
 //! literal, a parameter, NULL and `auth.uid()` have no type of their own: they take the type of
 //! what they stand beside. Everything else must agree as it is.
 
+mod lists;
 mod names;
+mod subquery;
 mod types;
 
-use self::types::{claim_casts, comparable, constant, json_items, misfit, number, wider};
+use self::types::{claim_casts, comparable, constant, misfit, number, wider};
 use crate::expr::{Claim, Expr, Function, JsonRead, LetterCase, Node};
 use crate::like;
 use crate::parse::{ParseError, Position, Spanned, Syntax};
@@ -17,11 +19,31 @@ use crate::value::Value;
 
 /// Checks the condition of one policy or filter.
 pub(crate) struct Checker<'a> {
-    shape: &'a TableShape,
+    /// The tables whose rows can be named here, outermost first.
+    scopes: Vec<Scope<'a>>,
+    /// The tables of the project.
+    tables: &'a [TableShape],
     audience: Audience<'a>,
 }
 
+/// A table and what it is called here.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    shape: &'a TableShape,
+    name: &'a str,
+}
+
+impl<'a> Scope<'a> {
+    fn of(shape: &'a TableShape) -> Self {
+        Self {
+            shape,
+            name: shape.name.as_str(),
+        }
+    }
+}
+
 /// Whose text it is: a policy sees every column and has no parameters.
+#[derive(Clone, Copy)]
 enum Audience<'a> {
     Policy,
     Filter {
@@ -33,18 +55,21 @@ enum Audience<'a> {
 type Checked = Result<Node, ParseError>;
 
 impl<'a> Checker<'a> {
-    /// For a policy on a table.
-    pub(crate) fn for_policy(shape: &'a TableShape) -> Self {
+    /// For a policy on one of a project's tables.
+    pub(crate) fn for_policy(shape: &'a TableShape, tables: &'a [TableShape]) -> Self {
         Self {
-            shape,
+            scopes: vec![Scope::of(shape)],
+            tables,
             audience: Audience::Policy,
         }
     }
 
     /// For a guest's filter on the permit's table.
     pub(crate) fn for_filter(permit: &'a Permit, params: &'a [Value]) -> Self {
+        let scopes = vec![Scope::of(permit.table())];
         Self {
-            shape: permit.table(),
+            scopes,
+            tables: &[],
             audience: Audience::Filter { permit, params },
         }
     }
@@ -143,6 +168,12 @@ impl<'a> Checker<'a> {
             Syntax::InParameter { item, parameter } => {
                 self.in_parameter(spanned.at, item, *parameter)?
             }
+            Syntax::Exists(query) => self.exists(query)?,
+            Syntax::InQuery {
+                item,
+                output,
+                query,
+            } => self.in_query(item, output, query)?,
             Syntax::Like {
                 item,
                 pattern,
@@ -228,39 +259,6 @@ impl<'a> Checker<'a> {
             ColumnType::Uuid
         } else {
             ColumnType::Text
-        })
-    }
-
-    fn in_parameter(&self, at: Position, item: &Spanned, parameter: usize) -> Checked {
-        let value = self.parameter(at, parameter)?;
-        let items = match value {
-            Value::List(items) => items.clone(),
-            Value::Json(serde_json::Value::Array(items)) => json_items(at, items)?,
-            Value::Null => return Ok(Node::NULL),
-            _ => {
-                let reason = format!("parameter ${parameter} is not a list");
-                return Err(
-                    ParseError::new(at, reason).instead("send a list, or write = without any")
-                );
-            }
-        };
-        let hint = if is_loose(item) {
-            Value::List(items.clone()).natural_type()
-        } else {
-            self.operand(item, None)?.ty()
-        };
-        let item_node = self.operand(item, Some(hint))?;
-        let list: Vec<Node> = items
-            .into_iter()
-            .map(|value| constant(at, value, Some(hint)))
-            .collect::<Result<_, _>>()?;
-        for node in &list {
-            comparable(at, item_node.ty(), node.ty())?;
-        }
-        comparable(at, item_node.ty(), item_node.ty())?;
-        Ok(Node::In {
-            item: Box::new(item_node),
-            list,
         })
     }
 

@@ -70,6 +70,7 @@ mod names;
 pub mod parse;
 mod permit;
 mod policy;
+mod reach;
 mod shape;
 mod sql;
 mod time;
@@ -85,9 +86,10 @@ pub use names::{ColumnName, FunctionName, NAME_BYTES_MAX, NameError, ProjectName
 pub use parse::{ParseError, Position};
 pub use permit::{Permit, Residual};
 pub use policy::{
-    CheckedPolicy, Clause, Command, Effect, PolicyError, PolicyFault, PolicySource, Schema,
-    TableRules, check_policy,
+    CheckedPolicy, Clause, Command, Effect, PolicyError, PolicyFault, PolicyReach, PolicySource,
+    Schema, TableRules, check_policy,
 };
+pub use reach::{REACH_LEVELS_MAX, REACH_NODES_MAX};
 pub use shape::{ColumnShape, ColumnType, TableShape, UnknownType};
 pub use sql::{SqlWriter, quote_ident};
 pub use time::Timestamp;

@@ -235,9 +235,9 @@ proptest! {
     #[test]
     fn folding_never_changes_a_result(text in condition(), row in row(), identity in identity()) {
         let syntax = parse::parse(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
-        let checked = Checker::for_policy(&shape()).check(&syntax);
+        let checked = Checker::for_policy(&shape(), &[]).check(&syntax);
         let node = checked.map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?.0;
-        let caller = Caller { identity: &identity, now: Timestamp::from_unix_micros(0) };
+        let caller = Caller { identity: &identity, now: Timestamp::from_unix_micros(0), schema: None };
         let before = Scene { row: &row, caller: Some(caller) }.truth(&node);
 
         let folded = fold(node.clone(), caller);

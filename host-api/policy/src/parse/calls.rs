@@ -5,7 +5,7 @@
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function as Call, FunctionArg, FunctionArgExpr,
-    FunctionArguments, ObjectNamePart, Query, SelectItem, SetExpr,
+    FunctionArguments, ObjectNamePart,
 };
 
 use super::convert::Converter;
@@ -26,7 +26,7 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
             format: None,
         } => converter.cast(*expr, &data_type),
         Expr::TypedString(typed) => converter.cast(Expr::Value(typed.value), &typed.data_type),
-        Expr::Subquery(query) => wrapped_claim(converter, *query, BARE_SUBQUERY),
+        Expr::Subquery(query) => converter.wrapped_claim(*query),
         other => {
             let (reason, instead) = refusal(&other);
             Err(converter.refuse(reason, instead))
@@ -36,7 +36,6 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
 
 fn refusal(expr: &Expr) -> Refusal {
     match expr {
-        Expr::Exists { .. } => OTHER_TABLES,
         Expr::Case { .. } => (
             "case is not in the policy language",
             "write and, or and not",
@@ -70,55 +69,6 @@ fn refusal(expr: &Expr) -> Refusal {
 
 /// A reason, and what to write instead.
 type Refusal = (&'static str, &'static str);
-
-pub(super) const OTHER_TABLES: Refusal = (
-    "conditions over other tables are not in the policy language yet",
-    "copy what decides into a column of this table, or into a claim",
-);
-
-const BARE_SUBQUERY: Refusal = (
-    "a subquery may only wrap a claim",
-    "write (select auth.uid()), or copy what decides into a column of this table",
-);
-
-/// `(select auth.uid())` and its kind: a way to tell Postgres that a value is the same for every
-/// row. Claims always are, here. Any other query gets the refusal.
-pub(super) fn wrapped_claim(
-    converter: &mut Converter,
-    query: Query,
-    refusal: Refusal,
-) -> Result<Spanned, ParseError> {
-    let refused = converter.refuse(refusal.0, refusal.1);
-    let text = query.to_string();
-    let SetExpr::Select(mut select) = *query.body else {
-        return Err(refused);
-    };
-    let (Some(item), true) = (select.projection.pop(), select.projection.is_empty()) else {
-        return Err(refused);
-    };
-    // Whatever clauses a query may have, one with nothing but a projection prints as just that.
-    if text != format!("SELECT {item}") {
-        return Err(refused);
-    }
-    let (SelectItem::UnnamedExpr(inner) | SelectItem::ExprWithAlias { expr: inner, .. }) = item
-    else {
-        return Err(refused);
-    };
-    let inner = converter.convert(inner)?;
-    if is_claim(&inner) {
-        Ok(inner)
-    } else {
-        Err(refused)
-    }
-}
-
-fn is_claim(spanned: &Spanned) -> bool {
-    match &spanned.syntax {
-        Syntax::Uid | Syntax::Role | Syntax::Jwt { .. } | Syntax::Now => true,
-        Syntax::Cast { inner, .. } => is_claim(inner),
-        _ => false,
-    }
-}
 
 /// `auth.jwt() -> 'key'` and `->> 'key'`.
 pub(super) fn path(

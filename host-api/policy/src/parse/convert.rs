@@ -180,11 +180,10 @@ impl Converter {
             BinaryOperator::Arrow | BinaryOperator::LongArrow => {
                 return calls::path(self, left, &op, right);
             }
-            BinaryOperator::Minus => {
-                return Err(self.refuse(
-                    "policies do not calculate: -",
-                    "store the result in a column, or compare with a literal",
-                ));
+            BinaryOperator::Minus | BinaryOperator::Multiply => {
+                let reason = format!("policies do not calculate: {op}");
+                let instead = "store the result in a column, or compare with a literal";
+                return Err(self.refuse(&reason, instead));
             }
             op => {
                 let reason = format!("the operator {op} is not in the policy language");

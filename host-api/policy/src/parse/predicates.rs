@@ -2,7 +2,7 @@
 //!
 //! Each becomes one of a few forms of our own syntax, with a `not` around it where it was negated.
 
-use sqlparser::ast::{BinaryOperator, Expr, Query, ValueWithSpan};
+use sqlparser::ast::{BinaryOperator, Expr, ValueWithSpan};
 
 use super::ParseError;
 use super::calls;
@@ -47,7 +47,14 @@ impl Converter {
                 expr,
                 subquery,
                 negated,
-            } => self.in_subquery(*expr, *subquery, negated.into()),
+            } => {
+                let test = self.in_query(*expr, *subquery)?;
+                self.atom(test, negated.into())
+            }
+            Expr::Exists { subquery, negated } => {
+                let test = self.exists(*subquery)?;
+                self.atom(test, negated.into())
+            }
             Expr::AnyOp {
                 left,
                 compare_op,
@@ -126,18 +133,6 @@ impl Converter {
             Sense::Plain => both,
             Sense::Negated => Spanned::new(at, Syntax::Not(Box::new(both))),
         })
-    }
-
-    /// `in (select auth.uid())`; other subqueries are refused.
-    fn in_subquery(
-        &mut self,
-        item: Expr,
-        query: Query,
-        sense: Sense,
-    ) -> Result<Spanned, ParseError> {
-        let item = self.operand(item)?;
-        let list = vec![calls::wrapped_claim(self, query, calls::OTHER_TABLES)?];
-        self.atom(Syntax::In { item, list }, sense)
     }
 
     fn any_of(

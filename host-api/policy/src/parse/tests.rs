@@ -29,6 +29,9 @@ fn what_people_paste_is_read() {
         "x between -1 and 2.5 and y not between 1 and 2",
         "a is not distinct from b and c is distinct from null",
         "owner_id in (select auth.uid())",
+        "exists (select * from public.members as m where m.team = t.team and m.u = auth.uid())",
+        "team in (select members.team from members where u = (select auth.uid()))",
+        "not exists (select 1 from bans where exists (select a from b))",
         "auth.role() in ('authenticated', 'service_role')",
         "n <> all (array[1, 2]) -- a comment",
         "\"Order\" = 'it''s' /* another */",
@@ -60,11 +63,26 @@ uid() = a ==> write auth. before it
 auth.uid(1) = a ==> auth.uid takes no argument
 lower(a, b) = 'x' ==> lower does not take 2 arguments; write one
 coalesce(distinct a) = 'x' ==> only plain function calls
-exists (select 1 from members) ==> other tables are not in the policy language yet
-a in (select id from members) ==> other tables are not in the policy language yet
-a = (select id from members) ==> a subquery may only wrap a claim
-a = (select auth.uid() limit 1) ==> a subquery may only wrap a claim
-a = (select b) ==> a subquery may only wrap a claim
+exists (select count(*) from members) ==> exists needs no result; write exists (select 1
+exists (select 1 from a, b) ==> a subquery reads one table, with nothing but a condition
+exists (select 1 from a join b on true) ==> a subquery reads one table
+exists (select 1 from a where true limit 1) ==> a subquery reads one table
+exists (select 1 from a group by b) ==> a subquery reads one table
+exists (select 1 from a for update) ==> a subquery reads one table
+exists (select 1 from auth.users) ==> a subquery reads one table
+exists (select 1 from a tablesample system (1)) ==> a subquery reads one table
+exists (select 1 from a as b (c)) ==> a subquery reads one table
+exists (select distinct a from b) ==> a subquery reads one table
+exists (select 1 union select 2) ==> a subquery reads one table
+exists (with a as (select 1) select 1 from a) ==> a subquery reads one table
+exists (select 1) ==> a subquery reads one table
+a in (select max(id) from members) ==> in needs one column; write in (select c from t
+a in (select * from members) ==> in needs one column
+a in (select id, b from members) ==> a subquery reads one table
+a = (select id from members) ==> a subquery that is a value may only wrap a claim
+a = (select auth.uid() limit 1) ==> may only wrap a claim
+a in (select auth.uid() limit 1) ==> may only wrap a claim
+a = (select b) ==> may only wrap a claim
 a->>'x' = 'y' ==> -> and ->> read claims only; write auth.jwt() ->> 'claim'
 auth.jwt() ->> 'org'::uuid = a ==> write (auth.jwt() ->> 'claim')::uuid
 auth.jwt() ->> org = a ==> the key of a claim is quoted text
@@ -80,10 +98,10 @@ a collate "C" = 'x' ==> collate
 a at time zone 'UTC' < now() ==> do not calculate with time
 s.t.c = 1 ==> at most a table's name
 select 1 ==> does not belong here
-a in (select auth.uid() limit 1) ==> other tables
 a = $0 ==> not a parameter
 a = 1) or (true ==> does not belong here
-* ==> policies do not calculate
+a * 2 > 1 ==> policies do not calculate: *
+* ==> not in the policy language
 "#;
 
 #[test]
@@ -147,7 +165,7 @@ fn limits_hold_at_their_edge() {
 const PIECES: &str = r#"(¦((¦not ¦not(¦- ¦a(¦coalesce(¦lower(¦a in (¦a = any (¦array[¦(select ¦exists (select ¦
 case when ¦case ¦cast(¦if(¦a and (¦a = (¦date ¦interval ¦row(¦a between ¦a like ¦a::¦
 auth.¦a.¦[¦{¦struct(¦map{¦x -> ¦try_cast(¦extract(¦position(¦substring(¦trim(¦overlay(¦
-ceil(¦prior ¦lambda ¦a is distinct from ¦current_time(¦union ¦(values (¦with a as (¦a = ¦
+ceil(¦prior ¦lambda ¦a is distinct from ¦current_time(¦union ¦(select a = ¦a in (select a from a where ¦exists (select 1 from a where a and ¦(values (¦with a as (¦a = ¦
 a and ¦a or ¦is null ¦is not true ¦::text¦ -> 'a'¦a, ¦.a¦[1]¦ in (1)¦ like 'a'¦
  collate "C"¦ between 1 and 2¦ at time zone 'x'¦)¦''¦"¦"#;
 

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::*;
 
-const ALICE: &str = "123e4567-e89b-12d3-a456-426614174000";
+pub(super) const ALICE: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 fn todos() -> TableShape {
     let column = |(name, ty, nullable): (&str, ColumnType, bool)| ColumnShape {
@@ -29,7 +29,7 @@ fn todos() -> TableShape {
 }
 
 /// A policy from its JSON, with the fields that do not matter filled in.
-fn policy(mut fields: serde_json::Value) -> PolicySource {
+pub(super) fn policy(mut fields: serde_json::Value) -> PolicySource {
     let defaults =
         json!({"id": uuid::Uuid::nil(), "name": "p", "table": "todos", "effect": "allow"});
     for (key, value) in defaults.as_object().unwrap() {
@@ -50,7 +50,7 @@ fn schema(policies: &[serde_json::Value]) -> Schema {
     .unwrap()
 }
 
-fn user(claims: serde_json::Value) -> Identity {
+pub(super) fn user(claims: serde_json::Value) -> Identity {
     let serde_json::Value::Object(claims) = claims else {
         panic!()
     };

@@ -4,3 +4,4 @@ mod conditions;
 mod decisions;
 mod filters;
 mod fixtures;
+mod subqueries;
