@@ -6,8 +6,8 @@
 //! caller's claims are known; [`SqlWriter`] writes that as SQL with binds, [`evaluate`] runs it on
 //! a row in memory. Guests narrow a permit with [`parse_filter`], in the same language.
 //!
-//! Read in this order: `policy` (what is stored), `parse` (the language, with a table of it),
-//! `check` (types), `fold` (claims are constants), `decide`, `permit`, then `sql` and `eval`.
+//! Read in this order: `policy` (what is stored), [`parse`] (the language, with a table of it),
+//! `check` (types), `reach` (policies that read other tables), `fold` (claims are constants), `decide`, `permit`, then `sql` and `eval`.
 //!
 //! ```
 //! use koyalite_policy::*;
@@ -55,6 +55,8 @@
 //! assert_eq!(denied, Denied::NoPolicy);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#![deny(missing_docs)]
 
 mod check;
 mod decide;

@@ -137,6 +137,16 @@ pub struct PolicyError {
     pub fault: PolicyFault,
 }
 
+impl PolicyError {
+    /// The condition that is wrong and the place in it, where it is one of the two conditions.
+    pub fn place(&self) -> Option<(Clause, &ParseError)> {
+        match &self.fault {
+            PolicyFault::Condition { clause, source } => Some((*clause, source)),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyFault {

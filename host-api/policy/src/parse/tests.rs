@@ -101,7 +101,7 @@ select 1 ==> does not belong here
 a = $0 ==> not a parameter
 a = 1) or (true ==> does not belong here
 a * 2 > 1 ==> policies do not calculate: *
-* ==> not in the policy language
+* ==> expected an expression
 "#;
 
 #[test]
