@@ -8,6 +8,9 @@ use std::fmt;
 
 use crate::limits::{ECHO_CHARS, RETURNED_ROWS};
 
+/// The code of [`HostError::database_away`], which a read looks at to try once more.
+pub(crate) const DATABASE_AWAY: &str = "database_away";
+
 /// Whose turn it is to act on an error, as `error-kind` in `wit/host/types.wit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -237,7 +240,7 @@ impl HostError {
     /// Postgres cannot be reached, or went away under the statement.
     pub fn database_away(inside: impl fmt::Display) -> HostError {
         let message = "the database is away; try again shortly";
-        HostError::new(ErrorKind::Unavailable, "database_away", message).with_inside(inside)
+        HostError::new(ErrorKind::Unavailable, DATABASE_AWAY, message).with_inside(inside)
     }
 
     /// Another change was in the way; this one was undone and may be tried again.

@@ -16,7 +16,7 @@ use super::error::{is_stale_plan, statement_error};
 use super::node::Node;
 use super::pool::{Checkout, Database, Turn};
 use super::rows::RowsWriter;
-use crate::error::HostError;
+use crate::error::{DATABASE_AWAY, HostError};
 use crate::limits::ANSWER_BYTES;
 
 /// A statement that a permit allowed, ready to run.
@@ -47,6 +47,18 @@ pub(crate) enum Effect {
 impl Database {
     /// Runs the statement; its rows as a JSON array.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<String, HostError> {
+        let answer = self.attempt(statement).await;
+        match (&answer, statement.effect) {
+            // A connection may have died in its pool without having noticed yet. Reading again is
+            // safe; whether a write happened, nobody can know.
+            (Err(error), Effect::Reads) if error.code() == DATABASE_AWAY => {
+                self.attempt(statement).await
+            }
+            _ => answer,
+        }
+    }
+
+    async fn attempt(&self, statement: &Statement) -> Result<String, HostError> {
         let Checkout { client, turn } = self.checkout().await?;
         let flight = Flight { node: Arc::clone(&self.node), client: Some(client), _turn: turn };
         self.node.count_statement();

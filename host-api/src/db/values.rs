@@ -85,12 +85,24 @@ pub(crate) fn bind_json(raw: &RawValue, place: Place<'_>) -> Result<Bind, HostEr
     let value = match column.ty {
         // Postgres has no text with U+0000; reading the tree tells it from an escaped backslash.
         ColumnType::Jsonb if !text.contains("\\u0000") => return Ok(Bind::Json(raw.to_owned())),
-        ColumnType::Numeric if is_number => Value::parse(text, column.ty).or_else(|_| from_tree(text, column.ty)),
+        // The exact digits; a number with an exponent goes the other way.
+        ColumnType::Numeric if is_number => {
+            Value::parse(text, column.ty).or_else(|_| from_tree(text, column.ty))
+        }
+        ColumnType::Double if is_number => exact_double(text),
         _ => from_tree(text, column.ty),
     };
     match value {
         Ok(value) => Ok(Bind::Typed { value, ty: column.ty }),
         Err(reason) => Err(HostError::invalid_value(place, reason)),
+    }
+}
+
+/// JSON's own reader may be off in the last bit.
+fn exact_double(text: &str) -> Result<Value, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(Value::Float(value)),
+        Ok(_) | Err(_) => Err("the number does not fit double precision".to_owned()),
     }
 }
 
