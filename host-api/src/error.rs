@@ -62,7 +62,12 @@ impl HostError {
     }
 
     fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> HostError {
-        HostError { kind, code, message: message.into(), inside: None }
+        HostError {
+            kind,
+            code,
+            message: message.into(),
+            inside: None,
+        }
     }
 
     pub(crate) fn with_inside(mut self, inside: impl fmt::Display) -> HostError {
@@ -136,7 +141,11 @@ impl HostError {
 
     /// A value does not fit its column. the reason says what would have been right.
     pub fn invalid_value(place: impl fmt::Display, reason: impl fmt::Display) -> HostError {
-        HostError::new(ErrorKind::Invalid, "invalid_value", format!("{place}: {reason}"))
+        HostError::new(
+            ErrorKind::Invalid,
+            "invalid_value",
+            format!("{place}: {reason}"),
+        )
     }
 
     /// Postgres refused a value that passed the host's own check, a number out of range say.
@@ -192,7 +201,11 @@ impl HostError {
 impl HostError {
     /// More rows, bytes or names in one request than the limit. `what` is a plural noun.
     pub fn too_much(code: &'static str, what: &str, limit: usize) -> HostError {
-        HostError::new(ErrorKind::Limit, code, format!("too many {what}: at most {limit}"))
+        HostError::new(
+            ErrorKind::Limit,
+            code,
+            format!("too many {what}: at most {limit}"),
+        )
     }
 
     /// The change would touch more rows than asked for. Nothing was changed.
@@ -259,8 +272,16 @@ impl HostError {
 /// A guest's text as an error repeats it: quoted, without control characters, cut to a readable
 /// length so that nobody can make the log or a caller carry megabytes.
 pub(crate) fn echo(text: &str) -> String {
-    let short: String = text.chars().filter(|c| !c.is_control()).take(ECHO_CHARS).collect();
-    let cut = if text.chars().nth(ECHO_CHARS).is_some() { "…" } else { "" };
+    let short: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(ECHO_CHARS)
+        .collect();
+    let cut = if text.chars().nth(ECHO_CHARS).is_some() {
+        "…"
+    } else {
+        ""
+    };
     format!("\"{short}{cut}\"")
 }
 

@@ -48,25 +48,39 @@ impl Database {
     /// Runs the statement; its rows as a JSON array.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<String, HostError> {
         let answer = self.attempt(statement).await;
-        match (&answer, statement.effect) {
-            // A connection may have died in its pool without having noticed yet. Reading again is
-            // safe; whether a write happened, nobody can know.
-            (Err(error), Effect::Reads) if error.code() == DATABASE_AWAY => {
-                self.attempt(statement).await
-            }
-            _ => answer,
+        if !answer
+            .as_ref()
+            .is_err_and(|error| error.code() == DATABASE_AWAY)
+        {
+            return answer;
+        }
+        // Where one connection died, its neighbours did, and may not have noticed yet.
+        drop(self.project.pool.retain(|_, _| false));
+        match statement.effect {
+            Effect::Reads => self.attempt(statement).await,
+            // Whether it happened, nobody can know: not ours to repeat.
+            Effect::Writes => answer,
         }
     }
 
     async fn attempt(&self, statement: &Statement) -> Result<String, HostError> {
         let Checkout { client, turn } = self.checkout().await?;
-        let flight = Flight { node: Arc::clone(&self.node), client: Some(client), _turn: turn };
+        let flight = Flight {
+            node: Arc::clone(&self.node),
+            client: Some(client),
+            _turn: turn,
+        };
         self.node.count_statement();
         let answer = flight.answer(statement, self.node.limits.statements).await;
         if let Err(error) = &answer
             && let Some(inside) = error.inside()
         {
-            tracing::warn!(code = error.code(), inside, schema = self.schema(), "a statement failed");
+            tracing::warn!(
+                code = error.code(),
+                inside,
+                schema = self.schema(),
+                "a statement failed"
+            );
         }
         answer
     }
@@ -118,7 +132,9 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let Some(client) = self.client.take() else { return };
+        let Some(client) = self.client.take() else {
+            return;
+        };
         let token = client.cancel_token();
         drop(Object::take(client));
         let tls = self.node.tls.clone();

@@ -14,7 +14,10 @@ use tokio_postgres::Client;
 use crate::support::{Owner, Server, TODOS, TestDatabase, TestProject, filter, policy, user};
 
 fn all() -> SelectQuery {
-    SelectQuery { table: "todos".into(), ..SelectQuery::default() }
+    SelectQuery {
+        table: "todos".into(),
+        ..SelectQuery::default()
+    }
 }
 
 async fn open(db: &TestDatabase) -> TestProject {
@@ -36,23 +39,35 @@ async fn read(project: &Project) -> Result<String, koyalite_host_api::error::Hos
 
 /// Makes every statement on the project's table wait until the lock is given up.
 async fn lock(db: &TestDatabase, demo: &TestProject) {
-    let lock = format!("BEGIN; LOCK TABLE {}.todos IN ACCESS EXCLUSIVE MODE", demo.access.schema);
+    let lock = format!(
+        "BEGIN; LOCK TABLE {}.todos IN ACCESS EXCLUSIVE MODE",
+        demo.access.schema
+    );
     db.admin.batch_execute(&lock).await.unwrap();
 }
 
 /// How many of the project's connections wait for a lock right now.
 async fn wait_for_blocked(watch: &Client, demo: &TestProject, count: i64) {
-    let query = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
+    let query =
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
     wait_for(watch, query, demo, count).await;
 }
 
 async fn wait_for(watch: &Client, query: &str, demo: &TestProject, count: i64) {
     let reached = async {
-        while watch.query_one(query, &[&demo.access.role]).await.unwrap().get::<_, i64>(0) != count {
+        while watch
+            .query_one(query, &[&demo.access.role])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            != count
+        {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), reached).await.expect("it never came to that");
+    tokio::time::timeout(Duration::from_secs(20), reached)
+        .await
+        .expect("it never came to that");
 }
 
 #[tokio::test]
@@ -73,7 +88,10 @@ async fn who_waits_too_long_for_a_connection_is_told_to_come_back() {
     }
     wait_for_blocked(&watch, &busy, 2).await;
     let error = read(&busy.project).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "database_busy"));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Unavailable, "database_busy")
+    );
     read(&other.project).await.unwrap();
     db.admin.batch_execute("COMMIT").await.unwrap();
     while let Some(answer) = waiting.join_next().await {
@@ -84,7 +102,10 @@ async fn who_waits_too_long_for_a_connection_is_told_to_come_back() {
 
 #[tokio::test]
 async fn the_nodes_cap_holds_and_idle_connections_make_room() {
-    let limits = NodeLimits { node_connections: 3, ..NodeLimits::default() };
+    let limits = NodeLimits {
+        node_connections: 3,
+        ..NodeLimits::default()
+    };
     let db = TestDatabase::with_limits(Server::shared(), limits).await;
     let mut projects = Vec::new();
     for _ in 0..6 {
@@ -106,7 +127,10 @@ async fn the_nodes_cap_holds_and_idle_connections_make_room() {
 
 #[tokio::test]
 async fn idle_connections_are_closed() {
-    let limits = NodeLimits { idle: Duration::from_millis(40), ..NodeLimits::default() };
+    let limits = NodeLimits {
+        idle: Duration::from_millis(40),
+        ..NodeLimits::default()
+    };
     let db = TestDatabase::with_limits(Server::shared(), limits).await;
     let demo = open(&db).await;
     let query = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1";
@@ -130,7 +154,12 @@ async fn after_a_crash_of_postgres_the_next_call_works() {
     }
     server.crash();
     for _ in 0..8 {
-        assert!(read(&demo.project).await.unwrap().contains("\"title\":\"t\""));
+        assert!(
+            read(&demo.project)
+                .await
+                .unwrap()
+                .contains("\"title\":\"t\"")
+        );
     }
 }
 
@@ -138,17 +167,36 @@ async fn after_a_crash_of_postgres_the_next_call_works() {
 async fn a_server_that_is_not_there_is_unavailable_and_a_wrong_password_is_our_fault() {
     let db = TestDatabase::new().await;
     let demo = open(&db).await;
-    let wrong = DatabaseAccess { password: Password::new("wrong"), ..demo.access.clone() };
+    let wrong = DatabaseAccess {
+        password: Password::new("wrong"),
+        ..demo.access.clone()
+    };
     let database = db.databases.project(demo.project.id, &wrong);
-    let error = read(&Project { database, ..demo.project.clone() }).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "internal"));
+    let error = read(&Project {
+        database,
+        ..demo.project.clone()
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Internal, "internal")
+    );
 
     let mut nowhere = tokio_postgres::Config::new();
     nowhere.host_path("/nonexistent").dbname("x");
     let databases = koyalite_host_api::db::Databases::new(nowhere, NodeLimits::default()).unwrap();
     let database = databases.project(demo.project.id, &demo.access);
-    let error = read(&Project { database, ..demo.project.clone() }).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "database_away"));
+    let error = read(&Project {
+        database,
+        ..demo.project.clone()
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Unavailable, "database_away")
+    );
 }
 
 #[tokio::test]
@@ -161,7 +209,10 @@ async fn a_statement_ends_at_its_time_limit_and_changes_nothing() {
     // A new handle with other credentials means new connections, which read the role's settings.
     db.databases.forget(demo.project.id);
     let database = db.databases.project(demo.project.id, &demo.access);
-    let project = Project { database, ..demo.project.clone() };
+    let project = Project {
+        database,
+        ..demo.project.clone()
+    };
     lock(&db, &demo).await;
     let query = UpdateQuery {
         table: "todos".into(),
@@ -169,7 +220,10 @@ async fn a_statement_ends_at_its_time_limit_and_changes_nothing() {
         ..UpdateQuery::default()
     };
     let error = update(&project, &user("u"), query).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Limit, "statement_timeout"));
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Limit, "statement_timeout")
+    );
     db.admin.batch_execute("COMMIT").await.unwrap();
     assert!(read(&project).await.unwrap().contains("\"title\":\"t\""));
 }
@@ -192,16 +246,26 @@ async fn a_statement_that_nobody_waits_for_any_more_is_stopped() {
 
 #[tokio::test]
 async fn prepared_statements_stay_bounded_and_survive_a_changed_table() {
-    let limits = NodeLimits { statements: 4, project_connections: 1, ..NodeLimits::default() };
+    let limits = NodeLimits {
+        statements: 4,
+        project_connections: 1,
+        ..NodeLimits::default()
+    };
     let db = TestDatabase::with_limits(Server::shared(), limits).await;
     let demo = open(&db).await;
     for n in 1..=20 {
         let text = vec!["id = 1"; n].join(" or not done and ");
-        let query = SelectQuery { filter: filter(&text, vec![]), ..all() };
+        let query = SelectQuery {
+            filter: filter(&text, vec![]),
+            ..all()
+        };
         select(&demo.project, &user("u"), query).await.unwrap();
     }
     read(&demo.project).await.unwrap();
-    let wider = format!("ALTER TABLE {}.todos ALTER id TYPE integer", demo.access.schema);
+    let wider = format!(
+        "ALTER TABLE {}.todos ALTER id TYPE integer",
+        demo.access.schema
+    );
     db.admin.batch_execute(&wider).await.unwrap();
     read(&demo.project).await.unwrap();
 }

@@ -31,7 +31,9 @@ async fn write(demo: &TestProject, rows: &str) {
         rows: rows.to_owned(),
         ..InsertQuery::default()
     };
-    insert(&demo.project, &Identity::Anonymous, query).await.unwrap();
+    insert(&demo.project, &Identity::Anonymous, query)
+        .await
+        .unwrap();
 }
 
 async fn column(demo: &TestProject, name: &str) -> String {
@@ -41,7 +43,9 @@ async fn column(demo: &TestProject, name: &str) -> String {
         order: vec![("id".into(), Direction::Ascending)],
         ..SelectQuery::default()
     };
-    select(&demo.project, &Identity::Anonymous, query).await.unwrap()
+    select(&demo.project, &Identity::Anonymous, query)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -61,32 +65,59 @@ async fn every_type_reads_back_as_documented() {
         ("f", "5e-324", "5e-324"),
         ("f", "\"NaN\"", "\"NaN\""),
         ("f", "\"-Infinity\"", "\"-Infinity\""),
-        ("n", "123456789012345678901234567890.12345678901234567890",
-              "123456789012345678901234567890.12345678901234567890"),
+        (
+            "n",
+            "123456789012345678901234567890.12345678901234567890",
+            "123456789012345678901234567890.12345678901234567890",
+        ),
         ("n", "0.000000001", "0.000000001"),
         ("n", "-10000", "-10000"),
         ("n", "1.50", "1.50"),
         ("n", "\"NaN\"", "\"NaN\""),
         ("n", "\"Infinity\"", "\"Infinity\""),
         ("t", r#""""#, r#""""#),
-        ("t", r#""a\"\\\n\u0001 k\u00e4se 🧀""#, "\"a\\\"\\\\\\n\\u0001 käse 🧀\""),
-        ("u", "\"123E4567-E89B-12D3-A456-426614174000\"", "\"123e4567-e89b-12d3-a456-426614174000\""),
-        ("ts", "\"2024-02-29T23:30:00.5+01:00\"", "\"2024-02-29T22:30:00.500000Z\""),
+        (
+            "t",
+            r#""a\"\\\n\u0001 k\u00e4se 🧀""#,
+            "\"a\\\"\\\\\\n\\u0001 käse 🧀\"",
+        ),
+        (
+            "u",
+            "\"123E4567-E89B-12D3-A456-426614174000\"",
+            "\"123e4567-e89b-12d3-a456-426614174000\"",
+        ),
+        (
+            "ts",
+            "\"2024-02-29T23:30:00.5+01:00\"",
+            "\"2024-02-29T22:30:00.500000Z\"",
+        ),
         ("ts", "\"1969-12-31T23:59:59Z\"", "\"1969-12-31T23:59:59Z\""),
         ("ts", "\"infinity\"", "\"infinity\""),
         ("d", "\"2024-02-29\"", "\"2024-02-29\""),
         ("d", "\"0001-01-01\"", "\"0001-01-01\""),
         ("d", "\"-infinity\"", "\"-infinity\""),
-        ("j", r#"{"b": [1, 2.50, null], "a": "\u00e4"}"#, r#"{"a": "ä", "b": [1, 2.50, null]}"#),
+        (
+            "j",
+            r#"{"b": [1, 2.50, null], "a": "\u00e4"}"#,
+            r#"{"a": "ä", "b": [1, 2.50, null]}"#,
+        ),
         ("j", "\"text\"", "\"text\""),
-        ("j", "123456789012345678901234567890", "123456789012345678901234567890"),
+        (
+            "j",
+            "123456789012345678901234567890",
+            "123456789012345678901234567890",
+        ),
         ("j", r#""\\u0000""#, r#""\\u0000""#),
         ("j", "null", "null"),
         ("t", "null", "null"),
     ];
     for (name, written, read) in cases {
         write(&demo, &format!("[{{\"id\": 1, \"{name}\": {written}}}]")).await;
-        assert_eq!(column(&demo, name).await, format!("[{{\"{name}\":{read}}}]"), "{written}");
+        assert_eq!(
+            column(&demo, name).await,
+            format!("[{{\"{name}\":{read}}}]"),
+            "{written}"
+        );
         let clear = format!("TRUNCATE {}.samples", demo.access.schema);
         db.admin.batch_execute(&clear).await.unwrap();
     }
@@ -102,7 +133,10 @@ async fn times_that_only_postgres_can_make_are_written_too() {
         demo.access.schema
     );
     db.admin.batch_execute(&fill).await.unwrap();
-    assert_eq!(column(&demo, "d").await, r#"[{"d":"-000043-03-15"},{"d":"+5874897-12-31"}]"#);
+    assert_eq!(
+        column(&demo, "d").await,
+        r#"[{"d":"-000043-03-15"},{"d":"+5874897-12-31"}]"#
+    );
     let expected = r#"[{"ts":"+294276-12-31T23:59:59Z"},{"ts":"-004712-01-01T00:00:00Z"}]"#;
     assert_eq!(column(&demo, "ts").await, expected);
 }
@@ -157,9 +191,23 @@ async fn an_answer_is_json_for_any_text() {
         .filter_map(char::from_u32)
         .map(|c| format!("{c}\u{2028}\u{fffd}{c}"))
         .collect();
-    let all: Vec<_> = (1..).zip(&texts).map(|(id, t)| json!({"id": id, "t": t})).collect();
+    let all: Vec<_> = (1..)
+        .zip(&texts)
+        .map(|(id, t)| json!({"id": id, "t": t}))
+        .collect();
     write(&demo, &json!(all).to_string()).await;
     let answer: Json = serde_json::from_str(&column(&demo, "t").await).unwrap();
-    let read: Vec<_> = answer.as_array().unwrap().iter().map(|row| row["t"].as_str()).collect();
-    assert_eq!(read, texts.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>());
+    let read: Vec<_> = answer
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["t"].as_str())
+        .collect();
+    assert_eq!(
+        read,
+        texts
+            .iter()
+            .map(|text| Some(text.as_str()))
+            .collect::<Vec<_>>()
+    );
 }

@@ -14,7 +14,9 @@ async fn a_projects_role_cannot_reach_anothers_tables_even_with_raw_sql() {
     let raw = db.tenant(&ann).await;
     let theirs = format!("{}.todos", bob.access.schema);
     let own = format!("{}.todos", ann.access.schema);
-    raw.batch_execute(&format!("SELECT * FROM {own}")).await.unwrap();
+    raw.batch_execute(&format!("SELECT * FROM {own}"))
+        .await
+        .unwrap();
     for statement in [
         format!("SELECT * FROM {theirs}"),
         format!("DELETE FROM {theirs}"),
@@ -34,7 +36,11 @@ async fn a_projects_role_cannot_reach_anothers_tables_even_with_raw_sql() {
         "SELECT * FROM pg_authid".to_owned(),
     ] {
         let error = raw.batch_execute(&statement).await.unwrap_err();
-        assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}");
+        assert_eq!(
+            error.code(),
+            Some(&SqlState::INSUFFICIENT_PRIVILEGE),
+            "{statement}"
+        );
     }
 }
 
@@ -56,16 +62,30 @@ async fn two_projects_with_the_same_table_name_do_not_meet() {
     };
     let seen = rows(select(&one.project, &user("u"), query.clone()).await);
     assert_eq!(seen, json!([{"title": "one"}]));
-    assert_eq!(rows(select(&other.project, &user("u"), query).await), json!([]));
+    assert_eq!(
+        rows(select(&other.project, &user("u"), query).await),
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn what_the_role_may_not_do_is_a_fault_of_the_host_and_tells_nothing() {
     let db = TestDatabase::new().await;
-    let demo = db.project(&[("todos", TODOS)], vec![policy("todos", &Command::ALL, "true")]).await;
-    let revoke = format!("REVOKE ALL ON {}.todos FROM {}", demo.access.schema, demo.access.role);
+    let demo = db
+        .project(
+            &[("todos", TODOS)],
+            vec![policy("todos", &Command::ALL, "true")],
+        )
+        .await;
+    let revoke = format!(
+        "REVOKE ALL ON {}.todos FROM {}",
+        demo.access.schema, demo.access.role
+    );
     db.admin.batch_execute(&revoke).await.unwrap();
-    let query = SelectQuery { table: "todos".into(), ..SelectQuery::default() };
+    let query = SelectQuery {
+        table: "todos".into(),
+        ..SelectQuery::default()
+    };
     let error = select(&demo.project, &user("u"), query).await.unwrap_err();
     assert_eq!(error.code(), "internal");
     assert!(!error.message().contains("todos") && !error.message().contains("permission"));

@@ -30,18 +30,35 @@ pub(super) enum Condition {
     Or(Vec<Condition>),
 }
 
-const COMPARE: &[&str] =
-    &["=", "<>", "<", "<=", ">", ">=", "is distinct from", "is not distinct from"];
+const COMPARE: &[&str] = &[
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "is distinct from",
+    "is not distinct from",
+];
 
 pub(super) fn condition() -> impl Strategy<Value = Condition> {
     atom().prop_recursive(3, 12, 3, |inner| {
         let some = prop::collection::vec(inner.clone(), 2..4);
-        let words = ["is true", "is not true", "is false", "is not false", "is unknown"];
+        let words = [
+            "is true",
+            "is not true",
+            "is false",
+            "is not false",
+            "is unknown",
+        ];
         prop_oneof![
-            inner.clone().prop_map(|inner| Condition::Not(Box::new(inner))),
+            inner
+                .clone()
+                .prop_map(|inner| Condition::Not(Box::new(inner))),
             some.clone().prop_map(Condition::And),
             some.prop_map(Condition::Or),
-            (inner, select(words.to_vec())).prop_map(|(inner, is)| Condition::Is(Box::new(inner), is)),
+            (inner, select(words.to_vec()))
+                .prop_map(|(inner, is)| Condition::Is(Box::new(inner), is)),
         ]
     })
 }
@@ -50,7 +67,10 @@ fn atom() -> BoxedStrategy<Condition> {
     let like = select(vec!["like", "not like", "ilike", "not ilike"]);
     let by_type = select(TYPED.to_vec()).prop_flat_map(|(name, ty)| typed(name, ty));
     let pattern = (text_operand(), like, pattern());
-    let numbers = (number(), select(COMPARE.to_vec()), number());
+    // Between an exact and an inexact column the language has no comparison.
+    let family = select(vec![["i", "l", "n"], ["i", "l", "f"]]);
+    let numbers =
+        family.prop_flat_map(|family| (number(family), select(COMPARE.to_vec()), number(family)));
     prop_oneof![
         1 => Just(Condition::Boolean),
         6 => by_type,
@@ -68,8 +88,17 @@ fn typed(name: &'static str, ty: ColumnType) -> BoxedStrategy<Condition> {
     };
     let list = || prop::collection::vec(nullable(ty), 1..4);
     let compare = (column(), select(COMPARE.to_vec()), operand(ty));
-    let between = (column(), select(vec!["between", "not between"]), operand(ty), operand(ty));
-    let any = (column(), select(vec!["= any", "<> all"]), prop::collection::vec(nullable(ty), 0..4));
+    let between = (
+        column(),
+        select(vec!["between", "not between"]),
+        operand(ty),
+        operand(ty),
+    );
+    let any = (
+        column(),
+        select(vec!["= any", "<> all"]),
+        prop::collection::vec(nullable(ty), 0..4),
+    );
     prop_oneof![
         4 => compare.prop_map(|(left, op, right)| Condition::Compare(left, op, right)),
         1 => between.prop_map(|(item, op, low, high)| Condition::Between(item, op, low, high)),
@@ -83,7 +112,11 @@ fn typed(name: &'static str, ty: ColumnType) -> BoxedStrategy<Condition> {
 }
 
 fn operand(ty: ColumnType) -> BoxedStrategy<Operand> {
-    let same: Vec<_> = TYPED.iter().filter(|(_, other)| *other == ty).map(|(name, _)| *name).collect();
+    let same: Vec<_> = TYPED
+        .iter()
+        .filter(|(_, other)| *other == ty)
+        .map(|(name, _)| *name)
+        .collect();
     prop_oneof![
         1 => select(same).prop_map(Operand::Column),
         3 => value(ty).prop_map(Operand::Param),
@@ -91,13 +124,13 @@ fn operand(ty: ColumnType) -> BoxedStrategy<Operand> {
     .boxed()
 }
 
-fn number() -> BoxedStrategy<Operand> {
+fn number(family: [&'static str; 3]) -> BoxedStrategy<Operand> {
     let length = select(vec!["t", "t2"])
         .prop_map(|name| Operand::Call("length", vec![Operand::Column(name)]));
-    let fallback = select(vec!["i", "l", "f", "n"])
-        .prop_map(|name| Operand::Call("coalesce", vec![Operand::Column(name), Operand::Column(name)]));
-    let column = select(vec!["i", "l", "f", "n"]).prop_map(Operand::Column);
-    prop_oneof![4 => column, 1 => length, 1 => fallback].boxed()
+    let column = || select(family.to_vec()).prop_map(Operand::Column);
+    let fallback =
+        column().prop_map(|column| Operand::Call("coalesce", vec![column.clone(), column]));
+    prop_oneof![4 => column(), 1 => length, 1 => fallback].boxed()
 }
 
 fn text_operand() -> BoxedStrategy<Operand> {

@@ -27,16 +27,29 @@ const CASES: u32 = 400;
 
 #[test]
 fn the_host_and_postgres_agree_on_every_row() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (db, demo) = runtime.block_on(async {
-        let limits = NodeLimits { project_connections: 1, ..NodeLimits::default() };
+        let limits = NodeLimits {
+            project_connections: 1,
+            ..NodeLimits::default()
+        };
         let db = TestDatabase::with_limits(Server::shared(), limits).await;
         let open = policy("samples", &Command::ALL, "true");
         let demo = db.project(&[("samples", COLUMNS)], vec![open]).await;
         (db, demo)
     });
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let cases = (prop::collection::vec(values::row(), 1..6), conditions::condition());
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let cases = (
+        prop::collection::vec(values::row(), 1..6),
+        conditions::condition(),
+    );
     let agreed = TestRunner::new(config).run(&cases, |(rows, condition)| {
         runtime.block_on(check(&db, &demo, &rows, &condition))
     });
@@ -54,7 +67,10 @@ async fn check(
     let now = Timestamp::from(std::time::SystemTime::now());
     let anyone = &Identity::Anonymous;
     let permit = decide(&demo.project.schema, anyone, Command::Select, &table, now).unwrap();
-    for asked in [condition.clone(), Condition::Not(Box::new(condition.clone()))] {
+    for asked in [
+        condition.clone(),
+        Condition::Not(Box::new(condition.clone())),
+    ] {
         let query = asked.render();
         let host = by_host(&query, &permit, rows)?;
         let postgres = by_postgres(&query, demo).await?;
@@ -91,7 +107,10 @@ async fn by_postgres(query: &Query, demo: &TestProject) -> Result<BTreeSet<usize
     let answer = select(&demo.project, &Identity::Anonymous, query).await;
     let answer = answer.map_err(|error| TestCaseError::fail(format!("{error:?}")))?;
     let answer: Vec<Map<String, Json>> = serde_json::from_str(&answer).unwrap();
-    Ok(answer.iter().map(|row| row["id"].as_u64().unwrap() as usize).collect())
+    Ok(answer
+        .iter()
+        .map(|row| row["id"].as_u64().unwrap() as usize)
+        .collect())
 }
 
 async fn write(db: &TestDatabase, demo: &TestProject, rows: &[RowValues]) {
@@ -112,12 +131,17 @@ async fn write(db: &TestDatabase, demo: &TestProject, rows: &[RowValues]) {
         rows: serde_json::to_string(&rows).unwrap(),
         ..InsertQuery::default()
     };
-    insert(&demo.project, &Identity::Anonymous, query).await.unwrap();
+    insert(&demo.project, &Identity::Anonymous, query)
+        .await
+        .unwrap();
 }
 
 impl RowValues {
     fn by_column(&self) -> Row {
-        let named = self.0.iter().map(|(column, value)| (column.parse().unwrap(), value.clone()));
+        let named = self
+            .0
+            .iter()
+            .map(|(column, value)| (column.parse().unwrap(), value.clone()));
         named.collect::<std::collections::BTreeMap<_, Value>>()
     }
 }
