@@ -46,13 +46,8 @@ pub(super) fn prepare<B>(request: Request<B>, target: &Target) -> Result<Request
 }
 
 fn rebuild(uri: &Uri, target: &Target) -> Result<Uri, EgressError> {
-    let root = || PathAndQuery::from_static("/");
-    let path = uri.path_and_query().cloned().unwrap_or_else(root);
-    let path = if path.as_str().starts_with('/') {
-        path
-    } else {
-        PathAndQuery::from_str(&format!("/{path}")).map_err(|_| EgressError::Protocol)?
-    };
+    let path = uri.path_and_query().cloned();
+    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::builder()
         .scheme(target.scheme.as_str())
         .authority(target.authority())
