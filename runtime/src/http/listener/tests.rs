@@ -82,7 +82,7 @@ async fn requests_with_two_readings_are_a_400_and_the_end_of_the_connection() {
         "GET / HTTP/1.1\r\nhost: u@a\r\n\r\n",
         "GET  / HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET / HTTP/9.9\r\nhost: a\r\n\r\n",
-        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 not a request\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\x03\x03 not a request\r\n\r\n",
     ] {
         let answer = exchange(server.address, format!("{head}{smuggled}").as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?} got {answer:?}");
