@@ -135,8 +135,8 @@ CREATE TABLE koyalite.versions (
     exports text[] NOT NULL,
     handler text NOT NULL CHECK (handler IN ('p3', 'p2', 'none')),
     scheduled boolean NOT NULL,
-    sync_host boolean NOT NULL,
-    shared_allowed boolean NOT NULL,
+    -- Why it may not serve several calls with one instance; NULL: it may.
+    shared_refused text,
     created_by uuid NOT NULL REFERENCES koyalite.users (id),
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (function_id, number),

@@ -52,6 +52,9 @@ pub struct Mistake {
     /// Where in the field's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Place>,
+    /// What to write instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// A place in a text, both counted from 1, columns in characters.
@@ -66,13 +69,20 @@ pub struct Place {
 impl Mistake {
     /// A mistake in one field.
     pub fn new(field: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self { field: field.into(), message: message.to_string(), position: None }
+        Self { field: field.into(), message: message.to_string(), position: None, hint: None }
     }
 
     /// The same, at a place in the field's text.
     #[must_use]
     pub fn at(mut self, line: u64, column: u64) -> Self {
         self.position = Some(Place { line, column });
+        self
+    }
+
+    /// The same, with what to write instead.
+    #[must_use]
+    pub fn hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
         self
     }
 
@@ -93,8 +103,11 @@ impl fmt::Display for Mistake {
             write!(f, "{}: ", self.field)?;
         }
         f.write_str(&self.message)?;
-        match self.position {
-            Some(Place { line, column }) => write!(f, " (at line {line}, column {column})"),
+        if let Some(Place { line, column }) = self.position {
+            write!(f, " (at line {line}, column {column})")?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
         }
     }

@@ -20,63 +20,63 @@ const UNUSABLE_PASSWORD: &str = "!";
 /// One thing that a control token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Permission {
-    /// See projects.
+    /// List projects and see one.
     #[serde(rename = "project:read")]
     ProjectRead,
-    /// Create, change and delete projects.
-    #[serde(rename = "project:write")]
-    ProjectWrite,
-    /// See functions, versions and deployments.
+    /// Make a project.
+    #[serde(rename = "project:create")]
+    ProjectCreate,
+    /// See functions, versions and schedules.
     #[serde(rename = "function:read")]
     FunctionRead,
-    /// Deploy, roll back, enable and disable.
+    /// Deploy, roll back, switch on and off.
     #[serde(rename = "function:deploy")]
     FunctionDeploy,
-    /// Reach a version that is not the active one.
+    /// Reach a version that is not active.
     #[serde(rename = "function:preview")]
     FunctionPreview,
-    /// See tables and policies.
-    #[serde(rename = "table:read")]
-    TableRead,
-    /// Create and change tables.
-    #[serde(rename = "table:write")]
-    TableWrite,
-    /// Create and change policies.
-    #[serde(rename = "policy:write")]
-    PolicyWrite,
-    /// See schedules and their runs.
-    #[serde(rename = "schedule:read")]
-    ScheduleRead,
-    /// Read functions' logs.
+    /// Read what functions log.
     #[serde(rename = "log:read")]
     LogRead,
-    /// Issue a project's tokens for any subject.
+    /// See tables and columns, never rows.
+    #[serde(rename = "table:read")]
+    TableRead,
+    /// Make, change and drop tables.
+    #[serde(rename = "table:write")]
+    TableWrite,
+    /// Read and check policies.
+    #[serde(rename = "policy:read")]
+    PolicyRead,
+    /// Make, change and delete policies.
+    #[serde(rename = "policy:write")]
+    PolicyWrite,
+    /// Issue a project's token for any subject.
     #[serde(rename = "token:create")]
     TokenCreate,
+    /// Read the node's counters.
+    #[serde(rename = "metrics:read")]
+    MetricsRead,
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
-    /// Create and change users and roles.
-    #[serde(rename = "user:write")]
-    UserWrite,
 }
 
 impl Permission {
     /// All of them: what `admin` has.
     pub const ALL: [Self; 13] = [
         Self::ProjectRead,
-        Self::ProjectWrite,
+        Self::ProjectCreate,
         Self::FunctionRead,
         Self::FunctionDeploy,
         Self::FunctionPreview,
+        Self::LogRead,
         Self::TableRead,
         Self::TableWrite,
+        Self::PolicyRead,
         Self::PolicyWrite,
-        Self::ScheduleRead,
-        Self::LogRead,
         Self::TokenCreate,
+        Self::MetricsRead,
         Self::BypassRlsGrant,
-        Self::UserWrite,
     ];
 }
 
@@ -115,8 +115,9 @@ impl BuiltInRole {
             Permission::ProjectRead,
             Permission::FunctionRead,
             Permission::TableRead,
-            Permission::ScheduleRead,
+            Permission::PolicyRead,
             Permission::LogRead,
+            Permission::MetricsRead,
         ];
         let developing = [
             Permission::FunctionDeploy,
