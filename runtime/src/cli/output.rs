@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
+use comfy_table::style::presets;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -71,7 +72,7 @@ pub fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>, empty: &
         return empty.to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(header);
     table.add_rows(rows);
     // Padding at the end of a line is noise in a terminal and a nuisance in a diff.
