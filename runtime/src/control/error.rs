@@ -88,6 +88,15 @@ pub enum ApiError {
     /// A policy that cannot be saved.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// Values that are not acceptable, each with its field.
+    #[error("{}", said(.0))]
+    Invalid(Vec<Mistake>),
+    /// A project's secret that no key can be made of.
+    #[error("the project's secret cannot sign")]
+    BadSecret,
+    /// An answer that cannot be written.
+    #[error("the answer could not be written")]
+    Unwritable,
     /// The object store failed.
     #[error("the component could not be stored")]
     Store(#[source] object_store::Error),
@@ -122,7 +131,8 @@ impl ApiError {
             ApiError::Admit(error) => admit_code(error),
             ApiError::Registry(error) => registry_code(error),
             ApiError::Policy(_) => Code::InvalidPolicy,
-            ApiError::Store(_) => Code::Internal,
+            ApiError::Invalid(_) => Code::InvalidField,
+            ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
         }
     }
 
@@ -140,6 +150,7 @@ impl ApiError {
                 errors.iter().map(registry_mistake).collect()
             }
             ApiError::Policy(error) => vec![policy_mistake(&error.fault)],
+            ApiError::Invalid(mistakes) => mistakes.clone(),
             _ => Vec::new(),
         }
     }
@@ -155,6 +166,15 @@ impl ApiError {
             _ => None,
         }
     }
+}
+
+/// All mistakes in one sentence, for readers who look at the detail only.
+fn said(mistakes: &[Mistake]) -> String {
+    let one = |mistake: &Mistake| match &mistake.field {
+        Some(field) => format!("{field}: {}", mistake.message),
+        None => mistake.message.clone(),
+    };
+    mistakes.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn admit_code(error: &AdmitError) -> Code {
