@@ -1,0 +1,274 @@
+//! The typed expression that policies and guest filters become once they are checked.
+//!
+//! An [`Expr`] is only made by the checker and by folding, so every column in it exists, every
+//! comparison is between types that compare, and no operator can raise an error on any row.
+//! [`crate::evaluate`] runs it on a row; [`crate::SqlWriter`] writes it as SQL.
+
+use std::collections::BTreeSet;
+
+use crate::names::ColumnName;
+use crate::shape::ColumnType;
+use crate::time::Timestamp;
+use crate::value::Value;
+
+/// A checked condition on one row: true, false or, as in SQL, NULL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr(pub(crate) Node);
+
+impl Expr {
+    /// The columns that the condition mentions.
+    pub fn columns(&self) -> BTreeSet<ColumnName> {
+        let mut columns = BTreeSet::new();
+        self.0.visit(&mut |node| {
+            if let Node::Column { name, .. } = node {
+                columns.insert(name.clone());
+            }
+        });
+        columns
+    }
+}
+
+/// One node of an expression. Conditions are nodes of type boolean.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Node {
+    Column {
+        name: ColumnName,
+        ty: ColumnType,
+    },
+    Constant {
+        value: Value,
+        ty: ColumnType,
+    },
+    Claim {
+        claim: Claim,
+        ty: ColumnType,
+    },
+    /// `now()`. Folding notes the time of the decision for the host's evaluator; SQL always asks
+    /// the database, whose clock the rows were written by.
+    Now {
+        at: Option<Timestamp>,
+    },
+    Call {
+        function: Function,
+        args: Vec<Node>,
+        ty: ColumnType,
+    },
+    Compare {
+        op: CompareOp,
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+    /// `IS DISTINCT FROM`: never NULL.
+    Distinct {
+        left: Box<Node>,
+        right: Box<Node>,
+    },
+    /// `item = list[0] OR item = list[1] OR …`
+    In {
+        item: Box<Node>,
+        list: Vec<Node>,
+    },
+    /// The pattern is a constant text (or NULL).
+    Like {
+        item: Box<Node>,
+        pattern: Box<Node>,
+        case: LetterCase,
+    },
+    IsNull(Box<Node>),
+    /// `IS TRUE` or `IS FALSE`: never NULL.
+    Is {
+        node: Box<Node>,
+        value: bool,
+    },
+    Not(Box<Node>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+}
+
+/// What is known about the caller when the decision is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// `auth.uid()`
+    Uid,
+    /// `auth.role()`
+    Role,
+    /// `auth.jwt()` and what a path of keys finds in it.
+    Jwt { path: Vec<String>, read: JsonRead },
+}
+
+/// The last step of a path: `->` answers JSON, `->>` text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JsonRead {
+    Json,
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Lower,
+    Upper,
+    Length,
+    Coalesce,
+}
+
+impl Function {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lower => "lower",
+            Self::Upper => "upper",
+            Self::Length => "length",
+            Self::Coalesce => "coalesce",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CompareOp {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl CompareOp {
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "<>",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+}
+
+/// Whether letter case counts: `LIKE` or `ILIKE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LetterCase {
+    Matters,
+    Ignored,
+}
+
+impl Node {
+    pub(crate) const NULL: Self = Self::Constant {
+        value: Value::Null,
+        ty: ColumnType::Boolean,
+    };
+    pub(crate) const TRUE: Self = Self::boolean(true);
+    pub(crate) const FALSE: Self = Self::boolean(false);
+
+    pub(crate) const fn boolean(value: bool) -> Self {
+        Self::Constant {
+            value: Value::Boolean(value),
+            ty: ColumnType::Boolean,
+        }
+    }
+
+    /// The type of what the node answers.
+    pub(crate) fn ty(&self) -> ColumnType {
+        match self {
+            Self::Column { ty, .. }
+            | Self::Constant { ty, .. }
+            | Self::Claim { ty, .. }
+            | Self::Call { ty, .. } => *ty,
+            Self::Now { .. } => ColumnType::Timestamptz,
+            Self::Compare { .. }
+            | Self::Distinct { .. }
+            | Self::In { .. }
+            | Self::Like { .. }
+            | Self::IsNull(_)
+            | Self::Is { .. }
+            | Self::Not(_)
+            | Self::And(_)
+            | Self::Or(_) => ColumnType::Boolean,
+        }
+    }
+
+    /// The value of a constant.
+    pub(crate) fn constant(&self) -> Option<&Value> {
+        match self {
+            Self::Constant { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.constant() == Some(&Value::Null)
+    }
+
+    /// The nodes directly below this one.
+    pub(crate) fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Column { .. } | Self::Constant { .. } | Self::Claim { .. } | Self::Now { .. } => {
+                Vec::new()
+            }
+            Self::Compare { left, right, .. } | Self::Distinct { left, right } => vec![left, right],
+            Self::In { item, list } => std::iter::once(&**item).chain(list).collect(),
+            Self::Like { item, pattern, .. } => vec![item, pattern],
+            Self::IsNull(node) | Self::Is { node, .. } | Self::Not(node) => vec![node],
+            Self::Call { args: nodes, .. } | Self::And(nodes) | Self::Or(nodes) => {
+                nodes.iter().collect()
+            }
+        }
+    }
+
+    /// The same node over changed children.
+    pub(crate) fn map_children(self, change: &mut dyn FnMut(Self) -> Self) -> Self {
+        let boxed = |node: Box<Self>, change: &mut dyn FnMut(Self) -> Self| Box::new(change(*node));
+        match self {
+            leaf @ (Self::Column { .. }
+            | Self::Constant { .. }
+            | Self::Claim { .. }
+            | Self::Now { .. }) => leaf,
+            Self::Call { function, args, ty } => Self::Call {
+                function,
+                args: args.into_iter().map(change).collect(),
+                ty,
+            },
+            Self::Compare { op, left, right } => Self::Compare {
+                op,
+                left: boxed(left, change),
+                right: boxed(right, change),
+            },
+            Self::Distinct { left, right } => Self::Distinct {
+                left: boxed(left, change),
+                right: boxed(right, change),
+            },
+            Self::In { item, list } => {
+                let item = boxed(item, change);
+                Self::In {
+                    item,
+                    list: list.into_iter().map(change).collect(),
+                }
+            }
+            Self::Like {
+                item,
+                pattern,
+                case,
+            } => Self::Like {
+                item: boxed(item, change),
+                pattern: boxed(pattern, change),
+                case,
+            },
+            Self::IsNull(node) => Self::IsNull(boxed(node, change)),
+            Self::Is { node, value } => Self::Is {
+                node: boxed(node, change),
+                value,
+            },
+            Self::Not(node) => Self::Not(boxed(node, change)),
+            Self::And(nodes) => Self::And(nodes.into_iter().map(change).collect()),
+            Self::Or(nodes) => Self::Or(nodes.into_iter().map(change).collect()),
+        }
+    }
+
+    /// Shows every node to `see`, parents first.
+    pub(crate) fn visit<'a>(&'a self, see: &mut dyn FnMut(&'a Self)) {
+        see(self);
+        for child in self.children() {
+            child.visit(see);
+        }
+    }
+}

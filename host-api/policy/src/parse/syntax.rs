@@ -1,0 +1,124 @@
+//! The language as a tree: what was written, and where.
+//!
+//! It says nothing about types and may name columns that do not exist; the checker settles both.
+
+use super::Position;
+use crate::expr::{CompareOp, Function, JsonRead, LetterCase};
+use crate::shape::ColumnType;
+
+/// A piece of the condition and the place where it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Spanned {
+    pub(crate) at: Position,
+    pub(crate) syntax: Syntax,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Syntax {
+    /// With the table's name, where it was written.
+    Column {
+        table: Option<String>,
+        name: String,
+    },
+    Text(String),
+    Number(String),
+    Boolean(bool),
+    Null,
+    /// `$n`, counted from 1.
+    Parameter(usize),
+    Uid,
+    Role,
+    /// `auth.jwt()`, then keys.
+    Jwt {
+        path: Vec<String>,
+        read: JsonRead,
+    },
+    Now,
+    Cast {
+        inner: Box<Spanned>,
+        ty: ColumnType,
+    },
+    Call {
+        function: Function,
+        args: Vec<Spanned>,
+    },
+    Compare {
+        op: CompareOp,
+        left: Box<Spanned>,
+        right: Box<Spanned>,
+    },
+    Distinct {
+        left: Box<Spanned>,
+        right: Box<Spanned>,
+    },
+    In {
+        item: Box<Spanned>,
+        list: Vec<Spanned>,
+    },
+    /// `= ANY ($n)`
+    InParameter {
+        item: Box<Spanned>,
+        parameter: usize,
+    },
+    Like {
+        item: Box<Spanned>,
+        pattern: Box<Spanned>,
+        case: LetterCase,
+    },
+    IsNull(Box<Spanned>),
+    Is {
+        inner: Box<Spanned>,
+        value: bool,
+    },
+    Not(Box<Spanned>),
+    And(Vec<Spanned>),
+    Or(Vec<Spanned>),
+}
+
+impl Spanned {
+    pub(crate) fn new(at: Position, syntax: Syntax) -> Self {
+        Self { at, syntax }
+    }
+
+    /// The highest parameter mentioned; 0 if none is.
+    pub(crate) fn parameters(&self) -> usize {
+        let below = self
+            .children()
+            .into_iter()
+            .map(Self::parameters)
+            .max()
+            .unwrap_or(0);
+        match &self.syntax {
+            Syntax::Parameter(n) | Syntax::InParameter { parameter: n, .. } => below.max(*n),
+            _ => below,
+        }
+    }
+
+    fn children(&self) -> Vec<&Self> {
+        match &self.syntax {
+            Syntax::Column { .. }
+            | Syntax::Text(_)
+            | Syntax::Number(_)
+            | Syntax::Boolean(_)
+            | Syntax::Null
+            | Syntax::Parameter(_)
+            | Syntax::Uid
+            | Syntax::Role
+            | Syntax::Jwt { .. }
+            | Syntax::Now => Vec::new(),
+            Syntax::Cast { inner: item, .. }
+            | Syntax::InParameter { item, .. }
+            | Syntax::IsNull(item)
+            | Syntax::Is { inner: item, .. }
+            | Syntax::Not(item) => vec![item],
+            Syntax::Compare { left, right, .. } | Syntax::Distinct { left, right } => {
+                vec![left, right]
+            }
+            Syntax::Like { item, pattern, .. } => vec![item, pattern],
+            Syntax::In { item, list } => std::iter::once(&**item).chain(list).collect(),
+            Syntax::Call { args: items, .. } | Syntax::And(items) | Syntax::Or(items) => {
+                items.iter().collect()
+            }
+        }
+    }
+}

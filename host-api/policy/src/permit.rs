@@ -1,0 +1,165 @@
+//! The permit: proof that a decision was made, and what it allows.
+//!
+//! The data layer accepts nothing else. Its fields are private and only [`crate::decide`] makes
+//! one, so a statement that reaches Postgres has passed the policies by construction. A permit is
+//! for one identity, one command and one table, for the time of one host call.
+
+use std::sync::Arc;
+
+use crate::decide::Denied;
+use crate::expr::{Expr, Node};
+use crate::identity::Identity;
+use crate::names::ColumnName;
+use crate::policy::Command;
+use crate::shape::TableShape;
+use crate::time::Timestamp;
+
+/// What is left of the policies once the caller's claims are known.
+///
+/// There is no "false" here: a decision that can never pass is a [`Denied`], not a permit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Residual {
+    /// Every row passes: no predicate is needed.
+    True,
+    /// Rows pass where the condition is true.
+    When(Expr),
+}
+
+impl Residual {
+    /// Both this and `other`.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::True, residual) | (residual, Self::True) => residual.clone(),
+            (Self::When(a), Self::When(b)) => {
+                Self::When(Expr(Node::And(vec![a.0.clone(), b.0.clone()])))
+            }
+        }
+    }
+
+    /// No row: what a permit answers for a question that its command does not ask.
+    fn never() -> Self {
+        Self::When(Expr(Node::FALSE))
+    }
+}
+
+/// The conditions that one command leaves, after Postgres' command matrix.
+#[derive(Debug, Clone)]
+pub(crate) enum Grant {
+    Select {
+        using: Residual,
+    },
+    Insert {
+        check: Residual,
+        returning: Result<Residual, Denied>,
+    },
+    Update {
+        using: Residual,
+        check: Residual,
+    },
+    Delete {
+        using: Residual,
+    },
+}
+
+/// Permission for one identity to run one command on one table.
+#[derive(Debug, Clone)]
+pub struct Permit {
+    table: Arc<TableShape>,
+    identity: Identity,
+    now: Timestamp,
+    grant: Grant,
+    never: Residual,
+}
+
+impl Permit {
+    pub(crate) fn new(
+        table: Arc<TableShape>,
+        identity: Identity,
+        now: Timestamp,
+        grant: Grant,
+    ) -> Self {
+        Self {
+            table,
+            identity,
+            now,
+            grant,
+            never: Residual::never(),
+        }
+    }
+
+    /// The table's shape.
+    pub fn table(&self) -> &TableShape {
+        &self.table
+    }
+
+    /// The command that was permitted.
+    pub fn command(&self) -> Command {
+        match self.grant {
+            Grant::Select { .. } => Command::Select,
+            Grant::Insert { .. } => Command::Insert,
+            Grant::Update { .. } => Command::Update,
+            Grant::Delete { .. } => Command::Delete,
+        }
+    }
+
+    /// Who the permit is for.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// When the decision was made.
+    pub fn decided_at(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether the column may be mentioned: selected, filtered, ordered by or returned.
+    pub fn readable(&self, column: &ColumnName) -> bool {
+        self.table.column(column.as_str()).is_some()
+    }
+
+    /// Whether the column may be written.
+    pub fn writable(&self, column: &ColumnName) -> bool {
+        match self.grant {
+            Grant::Insert { .. } | Grant::Update { .. } => {
+                self.table.column(column.as_str()).is_some()
+            }
+            Grant::Select { .. } | Grant::Delete { .. } => false,
+        }
+    }
+
+    /// What existing rows must meet to be read, changed or deleted. For update and delete it holds
+    /// the select policy too, because both read rows to find them. For insert: never true.
+    pub fn using(&self) -> &Residual {
+        match &self.grant {
+            Grant::Select { using } | Grant::Update { using, .. } | Grant::Delete { using } => {
+                using
+            }
+            Grant::Insert { .. } => &self.never,
+        }
+    }
+
+    /// What every row must meet as it was written, defaults and all. For update it holds the select
+    /// policy too: a row cannot be moved out of its writer's sight. For select and delete: never
+    /// true.
+    pub fn check(&self) -> &Residual {
+        match &self.grant {
+            Grant::Insert { check, .. } | Grant::Update { check, .. } => check,
+            Grant::Select { .. } | Grant::Delete { .. } => &self.never,
+        }
+    }
+
+    /// What rows must meet, beyond [`using`](Self::using) and [`check`](Self::check), to be
+    /// returned. It matters for insert, whose check does not hold the select policy; an inserted
+    /// row that fails this while columns are returned fails the whole insert, as in Postgres.
+    ///
+    /// # Errors
+    /// [`Denied`] where the caller may insert but can never read what was inserted.
+    pub fn returning(&self) -> Result<&Residual, &Denied> {
+        match &self.grant {
+            Grant::Insert { returning, .. } => returning.as_ref(),
+            Grant::Select { .. } | Grant::Update { .. } | Grant::Delete { .. } => {
+                Ok(&Residual::True)
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Expressions as SQL text with bind parameters.
+//!
+//! No value ever becomes part of the text: constants are `$n`, cast to their type, so that the
+//! statement means the same whatever the server infers. Identifiers are quoted here and nowhere
+//! else. One writer makes one statement; its binds are numbered in the order they were added.
+//!
+//! | type of the bind | placeholder | crosses as (each may be NULL: `Option<…>`) |
+//! |---|---|---|
+//! | boolean | `$n::boolean` | `bool` |
+//! | integer | `$n::integer` | `i32` |
+//! | bigint | `$n::bigint` | `i64` |
+//! | double precision | `$n::double precision` | `f64` |
+//! | numeric | `$n::text::numeric` | `String` |
+//! | text | `$n::text` | `String` |
+//! | uuid | `$n::uuid` | `uuid::Uuid` |
+//! | timestamptz | `$n::text::timestamptz` | `String` |
+//! | date | `$n::text::date` | `String` |
+//! | jsonb | `$n::jsonb` | `serde_json::Value` |
+//! | a list of any of these | the same with `[]`, for example `$n::text[]::numeric[]` | `Vec<Option<…>>` |
+
+use crate::expr::{Expr, LetterCase, Node};
+use crate::filter::Filter;
+use crate::permit::Residual;
+use crate::shape::ColumnType;
+use crate::value::Value;
+
+/// Quotes an identifier for SQL.
+pub fn quote_ident(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Writes conditions of one SQL statement and collects its binds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SqlWriter {
+    binds: Vec<(Value, ColumnType)>,
+}
+
+impl SqlWriter {
+    /// A writer whose first placeholder is `$1`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a bind and answers its placeholder with the casts it needs. The value must fit the
+    /// type: take it through [`Value::coerce`] or [`Value::from_json`] first.
+    pub fn bind(&mut self, value: Value, ty: ColumnType) -> String {
+        let list = if matches!(value, Value::List(_)) {
+            "[]"
+        } else {
+            ""
+        };
+        self.binds.push((value, ty));
+        let n = self.binds.len();
+        match ty {
+            // These cross as text: the driver would need a binary form for each, and the text of
+            // a canonical value casts the same under any session setting.
+            ColumnType::Numeric | ColumnType::Timestamptz | ColumnType::Date => {
+                format!("${n}::text{list}::{}{list}", ty.sql_name())
+            }
+            ColumnType::Boolean
+            | ColumnType::Integer
+            | ColumnType::Bigint
+            | ColumnType::Double
+            | ColumnType::Text
+            | ColumnType::Uuid
+            | ColumnType::Jsonb => format!("${n}::{}{list}", ty.sql_name()),
+        }
+    }
+
+    /// The binds in the order of their placeholders: value, and the type it crosses as (for a
+    /// list, the type of its items).
+    pub fn into_binds(self) -> Vec<(Value, ColumnType)> {
+        self.binds
+    }
+
+    /// Writes a condition. `row` is the alias of the row's relation as it stands in the statement,
+    /// already quoted where it needs to be. The text is in parentheses, or a single operand.
+    pub fn predicate(&mut self, expr: &Expr, row: &str) -> String {
+        self.node(&expr.0, row)
+    }
+
+    /// Writes what a permit left of the policies; `TRUE` where every row passes.
+    pub fn residual(&mut self, residual: &Residual, row: &str) -> String {
+        match residual {
+            Residual::True => "TRUE".to_owned(),
+            Residual::When(expr) => self.predicate(expr, row),
+        }
+    }
+
+    /// Writes a guest's filter; `TRUE` or `FALSE` where it asks for every row or none.
+    pub fn filter(&mut self, filter: &Filter, row: &str) -> String {
+        match filter {
+            Filter::All => "TRUE".to_owned(),
+            Filter::Nothing => "FALSE".to_owned(),
+            Filter::When(expr) => self.predicate(expr, row),
+        }
+    }
+
+    fn node(&mut self, node: &Node, row: &str) -> String {
+        match node {
+            Node::Column { name, .. } => format!("{row}.{}", quote_ident(name.as_str())),
+            Node::Constant { value, ty } => self.constant(value, *ty),
+            // Conditions that leave this crate hold no claim; NULL would pass no row.
+            Node::Claim { ty, .. } => format!("NULL::{}", ty.sql_name()),
+            Node::Now { .. } => "now()".to_owned(),
+            Node::Call { function, args, .. } => {
+                format!("{}({})", function.name(), self.joined(args, row, ", "))
+            }
+            Node::Compare { op, left, right } => self.infix(left, op.symbol(), right, row),
+            Node::Distinct { left, right } => self.infix(left, "IS DISTINCT FROM", right, row),
+            Node::In { item, list } => self.membership(item, list, row),
+            Node::Like {
+                item,
+                pattern,
+                case,
+            } => {
+                let operator = match case {
+                    LetterCase::Matters => "LIKE",
+                    LetterCase::Ignored => "ILIKE",
+                };
+                self.infix(item, operator, pattern, row)
+            }
+            Node::IsNull(node) => format!("({} IS NULL)", self.node(node, row)),
+            Node::Is { node, value: true } => format!("({} IS TRUE)", self.node(node, row)),
+            Node::Is { node, value: false } => format!("({} IS FALSE)", self.node(node, row)),
+            Node::Not(node) => format!("(NOT {})", self.node(node, row)),
+            Node::And(nodes) if nodes.is_empty() => "TRUE".to_owned(),
+            Node::Or(nodes) if nodes.is_empty() => "FALSE".to_owned(),
+            Node::And(nodes) => format!("({})", self.joined(nodes, row, " AND ")),
+            Node::Or(nodes) => format!("({})", self.joined(nodes, row, " OR ")),
+        }
+    }
+
+    fn infix(&mut self, left: &Node, operator: &str, right: &Node, row: &str) -> String {
+        let left = self.node(left, row);
+        let right = self.node(right, row);
+        format!("({left} {operator} {right})")
+    }
+
+    fn joined(&mut self, nodes: &[Node], row: &str, separator: &str) -> String {
+        let parts: Vec<String> = nodes.iter().map(|node| self.node(node, row)).collect();
+        parts.join(separator)
+    }
+
+    /// The three constants that SQL has words for are words: there is nothing in them to inject,
+    /// and the planner can match them with partial indexes.
+    fn constant(&mut self, value: &Value, ty: ColumnType) -> String {
+        match value {
+            Value::Null => format!("NULL::{}", ty.sql_name()),
+            Value::Boolean(true) => "TRUE".to_owned(),
+            Value::Boolean(false) => "FALSE".to_owned(),
+            value => self.bind(value.clone(), ty),
+        }
+    }
+
+    /// Constants of one type go into one array, so the statement's text does not depend on how
+    /// many there are; the rest is compared one by one.
+    fn membership(&mut self, item: &Node, list: &[Node], row: &str) -> String {
+        let mut arrays: Vec<(ColumnType, Vec<Value>)> = Vec::new();
+        let mut parts = Vec::new();
+        for other in list {
+            let Node::Constant { value, ty } = other else {
+                parts.push(self.infix(item, "=", other, row));
+                continue;
+            };
+            match arrays.iter_mut().find(|(array_type, _)| array_type == ty) {
+                Some((_, values)) => values.push(value.clone()),
+                None => arrays.push((*ty, vec![value.clone()])),
+            }
+        }
+        for (ty, values) in arrays {
+            let item = self.node(item, row);
+            let array = self.bind(Value::List(values), ty);
+            parts.push(format!("({item} = ANY ({array}))"));
+        }
+        match parts.len() {
+            0 => "FALSE".to_owned(),
+            1 => parts.concat(),
+            _ => format!("({})", parts.join(" OR ")),
+        }
+    }
+}
