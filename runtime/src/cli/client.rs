@@ -20,13 +20,13 @@ use super::error::CliError;
 use super::problem::ProblemDocument;
 
 /// What is sent: everything from nothing to a streamed upload.
-pub type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// No answer of the control API but a log is near this; more means that something else answers.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// A client for one server.
-pub struct Client {
+pub(super) struct Client {
     http: HyperClient<HttpConnector, RequestBody>,
     base: String,
     token: Option<String>,
@@ -34,7 +34,7 @@ pub struct Client {
 
 impl Client {
     /// A client for the server at `base`, speaking with `token` where there is one.
-    pub fn new(base: &str, token: Option<String>) -> Result<Client, CliError> {
+    pub(super) fn new(base: &str, token: Option<String>) -> Result<Client, CliError> {
         let base = base.trim_end_matches('/');
         if !base.starts_with("http://") {
             return Err(CliError::Usage(anyhow!(
@@ -43,16 +43,20 @@ impl Client {
             )));
         }
         let http = HyperClient::builder(TokioExecutor::new()).build_http();
-        Ok(Client { http, base: base.to_owned(), token })
+        Ok(Client {
+            http,
+            base: base.to_owned(),
+            token,
+        })
     }
 
     /// `GET path`, answered as JSON.
-    pub async fn get(&self, path: &str) -> Result<Value, CliError> {
+    pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
         self.json(Method::GET, path, empty()).await
     }
 
     /// Any method with a JSON body, answered as JSON.
-    pub async fn send(
+    pub(super) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -63,7 +67,7 @@ impl Client {
     }
 
     /// A request with a body of another type than JSON, answered as JSON.
-    pub async fn upload(
+    pub(super) async fn upload(
         &self,
         path: &str,
         content_type: &str,
@@ -80,7 +84,7 @@ impl Client {
     }
 
     /// `GET path`, answered as a stream.
-    pub async fn stream(&self, path: &str) -> Result<Incoming, CliError> {
+    pub(super) async fn stream(&self, path: &str) -> Result<Incoming, CliError> {
         let request = self
             .request(Method::GET, path)
             .body(empty())
@@ -89,28 +93,27 @@ impl Client {
     }
 
     /// Sends a request to any address, as it is: no token is added, every status is an answer.
-    pub async fn call(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, CliError> {
+    pub(super) async fn call(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, CliError> {
         let origin = match (request.uri().scheme_str(), request.uri().authority()) {
             (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
             _ => self.base.clone(),
         };
         match self.http.request(request).await {
             Ok(response) => Ok(response),
-            Err(source) if source.is_connect() => {
-                Err(CliError::Unreachable { base: origin, source })
-            }
+            Err(source) if source.is_connect() => Err(CliError::Unreachable {
+                base: origin,
+                source,
+            }),
             Err(source) => Err(CliError::Failed(
                 anyhow::Error::new(source).context(format!("the connection to {origin} broke")),
             )),
         }
     }
 
-    async fn json(
-        &self,
-        method: Method,
-        path: &str,
-        body: RequestBody,
-    ) -> Result<Value, CliError> {
+    async fn json(&self, method: Method, path: &str, body: RequestBody) -> Result<Value, CliError> {
         let request = self
             .request(method, path)
             .header(header::CONTENT_TYPE, "application/json")
@@ -123,7 +126,10 @@ impl Client {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
-            .header(header::USER_AGENT, concat!("koyalite/", env!("CARGO_PKG_VERSION")));
+            .header(
+                header::USER_AGENT,
+                concat!("koyalite/", env!("CARGO_PKG_VERSION")),
+            );
         match &self.token {
             Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
             None => request,
@@ -144,17 +150,19 @@ impl Client {
 }
 
 /// No body.
-pub fn empty() -> RequestBody {
+pub(super) fn empty() -> RequestBody {
     Empty::new().boxed_unsync()
 }
 
 /// These bytes as the body.
-pub fn full(bytes: impl Into<Bytes>) -> RequestBody {
+pub(super) fn full(bytes: impl Into<Bytes>) -> RequestBody {
     Full::new(bytes.into()).boxed_unsync()
 }
 
 /// The whole body as a problem document, or the status in words where it is none.
-pub async fn read_problem(response: Response<Incoming>) -> Result<ProblemDocument, CliError> {
+pub(super) async fn read_problem(
+    response: Response<Incoming>,
+) -> Result<ProblemDocument, CliError> {
     let status = response.status();
     let bytes = read(response).await?;
     Ok(match serde_json::from_slice::<ProblemDocument>(&bytes) {
@@ -173,7 +181,9 @@ async fn read_json(response: Response<Incoming>) -> Result<Value, CliError> {
 }
 
 async fn read(response: Response<Incoming>) -> Result<Bytes, CliError> {
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
     // The error is a box of either the connection's or the limit's; both are said in its words.
     let body = body.map_err(|error| anyhow!("the answer broke off: {error}"))?;
     Ok(body.to_bytes())

@@ -24,15 +24,15 @@ Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 no se
 /// A backend at the edge: WebAssembly functions, tables under policies, cron.
 #[derive(Debug, Parser)]
 #[command(name = "koyalite", version, after_help = EXAMPLES, max_term_width = 100)]
-pub struct Cli {
+pub(super) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// One command each, in the order in which a newcomer meets them.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run everything here, with a private Postgres
     Dev(dev::DevArgs),
     /// Run a node against the Postgres that you name
@@ -69,7 +69,7 @@ pub enum Command {
 }
 
 /// Runs the command and reports how it ended.
-pub fn run(cli: Cli) -> ExitCode {
+pub(super) fn run(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         // The child has an empty environment and tight limits: it gets no runtime from us.
         Command::Compile => return super::compile::run(),
@@ -128,15 +128,24 @@ mod tests {
         check("koyalite deploy", true);
         check("koyalite deploy examples/hello --project shop", true);
         check("koyalite invoke hello", true);
-        check("koyalite invoke todo --path /1 --method DELETE --as alice -i", true);
-        check("koyalite invoke todo --as alice --claims {\"team\":7}", true);
+        check(
+            "koyalite invoke todo --path /1 --method DELETE --as alice -i",
+            true,
+        );
+        check(
+            "koyalite invoke todo --as alice --claims {\"team\":7}",
+            true,
+        );
         check("koyalite invoke todo --claims {}", false);
         check("koyalite logs hello -f", true);
         check("koyalite rollback hello --to 3", true);
         check("koyalite rollback hello --to three", false);
         check("koyalite schedules", true);
         check("koyalite schedules runs ticker.every-minute", true);
-        check("koyalite policies check --table todos owner_id=auth.uid()", true);
+        check(
+            "koyalite policies check --table todos owner_id=auth.uid()",
+            true,
+        );
         check("koyalite token create --subject alice --ttl 60", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);

@@ -3,6 +3,6 @@
 use std::process::ExitCode;
 
 /// Hands over to the engine, which owns the protocol between parent and child.
-pub fn run() -> ExitCode {
+pub(super) fn run() -> ExitCode {
     ExitCode::FAILURE
 }

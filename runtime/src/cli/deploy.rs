@@ -24,10 +24,12 @@ const TARGET: &str = "wasm32-wasip2";
 
 /// What to deploy.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo build --release --target wasm32-wasip2 && koyalite deploy\n  \
+#[command(
+    after_help = "Examples:\n  cargo build --release --target wasm32-wasip2 && koyalite deploy\n  \
                         koyalite deploy examples/hello --project shop\n  \
-                        koyalite deploy --component dist/hello.wasm")]
-pub struct DeployArgs {
+                        koyalite deploy --component dist/hello.wasm"
+)]
+pub(super) struct DeployArgs {
     /// Folder with the koyalite.toml
     #[arg(default_value = ".")]
     folder: PathBuf,
@@ -59,18 +61,22 @@ struct Deployed {
 
 impl DeployArgs {
     /// Deploys and tells where the function answers.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let (manifest, text) = self.read_manifest()?;
         let component = self.find_component(&manifest)?;
         let bytes = read(&component)?;
         let client = self.server.client()?;
         if let Some(schema) = self.read_schema()? {
-            let answer =
-                client.send(Method::PUT, &self.server.path(["schema"]), &schema).await?;
+            let answer = client
+                .send(Method::PUT, &self.server.path(["schema"]), &schema)
+                .await?;
             self.show_schema(&answer)?;
         }
         let path = self.server.path(["functions", &manifest.name]);
-        let parts = Upload { manifest: text, component: Bytes::from(bytes) };
+        let parts = Upload {
+            manifest: text,
+            component: Bytes::from(bytes),
+        };
         let answer = upload(&client, &path, parts).await?;
         self.show(answer).await
     }
@@ -79,7 +85,10 @@ impl DeployArgs {
         let path = self.folder.join(MANIFEST_FILE);
         let text = std::fs::read_to_string(&path)
             .with_context(|| {
-                format!("cannot read {}; `koyalite new` makes a folder with one", path.display())
+                format!(
+                    "cannot read {}; `koyalite new` makes a folder with one",
+                    path.display()
+                )
             })
             .map_err(CliError::Usage)?;
         let head = toml::from_str(&text)
@@ -95,7 +104,9 @@ impl DeployArgs {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 let error = anyhow::Error::new(error);
-                return Err(error.context(format!("cannot read {}", path.display())).into());
+                return Err(error
+                    .context(format!("cannot read {}", path.display()))
+                    .into());
             }
         };
         let schema = serde_json::from_slice(&bytes)
@@ -124,7 +135,10 @@ impl DeployArgs {
     /// Where `cargo build` leaves the component: release before debug, this folder before those
     /// above it (a workspace's target folder is at its root).
     fn find_built(&self, function: &str) -> anyhow::Result<PathBuf> {
-        let file = format!("{}.wasm", crate_name(&self.folder, function).replace('-', "_"));
+        let file = format!(
+            "{}.wasm",
+            crate_name(&self.folder, function).replace('-', "_")
+        );
         let folder = std::fs::canonicalize(&self.folder)?;
         let mut targets: Vec<PathBuf> = self.target_dir.iter().cloned().collect();
         targets.extend(folder.ancestors().map(|above| above.join("target")));
@@ -155,9 +169,17 @@ impl DeployArgs {
     }
 
     async fn show(&self, answer: Value) -> Result<(), CliError> {
-        let name = answer.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = answer
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         self.server.output().show(answer, |deployed: Deployed| {
-            let verb = if deployed.changed { "runs" } else { "already runs" };
+            let verb = if deployed.changed {
+                "runs"
+            } else {
+                "already runs"
+            };
             format!(
                 "{} {verb} version {} ({})\n{}",
                 deployed.name,
@@ -207,7 +229,10 @@ mod tests {
     fn deploy_of(folder: &Path) -> DeployArgs {
         let folder = folder.to_str().unwrap();
         match super::super::Cli::parse_from(["koyalite", "deploy", folder]).command {
-            super::super::Command::Deploy(args) => DeployArgs { target_dir: None, ..args },
+            super::super::command::Command::Deploy(args) => DeployArgs {
+                target_dir: None,
+                ..args
+            },
             other => panic!("{other:?}"),
         }
     }
@@ -218,15 +243,26 @@ mod tests {
         let crate_folder = root.path().join("my-api");
         let built = root.path().join("target").join(TARGET).join("release");
         std::fs::create_dir_all(&crate_folder).unwrap();
-        std::fs::write(crate_folder.join("Cargo.toml"), "[package]\nname = \"my-api\"\n").unwrap();
+        std::fs::write(
+            crate_folder.join("Cargo.toml"),
+            "[package]\nname = \"my-api\"\n",
+        )
+        .unwrap();
         let args = deploy_of(&crate_folder);
 
         let missing = args.find_built("todo").unwrap_err().to_string();
-        assert!(missing.contains("cargo build --release --target wasm32-wasip2"), "{missing}");
+        assert!(
+            missing.contains("cargo build --release --target wasm32-wasip2"),
+            "{missing}"
+        );
 
         std::fs::create_dir_all(&built).unwrap();
         std::fs::write(built.join("my_api.wasm"), "").unwrap();
-        assert!(args.find_built("todo").unwrap().ends_with("release/my_api.wasm"));
+        assert!(
+            args.find_built("todo")
+                .unwrap()
+                .ends_with("release/my_api.wasm")
+        );
     }
 
     #[test]

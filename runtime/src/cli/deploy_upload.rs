@@ -21,15 +21,15 @@ const CHUNK_BYTES: usize = 64 << 10;
 const TICK: Duration = Duration::from_millis(100);
 
 /// The two parts.
-pub struct Upload {
+pub(super) struct Upload {
     /// The text of `koyalite.toml`.
-    pub manifest: String,
+    pub(super) manifest: String,
     /// The bytes of the component.
-    pub component: Bytes,
+    pub(super) component: Bytes,
 }
 
 /// Uploads with a bar on standard error (none where that is not a terminal).
-pub async fn upload(client: &Client, path: &str, parts: Upload) -> Result<Value, CliError> {
+pub(super) async fn upload(client: &Client, path: &str, parts: Upload) -> Result<Value, CliError> {
     let bar = ProgressBar::new(parts.component.len() as u64);
     let style = ProgressStyle::with_template("{spinner} {msg} {bar:30} {bytes}/{total_bytes}")
         .context("the progress bar's template")?;
@@ -38,7 +38,9 @@ pub async fn upload(client: &Client, path: &str, parts: Upload) -> Result<Value,
     bar.enable_steady_tick(TICK);
     let boundary = format!("koyalite-{}", uuid::Uuid::new_v4().simple());
     let content_type = format!("multipart/form-data; boundary={boundary}");
-    let answer = client.upload(path, &content_type, body(parts, &boundary, &bar)).await;
+    let answer = client
+        .upload(path, &content_type, body(parts, &boundary, &bar))
+        .await;
     bar.finish_and_clear();
     answer
 }

@@ -6,11 +6,11 @@ use super::error::CliError;
 
 /// Where and with what.
 #[derive(Debug, Args)]
-pub struct DevArgs {}
+pub(super) struct DevArgs {}
 
 impl DevArgs {
     /// Runs.
-    pub fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self) -> Result<(), CliError> {
         Ok(())
     }
 }

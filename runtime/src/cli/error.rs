@@ -15,7 +15,7 @@ pub(super) const UNREACHABLE: u8 = 3;
 
 /// Why a command did not succeed.
 #[derive(Debug, thiserror::Error)]
-pub enum CliError {
+pub(super) enum CliError {
     /// The server answered with a problem document.
     #[error("{}", .0.title)]
     Refused(Box<ProblemDocument>),
@@ -44,7 +44,7 @@ pub enum CliError {
 
 impl CliError {
     /// The exit code of this end.
-    pub fn exit_code(&self) -> u8 {
+    pub(super) fn exit_code(&self) -> u8 {
         match self {
             // A reader that has seen enough (`koyalite logs | head`) is not a failure.
             CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => OK,
@@ -57,7 +57,7 @@ impl CliError {
     }
 
     /// Tells a person, on standard error.
-    pub fn report(&self) {
+    pub(super) fn report(&self) {
         match self {
             CliError::Refused(problem) => eprintln!("{}", problem.render(None)),
             CliError::Unreachable { base, source } => eprintln!(

@@ -1,6 +1,6 @@
 //! Finds the admin token that `koyalite dev` keeps in its data directory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -9,25 +9,17 @@ use super::error::CliError;
 /// Relative to the folder where `koyalite dev` was started.
 const TOKEN_FILE: &str = ".koyalite/token";
 
-/// A token and the file that it came from.
-pub struct FoundToken {
-    /// The token, without surrounding space.
-    pub token: String,
-    /// The file.
-    pub path: PathBuf,
-}
-
 /// The nearest `.koyalite/token`, from the working directory upward.
-pub fn find_token() -> Result<Option<FoundToken>, CliError> {
+pub(super) fn find_token() -> Result<Option<String>, CliError> {
     let here = std::env::current_dir().context("cannot tell the working directory")?;
     Ok(find_from(&here)?)
 }
 
-fn find_from(start: &Path) -> anyhow::Result<Option<FoundToken>> {
+fn find_from(start: &Path) -> anyhow::Result<Option<String>> {
     for folder in start.ancestors() {
         let path = folder.join(TOKEN_FILE);
         match std::fs::read_to_string(&path) {
-            Ok(text) => return Ok(Some(FoundToken { token: text.trim().to_owned(), path })),
+            Ok(text) => return Ok(Some(text.trim().to_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // A `.koyalite` that is a file, not a folder, is none of our business.
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {}
@@ -52,7 +44,7 @@ mod tests {
             std::fs::create_dir_all(folder.join(".koyalite")).unwrap();
             std::fs::write(folder.join(TOKEN_FILE), token).unwrap();
         }
-        let found = |from: &Path| find_from(from).unwrap().map(|found| found.token);
+        let found = |from: &Path| find_from(from).unwrap();
         assert_eq!(found(&inner.join("c")).as_deref(), Some("inner"));
         assert_eq!(found(&root.path().join("a")).as_deref(), Some("outer"));
     }

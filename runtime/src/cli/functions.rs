@@ -16,7 +16,7 @@ use super::output::{short_digest, table};
     after_help = "Examples:\n  koyalite functions\n  koyalite functions --json\n  \
                   koyalite functions disable hello"
 )]
-pub struct FunctionsArgs {
+pub(super) struct FunctionsArgs {
     #[command(subcommand)]
     switch: Option<Switch>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ struct Function {
 
 impl FunctionsArgs {
     /// Lists, or flips the switch.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         match self.switch {
             None => list(&self.server).await,
             Some(Switch::Enable(args)) => set_enabled(args, true).await,
@@ -70,7 +70,13 @@ async fn list(server: &ControlArgs) -> Result<(), CliError> {
         let rows = functions.items.into_iter().map(|function| {
             let state = if function.enabled { "on" } else { "off" };
             let digest = short_digest(&function.sha256).to_owned();
-            [function.name, function.version.to_string(), state.to_owned(), digest, function.url]
+            [
+                function.name,
+                function.version.to_string(),
+                state.to_owned(),
+                digest,
+                function.url,
+            ]
         });
         table(
             ["NAME", "VERSION", "STATE", "SHA-256", "URL"],
@@ -82,8 +88,11 @@ async fn list(server: &ControlArgs) -> Result<(), CliError> {
 
 async fn set_enabled(args: SwitchArgs, enabled: bool) -> Result<(), CliError> {
     let path = args.server.path(["functions", &args.function]);
-    let answer =
-        args.server.client()?.send(Method::PATCH, &path, &json!({ "enabled": enabled })).await?;
+    let answer = args
+        .server
+        .client()?
+        .send(Method::PATCH, &path, &json!({ "enabled": enabled }))
+        .await?;
     args.server.output().show(answer, |function: Function| {
         let state = if function.enabled { "on" } else { "off" };
         format!("{} is {state}", function.name)

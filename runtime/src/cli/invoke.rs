@@ -20,7 +20,7 @@ use super::token::{self, DEFAULT_TTL_S, Minted, parse_claims};
                         koyalite invoke todo --as alice --data '{\"title\": \"buy milk\"}'\n  \
                         koyalite invoke todo --as alice --path /1 --method DELETE -i\n  \
                         koyalite invoke hello --version 1")]
-pub struct InvokeArgs {
+pub(super) struct InvokeArgs {
     /// The function
     function: String,
     /// What follows the function's own path, query included
@@ -58,13 +58,17 @@ struct Function {
 
 impl InvokeArgs {
     /// Calls and prints the answer. Statuses from 400 on end with exit code 1.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.server.client()?;
-        let answer = client.get(&self.server.path(["functions", &self.function])).await?;
+        let answer = client
+            .get(&self.server.path(["functions", &self.function]))
+            .await?;
         let function: Function = serde_json::from_value(answer)
             .context("this server speaks another version of the control API")?;
         let authorization = self.authorization(&client).await?;
-        let response = client.call(self.request(&function.url, authorization)?).await?;
+        let response = client
+            .call(self.request(&function.url, authorization)?)
+            .await?;
         print_answer(response, self.include, self.server.output()).await
     }
 
@@ -88,7 +92,11 @@ impl InvokeArgs {
         url: &str,
         authorization: Option<String>,
     ) -> Result<Request<RequestBody>, CliError> {
-        let default = if self.data.is_some() { Method::POST } else { Method::GET };
+        let default = if self.data.is_some() {
+            Method::POST
+        } else {
+            Method::GET
+        };
         let mut request = Request::builder()
             .method(self.method.clone().unwrap_or(default))
             .uri(join(url, &self.path));
@@ -103,7 +111,10 @@ impl InvokeArgs {
         }
         let body = match &self.data {
             Some(text) => {
-                let named = self.headers.iter().any(|(name, _)| name == header::CONTENT_TYPE);
+                let named = self
+                    .headers
+                    .iter()
+                    .any(|(name, _)| name == header::CONTENT_TYPE);
                 if !named && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
                     request = request.header(header::CONTENT_TYPE, "application/json");
                 }
@@ -111,7 +122,10 @@ impl InvokeArgs {
             }
             None => client::empty(),
         };
-        request.body(body).context("the path is not a valid URL path").map_err(CliError::Usage)
+        request
+            .body(body)
+            .context("the path is not a valid URL path")
+            .map_err(CliError::Usage)
     }
 }
 
@@ -120,7 +134,11 @@ fn join(url: &str, path: &str) -> String {
     match path {
         "" => url.to_owned(),
         query if query.starts_with('?') => format!("{url}{query}"),
-        path => format!("{}/{}", url.trim_end_matches('/'), path.trim_start_matches('/')),
+        path => format!(
+            "{}/{}",
+            url.trim_end_matches('/'),
+            path.trim_start_matches('/')
+        ),
     }
 }
 
@@ -133,9 +151,14 @@ async fn print_answer(
     if include {
         output.line(&head(&response))?;
     }
-    let from_host = response.headers().get("koyalite-source").is_some_and(|who| who == "gateway");
+    let from_host = response
+        .headers()
+        .get("koyalite-source")
+        .is_some_and(|who| who == "gateway");
     if from_host && !status.is_success() && !include {
-        return Err(CliError::Refused(Box::new(client::read_problem(response).await?)));
+        return Err(CliError::Refused(Box::new(
+            client::read_problem(response).await?,
+        )));
     }
     let mut body = response.into_body();
     let mut last = None;
@@ -159,7 +182,10 @@ async fn print_answer(
 fn head(response: &Response<Incoming>) -> String {
     let mut head = format!("{:?} {}\n", response.version(), response.status());
     for (name, value) in response.headers() {
-        head.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        head.push_str(&format!(
+            "{name}: {}\n",
+            String::from_utf8_lossy(value.as_bytes())
+        ));
     }
     head
 }

@@ -16,9 +16,11 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Of which function.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  koyalite logs hello\n  koyalite logs hello -f\n  \
-                        koyalite logs hello --limit 1000 --json")]
-pub struct LogsArgs {
+#[command(
+    after_help = "Examples:\n  koyalite logs hello\n  koyalite logs hello -f\n  \
+                        koyalite logs hello --limit 1000 --json"
+)]
+pub(super) struct LogsArgs {
     /// The function
     function: String,
     /// Keep running and show new lines as they are written
@@ -57,7 +59,7 @@ enum Kind {
 
 impl LogsArgs {
     /// Prints lines until the stream ends.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let mut path = self.server.path(["functions", &self.function, "logs"]);
         path.push_str(&format!("?limit={}", self.limit));
         if self.follow {
@@ -72,7 +74,9 @@ async fn copy_lines(mut stream: Incoming, output: Output) -> Result<(), CliError
     let mut pending = Vec::new();
     while let Some(frame) = stream.frame().await {
         let frame = frame.context("the connection to the server broke")?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         for byte in data {
             match byte {
                 b'\n' => {
@@ -104,7 +108,10 @@ fn render(text: &str) -> String {
     let Ok(line) = serde_json::from_str::<Line>(text) else {
         return text.to_owned();
     };
-    let version = line.version.map(|version| format!("v{version} ")).unwrap_or_default();
+    let version = line
+        .version
+        .map(|version| format!("v{version} "))
+        .unwrap_or_default();
     match line.kind {
         Kind::Log => format!(
             "{} {version}{:<5} {}",
@@ -114,17 +121,35 @@ fn render(text: &str) -> String {
         ),
         Kind::Invocation => {
             let status = line.status.map(|status| status.to_string());
-            let took = line.duration_ms.map(|ms| format!(" in {ms:.1} ms")).unwrap_or_default();
+            let took = line
+                .duration_ms
+                .map(|ms| format!(" in {ms:.1} ms"))
+                .unwrap_or_default();
             let message = line.message.filter(|message| !message.is_empty());
-            let message = message.map(|text| format!(" · {}", quiet(&text))).unwrap_or_default();
-            format!("{} {version}─── {}{took}{message}", line.time, status.as_deref().unwrap_or("end"))
+            let message = message
+                .map(|text| format!(" · {}", quiet(&text)))
+                .unwrap_or_default();
+            format!(
+                "{} {version}─── {}{took}{message}",
+                line.time,
+                status.as_deref().unwrap_or("end")
+            )
         }
     }
 }
 
 /// A guest's text without the control characters that would let it write over the terminal.
 fn quiet(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    message
+        .chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

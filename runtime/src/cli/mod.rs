@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use command::{Cli, Command};
+use command::Cli;
 
 /// Parses the arguments of this process, runs the command and says how it ended.
 pub fn main() -> ExitCode {

@@ -13,7 +13,7 @@ use super::template::{self, Template};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite new todo my-api\n  \
                         koyalite new todo my-api --sdk-path ../koyalite/sdk")]
-pub struct NewArgs {
+pub(super) struct NewArgs {
     /// The template: todo
     #[arg(value_parser = template::names())]
     template: String,
@@ -26,14 +26,22 @@ pub struct NewArgs {
 
 impl NewArgs {
     /// Writes the files, or nothing if one of them is there already.
-    pub fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self) -> Result<(), CliError> {
         let template = template::find(&self.template)
             .ok_or_else(|| CliError::Usage(anyhow!("no template is called {}", self.template)))?;
         let name = function_name(&self.folder).map_err(CliError::Usage)?;
         refuse_overwrite(&self.folder, template).map_err(CliError::Usage)?;
-        let sdk = self.sdk_path.as_deref().map(absolute).transpose().map_err(CliError::Usage)?;
+        let sdk = self
+            .sdk_path
+            .as_deref()
+            .map(absolute)
+            .transpose()
+            .map_err(CliError::Usage)?;
         for (path, text) in template.files {
-            write(&self.folder.join(path), &template::fill(text, &name, sdk.as_deref()))?;
+            write(
+                &self.folder.join(path),
+                &template::fill(text, &name, sdk.as_deref()),
+            )?;
         }
         Output::new(Format::Human).line(&format!(
             "made {folder}, a function called {name}\n\nnext:\n  cd {folder}\n  \
@@ -45,7 +53,10 @@ impl NewArgs {
 
 /// The folder's name, which must do as a crate, a function and a path at once.
 fn function_name(folder: &Path) -> anyhow::Result<String> {
-    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase());
     let well = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match starts_well && name.chars().all(well) && !name.ends_with('-') {
@@ -67,7 +78,10 @@ fn refuse_overwrite(folder: &Path, template: &Template) -> anyhow::Result<()> {
         .collect();
     match there.is_empty() {
         true => Ok(()),
-        false => Err(anyhow!("nothing was written, because this would be lost: {}", there.join(", "))),
+        false => Err(anyhow!(
+            "nothing was written, because this would be lost: {}",
+            there.join(", ")
+        )),
     }
 }
 
@@ -88,7 +102,12 @@ mod tests {
     use super::*;
 
     fn new(folder: PathBuf) -> Result<(), CliError> {
-        NewArgs { template: "todo".to_owned(), folder, sdk_path: None }.run()
+        NewArgs {
+            template: "todo".to_owned(),
+            folder,
+            sdk_path: None,
+        }
+        .run()
     }
 
     #[test]
@@ -98,7 +117,10 @@ mod tests {
         new(folder.clone()).unwrap();
         let manifest = std::fs::read_to_string(folder.join("koyalite.toml")).unwrap();
         let manifest: toml::Table = toml::from_str(&manifest).unwrap();
-        assert_eq!(manifest.get("name").and_then(toml::Value::as_str), Some("my-api"));
+        assert_eq!(
+            manifest.get("name").and_then(toml::Value::as_str),
+            Some("my-api")
+        );
         let again = new(folder).unwrap_err();
         assert_eq!(again.exit_code(), super::super::error::USAGE);
         assert!(again.to_string().contains("koyalite.toml"), "{again}");
@@ -106,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_folder_name_must_do_as_a_function_name() {
-        let check = |name: &str, well| assert_eq!(function_name(Path::new(name)).is_ok(), well, "{name}");
+        let check =
+            |name: &str, well| assert_eq!(function_name(Path::new(name)).is_ok(), well, "{name}");
         check("my-api", true);
         check("some/where/todo2", true);
         check("My-Api", false);

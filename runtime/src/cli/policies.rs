@@ -16,7 +16,7 @@ use super::problem::Mistake;
 #[command(after_help = "Examples:\n  koyalite policies list --table todos\n  \
                         koyalite policies check --table todos 'owner_id = auth.uid()'\n  \
                         koyalite policies check --table todos --check \"status <> 'done'\"")]
-pub struct PoliciesArgs {
+pub(super) struct PoliciesArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -80,7 +80,7 @@ struct Verdict {
 
 impl PoliciesArgs {
     /// Lists or checks.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::List(args) => list(args).await,
             Action::Check(args) => check(args).await,
@@ -89,17 +89,32 @@ impl PoliciesArgs {
 }
 
 async fn list(args: ListArgs) -> Result<(), CliError> {
-    let answer = args.server.client()?.get(&args.server.path(["policies"])).await?;
+    let answer = args
+        .server
+        .client()?
+        .get(&args.server.path(["policies"]))
+        .await?;
     args.server.output().show(answer, |policies: Policies| {
         let wanted = |policy: &Policy| args.table.as_ref().is_none_or(|name| *name == policy.table);
         let rows = policies.items.into_iter().filter(wanted).map(|policy| {
             let condition = policy.condition();
-            let state = if policy.enabled { policy.effect } else { "off".to_owned() };
+            let state = if policy.enabled {
+                policy.effect
+            } else {
+                "off".to_owned()
+            };
             let (commands, roles) = (policy.commands.join(" "), policy.roles.join(" "));
             [policy.table, policy.name, state, commands, roles, condition]
         });
         table(
-            ["TABLE", "POLICY", "EFFECT", "COMMANDS", "ROLES", "CONDITION"],
+            [
+                "TABLE",
+                "POLICY",
+                "EFFECT",
+                "COMMANDS",
+                "ROLES",
+                "CONDITION",
+            ],
             rows.collect(),
             "no policies: every table without one answers nothing",
         )
@@ -122,7 +137,11 @@ async fn check(args: CheckArgs) -> Result<(), CliError> {
     let side = if args.check { "check" } else { "using" };
     let body = json!({ "table": args.table, side: args.text });
     let path = args.server.path(["policies", "check"]);
-    let answer = args.server.client()?.send(Method::POST, &path, &body).await?;
+    let answer = args
+        .server
+        .client()?
+        .send(Method::POST, &path, &body)
+        .await?;
     let output = args.server.output();
     let verdict: Verdict = serde_json::from_value(answer.clone())
         .context("this server speaks another version of the control API")?;
@@ -142,10 +161,18 @@ impl Verdict {
             true => "valid".to_owned(),
             false => "not valid".to_owned(),
         }];
-        blocks.extend(self.errors.iter().map(|mistake| mistake.render(Some(source))));
+        blocks.extend(
+            self.errors
+                .iter()
+                .map(|mistake| mistake.render(Some(source))),
+        );
         if !self.warnings.is_empty() {
             blocks.push("warnings:".to_owned());
-            blocks.extend(self.warnings.iter().map(|mistake| mistake.render(Some(source))));
+            blocks.extend(
+                self.warnings
+                    .iter()
+                    .map(|mistake| mistake.render(Some(source))),
+            );
         }
         blocks.join("\n")
     }

@@ -6,50 +6,50 @@ use serde::Deserialize;
 
 /// A refusal of the server.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct ProblemDocument {
+pub(super) struct ProblemDocument {
     /// One line on what kind of refusal this is.
     #[serde(default)]
-    pub title: String,
+    pub(super) title: String,
     /// The HTTP status.
     #[serde(default)]
-    pub status: u16,
+    pub(super) status: u16,
     /// The stable word for programs.
     #[serde(default)]
-    pub code: String,
+    pub(super) code: String,
     /// What happened this time.
     #[serde(default)]
-    pub detail: Option<String>,
+    pub(super) detail: Option<String>,
     /// What to quote when asking for help.
     #[serde(default)]
-    pub request_id: Option<String>,
+    pub(super) request_id: Option<String>,
     /// Every single mistake, where there can be several.
     #[serde(default)]
-    pub errors: Vec<Mistake>,
+    pub(super) errors: Vec<Mistake>,
 }
 
 /// One mistake in what was sent.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Mistake {
+pub(super) struct Mistake {
     /// What is wrong.
     #[serde(default, alias = "detail")]
-    pub message: String,
+    pub(super) message: String,
     /// The field that holds it, for example `columns[0].type`.
     #[serde(default)]
-    pub field: Option<String>,
+    pub(super) field: Option<String>,
     /// Line in the text that was sent, from 1.
     #[serde(default)]
-    pub line: Option<usize>,
+    pub(super) line: Option<usize>,
     /// Column in that line, in characters from 1.
     #[serde(default)]
-    pub column: Option<usize>,
+    pub(super) column: Option<usize>,
     /// What to write instead.
     #[serde(default)]
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl ProblemDocument {
     /// What is shown when the body of a refusal is not a problem document at all.
-    pub fn from_status(status: http::StatusCode) -> ProblemDocument {
+    pub(super) fn from_status(status: http::StatusCode) -> ProblemDocument {
         ProblemDocument {
             title: format!("the server answered {status} without saying why"),
             status: status.as_u16(),
@@ -58,9 +58,13 @@ impl ProblemDocument {
     }
 
     /// The problem as text; with the `source` that it speaks of, positions become carets.
-    pub fn render(&self, source: Option<&str>) -> String {
+    pub(super) fn render(&self, source: Option<&str>) -> String {
         let mut text = format!("error: {}", self.title);
-        if let Some(detail) = self.detail.as_deref().filter(|detail| *detail != self.title) {
+        if let Some(detail) = self
+            .detail
+            .as_deref()
+            .filter(|detail| *detail != self.title)
+        {
             let _ = write!(text, "\n  {detail}");
         }
         for mistake in &self.errors {
@@ -81,7 +85,7 @@ impl ProblemDocument {
 
 impl Mistake {
     /// The mistake as an indented block, under the line of `source` that it points at.
-    pub fn render(&self, source: Option<&str>) -> String {
+    pub(super) fn render(&self, source: Option<&str>) -> String {
         let mut text = String::new();
         match self.pointed_line(source) {
             Some((line, caret)) => {
@@ -101,7 +105,10 @@ impl Mistake {
         let line = source?.lines().nth(self.line?.checked_sub(1)?)?;
         let before = line.chars().take(self.column?.checked_sub(1)?);
         // Tabs stay tabs, so that the caret stands under its character at any tab width.
-        Some((line, before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect()))
+        Some((
+            line,
+            before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect(),
+        ))
     }
 
     fn place(&self) -> String {
@@ -167,6 +174,9 @@ mod tests {
     #[test]
     fn a_body_that_is_no_problem_document_still_has_a_title() {
         let problem = ProblemDocument::from_status(http::StatusCode::BAD_GATEWAY);
-        assert_eq!(problem.render(None), "error: the server answered 502 Bad Gateway without saying why");
+        assert_eq!(
+            problem.render(None),
+            "error: the server answered 502 Bad Gateway without saying why"
+        );
     }
 }

@@ -10,9 +10,11 @@ use super::error::CliError;
 
 /// Of which function, to which version.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  koyalite rollback hello          to what ran before\n  \
-                        koyalite rollback hello --to 3")]
-pub struct RollbackArgs {
+#[command(
+    after_help = "Examples:\n  koyalite rollback hello          to what ran before\n  \
+                        koyalite rollback hello --to 3"
+)]
+pub(super) struct RollbackArgs {
     /// The function
     function: String,
     /// The version to go to; without it, the one deployed before this one
@@ -31,15 +33,22 @@ struct Deployed {
 
 impl RollbackArgs {
     /// Goes back.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let body = match self.to {
             Some(version) => json!({ "version": version }),
             None => json!({}),
         };
         let path = self.server.path(["functions", &self.function, "rollback"]);
-        let answer = self.server.client()?.send(Method::POST, &path, &body).await?;
+        let answer = self
+            .server
+            .client()?
+            .send(Method::POST, &path, &body)
+            .await?;
         self.server.output().show(answer, |deployed: Deployed| {
-            format!("{} runs version {}\n{}", deployed.name, deployed.version, deployed.url)
+            format!(
+                "{} runs version {}\n{}",
+                deployed.name, deployed.version, deployed.url
+            )
         })
     }
 }

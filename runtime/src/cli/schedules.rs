@@ -13,7 +13,7 @@ use super::output::{or_dash, table};
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite schedules\n  koyalite schedules runs ticker.every-minute"
 )]
-pub struct SchedulesArgs {
+pub(super) struct SchedulesArgs {
     #[command(subcommand)]
     detail: Option<Detail>,
     #[command(flatten)]
@@ -41,19 +41,19 @@ struct Tasks {
 
 /// A scheduled task, as the control API shows it.
 #[derive(Deserialize)]
-pub struct Task {
+pub(super) struct Task {
     /// `<function>.<name>`.
-    pub task: String,
+    pub(super) task: String,
     /// The function that it runs.
-    pub function: String,
+    pub(super) function: String,
     /// When, in cron's words.
-    pub cron_schedule: String,
+    pub(super) cron_schedule: String,
     /// `active` or `paused`.
-    pub status: String,
+    pub(super) status: String,
     /// The last time it fired.
-    pub last_run: Option<String>,
+    pub(super) last_run: Option<String>,
     /// The next time it will.
-    pub next_run: Option<String>,
+    pub(super) next_run: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +71,7 @@ struct Run {
 
 impl SchedulesArgs {
     /// Lists tasks or runs.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         match self.detail {
             None => list(&self.server).await,
             Some(Detail::Runs(args)) => runs(args).await,
@@ -99,18 +99,34 @@ async fn runs(args: RunsArgs) -> Result<(), CliError> {
     let answer = args.server.client()?.get(&path).await?;
     args.server.output().show(answer, |runs: Runs| {
         let rows = runs.items.into_iter().map(|run| {
-            [run.scheduled_for, run.status, run.attempt.to_string(), run.reason.unwrap_or_default()]
+            [
+                run.scheduled_for,
+                run.status,
+                run.attempt.to_string(),
+                run.reason.unwrap_or_default(),
+            ]
         });
-        table(["SCHEDULED FOR", "STATUS", "ATTEMPT", "REASON"], rows.collect(), "no runs yet")
+        table(
+            ["SCHEDULED FOR", "STATUS", "ATTEMPT", "REASON"],
+            rows.collect(),
+            "no runs yet",
+        )
     })
 }
 
 /// The tasks of one function, for `koyalite deploy` to show.
-pub async fn of_function(server: &ControlArgs, function: &str) -> Result<Vec<Task>, CliError> {
+pub(super) async fn of_function(
+    server: &ControlArgs,
+    function: &str,
+) -> Result<Vec<Task>, CliError> {
     use anyhow::Context;
 
     let answer = server.client()?.get(&server.path(["schedules"])).await?;
     let tasks: Tasks = serde_json::from_value(answer)
         .context("this server speaks another version of the control API")?;
-    Ok(tasks.items.into_iter().filter(|task| task.function == function).collect())
+    Ok(tasks
+        .items
+        .into_iter()
+        .filter(|task| task.function == function)
+        .collect())
 }

@@ -11,7 +11,7 @@ use super::output::table;
 /// All tables, or the columns of one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite tables\n  koyalite tables todos")]
-pub struct TablesArgs {
+pub(super) struct TablesArgs {
     /// Show the columns of this table
     table: Option<String>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ struct Reference {
 
 impl TablesArgs {
     /// Lists tables or columns.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.server.client()?;
         match &self.table {
             None => {
@@ -69,10 +69,18 @@ impl TablesArgs {
 
 fn show_tables(tables: Tables) -> String {
     let rows = tables.items.into_iter().map(|shape| {
-        let names: Vec<String> = shape.columns.into_iter().map(|column| column.name).collect();
+        let names: Vec<String> = shape
+            .columns
+            .into_iter()
+            .map(|column| column.name)
+            .collect();
         [shape.name, names.join(", ")]
     });
-    table(["TABLE", "COLUMNS"], rows.collect(), "no tables yet; put a schema.json beside koyalite.toml")
+    table(
+        ["TABLE", "COLUMNS"],
+        rows.collect(),
+        "no tables yet; put a schema.json beside koyalite.toml",
+    )
 }
 
 fn show_columns(shape: TableShape) -> String {

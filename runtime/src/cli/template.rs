@@ -3,26 +3,29 @@
 use std::path::Path;
 
 /// A set of files to start from.
-pub struct Template {
+pub(super) struct Template {
     /// The word after `koyalite new`.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Relative path and text of each file.
-    pub files: &'static [(&'static str, &'static str)],
+    pub(super) files: &'static [(&'static str, &'static str)],
 }
 
-const TEMPLATES: &[Template] = &[Template { name: "todo", files: &[("koyalite.toml", "name = \"{{name}}\"\n")] }];
+const TEMPLATES: &[Template] = &[Template {
+    name: "todo",
+    files: &[("koyalite.toml", "name = \"{{name}}\"\n")],
+}];
 
 /// The names that `koyalite new` takes.
-pub fn names() -> Vec<&'static str> {
+pub(super) fn names() -> Vec<&'static str> {
     TEMPLATES.iter().map(|template| template.name).collect()
 }
 
 /// The template of that name.
-pub fn find(name: &str) -> Option<&'static Template> {
+pub(super) fn find(name: &str) -> Option<&'static Template> {
     TEMPLATES.iter().find(|template| template.name == name)
 }
 
 /// The text of one file, with the function's name and the SDK's place filled in.
-pub fn fill(text: &str, name: &str, _sdk: Option<&Path>) -> String {
+pub(super) fn fill(text: &str, name: &str, _sdk: Option<&Path>) -> String {
     text.replace("{{name}}", name)
 }

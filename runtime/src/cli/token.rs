@@ -13,14 +13,14 @@ use super::error::CliError;
 
 /// How long a development token lives unless told otherwise: an hour, so that one forgotten in a
 /// shell history is soon worthless.
-pub const DEFAULT_TTL_S: u32 = 3600;
+pub(super) const DEFAULT_TTL_S: u32 = 3600;
 
 /// Create or show.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite token create --subject alice\n  \
                         koyalite token create --subject bob --claims '{\"team\": 7}' --ttl 600\n  \
                         export KOYALITE_TOKEN=$(koyalite token show)")]
-pub struct TokenArgs {
+pub(super) struct TokenArgs {
     #[command(subcommand)]
     action: Action,
 }
@@ -56,14 +56,14 @@ struct ShowArgs {
 
 /// A minted token.
 #[derive(Deserialize)]
-pub struct Minted {
+pub(super) struct Minted {
     /// What goes after `Authorization: Bearer`.
-    pub token: String,
+    pub(super) token: String,
 }
 
 impl TokenArgs {
     /// Creates or shows.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::Create(args) => create(args).await,
             Action::Show(args) => show(&args),
@@ -76,11 +76,13 @@ async fn create(args: CreateArgs) -> Result<(), CliError> {
     let path = args.server.path(["tokens"]);
     let answer = mint(&client, &path, (&args.subject, args.claims, args.ttl)).await?;
     // The bare token, so that `$(koyalite token create …)` is all a script needs.
-    args.server.output().show(answer, |minted: Minted| minted.token)
+    args.server
+        .output()
+        .show(answer, |minted: Minted| minted.token)
 }
 
 /// Asks for a project token of (subject, claims, seconds to live).
-pub async fn mint(
+pub(super) async fn mint(
     client: &Client,
     path: &str,
     (subject, claims, ttl_s): (&str, Option<Value>, u32),
@@ -102,10 +104,12 @@ fn show(args: &ShowArgs) -> Result<(), CliError> {
 }
 
 /// A JSON object, from the command line.
-pub fn parse_claims(text: &str) -> anyhow::Result<Value> {
+pub(super) fn parse_claims(text: &str) -> anyhow::Result<Value> {
     let value: Value = serde_json::from_str(text).context("not JSON")?;
     match value.is_object() {
         true => Ok(value),
-        false => Err(anyhow!("claims are a JSON object, for example {{\"team\": 7}}")),
+        false => Err(anyhow!(
+            "claims are a JSON object, for example {{\"team\": 7}}"
+        )),
     }
 }

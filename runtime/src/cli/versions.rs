@@ -10,7 +10,7 @@ use super::output::{short_digest, table};
 /// Of which function.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite versions hello\n  koyalite versions hello --json")]
-pub struct VersionsArgs {
+pub(super) struct VersionsArgs {
     /// The function
     function: String,
     #[command(flatten)]
@@ -32,7 +32,7 @@ struct Version {
 
 impl VersionsArgs {
     /// Lists them.
-    pub async fn run(self) -> Result<(), CliError> {
+    pub(super) async fn run(self) -> Result<(), CliError> {
         let path = self.server.path(["functions", &self.function, "versions"]);
         let answer = self.server.client()?.get(&path).await?;
         self.server.output().show(answer, |versions: Versions| {
@@ -40,9 +40,18 @@ impl VersionsArgs {
                 let state = if version.active { "active" } else { "" };
                 let digest = short_digest(&version.sha256).to_owned();
                 let created = version.created_at.unwrap_or_default();
-                [version.version.to_string(), state.to_owned(), digest, created]
+                [
+                    version.version.to_string(),
+                    state.to_owned(),
+                    digest,
+                    created,
+                ]
             });
-            table(["VERSION", "STATE", "SHA-256", "CREATED"], rows.collect(), "no versions yet")
+            table(
+                ["VERSION", "STATE", "SHA-256", "CREATED"],
+                rows.collect(),
+                "no versions yet",
+            )
         })
     }
 }

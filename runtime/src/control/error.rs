@@ -5,7 +5,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use koyalite_policy::{PolicyError, PolicyFault};
+use koyalite_policy::{NameError, PolicyError, PolicyFault};
 
 use crate::engine::AdmitError;
 use crate::http::{Code, Mistake, Problem};
@@ -45,13 +45,8 @@ pub enum ApiError {
     #[error("{0}")]
     BadQuery(String),
     /// A name in a path or body that can be nobody's.
-    #[error("{name:?} is not a name: {reason}")]
-    BadName {
-        /// As it was sent.
-        name: String,
-        /// What would be right.
-        reason: String,
-    },
+    #[error(transparent)]
+    BadName(#[from] NameError),
     /// A body that is not the JSON it should be.
     #[error(transparent)]
     Json(#[from] JsonError),
@@ -118,7 +113,7 @@ impl ApiError {
             ApiError::MethodNotAllowed => Code::MethodNotAllowed,
             ApiError::BadPath => Code::BadPath,
             ApiError::BadQuery(_) => Code::InvalidQuery,
-            ApiError::BadName { .. } => Code::InvalidName,
+            ApiError::BadName(_) => Code::InvalidName,
             ApiError::Json(JsonError::Malformed(_)) => Code::InvalidJson,
             ApiError::Json(JsonError::UnknownFields(_)) => Code::UnknownField,
             ApiError::Json(JsonError::WrongShape(_)) => Code::InvalidField,

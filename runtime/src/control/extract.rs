@@ -2,10 +2,12 @@
 //!
 //! Every refusal is a problem document; nothing of the framework's own wording reaches a caller.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use http::request::Parts;
+use koyalite_policy::NameError;
 use serde::de::DeserializeOwned;
 
 use crate::registry::ProjectEntry;
@@ -57,4 +59,9 @@ impl FromRequestParts<Shared> for InProject {
         let At(Named { project }) = At::from_request_parts(parts, state).await?;
         state.project(&project).map(InProject)
     }
+}
+
+/// A validated name out of the text of a path or a body.
+pub(super) fn name<N: FromStr<Err = NameError>>(text: &str) -> Result<N, ApiError> {
+    Ok(text.parse()?)
 }

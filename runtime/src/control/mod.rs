@@ -115,6 +115,7 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/tables/{table}", Needs(P::TableRead), tables::show),
         delete("/v1/projects/{project}/tables/{table}", Needs(P::TableWrite), tables::remove),
         post("/v1/projects/{project}/tables/{table}/columns", Needs(P::TableWrite), tables::add_column),
+        delete("/v1/projects/{project}/tables/{table}/columns/{column}", Needs(P::TableWrite), tables::drop_column),
         get("/v1/projects/{project}/policies", Needs(P::PolicyRead), policies::list),
         post("/v1/projects/{project}/policies", Needs(P::PolicyWrite), policies::create),
         post("/v1/projects/{project}/policies/check", Needs(P::PolicyRead), policies::check),
