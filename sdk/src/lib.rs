@@ -114,6 +114,10 @@
 //! - [`fetch`]: requests to the hosts that the manifest allows.
 //! - [`sleep`] and [`spawn`]: waiting, and work beside or after the answer.
 //!
+//! A function with `isolation = "shared"` keeps its statics between requests and serves several at
+//! once. Where one of them is to wake another (a channel, an async lock), switch on the feature
+//! `wake-across-requests`.
+//!
 //! The crate also compiles for the machine you develop on, so that a function's own logic can have
 //! ordinary unit tests; only the calls to the host are missing there (they panic).
 

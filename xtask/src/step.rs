@@ -77,12 +77,6 @@ impl Step {
         Ok(())
     }
 
-    /// Ends the step with a line that stays on the screen.
-    pub(crate) fn done(self, message: &str) {
-        self.bar.finish_and_clear();
-        eprintln!("  {message}");
-    }
-
     fn follow(&self, lines: &Receiver<String>, child: &mut Child) -> anyhow::Result<Vec<String>> {
         let deadline = Instant::now() + self.limit;
         let mut kept = Vec::new();

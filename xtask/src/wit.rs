@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 
 use crate::paths;
 
-const HEADER: &str = "// Made from wit/host by `cargo xtask wit`; edit it there.\n";
+const NOTE: &str = "// Made from wit/host by `cargo xtask wit`; edit it there.";
 
 /// Writes the package, or with `--check` fails if it is not current.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
@@ -28,11 +28,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
 }
 
+/// The note follows the package line: in front of it, it would be the package's documentation,
+/// which only one file of a package may have.
 fn to_sync(text: &str) -> String {
     let text = text
         .replace("package koyalite:host@", "package koyalite:host-sync@")
         .replace(": async func(", ": func(");
-    format!("{HEADER}{text}")
+    text.replacen(";\n", &format!(";\n\n{NOTE}\n"), 1)
 }
 
 fn check(folder: &Path, wanted: &BTreeMap<String, String>) -> anyhow::Result<()> {
@@ -79,10 +81,11 @@ mod tests {
     #[test]
     fn the_sync_twin_has_another_name_and_no_async_function() {
         let text = to_sync(
-            "package koyalite:host@0.1.0;\ninterface a {\n    get: async func(key: string);\n}\n",
+            "package koyalite:host@0.1.0;\n\ninterface a {\n    get: async func(key: string);\n}\n",
         );
-        assert!(text.starts_with(HEADER));
-        assert!(text.contains("package koyalite:host-sync@0.1.0;"));
-        assert!(text.contains("    get: func(key: string);"));
+        let expected = format!(
+            "package koyalite:host-sync@0.1.0;\n\n{NOTE}\n\ninterface a {{\n    get: func(key: string);\n}}\n"
+        );
+        assert_eq!(text, expected);
     }
 }
