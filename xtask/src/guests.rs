@@ -46,7 +46,6 @@ fn build_workspace(toolchain: Toolchain, workspace: &str) -> anyhow::Result<usiz
     cargo.args([
         "build",
         "--release",
-        "--locked",
         "--target",
         TARGET,
         "--target-dir",

@@ -101,7 +101,7 @@ fn componentize(folder: &Path, name: &str, output: &Path) -> anyhow::Result<()> 
     tool.arg(folder.join(SOURCE))
         .arg("--wit")
         .arg(folder.join("wit"));
-    tool.args(["--world-name", WORLD, "--disable", "fetch-event", "--out"])
+    tool.args(["--world-name", WORLD, "--out"])
         .arg(&draft);
     step.run(tool.current_dir(folder))?;
     std::fs::rename(&draft, output).context("cannot keep the component")
