@@ -2,11 +2,13 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /todo` | the caller's list, newest first |
-//! | `POST /todo` with `{"title": "…"}` | 201 and the new entry |
-//! | `PATCH /todo/{id}` with `{"done": true}` | the changed entry |
-//! | `DELETE /todo/{id}` | 204 |
-//! | `GET /todo/whoami` | who the caller is |
+//! | `GET /` | the caller's list, newest first |
+//! | `POST /` with `{"title": "…"}` | 201 and the new entry |
+//! | `PATCH /{id}` with `{"done": true}` | the changed entry |
+//! | `DELETE /{id}` | 204 |
+//! | `GET /whoami` | who the caller is |
+//!
+//! Paths are seen from where the function is mounted.
 //!
 //! There is no `where owner_id = …` here: the policy in `schema.json` is that condition, for every
 //! statement of every function.
