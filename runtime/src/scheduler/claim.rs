@@ -115,7 +115,7 @@ pub(super) fn plan(schedule: &Schedule, due: DateTime<Utc>, now: DateTime<Utc>) 
     let (mut times, complete) = loop {
         let from = now - window;
         if from <= due {
-            break (latest(schedule, Some(due), due, now));
+            break latest(schedule, Some(due), due, now);
         }
         let (times, complete) = latest(schedule, None, from, now);
         if times.len() > MISSED_ROWS_MAX {

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use self::fire::{Fire, FireError, Firing};
 use crate::registry::{Registry, RegistryError, runs};
@@ -36,7 +36,7 @@ pub struct Scheduler<F> {
     registry: Arc<Registry>,
     fire: Arc<F>,
     slots: Arc<Semaphore>,
-    running: TaskTracker,
+    running: JoinSet<()>,
 }
 
 impl<F: Fire> Scheduler<F> {
@@ -46,13 +46,13 @@ impl<F: Fire> Scheduler<F> {
             registry,
             fire,
             slots: Arc::new(Semaphore::new(RUNS_MAX)),
-            running: TaskTracker::new(),
+            running: JoinSet::new(),
         }
     }
 
     /// Works until `stop`, then lets the runs in flight end. The caller bounds how long it waits:
     /// runs that are cut off then are marked when their lease ends.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut healthy = true;
         while !stop.is_cancelled() {
             let looked = self.look().await;
@@ -69,12 +69,13 @@ impl<F: Fire> Scheduler<F> {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        self.running.close();
-        self.running.wait().await;
+        while self.running.join_next().await.is_some() {}
     }
 
     /// Fires all that is due; answers how long nothing will be.
-    async fn look(&self) -> Result<Duration, RegistryError> {
+    async fn look(&mut self) -> Result<Duration, RegistryError> {
+        // What has ended is kept until it is asked for.
+        while self.running.try_join_next().is_some() {}
         let mut conn = self.registry.acquire().await?;
         let lost = runs::expire(&mut conn, fire::LEASE_LOST).await?;
         if lost > 0 {
