@@ -3,9 +3,10 @@
 
 use std::str::FromStr as _;
 
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri, Version};
+use http_body::Body;
 
 use super::EgressError;
 use super::host::Target;
@@ -31,13 +32,18 @@ const OWN_PREFIX: &str = "koyalite-";
 /// Rebuilds a request for its checked target.
 ///
 /// # Errors
-/// [`EgressError::Protocol`] for `CONNECT`, which would turn the connection into a tunnel.
-pub(super) fn prepare<B>(request: Request<B>, target: &Target) -> Result<Request<B>, EgressError> {
+/// [`EgressError::Protocol`] for `CONNECT`, which would turn the connection into a tunnel, and for
+/// a `content-length` that is not one number.
+pub(super) fn prepare<B: Body>(
+    request: Request<B>,
+    target: &Target,
+) -> Result<Request<B>, EgressError> {
     let (mut parts, body) = request.into_parts();
     if parts.method == Method::CONNECT {
         return Err(EgressError::Protocol);
     }
     strip_headers(&mut parts.headers);
+    settle_length(&parts.method, &mut parts.headers, &body)?;
     parts.uri = rebuild(&parts.uri, target)?;
     // The connection decides what is spoken on it.
     parts.version = Version::HTTP_11;
@@ -76,6 +82,46 @@ fn strip_headers(headers: &mut HeaderMap) {
     }
 }
 
+/// The length on the wire must be the body's own. One that says more than is sent would make the
+/// other side take the beginning of the connection's next request, another tenant's, for the rest.
+/// Where the body's length is not known beforehand, the client holds it to the header's.
+fn settle_length<B: Body>(
+    method: &Method,
+    headers: &mut HeaderMap,
+    body: &B,
+) -> Result<(), EgressError> {
+    let known = if body.is_end_stream() {
+        Some(0)
+    } else {
+        body.size_hint().exact()
+    };
+    let Some(length) = known else {
+        return check_one_length(headers);
+    };
+    headers.remove(header::CONTENT_LENGTH);
+    // Servers may insist on a length, zero included, where the method means to send something.
+    if length > 0 || matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(())
+}
+
+fn check_one_length(headers: &HeaderMap) -> Result<(), EgressError> {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let number = |value: &HeaderValue| {
+        let digits = value.as_bytes();
+        let text = std::str::from_utf8(digits)
+            .ok()
+            .filter(|_| digits.iter().all(u8::is_ascii_digit));
+        text.is_some_and(|text| text.parse::<u64>().is_ok())
+    };
+    match (lengths.next(), lengths.next()) {
+        (None, _) => Ok(()),
+        (Some(value), None) if number(value) => Ok(()),
+        (Some(_), _) => Err(EgressError::Protocol),
+    }
+}
+
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
     let names = values
@@ -88,10 +134,23 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bytes::Bytes;
+    use futures::stream;
+    use http_body::Frame;
+    use http_body_util::{Empty, Full, StreamBody};
 
-    fn prepared(builder: http::request::Builder) -> Result<Request<()>, EgressError> {
-        let request = builder.body(()).unwrap();
+    use super::*;
+    use crate::egress::BoxError;
+
+    fn prepared(builder: http::request::Builder) -> Result<Request<Empty<Bytes>>, EgressError> {
+        with_body(builder, Empty::new())
+    }
+
+    fn with_body<B: Body>(
+        builder: http::request::Builder,
+        body: B,
+    ) -> Result<Request<B>, EgressError> {
+        let request = builder.body(body).unwrap();
         let target = Target::parse(request.uri()).unwrap();
         prepare(request, &target)
     }
@@ -138,5 +197,47 @@ mod tests {
                 .uri("https://a.example/"),
         );
         assert_eq!(tunnel.unwrap_err(), EgressError::Protocol);
+    }
+
+    /// The `content-length` that leaves, from what the guest wrote and what its body is.
+    fn length<B: Body>(method: &str, written: &[&str], body: B) -> Result<String, EgressError> {
+        let mut builder = Request::builder().method(method).uri("https://a.example/");
+        for value in written {
+            builder = builder.header("content-length", *value);
+        }
+        let headers = with_body(builder, body)?.headers().clone();
+        let values: Vec<_> = headers.get_all("content-length").iter().collect();
+        Ok(values
+            .iter()
+            .map(|value| value.to_str().unwrap())
+            .collect::<Vec<_>>()
+            .join(","))
+    }
+
+    #[test]
+    fn the_length_that_leaves_is_the_bodys_own() {
+        let full = || Full::new(Bytes::from_static(b"four"));
+        let stream =
+            || StreamBody::new(stream::iter([Ok::<_, BoxError>(Frame::data(Bytes::new()))]));
+        assert_eq!(length("GET", &["10"], Empty::<Bytes>::new()).unwrap(), "");
+        assert_eq!(length("POST", &["10"], Empty::<Bytes>::new()).unwrap(), "0");
+        assert_eq!(length("POST", &["3", "5"], full()).unwrap(), "4");
+        assert_eq!(length("GET", &[], full()).unwrap(), "4");
+        assert_eq!(length("POST", &["10"], stream()).unwrap(), "10");
+        assert_eq!(length("POST", &[], stream()).unwrap(), "");
+        for bad in [
+            &["3", "5"][..],
+            &["3", "3"],
+            &["+3"],
+            &["3, 3"],
+            &[""],
+            &["x"],
+        ] {
+            assert_eq!(
+                length("POST", bad, stream()),
+                Err(EgressError::Protocol),
+                "{bad:?}"
+            );
+        }
     }
 }
