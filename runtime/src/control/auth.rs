@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
 use crate::registry::Registry;
 
-use super::Shared;
 use super::error::ApiError;
 use super::permission::{Permission, allows};
 
@@ -39,7 +38,7 @@ impl Operator {
 /// What a route demands: the state of the layer in front of it.
 #[derive(Clone)]
 pub(super) struct Demand {
-    pub(super) control: Shared,
+    pub(super) authority: ControlAuthority,
     pub(super) permission: Permission,
 }
 
@@ -49,7 +48,7 @@ pub(super) async fn require(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let operator = identify(&demand.control.authority, request.headers())?;
+    let operator = identify(&demand.authority, request.headers())?;
     if !allows(operator.role, demand.permission) {
         return Err(ApiError::Forbidden { permission: demand.permission, role: operator.role });
     }

@@ -30,8 +30,9 @@ mod health;
 mod metrics;
 
 #[cfg(test)]
-mod matrix;
+mod tests;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ use hyper_util::service::TowerToHyperService;
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
@@ -134,11 +136,25 @@ fn routes() -> Vec<Route> {
 }
 
 /// The control API as the service of a [`crate::http::Listener`].
-pub fn service(
-    control: Arc<Control>,
-) -> impl Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static {
-    let router = TowerToHyperService::new(route::router(routes(), control));
-    move |request| {
+pub fn service(control: Arc<Control>) -> impl ControlService {
+    let authority = control.authority.clone();
+    serve(route::router(routes(), &authority, control))
+}
+
+/// What a [`crate::http::Listener`] serves.
+pub trait ControlService:
+    Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+}
+
+impl<F> ControlService for F where
+    F: Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+}
+
+fn serve(router: axum::Router) -> impl ControlService {
+    let router = TowerToHyperService::new(router);
+    move |request: Request<Body>| {
         let id = request_id::of(request.headers());
         let span = tracing::info_span!(
             "control", request_id = %id, method = %request.method(), path = request.uri().path()
@@ -149,16 +165,13 @@ pub fn service(
 }
 
 /// Writes the problem that a refusal carries, and signs every answer as the host's own.
-async fn finish<E>(
-    answered: impl Future<Output = Result<axum::response::Response, E>>,
-    id: uuid::Uuid,
-) -> Response<Body>
-where
-    E: Into<std::convert::Infallible>,
-{
+async fn finish(
+    answered: impl Future<Output = Result<axum::response::Response, Infallible>>,
+    id: Uuid,
+) -> Response<Body> {
     let mut response = match answered.await {
         Ok(response) => response,
-        Err(never) => match never.into() {},
+        Err(never) => match never {},
     };
     match response.extensions_mut().remove::<Problem>() {
         Some(mut problem) => {

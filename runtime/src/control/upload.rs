@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::HeaderMap;
 
+use crate::http::Code;
 use crate::registry::Manifest;
 
 use super::Shared;
@@ -83,11 +84,11 @@ async fn read_manifest(field: Field<'_>) -> Result<Manifest, ApiError> {
     let bytes = gather(field, MANIFEST).await?;
     // Nothing that is TOML begins with a brace, and every JSON object does.
     if bytes.trim_ascii_start().starts_with(b"{") {
-        return Ok(Manifest::parse_json(&bytes)?);
+        return Manifest::parse_json(&bytes).map_err(ApiError::invalid_as(Code::InvalidManifest));
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| ApiError::BadUpload("the manifest must be UTF-8 text: TOML or JSON"))?;
-    Ok(Manifest::parse_toml(text)?)
+    Manifest::parse_toml(text).map_err(ApiError::invalid_as(Code::InvalidManifest))
 }
 
 /// A part's limit, and the refusal that goes with it.
