@@ -15,8 +15,12 @@ use super::*;
 
 /// A folder for one test. Others may pass through it, so that root can drop to another user.
 fn home() -> TempDir {
+    home_with_mode(0o755)
+}
+
+fn home_with_mode(mode: u32) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
     dir
 }
 
@@ -255,7 +259,7 @@ async fn the_log_never_holds_what_a_statement_holds() {
 async fn a_server_leaves_by_itself_when_the_thread_that_started_it_ends() {
     let home = home();
     let folder = home.path().to_owned();
-    let (connected_tx, connected) = tokio::sync::oneshot::channel::<Connection>();
+    let (connected_tx, connected) = oneshot::channel::<Connection>();
     let (leave, told_to_leave) = std::sync::mpsc::channel::<()>();
     let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -288,9 +292,34 @@ async fn a_server_leaves_by_itself_when_the_thread_that_started_it_ends() {
 }
 
 #[tokio::test]
+async fn a_wrapped_server_leaves_when_its_owner_lets_go_of_the_pipe() {
+    let home = home();
+    let cluster = supervise::prepare(&options(home.path()), &|_| {})
+        .await
+        .unwrap();
+    let mut command = wrapper::wrap(&cluster.installation.bin.join("postgres"));
+    start::configure(&mut command, &cluster);
+    child::become_user(&mut command, cluster.run_as, &cluster.layout.root).unwrap();
+    let mut shell = command.spawn().unwrap();
+    let log = shell.stderr.take().unwrap();
+    let mut log = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(log));
+    while !log
+        .next_line()
+        .await
+        .unwrap()
+        .unwrap()
+        .contains("ready to accept connections")
+    {}
+    assert_eq!(shell.try_wait().unwrap(), None);
+    drop(shell.stdin.take());
+    assert!(shell.wait().await.unwrap().success(), "a clean shutdown");
+    assert_eq!(living(home.path()), [] as [u32; 0]);
+}
+
+#[tokio::test]
 async fn an_interrupted_start_leaves_nothing_and_can_be_repeated() {
     let home = home();
-    let (at_work_tx, at_work) = tokio::sync::oneshot::channel();
+    let (at_work_tx, at_work) = oneshot::channel();
     let at_work_tx = std::sync::Mutex::new(Some(at_work_tx));
     let report = move |step| {
         if matches!(step, Progress::Initialising { .. }) {
@@ -333,8 +362,8 @@ async fn a_path_too_deep_for_a_socket_and_full_of_odd_characters_works() {
 
 #[tokio::test]
 async fn a_private_home_works_or_is_refused_with_the_way_out() {
-    // Mode 700: as root, nobody else can pass, and only a user namespace is left.
-    let home = tempfile::tempdir().unwrap();
+    // As root: nobody else can pass, and only a user namespace is left.
+    let home = home_with_mode(0o700);
     match Supervised::start(options(home.path()), |_| {}).await {
         Ok(postgres) => {
             let me = fs::metadata(home.path()).unwrap().uid();
