@@ -7,7 +7,6 @@
 
 /// `koyalite:host`: functions that wait are `async func`.
 pub mod concurrent {
-    #![expect(missing_docs, unreachable_pub, reason = "generated code")]
     wasmtime::component::bindgen!({
         path: "../wit/host",
         world: "koyalite:host/imports",
@@ -17,7 +16,6 @@ pub mod concurrent {
 
 /// `koyalite:host-sync`: the same functions, each a plain `func`.
 pub mod sync {
-    #![expect(missing_docs, unreachable_pub, reason = "generated code")]
     wasmtime::component::bindgen!({
         path: "../wit/host-sync",
         world: "koyalite:host-sync/imports",
@@ -32,7 +30,6 @@ pub mod sync {
 
 /// The world of a function with a cron export, for calling `scheduled.handle` from the host.
 pub mod cron {
-    #![expect(missing_docs, unreachable_pub, reason = "generated code")]
     wasmtime::component::bindgen!({
         path: "../wit/host",
         world: "koyalite:host/cron",

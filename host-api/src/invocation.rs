@@ -18,7 +18,7 @@ use crate::limits;
 
 /// What a host call needs to know of the tenant. One per project and schema version, shared by all
 /// of its invocations.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Project {
     /// The project's id.
     pub id: Uuid,
@@ -31,7 +31,6 @@ pub struct Project {
 }
 
 /// One run of a function, whatever triggered it.
-#[derive(Debug)]
 pub struct Invocation {
     /// The invocation's id; the request id on HTTP, the run id on cron.
     pub id: Uuid,
@@ -58,7 +57,7 @@ pub struct CallBudget(AtomicU32);
 
 impl Default for CallBudget {
     fn default() -> Self {
-        Self(AtomicU32::new(limits::HOST_CALLS_MAX))
+        Self(AtomicU32::new(limits::HOST_CALLS))
     }
 }
 
@@ -71,9 +70,15 @@ impl CallBudget {
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
             .map(drop)
-            .map_err(|_| HostError::host_calls_limit(limits::HOST_CALLS_MAX))
+            .map_err(|_| HostError::host_calls_limit())
     }
 }
+
+/// What one invocation may log: enough to follow a request, too little to fill a disk.
+pub const LOG_BYTES_MAX: usize = 64 * 1024;
+
+/// The longest line. A stack trace or a small payload fits.
+pub const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// How loud a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,12 +116,12 @@ impl GuestLog {
     /// A log that hands its lines to `sink`.
     #[must_use]
     pub fn new(sink: impl LogSink) -> Self {
-        Self { sink: Box::new(sink), left_bytes: AtomicUsize::new(limits::LOG_BYTES_MAX) }
+        Self { sink: Box::new(sink), left_bytes: AtomicUsize::new(LOG_BYTES_MAX) }
     }
 
     /// Writes one line, as far as the limits allow.
     pub fn write(&self, level: LogLevel, message: &str) {
-        let line = cut(message, limits::LOG_LINE_BYTES_MAX);
+        let line = cut(message, LOG_LINE_BYTES_MAX);
         // A line costs at least one byte, so that endless empty lines end as well.
         let cost = line.len().max(1);
         let before = self.left_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -127,7 +132,7 @@ impl GuestLog {
             Ok(left) if left > cost => self.sink.line(level, line),
             Ok(_) => self.sink.line(
                 LogLevel::Warn,
-                format!("log truncated: this invocation wrote {} KiB", limits::LOG_BYTES_MAX / 1024),
+                format!("log truncated: this invocation wrote {} KiB", LOG_BYTES_MAX / 1024),
             ),
         }
     }
@@ -159,10 +164,10 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_on_a_character() {
-        let text = "é".repeat(limits::LOG_LINE_BYTES_MAX);
-        let line = cut(&text, limits::LOG_LINE_BYTES_MAX);
+        let text = "é".repeat(LOG_LINE_BYTES_MAX);
+        let line = cut(&text, LOG_LINE_BYTES_MAX);
         assert!(line.ends_with("… (line truncated)"));
-        assert!(line.len() < limits::LOG_LINE_BYTES_MAX + 32);
+        assert!(line.len() < LOG_LINE_BYTES_MAX + 32);
     }
 
     #[test]
@@ -175,13 +180,13 @@ mod tests {
         let lines = lines.0.lock().unwrap();
         assert!(lines.last().unwrap().starts_with("log truncated"));
         assert_eq!(lines.iter().filter(|l| l.starts_with("log truncated")).count(), 1);
-        assert!(lines.len() <= limits::LOG_BYTES_MAX / 10 + 1);
+        assert!(lines.len() <= LOG_BYTES_MAX / 10 + 1);
     }
 
     #[test]
     fn the_call_budget_runs_out() {
         let budget = CallBudget::default();
-        for _ in 0..limits::HOST_CALLS_MAX {
+        for _ in 0..limits::HOST_CALLS {
             budget.take().unwrap();
         }
         assert_eq!(budget.take().unwrap_err().code(), "host_calls_limit");

@@ -17,4 +17,6 @@ pub mod tables;
 
 pub use adapter::{Host, HostState, add_to_linker};
 pub use error::{ErrorKind, HostError};
-pub use invocation::{GuestLog, Invocation, LogLevel, LogSink, Project};
+pub use invocation::{
+    CallBudget, GuestLog, Invocation, LOG_LINE_BYTES_MAX, LogLevel, LogSink, Project,
+};

@@ -5,7 +5,11 @@ use koyalite_policy::Value;
 use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
 use crate::error::{ErrorKind, HostError};
-use crate::tables::{Direction, SelectQuery};
+use crate::tables::query::json_param;
+use crate::tables::{Direction, Filter, SelectQuery};
+
+/// A parameter on its way in. Its own type, since neither side of the conversion is ours.
+struct Param(Value);
 
 macro_rules! implement {
     ($package:ident) => {
@@ -25,47 +29,48 @@ macro_rules! implement {
             }
         }
 
-        impl From<$package::types::Value> for Value {
-            fn from(value: $package::types::Value) -> Self {
+        impl TryFrom<$package::types::Value> for Param {
+            type Error = HostError;
+
+            fn try_from(value: $package::types::Value) -> Result<Self, HostError> {
                 use $package::types::Value as Wit;
-                match value {
-                    Wit::Null => Self::Null,
-                    Wit::Boolean(value) => Self::Boolean(value),
-                    Wit::Integer(value) => Self::Integer(value),
-                    Wit::Float(value) => Self::Float(value),
-                    Wit::Text(value) => Self::Text(value),
-                    // Text that is not JSON stays text; the checker then says which type it wanted.
-                    Wit::Json(text) => match serde_json::from_str(&text) {
-                        Ok(value) => Self::Json(value),
-                        Err(_) => Self::Text(text),
-                    },
-                }
+                Ok(Self(match value {
+                    Wit::Null => Value::Null,
+                    Wit::Boolean(value) => Value::Boolean(value),
+                    Wit::Integer(value) => Value::Integer(value),
+                    Wit::Float(value) => Value::Float(value),
+                    Wit::Text(value) => Value::Text(value),
+                    Wit::Json(text) => json_param(&text)?,
+                }))
             }
         }
 
-        impl From<$package::tables::Filter> for (String, Vec<Value>) {
-            fn from(filter: $package::tables::Filter) -> Self {
-                (filter.text, filter.params.into_iter().map(Into::into).collect())
+        impl TryFrom<$package::tables::Filter> for Filter {
+            type Error = HostError;
+
+            fn try_from(filter: $package::tables::Filter) -> Result<Self, HostError> {
+                let params = filter.params.into_iter().map(|value| Param::try_from(value).map(|p| p.0));
+                Ok(Self { text: filter.text, params: params.collect::<Result<_, _>>()? })
             }
         }
 
-        impl From<(String, $package::tables::Query)> for SelectQuery {
-            fn from((table, query): (String, $package::tables::Query)) -> Self {
+        impl TryFrom<(String, $package::tables::Query)> for SelectQuery {
+            type Error = HostError;
+
+            fn try_from((table, query): (String, $package::tables::Query)) -> Result<Self, HostError> {
                 use $package::tables::Direction as Wit;
-                let (filter, params) = query.filter.into();
                 let direction = |direction| match direction {
                     Wit::Ascending => Direction::Ascending,
                     Wit::Descending => Direction::Descending,
                 };
                 let order = query.order.into_iter();
-                Self {
+                Ok(Self {
                     table,
                     columns: query.columns,
-                    filter,
-                    params,
+                    filter: query.filter.try_into()?,
                     order: order.map(|key| (key.column, direction(key.direction))).collect(),
                     limit: query.limit,
-                }
+                })
             }
         }
     };

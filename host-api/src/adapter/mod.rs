@@ -21,7 +21,7 @@ use crate::error::HostError;
 use crate::invocation::Invocation;
 
 /// What the host keeps per store: which root call belongs to which invocation.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct HostState {
     invocations: HashMap<GuestTaskId, Arc<Invocation>>,
 }
@@ -51,8 +51,8 @@ pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: fn(&mut T) -> &mut HostState,
 ) -> wasmtime::Result<()> {
-    concurrent::Imports_::add_to_linker::<T, Host>(linker, get)?;
-    sync::Imports_::add_to_linker::<T, Host>(linker, get)?;
+    concurrent::Imports::add_to_linker::<T, Host>(linker, get)?;
+    sync::Imports::add_to_linker::<T, Host>(linker, get)?;
     Ok(())
 }
 

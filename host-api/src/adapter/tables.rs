@@ -38,7 +38,8 @@ macro_rules! implement {
                 query: $package::tables::Query,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
-                    tables::select(&call.project, &call.identity, (table, query).into()).await
+                    let query = (table, query).try_into()?;
+                    tables::select(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))
             }
@@ -65,10 +66,9 @@ macro_rules! implement {
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let (filter, params) = filter.into();
-                    let query = tables::UpdateQuery {
-                        table, filter, params, changes, max_affected, returning,
-                    };
+                    let filter = filter.try_into()?;
+                    let query =
+                        tables::UpdateQuery { table, filter, changes, max_affected, returning };
                     tables::update(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))
@@ -82,9 +82,8 @@ macro_rules! implement {
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let (filter, params) = filter.into();
-                    let query =
-                        tables::DeleteQuery { table, filter, params, max_affected, returning };
+                    let filter = filter.try_into()?;
+                    let query = tables::DeleteQuery { table, filter, max_affected, returning };
                     tables::delete(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))

@@ -63,14 +63,14 @@ async fn http(
     reply: &mut Reply<'_>,
 ) -> Result<(), wasmtime::Error> {
     let (sender, mut receiver) = oneshot::channel();
-    let prepared = accessor.with(|mut access| {
+    let prepared = accessor.with(|mut access| -> wasmtime::Result<_> {
         let prepared = Prepared::new(access.as_context_mut(), proxy, request, State::http, sender)?;
         let task = match &prepared {
             Prepared::P2 { call, .. } => call.task(),
             Prepared::P3 { call, .. } => call.task(),
         };
         enter(access, task);
-        wasmtime::Result::Ok(prepared)
+        Ok(prepared)
     })?;
     // A 0.2 guest answers in the middle of its call and goes on, so the call is driven to its end
     // after the answer was passed on.
@@ -130,10 +130,10 @@ async fn scheduled(
         attempt: event.attempt,
     };
     let handle = cron.koyalite_host_scheduled().func_handle();
-    let call = accessor.with(|mut access| {
+    let call = accessor.with(|mut access| -> wasmtime::Result<_> {
         let call = handle.start_call_concurrent(access.as_context_mut(), (event,))?;
         enter(access, call.task());
-        wasmtime::Result::Ok(call)
+        Ok(call)
     })?;
     match handle.finish_call_concurrent(accessor, call).await? {
         (Ok(()),) => reply.done(),

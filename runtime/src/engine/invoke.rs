@@ -73,8 +73,10 @@ impl Engine {
             // A component's own initialisation is guest code as well, under the same limits.
             let watch = Watch::default();
             watch.set_deadline(limits.first_byte);
-            let making = pin!(loaded.instantiate(&mut store));
-            let made = Metered::new(making, &watch, limits.cpu, &gate).await;
+            let made = {
+                let making = pin!(loaded.instantiate(&mut store));
+                Metered::new(making, &watch, limits.cpu, &gate).await
+            };
             let error = match made {
                 Ok(Ok(instance)) => {
                     let worker = Worker { store, instance, limits, outbound, gate };

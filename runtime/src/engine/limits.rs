@@ -39,9 +39,6 @@ pub const SHARED_REQUESTS_MAX: usize = 10_000;
 /// How long an idle shared instance is kept.
 pub const SHARED_IDLE: Duration = Duration::from_secs(30);
 
-/// How long a guest may go on working after its answer was delivered in full, for logging and the like.
-pub const AFTER_ANSWER: Duration = Duration::from_secs(30);
-
 /// Loaded components that stay in memory; the others are brought back from the disk cache in
 /// about a millisecond. Each costs some 60 KiB that cannot be reclaimed.
 pub const LOADED_MAX: usize = 512;

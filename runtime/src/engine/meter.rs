@@ -60,11 +60,6 @@ impl Watch {
         self.lock().cpu = Duration::ZERO;
     }
 
-    /// CPU used since the instance was last idle.
-    pub(super) fn cpu(&self) -> Duration {
-        self.lock().cpu
-    }
-
     fn charge(&self, used: Duration) -> Duration {
         let mut watched = self.lock();
         watched.cpu += used;
@@ -155,6 +150,6 @@ mod tests {
         assert!(watch.nearest().is_none());
         assert_eq!(watch.charge(Duration::from_millis(5)), Duration::from_millis(5));
         watch.idle();
-        assert_eq!(watch.cpu(), Duration::ZERO);
+        assert_eq!(watch.charge(Duration::from_millis(3)), Duration::from_millis(3));
     }
 }

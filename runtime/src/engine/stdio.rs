@@ -12,7 +12,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// Bytes of a line that has not ended yet. What is longer is written in pieces.
-const LINE_BYTES_MAX: usize = koyalite_host_api::limits::LOG_LINE_BYTES_MAX;
+const LINE_BYTES_MAX: usize = koyalite_host_api::LOG_LINE_BYTES_MAX;
 
 /// What a guest may hand over in one write.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
@@ -56,13 +56,13 @@ impl Lines {
             let room = LINE_BYTES_MAX.saturating_sub(pending.len());
             pending.extend(piece.iter().take(room));
             if piece.ends_with(b"\n") || pending.len() >= LINE_BYTES_MAX {
-                self.write(&pending);
+                self.finish(&pending);
                 pending.clear();
             }
         }
     }
 
-    fn write(&self, line: &[u8]) {
+    fn finish(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         self.log.write(self.level, text.trim_end_matches(['\r', '\n']));
     }
@@ -75,7 +75,7 @@ impl Drop for Lines {
             && let Ok(pending) = self.pending.lock()
             && !pending.is_empty()
         {
-            self.write(&pending);
+            self.finish(&pending);
         }
     }
 }

@@ -1,0 +1,159 @@
+//! One bind of a statement, and how it travels.
+//!
+//! The type is ours to say, never inferred by Postgres, so a value can not change what a statement
+//! means. Everything goes in binary form; `numeric`, times and dates are declared `text` and cast
+//! in the statement, as [`koyalite_policy::SqlWriter`] does. A list is one bind, an array.
+
+use std::error::Error;
+use std::fmt;
+
+use bytes::{BufMut, BytesMut};
+use koyalite_policy::{ColumnType, Value};
+use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
+use serde_json::value::RawValue;
+
+/// First byte of binary `jsonb`: the version of the format.
+const JSONB_VERSION: u8 = 1;
+
+/// A value on its way to Postgres.
+#[derive(Clone)]
+pub(crate) enum Bind {
+    /// A value in the form of its column's type; see [`Value::coerce`].
+    Typed { value: Value, ty: ColumnType },
+    /// JSON text for a `jsonb` column, as the guest wrote it: numbers keep all their digits.
+    Json(Box<RawValue>),
+}
+
+/// Shows the type only: values are a user's data and do not belong into logs.
+impl fmt::Debug for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bind({})", self.pg_type())
+    }
+}
+
+type Failure = Box<dyn Error + Sync + Send>;
+
+impl Bind {
+    /// The placeholder for this bind in a row, with the cast that its column needs.
+    pub(crate) fn placeholder(&self, n: usize) -> String {
+        match self {
+            Bind::Typed { ty, .. } if scalar_type(*ty) == Type::TEXT && *ty != ColumnType::Text => {
+                format!("${n}::text::{}", ty.sql_name())
+            }
+            Bind::Typed { .. } | Bind::Json(_) => format!("${n}"),
+        }
+    }
+
+    /// The type that the statement declares for this bind.
+    pub(crate) fn pg_type(&self) -> Type {
+        match self {
+            Bind::Json(_) => Type::JSONB,
+            Bind::Typed { value: Value::List(_), ty } => array_type(*ty),
+            Bind::Typed { ty, .. } => scalar_type(*ty),
+        }
+    }
+
+    fn write(&self, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        match self {
+            Bind::Json(raw) => Ok(write_json(raw.get(), out)),
+            Bind::Typed { value: Value::List(items), ty } => write_list(items, *ty, out),
+            Bind::Typed { value, ty } => write_scalar(value, *ty, out),
+        }
+    }
+}
+
+impl ToSql for Bind {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        self.write(out)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        // `pg_type` is what the statement was prepared with.
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn scalar_type(ty: ColumnType) -> Type {
+    match ty {
+        ColumnType::Boolean => Type::BOOL,
+        ColumnType::Integer => Type::INT4,
+        ColumnType::Bigint => Type::INT8,
+        ColumnType::Double => Type::FLOAT8,
+        ColumnType::Numeric | ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date => {
+            Type::TEXT
+        }
+        ColumnType::Uuid => Type::UUID,
+        ColumnType::Jsonb => Type::JSONB,
+    }
+}
+
+fn array_type(ty: ColumnType) -> Type {
+    match ty {
+        ColumnType::Boolean => Type::BOOL_ARRAY,
+        ColumnType::Integer => Type::INT4_ARRAY,
+        ColumnType::Bigint => Type::INT8_ARRAY,
+        ColumnType::Double => Type::FLOAT8_ARRAY,
+        ColumnType::Numeric | ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date => {
+            Type::TEXT_ARRAY
+        }
+        ColumnType::Uuid => Type::UUID_ARRAY,
+        ColumnType::Jsonb => Type::JSONB_ARRAY,
+    }
+}
+
+fn write_scalar(value: &Value, ty: ColumnType, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    match (value, ty) {
+        (Value::Null, _) => return Ok(IsNull::Yes),
+        (Value::Boolean(value), ColumnType::Boolean) => out.put_u8(u8::from(*value)),
+        (Value::Integer(value), ColumnType::Integer) => out.put_i32(i32::try_from(*value)?),
+        (Value::Integer(value), ColumnType::Bigint) => out.put_i64(*value),
+        (Value::Float(value), ColumnType::Double) => out.put_f64(*value),
+        (Value::Text(text), ColumnType::Text)
+        | (Value::Numeric(text), ColumnType::Numeric)
+        | (Value::Timestamptz(text), ColumnType::Timestamptz)
+        | (Value::Date(text), ColumnType::Date) => out.put_slice(text.as_bytes()),
+        (Value::Uuid(uuid), ColumnType::Uuid) => out.put_slice(uuid.as_bytes()),
+        (Value::Json(json), ColumnType::Jsonb) => return Ok(write_json(&json.to_string(), out)),
+        _ => return Err(format!("a bind of type {ty} was not coerced").into()),
+    }
+    Ok(IsNull::No)
+}
+
+fn write_json(text: &str, out: &mut BytesMut) -> IsNull {
+    out.put_u8(JSONB_VERSION);
+    out.put_slice(text.as_bytes());
+    IsNull::No
+}
+
+fn write_list(items: &[Value], ty: ColumnType, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    // One `BytesMut` per item keeps the encoding of scalars in one place; lists are short.
+    let mut encoded = Vec::with_capacity(items.len());
+    for item in items {
+        let mut bytes = BytesMut::new();
+        encoded.push(match write_scalar(item, ty, &mut bytes)? {
+            IsNull::Yes => None,
+            IsNull::No => Some(bytes),
+        });
+    }
+    postgres_protocol::types::array_to_sql(
+        [postgres_protocol::types::ArrayDimension {
+            len: i32::try_from(items.len())?,
+            lower_bound: 1,
+        }],
+        scalar_type(ty).oid(),
+        encoded,
+        |item, buf| {
+            Ok(match item {
+                Some(bytes) => {
+                    buf.put_slice(&bytes);
+                    postgres_protocol::IsNull::No
+                }
+                None => postgres_protocol::IsNull::Yes,
+            })
+        },
+        out,
+    )?;
+    Ok(IsNull::No)
+}

@@ -1,0 +1,114 @@
+//! What Postgres' errors mean to a guest: SQLSTATE to the catalogue in [`crate::error`].
+//!
+//! Only the code decides. The text of Postgres names constraints and quotes values, so it goes
+//! inside, for the operator's log, and never to a caller.
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::Error;
+use tokio_postgres::error::DbError;
+
+use super::sql::TOO_MANY_ROWS;
+use crate::error::HostError;
+
+/// Raised by `koyalite_api.require`: a written row does not pass its check.
+const CHECK_FAILED: &str = "KY001";
+
+/// A failure to get a connection.
+pub(crate) fn pool_error(error: PoolError) -> HostError {
+    match error {
+        PoolError::Backend(error) => connect_error(&error),
+        PoolError::Timeout(_) => HostError::database_busy(),
+        PoolError::Closed => HostError::database_away("the project's pool is closed"),
+        PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => HostError::internal(error),
+    }
+}
+
+fn connect_error(error: &Error) -> HostError {
+    match error.as_db_error() {
+        // A missing role or a wrong password is ours to mend; waiting does not help.
+        Some(db) if db.code().code().starts_with("28") => HostError::internal(inside(db)),
+        Some(db) => HostError::database_away(inside(db)),
+        None => HostError::database_away(describe(error)),
+    }
+}
+
+/// A failure of a statement.
+pub(crate) fn statement_error(error: &Error) -> HostError {
+    match error.as_db_error() {
+        Some(db) => from_sqlstate(db.code().code(), db.message()).with_inside(inside(db)),
+        None if went_away(error) => HostError::database_away(describe(error)),
+        None => HostError::internal(describe(error)),
+    }
+}
+
+/// Whether a prepared statement outlived the table it was planned for. Found before execution, so
+/// preparing it again and repeating it is safe for writes too.
+pub(crate) fn is_stale_plan(error: &Error) -> bool {
+    matches!(error.code().map(|code| code.code()), Some("0A000" | "26000"))
+}
+
+fn from_sqlstate(code: &str, message: &str) -> HostError {
+    match code {
+        CHECK_FAILED => HostError::check_failed(),
+        // The one cast in our statements, written to fail: see `sql`.
+        "22P02" if message.contains(TOO_MANY_ROWS) => HostError::max_affected(),
+        "23505" | "23P01" => HostError::already_exists(),
+        "23503" | "23001" => HostError::reference_conflict(),
+        "23502" => HostError::missing_value(None),
+        "23514" | "44000" => HostError::constraint_failed(),
+        "57014" => HostError::statement_timeout(),
+        "40001" | "40P01" | "55P03" => HostError::try_again(code),
+        _ => match code.get(..2) {
+            Some("22") => HostError::value_out_of_range(),
+            Some("54") => HostError::statement_too_complex(),
+            Some("08" | "53" | "57" | "58") => HostError::database_away(code),
+            _ => HostError::internal(code),
+        },
+    }
+}
+
+fn went_away(error: &Error) -> bool {
+    use std::error::Error as _;
+    error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+}
+
+fn inside(error: &DbError) -> String {
+    format!("SQLSTATE {}: {}", error.code().code(), error.message())
+}
+
+fn describe(error: &Error) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn every_sqlstate_has_a_kind_and_a_code() {
+        let check = |state: &str, kind, code: &str| {
+            let error = from_sqlstate(state, "duplicate key value (email)=(a@b.c)");
+            assert_eq!((error.kind(), error.code()), (kind, code), "{state}");
+            assert!(!error.message().contains("a@b.c"), "{state} repeats a stored value");
+        };
+        check("KY001", ErrorKind::Denied, "check_failed");
+        check("23505", ErrorKind::Conflict, "already_exists");
+        check("23503", ErrorKind::Conflict, "reference_conflict");
+        check("23502", ErrorKind::Invalid, "missing_value");
+        check("23514", ErrorKind::Invalid, "constraint_failed");
+        check("22003", ErrorKind::Invalid, "value_out_of_range");
+        check("22P02", ErrorKind::Invalid, "value_out_of_range");
+        check("54001", ErrorKind::Limit, "statement_too_complex");
+        check("57014", ErrorKind::Limit, "statement_timeout");
+        check("40P01", ErrorKind::Unavailable, "try_again");
+        check("53300", ErrorKind::Unavailable, "database_away");
+        check("57P01", ErrorKind::Unavailable, "database_away");
+        check("42501", ErrorKind::Internal, "internal");
+        check("", ErrorKind::Internal, "internal");
+    }
+}

@@ -1,0 +1,27 @@
+//! The tenants' data: connections, statements, rows. Tenant SQL is written here and nowhere else.
+//!
+//! A [`Permit`](koyalite_policy::Permit) is the only way in: every statement is built from one, so
+//! a forgotten policy check does not compile. Never here: control data (`runtime/src/registry`),
+//! WebAssembly types, or a decision about who may do what.
+//!
+//! Reading order: [`access`] (one project's credentials), [`pool`] (who gets a connection when),
+//! `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `error`.
+
+pub mod access;
+pub mod pool;
+
+pub(crate) mod bind;
+pub(crate) mod error;
+pub(crate) mod moments;
+pub(crate) mod numeric;
+pub(crate) mod rows;
+pub(crate) mod run;
+pub(crate) mod sql;
+pub(crate) mod values;
+
+mod node;
+mod tls;
+
+pub use access::{DatabaseAccess, Password};
+pub use pool::{Database, Databases, NodeLimits};
+pub use sql::Direction;

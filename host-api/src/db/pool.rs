@@ -1,0 +1,227 @@
+//! Connections to Postgres: a small pool per project under one cap per node.
+//!
+//! Each project logs in as its own role, so no connection ever serves two projects. Waiting is
+//! bounded and fair: a project queues for its own few connections first and for the node's after,
+//! so it can never fill the node's queue. A connection that Postgres dropped is noticed when it is
+//! taken from the pool and replaced; nothing needs to be restarted.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Config, Error};
+use uuid::Uuid;
+
+use super::access::DatabaseAccess;
+use super::error::pool_error;
+use super::node::Node;
+use super::tls::Tls;
+use crate::error::HostError;
+
+/// What a node may spend on tenant connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLimits {
+    /// Connections of one project. A statement by key takes 0.1 ms, so eight serve some 50 000 a
+    /// second; a project that is slower than that must not take the whole server.
+    pub project_connections: usize,
+    /// Connections of all projects. Two such nodes fit into Postgres' default of 100.
+    pub node_connections: usize,
+    /// How long an invocation waits for a connection: as long as one statement may take. Who waited
+    /// for that is better off with an error it can retry.
+    pub wait: Duration,
+    /// After how long without use a connection is closed. Opening one takes 3 ms, keeping one takes
+    /// some 5 MB of the server.
+    pub idle: Duration,
+    /// Prepared statements kept per connection. They cost the server memory until it ends, and
+    /// filters are text that guests write.
+    pub statements: usize,
+}
+
+impl Default for NodeLimits {
+    fn default() -> NodeLimits {
+        NodeLimits {
+            project_connections: 8,
+            node_connections: 40,
+            wait: Duration::from_secs(5),
+            idle: Duration::from_secs(60),
+            statements: 200,
+        }
+    }
+}
+
+/// The node's tenant connections. Cheap to clone; one per process.
+#[derive(Clone)]
+pub struct Databases {
+    node: Arc<Node>,
+}
+
+/// One project's tables. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) node: Arc<Node>,
+    pub(super) project: Arc<ProjectPool>,
+}
+
+pub(crate) struct ProjectPool {
+    pub(super) access: DatabaseAccess,
+    pub(super) pool: Pool,
+    turns: Arc<Semaphore>,
+}
+
+/// A connection in use. The fields are dropped in this order: the connection is back in its pool
+/// before the next in the queue has a turn.
+pub(super) struct Checkout {
+    pub(super) client: Client,
+    pub(super) turn: Turn,
+}
+
+/// The right to run a statement: one of the project's, one of the node's.
+pub(super) struct Turn {
+    _project: OwnedSemaphorePermit,
+    _node: OwnedSemaphorePermit,
+}
+
+impl Databases {
+    /// Pools on the server that `base` names (host, port, database, TLS mode); user and password
+    /// come from each project. Must be called inside a tokio runtime: it starts the task that
+    /// closes idle connections.
+    ///
+    /// # Errors
+    /// When `base` asks for TLS and the TLS library cannot be set up.
+    pub fn new(base: Config, limits: NodeLimits) -> Result<Databases, rustls::Error> {
+        let tls = Tls::for_config(&base)?;
+        Ok(Databases::start(base, tls, limits))
+    }
+
+    /// As [`Databases::new`], with TLS as `client` says: for a private certificate authority.
+    pub fn with_tls(base: Config, client: rustls::ClientConfig, limits: NodeLimits) -> Databases {
+        Databases::start(base, Tls::with_client(client), limits)
+    }
+
+    fn start(mut base: Config, tls: Tls, limits: NodeLimits) -> Databases {
+        // A server that takes the connection and says nothing must not hold a slot for ever.
+        base.connect_timeout(limits.wait);
+        let node = Arc::new(Node::new(base, tls, limits));
+        tokio::spawn(close_idle(Arc::downgrade(&node), limits.idle));
+        Databases { node }
+    }
+
+    /// The handle of one project. The pool is made on first use and kept while the credentials
+    /// stay the same.
+    pub fn project(&self, id: Uuid, access: &DatabaseAccess) -> Database {
+        let known = self.node.projects.get(&id).map(|pool| Arc::clone(&pool));
+        let project = match known {
+            Some(pool) if pool.access == *access => pool,
+            Some(_) | None => {
+                let pool = Arc::new(ProjectPool::new(&self.node, access));
+                self.node.projects.insert(id, Arc::clone(&pool));
+                pool
+            }
+        };
+        Database { node: Arc::clone(&self.node), project }
+    }
+
+    /// Forgets a deleted project; its connections close as they come back.
+    pub fn forget(&self, id: Uuid) {
+        if let Some((_, project)) = self.node.projects.remove(&id) {
+            project.pool.close();
+        }
+    }
+
+    /// Statements sent to Postgres so far.
+    pub fn statements(&self) -> u64 {
+        self.node.statements()
+    }
+
+    /// Requests that policies refused or emptied so far without a statement.
+    pub fn decided_without_database(&self) -> u64 {
+        self.node.decided_without_database()
+    }
+
+    /// Tenant connections open now, idle ones included.
+    pub fn open_connections(&self) -> usize {
+        self.node.open_connections()
+    }
+}
+
+impl ProjectPool {
+    fn new(node: &Arc<Node>, access: &DatabaseAccess) -> ProjectPool {
+        let mut config = node.base.clone();
+        config.user(&access.role).password(access.password.bytes());
+        let connect = SlotConnect { node: Arc::downgrade(node) };
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(config, connect, recycling);
+        let connections = node.limits.project_connections;
+        // The last one back is the first one out, so that the others get idle and are closed.
+        let builder = Pool::builder(manager).max_size(connections).queue_mode(QueueMode::Lifo);
+        #[expect(clippy::expect_used, reason = "refused only where the pool has timeouts; ours are outside")]
+        let pool = builder.build().expect("a pool without timeouts needs no runtime");
+        ProjectPool { access: access.clone(), pool, turns: Arc::new(Semaphore::new(connections)) }
+    }
+}
+
+impl Database {
+    /// The schema of the project's tables, not quoted.
+    pub(crate) fn schema(&self) -> &str {
+        &self.project.access.schema
+    }
+
+    pub(crate) fn count_decided_without_database(&self) {
+        self.node.count_decided_without_database();
+    }
+
+    pub(super) async fn checkout(&self) -> Result<Checkout, HostError> {
+        match tokio::time::timeout(self.node.limits.wait, self.wait_for_turn()).await {
+            Ok(checkout) => checkout,
+            Err(_) => Err(HostError::database_busy()),
+        }
+    }
+
+    async fn wait_for_turn(&self) -> Result<Checkout, HostError> {
+        // The project's turn comes first: a busy project waits in its own queue, not in the node's.
+        let closed = |_| HostError::internal("the connection queue is closed");
+        let project = Arc::clone(&self.project.turns).acquire_owned().await.map_err(closed)?;
+        let node = Arc::clone(&self.node.turns).acquire_owned().await.map_err(closed)?;
+        let client = self.project.pool.get().await.map_err(pool_error)?;
+        Ok(Checkout { client, turn: Turn { _project: project, _node: node } })
+    }
+}
+
+/// Opens a connection once the node has a slot for it.
+struct SlotConnect {
+    node: Weak<Node>,
+}
+
+type Connected = Result<(tokio_postgres::Client, JoinHandle<()>), Error>;
+
+impl Connect for SlotConnect {
+    fn connect(&self, config: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
+        let config = config.clone();
+        Box::pin(async move {
+            match self.node.upgrade() {
+                Some(node) => {
+                    let slot = node.slot().await;
+                    node.tls.connect(&config, slot).await
+                }
+                // A handle keeps its node alive, so this is a pool that nobody can ask any more.
+                None => Tls::Off.connect(&config, ()).await,
+            }
+        })
+    }
+}
+
+async fn close_idle(node: Weak<Node>, idle: Duration) {
+    // Four looks per period: a connection lives at most a quarter longer than it should.
+    let mut looks = tokio::time::interval((idle / 4).max(Duration::from_millis(10)));
+    loop {
+        looks.tick().await;
+        match node.upgrade() {
+            Some(node) => node.close_idle(),
+            None => return,
+        }
+    }
+}

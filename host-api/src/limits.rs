@@ -1,0 +1,54 @@
+//! Every cap of the host interfaces, named, with its reason.
+//!
+//! A guest that meets one of them gets a typed error that names the limit, never a trap. What a
+//! node may spend on Postgres connections is in [`crate::db::NodeLimits`], because an operator may
+//! change it.
+
+use std::time::Duration;
+
+/// Host calls one invocation may make. A loop that asks row by row should be one query; a thousand
+/// calls of 200 µs already are a fifth of a second of database time for one request.
+pub const HOST_CALLS: u32 = 1000;
+
+/// Rows a select answers, whatever the guest asks for. At 200 bytes a row this is 200 KB of JSON,
+/// about what a caller at the edge can be sent at once; more is a matter of paging.
+pub const SELECT_ROWS: u32 = 1000;
+
+/// Rows of one insert. One statement holds its locks until it is done; this keeps it well under
+/// [`STATEMENT_TIME`] on a small database.
+pub const INSERT_ROWS: usize = 1000;
+
+/// Rows an update or a delete may answer. The same as [`SELECT_ROWS`]: an answer is an answer.
+pub const RETURNED_ROWS: u32 = SELECT_ROWS;
+
+/// JSON text of one insert or update. A quarter of the 16 MiB request body, so that a guest can not
+/// pin more host memory by writing rows than by receiving a request.
+pub const ROWS_BYTES: usize = 4 << 20;
+
+/// JSON text of one answer. A guest holds it twice, as text and parsed, within 128 MiB.
+pub const ANSWER_BYTES: usize = 8 << 20;
+
+/// Text of a filter. Longer ones are lists that belong into a parameter (`= any($1)`).
+pub const FILTER_BYTES: usize = 16 << 10;
+
+/// Parameters of one filter. A list is one parameter, so this only stops generated chains.
+pub const FILTER_PARAMS: usize = 256;
+
+/// Bytes of all parameters of one filter together, lists included.
+pub const PARAMS_BYTES: usize = 1 << 20;
+
+/// Sort keys of one select. Postgres sorts by any number; no index serves more than a few.
+pub const ORDER_KEYS: usize = 16;
+
+/// Columns named in one request, the same column twice included. Postgres tables end at 1600.
+pub const COLUMNS: usize = 1600;
+
+/// Binds of one statement: the wire protocol counts them in 16 bits.
+pub const STATEMENT_BINDS: usize = 65_535;
+
+/// Time of one statement. Set as `statement_timeout` on each project's role, so that it holds for
+/// every statement of a project, whichever way it came.
+pub const STATEMENT_TIME: Duration = Duration::from_secs(5);
+
+/// Characters of a guest's text that an error message repeats. Enough to find a typing mistake.
+pub const ECHO_CHARS: usize = 64;

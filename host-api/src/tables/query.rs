@@ -1,0 +1,128 @@
+//! What a guest asks for, as plain data: nothing here has been checked.
+//!
+//! The bindings fill these in; `check` turns them into what SQL is made from.
+
+use koyalite_policy::Value;
+use serde_json::Value as Json;
+
+pub use crate::db::Direction;
+use crate::error::{HostError, echo};
+
+/// A condition on rows: boolean SQL in the Postgres dialect, with `$1`, `$2`, … bound to `params`.
+/// Empty text means every visible row.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// The condition.
+    pub text: String,
+    /// The values of its parameters.
+    pub params: Vec<Value>,
+}
+
+/// Rows to read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SelectQuery {
+    /// The table's name.
+    pub table: String,
+    /// Columns to answer, in this order. Empty means all that the caller may read.
+    pub columns: Vec<String>,
+    /// Which rows.
+    pub filter: Filter,
+    /// Sort keys, the first one first.
+    pub order: Vec<(String, Direction)>,
+    /// At most this many rows; the host's own cap applies on top.
+    pub limit: Option<u32>,
+}
+
+/// Rows to write.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InsertQuery {
+    /// The table's name.
+    pub table: String,
+    /// A JSON array of objects. A column that a row leaves out gets its default.
+    pub rows: String,
+    /// Columns to answer. Empty means none: the answer is `[]`.
+    pub returning: Vec<String>,
+}
+
+/// Rows to change.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateQuery {
+    /// The table's name.
+    pub table: String,
+    /// Which rows.
+    pub filter: Filter,
+    /// A JSON object: the new values.
+    pub changes: String,
+    /// Fail and change nothing if more rows would change.
+    pub max_affected: Option<u32>,
+    /// Columns to answer. Empty means none: the answer is `[]`.
+    pub returning: Vec<String>,
+}
+
+/// Rows to delete.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteQuery {
+    /// The table's name.
+    pub table: String,
+    /// Which rows.
+    pub filter: Filter,
+    /// Fail and delete nothing if more rows would go.
+    pub max_affected: Option<u32>,
+    /// Columns to answer. Empty means none: the answer is `[]`.
+    pub returning: Vec<String>,
+}
+
+/// A parameter that a guest sent as JSON text: an array of plain values becomes a list, for
+/// `column = any($1)`; anything else stays JSON.
+///
+/// # Errors
+/// `invalid_value` when the text is not JSON.
+pub fn json_param(text: &str) -> Result<Value, HostError> {
+    let json = serde_json::from_str(text).map_err(|error| {
+        HostError::invalid_value(format_args!("parameter {}", echo(text)), format!("not JSON: {error}"))
+    })?;
+    Ok(match json {
+        Json::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
+            Value::List(items.into_iter().map(plain).collect())
+        }
+        json => Value::Json(json),
+    })
+}
+
+fn plain(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Boolean(value),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(integer), _) => Value::Integer(integer),
+            (None, Some(float)) if number.is_f64() => Value::Float(float),
+            (None, _) => Value::Numeric(number.to_string()),
+        },
+        Json::String(text) => Value::Text(text),
+        json @ (Json::Array(_) | Json::Object(_)) => Value::Json(json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_of_plain_values_is_a_list() {
+        let list = json_param(r#"[1, "a", null, 1.5, 18446744073709551615]"#).unwrap();
+        let Value::List(items) = list else { panic!("{list:?}") };
+        assert_eq!(
+            items,
+            [
+                Value::Integer(1),
+                Value::Text("a".into()),
+                Value::Null,
+                Value::Float(1.5),
+                Value::Numeric("18446744073709551615".into()),
+            ]
+        );
+        assert!(matches!(json_param("[[1]]").unwrap(), Value::Json(_)));
+        assert!(matches!(json_param("{}").unwrap(), Value::Json(_)));
+        assert_eq!(json_param("[").unwrap_err().code(), "invalid_value");
+    }
+}

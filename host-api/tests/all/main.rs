@@ -1,0 +1,15 @@
+//! The tables interface against a real Postgres, without WebAssembly and without HTTP.
+//!
+//! One server per run, started here and gone with the process; one database per test, so tests run
+//! side by side. Each operation has the same four: works, refused by policy, bad input, over the
+//! limit.
+
+mod delete;
+mod differential;
+mod insert;
+mod pool;
+mod select;
+mod support;
+mod types;
+mod update;
+mod walls;

@@ -1,0 +1,7 @@
+//! What the tests stand on: a server, a database each, projects with tables and policies.
+
+mod project;
+mod server;
+
+pub(crate) use project::{Owner, TestDatabase, TestProject, filter, policy, rows, user};
+pub(crate) use server::Server;

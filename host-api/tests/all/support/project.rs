@@ -1,0 +1,185 @@
+//! A test's database with projects in it, and short ways to say what a test is about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use koyalite_host_api::db::{DatabaseAccess, Databases, NodeLimits, Password};
+use koyalite_host_api::error::HostError;
+use koyalite_host_api::invocation::Project;
+use koyalite_host_api::tables::Filter;
+use koyalite_policy::{
+    ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value,
+};
+use serde_json::{Map, Value as Json};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::server::{PASSWORD, Server};
+
+/// One test's database.
+pub(crate) struct TestDatabase {
+    pub(crate) admin: Client,
+    pub(crate) databases: Databases,
+    server: &'static Server,
+    name: String,
+}
+
+/// One project in it, with its credentials.
+pub(crate) struct TestProject {
+    pub(crate) project: Project,
+    pub(crate) access: DatabaseAccess,
+}
+
+impl TestDatabase {
+    pub(crate) async fn new() -> TestDatabase {
+        TestDatabase::with_limits(Server::shared(), NodeLimits::default()).await
+    }
+
+    pub(crate) async fn with_limits(server: &'static Server, limits: NodeLimits) -> TestDatabase {
+        let name = server.create_database().await;
+        let admin = server.admin(&name).await;
+        let mut base = server.config();
+        base.dbname(&name);
+        let databases = Databases::new(base, limits).unwrap();
+        TestDatabase { admin, databases, server, name }
+    }
+
+    /// A project with one role, one schema, and these tables under these policies.
+    pub(crate) async fn project(
+        &self,
+        tables: &[(&str, &[&str])],
+        policies: Vec<PolicySource>,
+    ) -> TestProject {
+        let id = Uuid::new_v4();
+        let (role, schema) = (format!("koya_p_{}", id.simple()), format!("p_{}", id.simple()));
+        let set_up = format!(
+            "CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' NOSUPERUSER NOBYPASSRLS;
+             CREATE SCHEMA {schema};
+             GRANT USAGE ON SCHEMA {schema}, koyalite_api TO {role};
+             ALTER ROLE {role} SET search_path = {schema};
+             ALTER ROLE {role} SET statement_timeout = '5s';"
+        );
+        self.admin.batch_execute(&set_up).await.unwrap();
+        let mut shapes = Vec::new();
+        for (name, columns) in tables {
+            let (shape, ddl) = table(name, columns);
+            let create = format!(
+                "CREATE TABLE {schema}.{name} ({ddl});
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.{name} TO {role};"
+            );
+            self.admin.batch_execute(&create).await.unwrap();
+            shapes.push(shape);
+        }
+        let access = DatabaseAccess { role, password: Password::new(PASSWORD), schema };
+        let project = Project {
+            id,
+            name: "demo".parse().unwrap(),
+            schema: Arc::new(Schema::build(shapes, policies).unwrap()),
+            database: self.databases.project(id, &access),
+        };
+        TestProject { project, access }
+    }
+
+    /// The usual: todos that belong to whoever made them.
+    pub(crate) async fn todos(&self) -> TestProject {
+        let own = policy("todos", &Command::ALL, "owner_id = auth.uid()");
+        self.project(&[("todos", TODOS)], vec![own]).await
+    }
+
+    /// What a project's table really holds, by the superuser's eyes.
+    pub(crate) async fn count(&self, project: &TestProject, table: &str) -> i64 {
+        let query = format!("SELECT count(*) FROM {}.{table}", project.access.schema);
+        self.admin.query_one(&query, &[]).await.unwrap().get(0)
+    }
+
+    /// A raw connection with a project's own credentials.
+    pub(crate) async fn tenant(&self, project: &TestProject) -> Client {
+        let mut config = self.server.config();
+        config.dbname(&self.name).user(&project.access.role).password(PASSWORD);
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
+
+pub(crate) const TODOS: &[&str] = &[
+    "id bigint primary key",
+    "owner_id uuid not null",
+    "title text not null",
+    "done boolean not null default false",
+    "note text",
+];
+
+/// A table from lines of DDL. The shape is read off the same lines, so the two agree.
+fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
+    let shape_of = |line: &&str| {
+        let mut words = line.split(' ');
+        let name = words.next().unwrap().parse().unwrap();
+        let primary_key = line.contains("primary key");
+        ColumnShape {
+            name,
+            ty: words.next().unwrap().parse().unwrap(),
+            nullable: !primary_key && !line.contains("not null"),
+            has_default: line.contains("default") || line.contains("generated"),
+            primary_key,
+            unique: primary_key || line.contains("unique"),
+        }
+    };
+    let columns = lines.iter().map(shape_of).collect();
+    let collated: Vec<_> =
+        lines.iter().map(|line| line.replacen(" text", " text COLLATE \"C\"", 1)).collect();
+    (TableShape { name: name.parse().unwrap(), columns }, collated.join(", "))
+}
+
+/// A policy that allows `commands` where `using` is true, for old and new rows alike.
+pub(crate) fn policy(table: &str, commands: &[Command], using: &str) -> PolicySource {
+    let commands: BTreeSet<_> = commands.iter().copied().collect();
+    let only_insert = commands.iter().all(|command| *command == Command::Insert);
+    let text = Some(using.to_owned());
+    PolicySource {
+        id: Uuid::new_v4(),
+        name: using.to_owned(),
+        table: table.parse().unwrap(),
+        effect: Effect::Allow,
+        commands,
+        roles: Vec::new(),
+        using: if only_insert { None } else { text.clone() },
+        check: if only_insert { text } else { None },
+        enabled: true,
+    }
+}
+
+/// Somebody who owns rows.
+pub(crate) struct Owner {
+    pub(crate) id: Uuid,
+    pub(crate) identity: Identity,
+}
+
+impl Owner {
+    pub(crate) fn new() -> Owner {
+        let id = Uuid::new_v4();
+        Owner { id, identity: user(&id.to_string()) }
+    }
+
+    /// A row of `todos` as JSON.
+    pub(crate) fn todo(&self, id: i64, title: &str) -> Json {
+        serde_json::json!({"id": id, "owner_id": self.id, "title": title})
+    }
+}
+
+/// A user with this subject and no other claim.
+pub(crate) fn user(subject: &str) -> Identity {
+    let mut claims = Map::new();
+    claims.insert("sub".to_owned(), subject.into());
+    Identity::User(User::new(subject.to_owned(), claims))
+}
+
+pub(crate) fn filter(text: &str, params: Vec<Value>) -> Filter {
+    Filter { text: text.to_owned(), params }
+}
+
+/// An answer as a tree, for comparing.
+pub(crate) fn rows(answer: Result<String, HostError>) -> Json {
+    let text = answer.unwrap_or_else(|error| panic!("{}: {error:?}", error.code()));
+    serde_json::from_str(&text).unwrap()
+}
