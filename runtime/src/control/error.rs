@@ -156,9 +156,10 @@ impl ApiError {
             ApiError::Admit(AdmitError::MissingImports { missing }) => {
                 missing.iter().map(Mistake::new).collect()
             }
-            ApiError::Registry { error: RegistryError::Invalid { errors }, .. } => {
-                errors.iter().map(registry_mistake).collect()
-            }
+            ApiError::Registry {
+                error: RegistryError::Invalid { errors },
+                ..
+            } => errors.iter().map(registry_mistake).collect(),
             ApiError::Invalid(mistakes) => mistakes.clone(),
             _ => Vec::new(),
         }
@@ -222,8 +223,12 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
 pub(super) fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
     Mistake {
         field: Some(mistake.field.clone()).filter(|field| !field.is_empty()),
-        line: mistake.position.and_then(|place| u32::try_from(place.line).ok()),
-        column: mistake.position.and_then(|place| u32::try_from(place.column).ok()),
+        line: mistake
+            .position
+            .and_then(|place| u32::try_from(place.line).ok()),
+        column: mistake
+            .position
+            .and_then(|place| u32::try_from(place.column).ok()),
         hint: mistake.hint.clone(),
         ..Mistake::new(&mistake.message)
     }
@@ -231,7 +236,10 @@ pub(super) fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
 
 impl From<RegistryError> for ApiError {
     fn from(error: RegistryError) -> ApiError {
-        ApiError::Registry { error, invalid: Code::InvalidField }
+        ApiError::Registry {
+            error,
+            invalid: Code::InvalidField,
+        }
     }
 }
 

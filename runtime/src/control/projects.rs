@@ -3,8 +3,8 @@
 use axum::extract::State;
 use serde::Deserialize;
 
-use crate::registry::projects::{self, NewProject, Project};
 use crate::registry::Environment;
+use crate::registry::projects::{self, NewProject, Project};
 
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};

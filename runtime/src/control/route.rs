@@ -26,6 +26,7 @@ pub(super) enum Access {
 
 /// One line of the table.
 pub(super) struct Route<S = Shared> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the permission matrix"))]
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) access: Access,
@@ -65,7 +66,10 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
         let answer = match route.access {
             Access::Open => route.answer,
             Access::Needs(permission) => {
-                let demand = Demand { authority: authority.clone(), permission };
+                let demand = Demand {
+                    authority: authority.clone(),
+                    permission,
+                };
                 route.answer.layer(from_fn_with_state(demand, require))
             }
         };

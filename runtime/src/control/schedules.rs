@@ -24,7 +24,10 @@ pub(super) struct Named {
 
 impl From<ScheduledTask> for Named {
     fn from(scheduled: ScheduledTask) -> Named {
-        Named { task: task_name(&scheduled), scheduled }
+        Named {
+            task: task_name(&scheduled),
+            scheduled,
+        }
     }
 }
 
@@ -59,5 +62,7 @@ pub(super) async fn runs(
         return Err(ApiError::UnknownTask(task));
     };
     let limit = wanted.limit.unwrap_or(RUNS_DEFAULT).min(RUNS_LISTED_MAX);
-    Ok(items(schedules::runs(&control.registry, &project.name, found.id, limit).await?))
+    Ok(items(
+        schedules::runs(&control.registry, &project.name, found.id, limit).await?,
+    ))
 }

@@ -64,7 +64,9 @@ pub(super) async fn apply(
     let by = operator.user_id(&control.registry);
     match apply_schema(&control.registry, &project.name, &file, by).await {
         Ok(applied) => Ok(ok(applied)),
-        Err(error) => Err(ApiError::invalid_as(Code::InvalidSchema)(placed(error, &places))),
+        Err(error) => Err(ApiError::invalid_as(Code::InvalidSchema)(placed(
+            error, &places,
+        ))),
     }
 }
 
@@ -80,7 +82,10 @@ impl Document {
                     places.push(format!("tables[{t}].policies[{p}]"));
                 }
             }
-            file.tables.push(NewTable { name: table.name, columns: table.columns });
+            file.tables.push(NewTable {
+                name: table.name,
+                columns: table.columns,
+            });
         }
         for (p, policy) in self.policies.into_iter().enumerate() {
             file.policies.push(policy);
@@ -142,8 +147,11 @@ mod tests {
     fn policies_under_and_beside_their_table_come_to_the_same() {
         let document: Document = super::super::json::parse(FILE.as_bytes()).unwrap();
         let (file, places) = document.flatten().unwrap();
-        let policies: Vec<(&str, &str)> =
-            file.policies.iter().map(|one| (one.table.as_str(), one.name.as_str())).collect();
+        let policies: Vec<(&str, &str)> = file
+            .policies
+            .iter()
+            .map(|one| (one.table.as_str(), one.name.as_str()))
+            .collect();
         assert_eq!(policies, [("todos", "own rows"), ("users", "all")]);
         assert_eq!(file.policies[0].commands, Command::ALL.into());
         assert_eq!(places, ["tables[1].policies[0]", "policies[0]"]);
