@@ -166,7 +166,11 @@ impl Verdict {
                 .iter()
                 .map(|mistake| mistake.render(Some(source))),
         );
-        blocks.extend(self.warnings.iter().map(|warning| format!("  warning: {warning}")));
+        blocks.extend(
+            self.warnings
+                .iter()
+                .map(|warning| format!("  warning: {warning}")),
+        );
         blocks.join("\n")
     }
 }

@@ -12,13 +12,13 @@ use crate::engine::{self, Admitted};
 use crate::http::Code;
 use crate::registry::functions::{self, DeployInput, Deployed};
 
+use super::Shared;
 use super::answer::Answer;
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::functions::{WithUrl, with_url};
 use super::upload::Upload;
-use super::Shared;
 
 pub(super) async fn deploy(
     State(control): State<Shared>,
@@ -30,7 +30,14 @@ pub(super) async fn deploy(
     let wanted: FunctionName = name(&wanted)?;
     let admitted = control.engine.admit(upload.component.clone()).await?;
     keep(control.objects.as_ref(), &admitted.sha256, upload.component).await?;
-    let Admitted { sha256, imports, exports, handler, scheduled, shared } = admitted;
+    let Admitted {
+        sha256,
+        imports,
+        exports,
+        handler,
+        scheduled,
+        shared,
+    } = admitted;
     let input = DeployInput {
         project: project.name.clone(),
         name: wanted,
@@ -46,14 +53,20 @@ pub(super) async fn deploy(
     let deployed = functions::deploy(&control.registry, input)
         .await
         .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
-    let status = if deployed.changed { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if deployed.changed {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok(Answer(status, with_url(&control, &project, deployed)))
 }
 
 /// Stores the component unless it is there: its name is its hash, so what is there is the same.
 async fn keep(objects: &dyn ObjectStore, sha256: &str, component: Bytes) -> Result<(), ApiError> {
     let path = engine::object_path(sha256);
-    let put = objects.put_opts(&path, PutPayload::from(component), PutMode::Create.into()).await;
+    let put = objects
+        .put_opts(&path, PutPayload::from(component), PutMode::Create.into())
+        .await;
     match put {
         Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
         Err(error) => Err(ApiError::Store(error)),
@@ -71,7 +84,9 @@ mod tests {
     async fn a_component_is_stored_once() {
         let objects = InMemory::new();
         for _ in 0..2 {
-            keep(&objects, "ab12", Bytes::from_static(b"\0asm")).await.unwrap();
+            keep(&objects, "ab12", Bytes::from_static(b"\0asm"))
+                .await
+                .unwrap();
         }
         let stored = objects.get(&engine::object_path("ab12")).await.unwrap();
         assert_eq!(stored.bytes().await.unwrap(), Bytes::from_static(b"\0asm"));

@@ -80,6 +80,9 @@ pub enum ApiError {
     /// No such policy in the project.
     #[error("there is no policy `{0}`")]
     UnknownPolicy(String),
+    /// No such scheduled task in the project.
+    #[error("there is no scheduled task `{0}`; write it as <function>.<name>")]
+    UnknownTask(String),
     /// A refusal of the control data.
     #[error("{error}")]
     Registry {
@@ -136,6 +139,7 @@ impl ApiError {
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
             ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
+            ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),
             ApiError::Invalid(_) => Code::InvalidField,
             ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
@@ -152,9 +156,10 @@ impl ApiError {
             ApiError::Admit(AdmitError::MissingImports { missing }) => {
                 missing.iter().map(Mistake::new).collect()
             }
-            ApiError::Registry { error: RegistryError::Invalid { errors }, .. } => {
-                errors.iter().map(registry_mistake).collect()
-            }
+            ApiError::Registry {
+                error: RegistryError::Invalid { errors },
+                ..
+            } => errors.iter().map(registry_mistake).collect(),
             ApiError::Invalid(mistakes) => mistakes.clone(),
             _ => Vec::new(),
         }
@@ -218,8 +223,12 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
 pub(super) fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
     Mistake {
         field: Some(mistake.field.clone()).filter(|field| !field.is_empty()),
-        line: mistake.line.and_then(|line| u32::try_from(line).ok()),
-        column: mistake.column.and_then(|column| u32::try_from(column).ok()),
+        line: mistake
+            .position
+            .and_then(|place| u32::try_from(place.line).ok()),
+        column: mistake
+            .position
+            .and_then(|place| u32::try_from(place.column).ok()),
         hint: mistake.hint.clone(),
         ..Mistake::new(&mistake.message)
     }
@@ -227,7 +236,10 @@ pub(super) fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
 
 impl From<RegistryError> for ApiError {
     fn from(error: RegistryError) -> ApiError {
-        ApiError::Registry { error, invalid: Code::InvalidField }
+        ApiError::Registry {
+            error,
+            invalid: Code::InvalidField,
+        }
     }
 }
 

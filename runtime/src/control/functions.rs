@@ -67,7 +67,9 @@ pub(super) async fn list(
     InProject(project): InProject,
 ) -> Result<Answer<Items<WithUrl<Function>>>, ApiError> {
     let functions = functions::list(&control.registry, &project.name).await?;
-    let with_urls = functions.into_iter().map(|one| with_url(&control, &project, one));
+    let with_urls = functions
+        .into_iter()
+        .map(|one| with_url(&control, &project, one));
     Ok(items(with_urls.collect()))
 }
 
@@ -87,7 +89,9 @@ pub(super) async fn versions(
     At((_, wanted)): At<(String, String)>,
 ) -> Result<Answer<Items<Version>>, ApiError> {
     let wanted = name(&wanted)?;
-    Ok(items(functions::versions(&control.registry, &project.name, &wanted).await?))
+    Ok(items(
+        functions::versions(&control.registry, &project.name, &wanted).await?,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -102,7 +106,11 @@ pub(super) async fn change(
     Json(patch): Json<Patch>,
 ) -> Result<Answer<WithUrl<Function>>, ApiError> {
     let wanted = name(&wanted)?;
-    let switch = if patch.enabled { Switch::Enabled } else { Switch::Disabled };
+    let switch = if patch.enabled {
+        Switch::Enabled
+    } else {
+        Switch::Disabled
+    };
     let function =
         functions::set_enabled(&control.registry, &project.name, &wanted, switch).await?;
     Ok(ok(with_url(&control, &project, function)))
@@ -121,9 +129,10 @@ pub(super) async fn rollback(
     Json(asked): Json<Rollback>,
 ) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
-    let to = asked.version.map_or(RollbackTo::Previous, RollbackTo::Version);
+    let to = asked
+        .version
+        .map_or(RollbackTo::Previous, RollbackTo::Version);
     let user = operator.user_id(&control.registry);
-    let deployed =
-        functions::rollback(&control.registry, &project.name, &wanted, to, user).await?;
+    let deployed = functions::rollback(&control.registry, &project.name, &wanted, to, user).await?;
     Ok(ok(with_url(&control, &project, deployed)))
 }

@@ -31,7 +31,9 @@ pub(super) async fn list(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Answer<Items<Policy>>, ApiError> {
     let table: Option<TableName> = wanted.table.as_deref().map(name).transpose()?;
-    Ok(items(policies::list(&control.registry, &project.name, table.as_ref()).await?))
+    Ok(items(
+        policies::list(&control.registry, &project.name, table.as_ref()).await?,
+    ))
 }
 
 pub(super) async fn show(
@@ -39,7 +41,12 @@ pub(super) async fn show(
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
 ) -> Result<Answer<Policy>, ApiError> {
-    Ok(ok(policies::get(&control.registry, &project.name, policy_id(&id)?).await?))
+    Ok(ok(policies::get(
+        &control.registry,
+        &project.name,
+        policy_id(&id)?,
+    )
+    .await?))
 }
 
 pub(super) async fn create(
@@ -50,7 +57,9 @@ pub(super) async fn create(
 ) -> Result<Answer<SavedPolicy>, ApiError> {
     let creator = operator.user_id(&control.registry);
     let saved = policies::create(&control.registry, &project.name, &new, creator).await;
-    Ok(created(saved.map_err(ApiError::invalid_as(Code::InvalidPolicy))?))
+    Ok(created(
+        saved.map_err(ApiError::invalid_as(Code::InvalidPolicy))?,
+    ))
 }
 
 pub(super) async fn change(
@@ -116,10 +125,18 @@ pub(super) async fn check(
 ) -> Result<Answer<Verdict>, ApiError> {
     let draft = draft.into_policy()?;
     match policies::check(&control.registry, &project.name, &draft).await {
-        Ok(warnings) => Ok(ok(Verdict { valid: true, errors: Vec::new(), warnings })),
+        Ok(warnings) => Ok(ok(Verdict {
+            valid: true,
+            errors: Vec::new(),
+            warnings,
+        })),
         Err(RegistryError::Invalid { errors }) => {
             let errors = errors.iter().map(registry_mistake).collect();
-            Ok(ok(Verdict { valid: false, errors, warnings: Vec::new() }))
+            Ok(ok(Verdict {
+                valid: false,
+                errors,
+                warnings: Vec::new(),
+            }))
         }
         Err(error) => Err(error.into()),
     }
@@ -153,13 +170,20 @@ mod tests {
     fn check(body: &str, commands: &[Command]) {
         let draft: Draft = super::super::json::parse(body.as_bytes()).unwrap();
         let policy = draft.into_policy().unwrap();
-        assert_eq!(policy.commands, commands.iter().copied().collect(), "{body}");
+        assert_eq!(
+            policy.commands,
+            commands.iter().copied().collect(),
+            "{body}"
+        );
     }
 
     #[test]
     fn a_draft_speaks_of_the_commands_that_its_conditions_can_mean() {
         check(r#"{"table": "todos", "using": "true"}"#, &Command::ALL);
-        check(r#"{"table": "todos", "using": "true", "check": "true"}"#, &Command::ALL);
+        check(
+            r#"{"table": "todos", "using": "true", "check": "true"}"#,
+            &Command::ALL,
+        );
         check(r#"{"table": "todos", "check": "true"}"#, &[Command::Insert]);
         let given = r#"{"table": "todos", "using": "true", "commands": ["delete"]}"#;
         check(given, &[Command::Delete]);

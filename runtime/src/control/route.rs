@@ -24,8 +24,15 @@ pub(super) enum Access {
     Needs(Permission),
 }
 
+impl From<Permission> for Access {
+    fn from(permission: Permission) -> Access {
+        Access::Needs(permission)
+    }
+}
+
 /// One line of the table.
 pub(super) struct Route<S = Shared> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the permission matrix"))]
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) access: Access,
@@ -35,13 +42,17 @@ pub(super) struct Route<S = Shared> {
 macro_rules! methods {
     ($($name:ident $method:literal,)*) => {$(
         /// A route of this method.
-        pub(super) fn $name<H, T, S>(path: &'static str, access: Access, handler: H) -> Route<S>
+        pub(super) fn $name<H, T, S>(
+            path: &'static str,
+            access: impl Into<Access>,
+            handler: H,
+        ) -> Route<S>
         where
             H: Handler<T, S>,
             T: 'static,
             S: Clone + Send + Sync + 'static,
         {
-            Route { method: $method, path, access, answer: routing::$name(handler) }
+            Route { method: $method, path, access: access.into(), answer: routing::$name(handler) }
         }
     )*};
 }
@@ -65,7 +76,10 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
         let answer = match route.access {
             Access::Open => route.answer,
             Access::Needs(permission) => {
-                let demand = Demand { authority: authority.clone(), permission };
+                let demand = Demand {
+                    authority: authority.clone(),
+                    permission,
+                };
                 route.answer.layer(from_fn_with_state(demand, require))
             }
         };

@@ -6,11 +6,16 @@ use chrono::Utc;
 use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 
+use super::route::Access::Needs;
 use super::*;
 use crate::http::body;
 use crate::keys::{ControlRole, ControlToken, KeyRing};
 
-const ROLES: [ControlRole; 3] = [ControlRole::Viewer, ControlRole::Developer, ControlRole::Admin];
+const ROLES: [ControlRole; 3] = [
+    ControlRole::Viewer,
+    ControlRole::Developer,
+    ControlRole::Admin,
+];
 
 #[test]
 fn the_permission_matrix_is_as_checked_in() {
@@ -49,14 +54,22 @@ fn tick(allowed: bool) -> &'static str {
 fn no_two_lines_of_the_table_are_for_the_same_route() {
     let mut seen = std::collections::HashSet::new();
     for route in routes() {
-        assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
+        assert!(
+            seen.insert((route.method, route.path)),
+            "{} {}",
+            route.method,
+            route.path
+        );
     }
 }
 
 #[test]
 fn only_probes_are_open() {
     let open = routes().into_iter().filter(|route| route.access == Open);
-    assert_eq!(open.map(|route| route.path).collect::<Vec<_>>(), ["/healthz", "/readyz"]);
+    assert_eq!(
+        open.map(|route| route.path).collect::<Vec<_>>(),
+        ["/healthz", "/readyz"]
+    );
 }
 
 /// A table of one open and one guarded route, and an authority for it.
@@ -68,18 +81,26 @@ impl Guarded {
     fn new() -> Guarded {
         let folder = tempfile::tempdir().unwrap();
         let ring = KeyRing::create(&folder.path().join("keys.json")).unwrap();
-        Guarded { authority: ControlAuthority::new(&ring) }
+        Guarded {
+            authority: ControlAuthority::new(&ring),
+        }
     }
 
     async fn ask(&self, method: &str, path: &str, role: Option<ControlRole>) -> Response<Body> {
         let table = vec![
             get::<_, _, ()>("/open", Open, async || "ok"),
-            put("/guarded", Needs(Permission::FunctionDeploy), async || "ok"),
+            put("/guarded", Permission::FunctionDeploy, async || "ok"),
         ];
         let mut request = Request::builder().method(method).uri(path);
         if let Some(role) = role {
-            let token = ControlToken { subject: "admin".to_owned(), role };
-            let token = self.authority.issue(token, Duration::from_secs(60), Utc::now()).unwrap();
+            let token = ControlToken {
+                subject: "admin".to_owned(),
+                role,
+            };
+            let token = self
+                .authority
+                .issue(token, Duration::from_secs(60), Utc::now())
+                .unwrap();
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
         let router = route::router(table, &self.authority, ());
@@ -114,7 +135,9 @@ async fn a_refusal_says_what_is_missing() {
     let nobody = guarded.ask("PUT", "/guarded", None).await;
     assert_eq!(nobody.headers()[WWW_AUTHENTICATE], "Bearer");
     assert_eq!(code(nobody).await, "unauthorized");
-    let viewer = guarded.ask("PUT", "/guarded", Some(ControlRole::Viewer)).await;
+    let viewer = guarded
+        .ask("PUT", "/guarded", Some(ControlRole::Viewer))
+        .await;
     let bytes = body::collect(viewer.into_body(), 1 << 16).await.unwrap();
     let problem: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(
@@ -126,10 +149,16 @@ async fn a_refusal_says_what_is_missing() {
 #[tokio::test]
 async fn an_open_route_needs_no_token_and_unknown_ones_are_problems() {
     let guarded = Guarded::new();
-    assert_eq!(guarded.ask("GET", "/open", None).await.status(), StatusCode::OK);
+    assert_eq!(
+        guarded.ask("GET", "/open", None).await.status(),
+        StatusCode::OK
+    );
     let wrong_method = guarded.ask("DELETE", "/open", None).await;
     assert_eq!(wrong_method.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(wrong_method.headers()[ALLOW], "GET,HEAD");
     assert_eq!(code(wrong_method).await, "method_not_allowed");
-    assert_eq!(code(guarded.ask("GET", "/nowhere", None).await).await, "unknown_route");
+    assert_eq!(
+        code(guarded.ask("GET", "/nowhere", None).await).await,
+        "unknown_route"
+    );
 }
