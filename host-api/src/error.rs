@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::limits::{ECHO_CHARS, RETURNED_ROWS};
+use crate::limits::{ECHO_CHARS, HOST_CALLS, RETURNED_ROWS};
 
 /// The code of [`HostError::database_away`], which a read looks at to try once more.
 pub(crate) const DATABASE_AWAY: &str = "database_away";
@@ -73,6 +73,22 @@ impl HostError {
     pub(crate) fn with_inside(mut self, inside: impl fmt::Display) -> HostError {
         self.inside = Some(inside.to_string());
         self
+    }
+}
+
+/// Calls that are not an invocation's to make.
+impl HostError {
+    /// The call was made by code that runs on nobody's behalf: a start function, or a task that the
+    /// host did not start.
+    pub fn no_identity() -> HostError {
+        let message = "host calls are for the time of an invocation; this code runs outside of one";
+        HostError::new(ErrorKind::Denied, "no_identity", message)
+    }
+
+    /// The invocation has made all the host calls it may make.
+    pub fn host_calls_limit() -> HostError {
+        let message = format!("an invocation may make {HOST_CALLS} host calls");
+        HostError::new(ErrorKind::Limit, "host_calls_limit", message)
     }
 }
 

@@ -1,1 +1,66 @@
-fn main(){}
+//! The project's chores, run as `cargo xtask COMMAND`.
+//!
+//! Every command prepares what it needs, shows what takes long, and does nothing twice. Commands
+//! are rows of [`COMMANDS`]; each lives in a module of its own. Nothing here may depend on the
+//! host's crates: this program is compiled before anything else and must be ready in seconds.
+
+mod guests;
+mod javascript;
+mod paths;
+mod step;
+mod toolchain;
+mod wit;
+
+use std::process::ExitCode;
+
+/// One chore: what to type, what it does in a line, and the function that does it with the
+/// arguments that follow.
+struct Command {
+    name: &'static str,
+    summary: &'static str,
+    run: fn(&[String]) -> anyhow::Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "guests",
+        summary: "build every example and test guest into target/guests/*.wasm",
+        run: guests::run,
+    },
+    Command {
+        name: "wit",
+        summary: "write wit/host-sync from wit/host (--check: only say whether it is current)",
+        run: wit::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print_help();
+        return ExitCode::SUCCESS;
+    };
+    if matches!(name.as_str(), "help" | "-h" | "--help") {
+        print_help();
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        eprintln!("there is no `cargo xtask {name}`\n");
+        print_help();
+        return ExitCode::from(2);
+    };
+    match (command.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_help() {
+    println!("Usage: cargo xtask COMMAND\n");
+    for command in COMMANDS {
+        println!("  {:<8} {}", command.name, command.summary);
+    }
+}

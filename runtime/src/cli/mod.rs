@@ -1,1 +1,54 @@
-//! The command line.
+//! The command line: `koyalite <command>`.
+//!
+//! One file per command; what they share is `args` (where the control API is and who is asking),
+//! `client` (the HTTP client for it), `problem` (refusals, for people), `output` (tables or JSON)
+//! and `error` (what went wrong, and with which exit code). Commands never reach into the server's
+//! parts: those that start it make one call into `server`, the rest speak HTTP like any other client.
+
+mod args;
+mod client;
+mod command;
+mod error;
+mod find_token;
+mod output;
+mod problem;
+
+mod compile;
+mod completions;
+mod deploy;
+mod deploy_upload;
+mod dev;
+mod functions;
+mod invoke;
+mod logs;
+mod migrate;
+mod new;
+mod policies;
+mod rollback;
+mod schedules;
+mod serve;
+mod tables;
+mod template;
+mod token;
+mod versions;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use command::Cli;
+
+/// Parses the arguments of this process, runs the command and says how it ended.
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => command::run(cli),
+        Err(error) => {
+            // Nothing is left to tell anyone if the terminal itself is gone.
+            let _ = error.print();
+            match error.use_stderr() {
+                true => error::USAGE.into(),
+                false => error::OK.into(),
+            }
+        }
+    }
+}

@@ -1,1 +1,196 @@
-//! The control API: what operators and deployers call.
+//! The control API: what operators and deployers call, on a listener and an origin of its own.
+//!
+//! [`routes`] is the table of contents: every path, who may call it, and which function answers.
+//! Handlers are short: take the request apart, call `registry`, `engine` or `records`, shape the
+//! answer. They hold no rule of their own about what is valid, and no SQL. The gateway is another
+//! module and another listener: no function is ever run from here.
+//!
+//! Reading order: `route` and `auth` (how a line of the table becomes a guarded route), `permission`,
+//! `json` and `extract` (what comes in), `error` (every refusal), then one file per noun.
+
+mod answer;
+mod auth;
+mod error;
+mod extract;
+mod json;
+mod permission;
+mod route;
+
+mod deploy;
+mod functions;
+mod health;
+mod logs;
+mod metrics;
+mod policies;
+mod projects;
+mod schedules;
+mod schema;
+mod tables;
+mod tokens;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::ALLOW;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use object_store::ObjectStore;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::http::{Body, BodyError, Problem, problem, request_id};
+use crate::keys::ControlAuthority;
+use crate::records::Records;
+use crate::registry::{ProjectEntry, Registry};
+
+use self::error::ApiError;
+use self::route::Access::Open;
+use self::route::{Route, delete, get, patch, post, put};
+
+pub use self::auth::Operator;
+pub use self::metrics::{Description, Kind, Metrics};
+pub use self::permission::{Permission, allows};
+
+/// What the handlers work with. One per node.
+pub struct Control {
+    /// Control data.
+    pub registry: Arc<Registry>,
+    /// Admits components.
+    pub engine: Arc<Engine>,
+    /// Keeps components.
+    pub objects: Arc<dyn ObjectStore>,
+    /// Logs and invocations.
+    pub records: Arc<Records>,
+    /// Judges control tokens.
+    pub authority: ControlAuthority,
+    /// Counters of this node, shared with whoever counts.
+    pub metrics: Arc<Metrics>,
+    /// Where functions are reached from outside: scheme and authority, no slash at the end.
+    pub public_base: String,
+    /// Cancelled when the node drains.
+    pub draining: CancellationToken,
+}
+
+/// The state that handlers share.
+type Shared = Arc<Control>;
+
+impl Control {
+    fn project(&self, name: &str) -> Result<Arc<ProjectEntry>, ApiError> {
+        let unknown = || ApiError::UnknownProject(name.to_owned());
+        let parsed = name.parse().map_err(|_| unknown())?;
+        self.registry
+            .snapshot()
+            .project(&parsed)
+            .cloned()
+            .ok_or_else(unknown)
+    }
+
+    /// Where a function answers.
+    fn url(&self, project: &ProjectEntry, path: &str) -> String {
+        format!("{}/f/{}{path}", self.public_base, project.name)
+    }
+}
+
+/// Every route of the control listener: path, who may call it, what answers.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn routes() -> Vec<Route> {
+    use Permission as P;
+    vec![
+        get("/v1/projects", P::ProjectRead, projects::list),
+        post("/v1/projects", P::ProjectCreate, projects::create),
+        get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
+        get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
+        put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
+        patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
+        get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
+        post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
+        get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
+        get("/v1/projects/{project}/tables", P::TableRead, tables::list),
+        post("/v1/projects/{project}/tables", P::TableWrite, tables::create),
+        get("/v1/projects/{project}/tables/{table}", P::TableRead, tables::show),
+        delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
+        post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
+        delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
+        get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
+        post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
+        post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
+        get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
+        patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
+        delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
+        // Tables and policies at once, so it takes the stronger of the two permissions.
+        put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
+        get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
+        get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
+        post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        get("/metrics", P::MetricsRead, health::metrics),
+        get("/healthz", Open, health::healthz),
+        get("/readyz", Open, health::readyz),
+    ]
+}
+
+/// The control API as the service of a [`crate::http::Listener`].
+pub fn service(control: Arc<Control>) -> impl ControlService {
+    let authority = control.authority.clone();
+    serve(route::router(routes(), &authority, control))
+}
+
+/// What a [`crate::http::Listener`] serves.
+pub trait ControlService:
+    Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+}
+
+impl<F> ControlService for F where
+    F: Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+}
+
+fn serve(router: axum::Router) -> impl ControlService {
+    let router = TowerToHyperService::new(router);
+    move |request: Request<Body>| {
+        let id = request_id::of(request.headers());
+        let span = tracing::info_span!(
+            "control", request_id = %id, method = %request.method(), path = request.uri().path()
+        );
+        let answered = router.call(request.map(axum::body::Body::new));
+        finish(answered, id).instrument(span).boxed()
+    }
+}
+
+/// Writes the problem that a refusal carries, and signs every answer as the host's own.
+async fn finish(
+    answered: impl Future<Output = Result<axum::response::Response, Infallible>>,
+    id: Uuid,
+) -> Response<Body> {
+    let mut response = match answered.await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match response.extensions_mut().remove::<Problem>() {
+        Some(mut problem) => {
+            if let Some(methods) = response.headers_mut().remove(ALLOW) {
+                problem = problem.with_header(ALLOW, methods);
+            }
+            problem.into_response(id)
+        }
+        None => {
+            let body = |body: axum::body::Body| {
+                body.map_err(|error| BodyError::Source(Box::new(error)))
+                    .boxed_unsync()
+            };
+            problem::from_gateway(response.map(body), id)
+        }
+    }
+}

@@ -1,1 +1,110 @@
-//! Running functions: WebAssembly components, limits, identity. Knows nothing of listeners or SQL.
+//! Running functions: WebAssembly components, their limits, and on whose behalf they act.
+//!
+//! `admit` takes bytes that nobody trusts to something that can run; `invoke` runs it. HTTP requests
+//! and cron firings both come in through `invoke`, so the rarer of the two cannot rot. The engine
+//! knows nothing of listeners, of routes or of SQL; this folder is the only place that names wasmtime,
+//! beside the bindings in `host-api`.
+//!
+//! Read `worker` next for the life of an instance, `meter` and `cpu` for how guests are stopped,
+//! `compile` for where native code comes from.
+
+mod admit;
+mod call;
+mod code;
+pub mod compile;
+mod config;
+mod cpu;
+mod error;
+mod hooks;
+mod inspect;
+mod instance;
+mod invoke;
+mod limits;
+mod link;
+mod loaded;
+mod meter;
+mod provided;
+mod reply;
+mod shared;
+mod state;
+mod stdio;
+mod trap;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use object_store::ObjectStore;
+use uuid::Uuid;
+
+pub use self::admit::Admitted;
+pub use self::call::{Answer, Call, CallLimits, Isolation, ScheduledEvent, Target, Trigger};
+pub use self::code::{hash, object_path};
+pub use self::cpu::Tenant;
+pub use self::error::{AdmitError, InvokeError};
+pub use self::inspect::Handler;
+use self::code::Code;
+use self::cpu::CpuPermits;
+use self::shared::SharedPool;
+use crate::egress::Egress;
+
+/// What the engine needs to know of its machine.
+#[derive(Clone)]
+pub struct Settings {
+    /// The program whose `compile` subcommand compiles: this one.
+    pub compiler: PathBuf,
+    /// Where native code is cached; made private to us.
+    pub cache_dir: PathBuf,
+    /// What seals the cache. Must not be stored in `cache_dir`.
+    pub cache_key: [u8; 32],
+    /// Cores of the machine, for sharing them.
+    pub cores: usize,
+}
+
+/// The engine of one node.
+pub struct Engine {
+    wasm: wasmtime::Engine,
+    code: Code,
+    egress: Egress,
+    permits: CpuPermits,
+    shared: DashMap<Uuid, Arc<SharedPool>>,
+}
+
+impl Engine {
+    /// An engine that finds the components it does not know yet in `objects`.
+    ///
+    /// # Errors
+    /// When the machine cannot run wasmtime, or the cache folder cannot be made.
+    pub fn new(
+        settings: &Settings,
+        objects: Arc<dyn ObjectStore>,
+        egress: Egress,
+    ) -> anyhow::Result<Self> {
+        let wasm = config::running().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let linker = link::linker(&wasm).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        tick(&wasm)?;
+        Ok(Self {
+            code: Code::new(wasm.clone(), linker, settings, objects)?,
+            permits: CpuPermits::for_cores(settings.cores),
+            shared: DashMap::new(),
+            wasm,
+            egress,
+        })
+    }
+}
+
+/// Advances the epoch, which makes running guests return to the host. A thread of its own: with
+/// every core inside a guest, a task would wait for the very guests it should interrupt.
+fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            #[expect(clippy::disallowed_methods, reason = "this thread is the clock")]
+            std::thread::sleep(limits::EPOCH_TICK);
+        }
+    })?;
+    Ok(())
+}

@@ -1,1 +1,175 @@
-//! Control data: projects, tables, policies, functions, versions, deployments, schedules. The only module with control-plane SQL.
+//! Control data: projects, tables, policies, functions, versions, deployments, schedules.
+//!
+//! The only module with control-plane SQL. Statements are checked against the migrations when the
+//! crate is compiled (`.sqlx/` at the workspace root holds what the compiler needs offline; see
+//! `migrations/README.md`). Tenants' rows are never read here: that is `koyalite-host-api`.
+//!
+//! Whoever serves requests reads the [`Snapshot`], which costs no query. Whoever changes something
+//! goes through a [`change::Change`]: one transaction whose last statement moves `koyalite.head`.
+//!
+//! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
+//! `snapshot` last.
+
+pub mod error;
+pub mod secret;
+pub(crate) mod change;
+pub(crate) mod ddl;
+pub mod roles;
+pub mod projects;
+pub mod definition;
+pub mod default;
+pub mod columns;
+pub mod tables;
+pub mod policies;
+mod verdict;
+pub mod apply;
+pub mod manifest;
+pub mod functions;
+mod deploy;
+pub mod schedules;
+pub(crate) mod runs;
+pub mod snapshot;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use self::apply::apply_schema;
+pub use self::error::{Mistake, RegistryError};
+pub use self::manifest::Manifest;
+pub use self::secret::Secret;
+pub use self::snapshot::{
+    Environment, FunctionEntry, Handler, ProjectEntry, Snapshot, VersionEntry,
+};
+use crate::keys::KeyRing;
+
+/// Control traffic is rare and short; a few connections leave the server's to the tenants.
+const CONNECTIONS_MAX: u32 = 8;
+
+/// How long a change waits for a connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a node asks whether another one changed something. One index-free read of one row.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The control data of all projects, and the copy of it that requests are served from.
+#[derive(Debug)]
+pub struct Registry {
+    pool: PgPool,
+    ring: Arc<KeyRing>,
+    /// Owns what `dev` creates, and acts where no other user has signed in.
+    admin: Uuid,
+    snapshot: ArcSwap<Snapshot>,
+    /// One reload at a time, so that a slow one cannot overwrite the result of a later one.
+    reload: tokio::sync::Mutex<()>,
+}
+
+impl Registry {
+    /// Connects, migrates, seeds what must exist, and loads the first snapshot.
+    ///
+    /// # Errors
+    /// `Unavailable` where the database cannot be reached, `Internal` where it cannot be migrated.
+    pub async fn connect(
+        options: PgConnectOptions,
+        ring: Arc<KeyRing>,
+    ) -> Result<Self, RegistryError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options.application_name("koyalite"))
+            .await?;
+        migrate(&pool).await?;
+        let admin = roles::seed(&pool).await?;
+        let snapshot = snapshot::load(&pool, &ring).await?;
+        Ok(Self {
+            pool,
+            ring,
+            admin,
+            snapshot: ArcSwap::from_pointee(snapshot),
+            reload: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// What is served right now. Costs no lock and no query; hold it for one request, not longer.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The user that stands for the operator of this installation.
+    #[must_use]
+    pub fn admin(&self) -> Uuid {
+        self.admin
+    }
+
+    /// Loads the snapshot again if the database has a later one.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Internal`; the old snapshot goes on being served.
+    pub async fn refresh(&self) -> Result<(), RegistryError> {
+        let _one_at_a_time = self.reload.lock().await;
+        let head = sqlx::query_scalar!("SELECT seq FROM koyalite.head")
+            .fetch_one(&self.pool)
+            .await?;
+        if head > self.snapshot.load().seq {
+            let snapshot = snapshot::load(&self.pool, &self.ring).await?;
+            self.snapshot.store(Arc::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Follows changes made by other nodes until `stop`.
+    pub async fn follow(&self, stop: CancellationToken) {
+        let mut reachable = true;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
+            }
+            let refreshed = self.refresh().await;
+            // Once per outage, not once per second of it.
+            match (&refreshed, reachable) {
+                (Err(error), true) => tracing::warn!(%error, "cannot follow changes"),
+                (Ok(()), false) => tracing::info!("following changes again"),
+                (Ok(()), true) | (Err(_), false) => {}
+            }
+            reachable = refreshed.is_ok();
+        }
+    }
+
+    /// A connection, for what the scheduler asks.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, RegistryError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// A transaction that moves no head: firings are not what nodes serve.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, RegistryError> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Whether the database answers: for readiness.
+    ///
+    /// # Errors
+    /// `Unavailable` where it does not.
+    pub async fn ping(&self) -> Result<(), RegistryError> {
+        sqlx::query_scalar!("SELECT seq FROM koyalite.head").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+}
+
+async fn migrate(pool: &PgPool) -> Result<(), RegistryError> {
+    let mut migrator = sqlx::migrate!();
+    // Beside our own tables instead of in `public`, which is nobody's.
+    migrator.dangerous_set_table_name("koyalite.migrations");
+    migrator.create_schema("koyalite");
+    migrator.run(pool).await.map_err(error::from_migration)
+}

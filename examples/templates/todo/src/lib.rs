@@ -1,0 +1,1 @@
+../../../todo/src/lib.rs

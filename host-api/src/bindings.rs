@@ -1,0 +1,46 @@
+//! The host's only `bindgen!` calls: generated code and nothing else.
+//!
+//! There are two packages made from one WIT source: `koyalite:host` with `async func`, bound as
+//! concurrent host functions that never hold the store while they wait, and `koyalite:host-sync`
+//! with plain `func`, for toolchains that speak WASI 0.2 only. A synchronous call does hold its
+//! store while it waits, which is why such components run one request per instance.
+
+/// `koyalite:host`: functions that wait are `async func`.
+pub mod concurrent {
+    wasmtime::component::bindgen!({
+        path: "../wit/host",
+        world: "koyalite:host/imports",
+        imports: { default: store | trappable },
+    });
+}
+
+/// `koyalite:host-sync`: the same functions, each a plain `func`.
+pub mod sync {
+    wasmtime::component::bindgen!({
+        path: "../wit/host-sync",
+        world: "koyalite:host-sync/imports",
+        imports: {
+            "koyalite:host-sync/identity": store | trappable,
+            "koyalite:host-sync/log": store | trappable,
+            "koyalite:host-sync/config": store | trappable,
+            default: async | store | trappable,
+        },
+    });
+}
+
+/// The world of a function with a cron export, for calling `scheduled.handle` from the host.
+pub mod cron {
+    wasmtime::component::bindgen!({
+        path: "../wit/host",
+        world: "koyalite:host/cron",
+        imports: { default: store | trappable },
+        exports: { default: async | store },
+        with: {
+            "koyalite:host/types": super::concurrent::koyalite::host::types,
+            "koyalite:host/tables": super::concurrent::koyalite::host::tables,
+            "koyalite:host/identity": super::concurrent::koyalite::host::identity,
+            "koyalite:host/log": super::concurrent::koyalite::host::log,
+            "koyalite:host/config": super::concurrent::koyalite::host::config,
+        },
+    });
+}

@@ -1,0 +1,155 @@
+//! The commands and their dispatch: the table of contents of `koyalite --help`.
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::error::{self, CliError};
+use super::{
+    completions, deploy, dev, functions, invoke, logs, migrate, new, policies, rollback, schedules,
+    serve, tables, token, versions,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  koyalite dev                         everything on this machine, Postgres included
+  koyalite new todo my-api             a small crate to start from
+  koyalite deploy                      in its folder, once it is built
+  koyalite invoke todo --as alice      call it by URL as a user
+  koyalite logs todo -f                watch what it writes
+
+Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 no server answers";
+
+/// A backend at the edge: WebAssembly functions, tables under policies, cron.
+#[derive(Debug, Parser)]
+#[command(name = "koyalite", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// One command each, in the order in which a newcomer meets them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run everything here, with a private Postgres
+    Dev(dev::DevArgs),
+    /// Run a node against the Postgres that you name
+    Serve(serve::ServeArgs),
+    /// Start a function from a template
+    New(new::NewArgs),
+    /// Deploy the function in a folder
+    Deploy(deploy::DeployArgs),
+    /// Call a function by its URL
+    Invoke(invoke::InvokeArgs),
+    /// Show what a function logged, and how its invocations ended
+    Logs(logs::LogsArgs),
+    /// List the functions of a project, or switch one on or off
+    Functions(functions::FunctionsArgs),
+    /// List the versions of a function
+    Versions(versions::VersionsArgs),
+    /// Go back to an earlier version
+    Rollback(rollback::RollbackArgs),
+    /// List scheduled tasks and their runs
+    Schedules(schedules::SchedulesArgs),
+    /// List the tables of a project
+    Tables(tables::TablesArgs),
+    /// List policies, or check the text of one
+    Policies(policies::PoliciesArgs),
+    /// Make tokens for development
+    Token(token::TokenArgs),
+    /// Bring the database to the state that this program expects
+    Migrate(migrate::MigrateArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Compile one component, as the child of a node
+    #[command(hide = true)]
+    Compile,
+}
+
+/// Runs the command and reports how it ended.
+pub(super) fn run(cli: Cli) -> ExitCode {
+    let ended = match cli.command {
+        // The child has an empty environment and tight limits: it gets no runtime from us.
+        Command::Compile => return super::compile::run(),
+        Command::Dev(args) => args.run(),
+        Command::Serve(args) => args.run(),
+        Command::Migrate(args) => args.run(),
+        Command::New(args) => args.run(),
+        Command::Completions(args) => args.run(),
+        Command::Deploy(args) => wait_for(args.run()),
+        Command::Invoke(args) => wait_for(args.run()),
+        Command::Logs(args) => wait_for(args.run()),
+        Command::Functions(args) => wait_for(args.run()),
+        Command::Versions(args) => wait_for(args.run()),
+        Command::Rollback(args) => wait_for(args.run()),
+        Command::Schedules(args) => wait_for(args.run()),
+        Command::Tables(args) => wait_for(args.run()),
+        Command::Policies(args) => wait_for(args.run()),
+        Command::Token(args) => wait_for(args.run()),
+    };
+    match ended {
+        Ok(()) => error::OK.into(),
+        Err(error) => {
+            error.report();
+            error.exit_code().into()
+        }
+    }
+}
+
+/// Clients need one thread: they wait for one answer at a time.
+fn wait_for(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| anyhow::Error::new(error).context("cannot start"))?;
+    runtime.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn check(line: &str, accepted: bool) {
+        let parsed = Cli::try_parse_from(line.split(' '));
+        assert_eq!(parsed.is_ok(), accepted, "{line}: {parsed:?}");
+    }
+
+    #[test]
+    fn command_lines_people_write_are_understood() {
+        check("koyalite deploy", true);
+        check("koyalite deploy examples/hello --project shop", true);
+        check("koyalite invoke hello", true);
+        check(
+            "koyalite invoke todo --path /1 --method DELETE --as alice -i",
+            true,
+        );
+        check(
+            "koyalite invoke todo --as alice --claims {\"team\":7}",
+            true,
+        );
+        check("koyalite invoke todo --claims {}", false);
+        check("koyalite logs hello -f", true);
+        check("koyalite rollback hello --to 3", true);
+        check("koyalite rollback hello --to three", false);
+        check("koyalite schedules", true);
+        check("koyalite schedules runs ticker.every-minute", true);
+        check(
+            "koyalite policies check --table todos owner_id=auth.uid()",
+            true,
+        );
+        check("koyalite token create --subject alice --ttl 60", true);
+        check("koyalite completions zsh", true);
+        check("koyalite functions disable hello --json", true);
+        check("koyalite", false);
+        check("koyalite invent", false);
+    }
+}

@@ -1,0 +1,286 @@
+//! `koyalite deploy`: the folder of a function becomes a running version of it.
+//!
+//! It reads `koyalite.toml`, finds the built component, brings the tables of `schema.json` into
+//! being where there is one, and uploads. What is right and wrong in them is the server's to say.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use clap::Args;
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::args::ControlArgs;
+use super::deploy_upload::{Upload, upload};
+use super::error::CliError;
+use super::output::{Format, or_dash, short_digest};
+use super::schedules;
+
+const MANIFEST_FILE: &str = "koyalite.toml";
+const SCHEMA_FILE: &str = "schema.json";
+
+/// What applying a schema can have done, and how to say it. What was kept needs no words.
+const SCHEMA_CHANGES: [(&str, &str); 5] = [
+    ("created_tables", "made table"),
+    ("added_columns", "added column"),
+    ("created_policies", "made policy"),
+    ("changed_policies", "changed policy"),
+    ("warnings", "warning:"),
+];
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// What to deploy.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  cargo build --release --target wasm32-wasip2 && koyalite deploy\n  \
+                        koyalite deploy examples/hello --project shop\n  \
+                        koyalite deploy --component dist/hello.wasm"
+)]
+pub(super) struct DeployArgs {
+    /// Folder with the koyalite.toml
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+    /// The component, if it is not where the manifest or cargo has it
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// Cargo's target folder, if it is not the usual one
+    #[arg(long, value_name = "FOLDER", env = "CARGO_TARGET_DIR")]
+    target_dir: Option<PathBuf>,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+/// The part of a manifest that the command line needs; the server reads all of it.
+#[derive(Deserialize)]
+struct ManifestHead {
+    name: String,
+    component: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Deployed {
+    name: String,
+    version: u32,
+    sha256: String,
+    url: String,
+    changed: bool,
+}
+
+impl DeployArgs {
+    /// Deploys and tells where the function answers.
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let (manifest, text) = self.read_manifest()?;
+        let component = self.find_component(&manifest)?;
+        let bytes = read(&component)?;
+        let client = self.server.client()?;
+        if let Some(schema) = self.read_schema()? {
+            let answer = client
+                .send(Method::PUT, &self.server.path(["schema"]), &schema)
+                .await?;
+            self.show_schema(&answer)?;
+        }
+        let path = self.server.path(["functions", &manifest.name]);
+        let parts = Upload {
+            manifest: text,
+            component: Bytes::from(bytes),
+        };
+        let answer = upload(&client, &path, parts).await?;
+        self.show(answer).await
+    }
+
+    fn read_manifest(&self) -> Result<(ManifestHead, String), CliError> {
+        let path = self.folder.join(MANIFEST_FILE);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| {
+                format!(
+                    "cannot read {}; `koyalite new` makes a folder with one",
+                    path.display()
+                )
+            })
+            .map_err(CliError::Usage)?;
+        let head = toml::from_str(&text)
+            .with_context(|| format!("{} is not a manifest", path.display()))
+            .map_err(CliError::Usage)?;
+        Ok((head, text))
+    }
+
+    fn read_schema(&self) -> Result<Option<Value>, CliError> {
+        let path = self.folder.join(SCHEMA_FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                return Err(error
+                    .context(format!("cannot read {}", path.display()))
+                    .into());
+            }
+        };
+        let schema = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not JSON", path.display()))
+            .map_err(CliError::Usage)?;
+        Ok(Some(schema))
+    }
+
+    fn find_component(&self, manifest: &ManifestHead) -> Result<PathBuf, CliError> {
+        if let Some(given) = &self.component {
+            return Ok(given.clone());
+        }
+        if let Some(named) = &manifest.component {
+            let path = self.folder.join(named);
+            return match path.is_file() {
+                true => Ok(path),
+                false => Err(CliError::Usage(anyhow!(
+                    "the manifest says that the component is {}, but nothing is there: build it first",
+                    path.display()
+                ))),
+            };
+        }
+        self.find_built(&manifest.name).map_err(CliError::Usage)
+    }
+
+    /// Where `cargo build` leaves the component: release before debug, this folder before those
+    /// above it (a workspace's target folder is at its root).
+    fn find_built(&self, function: &str) -> anyhow::Result<PathBuf> {
+        let file = format!(
+            "{}.wasm",
+            crate_name(&self.folder, function).replace('-', "_")
+        );
+        let folder = std::fs::canonicalize(&self.folder)?;
+        let mut targets: Vec<PathBuf> = self.target_dir.iter().cloned().collect();
+        targets.extend(folder.ancestors().map(|above| above.join("target")));
+        for target in targets {
+            for profile in ["release", "debug"] {
+                let path = target.join(TARGET).join(profile).join(&file);
+                if path.is_file() {
+                    return Ok(path);
+                }
+            }
+        }
+        Err(anyhow!(
+            "no {file} in any target folder from {} upward\n  build it with: cargo build --release \
+             --target {TARGET}\n  or say where it is with --component",
+            folder.display()
+        ))
+    }
+
+    fn show_schema(&self, answer: &Value) -> Result<(), CliError> {
+        if self.server.output().format() == Format::Json {
+            return Ok(());
+        }
+        for (field, verb) in SCHEMA_CHANGES {
+            let done = answer.get(field).and_then(Value::as_array);
+            for what in done.into_iter().flatten().filter_map(Value::as_str) {
+                self.server.output().line(&format!("{verb} {what}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn show(&self, answer: Value) -> Result<(), CliError> {
+        let name = answer
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        self.server.output().show(answer, |deployed: Deployed| {
+            let verb = if deployed.changed {
+                "runs"
+            } else {
+                "already runs"
+            };
+            format!(
+                "{} {verb} version {} ({})\n{}",
+                deployed.name,
+                deployed.version,
+                short_digest(&deployed.sha256),
+                deployed.url
+            )
+        })?;
+        if self.server.output().format() == Format::Json {
+            return Ok(());
+        }
+        for task in schedules::of_function(&self.server, &name).await? {
+            let next = or_dash(task.next_run);
+            let line = format!("{} ({}) runs next at {next}", task.task, task.cron_schedule);
+            self.server.output().line(&line)?;
+        }
+        Ok(())
+    }
+}
+
+/// The package name in the folder's `Cargo.toml`; a folder without one is named by its function.
+fn crate_name(folder: &Path, function: &str) -> String {
+    #[derive(Deserialize)]
+    struct Cargo {
+        package: Package,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+    }
+    let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    toml::from_str::<Cargo>(&text).map_or_else(|_| function.to_owned(), |cargo| cargo.package.name)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .map_err(CliError::Usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn deploy_of(folder: &Path) -> DeployArgs {
+        let folder = folder.to_str().unwrap();
+        match super::super::Cli::parse_from(["koyalite", "deploy", folder]).command {
+            super::super::command::Command::Deploy(args) => DeployArgs {
+                target_dir: None,
+                ..args
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_component_is_found_in_the_workspace_target_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let crate_folder = root.path().join("my-api");
+        let built = root.path().join("target").join(TARGET).join("release");
+        std::fs::create_dir_all(&crate_folder).unwrap();
+        std::fs::write(
+            crate_folder.join("Cargo.toml"),
+            "[package]\nname = \"my-api\"\n",
+        )
+        .unwrap();
+        let args = deploy_of(&crate_folder);
+
+        let missing = args.find_built("todo").unwrap_err().to_string();
+        assert!(
+            missing.contains("cargo build --release --target wasm32-wasip2"),
+            "{missing}"
+        );
+
+        std::fs::create_dir_all(&built).unwrap();
+        std::fs::write(built.join("my_api.wasm"), "").unwrap();
+        assert!(
+            args.find_built("todo")
+                .unwrap()
+                .ends_with("release/my_api.wasm")
+        );
+    }
+
+    #[test]
+    fn a_folder_without_a_manifest_is_a_usage_error() {
+        let root = tempfile::tempdir().unwrap();
+        let error = deploy_of(root.path()).read_manifest().err().unwrap();
+        assert_eq!(error.exit_code(), super::super::error::USAGE);
+    }
+}

@@ -1,0 +1,100 @@
+//! `koyalite functions`: what is deployed, and the switch to turn one off.
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::args::ControlArgs;
+use super::error::CliError;
+use super::output::{short_digest, table};
+
+/// List, enable or disable.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  koyalite functions\n  koyalite functions --json\n  \
+                  koyalite functions disable hello"
+)]
+pub(super) struct FunctionsArgs {
+    #[command(subcommand)]
+    switch: Option<Switch>,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Switch {
+    /// Serve a function again
+    Enable(SwitchArgs),
+    /// Stop serving a function; its versions stay
+    Disable(SwitchArgs),
+}
+
+#[derive(Debug, Args)]
+struct SwitchArgs {
+    /// The function
+    function: String,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Deserialize)]
+struct Functions {
+    items: Vec<Function>,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
+    url: String,
+    version: u32,
+    sha256: String,
+    enabled: bool,
+}
+
+impl FunctionsArgs {
+    /// Lists, or flips the switch.
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        match self.switch {
+            None => list(&self.server).await,
+            Some(Switch::Enable(args)) => set_enabled(args, true).await,
+            Some(Switch::Disable(args)) => set_enabled(args, false).await,
+        }
+    }
+}
+
+async fn list(server: &ControlArgs) -> Result<(), CliError> {
+    let answer = server.client()?.get(&server.path(["functions"])).await?;
+    server.output().show(answer, |functions: Functions| {
+        let rows = functions.items.into_iter().map(|function| {
+            let state = if function.enabled { "on" } else { "off" };
+            let digest = short_digest(&function.sha256).to_owned();
+            [
+                function.name,
+                function.version.to_string(),
+                state.to_owned(),
+                digest,
+                function.url,
+            ]
+        });
+        table(
+            ["NAME", "VERSION", "STATE", "SHA-256", "URL"],
+            rows.collect(),
+            "no functions yet; `koyalite deploy` makes one",
+        )
+    })
+}
+
+async fn set_enabled(args: SwitchArgs, enabled: bool) -> Result<(), CliError> {
+    let path = args.server.path(["functions", &args.function]);
+    let answer = args
+        .server
+        .client()?
+        .send(Method::PATCH, &path, &json!({ "enabled": enabled }))
+        .await?;
+    args.server.output().show(answer, |function: Function| {
+        let state = if function.enabled { "on" } else { "off" };
+        format!("{} is {state}", function.name)
+    })
+}

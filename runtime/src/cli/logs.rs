@@ -1,0 +1,183 @@
+//! `koyalite logs`: the lines of a function and the ends of its invocations, as they come.
+
+use clap::Args;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde::Deserialize;
+
+use anyhow::{Context, anyhow};
+
+use super::args::ControlArgs;
+use super::error::CliError;
+use super::output::{Format, Output};
+
+/// No log line is near this long (the host cuts at 8 KiB): a longer one is not a log.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Of which function.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  koyalite logs hello\n  koyalite logs hello -f\n  \
+                        koyalite logs hello --limit 1000 --json"
+)]
+pub(super) struct LogsArgs {
+    /// The function
+    function: String,
+    /// Keep running and show new lines as they are written
+    #[arg(short, long)]
+    follow: bool,
+    /// How many of the newest lines to start with
+    #[arg(long, value_name = "LINES", default_value_t = 100)]
+    limit: u32,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+/// One line of the stream.
+#[derive(Deserialize)]
+struct Line {
+    time: String,
+    kind: Kind,
+    #[serde(default)]
+    level: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+    #[serde(default)]
+    version: Option<u32>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    duration_ms: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Log,
+    Invocation,
+}
+
+impl LogsArgs {
+    /// Prints lines until the stream ends.
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let mut path = self.server.path(["functions", &self.function, "logs"]);
+        path.push_str(&format!("?limit={}", self.limit));
+        if self.follow {
+            path.push_str("&follow=1");
+        }
+        let stream = self.server.client()?.stream(&path).await?;
+        copy_lines(stream, self.server.output()).await
+    }
+}
+
+async fn copy_lines(mut stream: Incoming, output: Output) -> Result<(), CliError> {
+    let mut pending = Vec::new();
+    while let Some(frame) = stream.frame().await {
+        let frame = frame.context("the connection to the server broke")?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        for byte in data {
+            match byte {
+                b'\n' => {
+                    print_line(&pending, output)?;
+                    pending.clear();
+                }
+                _ if pending.len() == LINE_BYTES_MAX => {
+                    return Err(anyhow!("a line is over {LINE_BYTES_MAX} bytes: not a log").into());
+                }
+                _ => pending.push(byte),
+            }
+        }
+    }
+    print_line(&pending, output)
+}
+
+fn print_line(bytes: &[u8], output: Output) -> Result<(), CliError> {
+    // Blank lines are the server's sign of life on a quiet log.
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim();
+    match (text.is_empty(), output.format()) {
+        (true, _) => Ok(()),
+        (false, Format::Json) => output.line(text),
+        (false, Format::Human) => output.line(&render(text)),
+    }
+}
+
+fn render(text: &str) -> String {
+    let Ok(line) = serde_json::from_str::<Line>(text) else {
+        return text.to_owned();
+    };
+    let version = line
+        .version
+        .map(|version| format!("v{version} "))
+        .unwrap_or_default();
+    match line.kind {
+        Kind::Log => format!(
+            "{} {version}{:<5} {}",
+            line.time,
+            line.level.as_deref().unwrap_or("info"),
+            quiet(line.message.as_deref().unwrap_or_default()),
+        ),
+        Kind::Invocation => {
+            let status = line.status.map(|status| status.to_string());
+            let took = line
+                .duration_ms
+                .map(|ms| format!(" in {ms:.1} ms"))
+                .unwrap_or_default();
+            let message = line.message.filter(|message| !message.is_empty());
+            let message = message
+                .map(|text| format!(" · {}", quiet(&text)))
+                .unwrap_or_default();
+            format!(
+                "{} {version}─── {}{took}{message}",
+                line.time,
+                status.as_deref().unwrap_or("end")
+            )
+        }
+    }
+}
+
+/// A guest's text without the control characters that would let it write over the terminal.
+fn quiet(message: &str) -> String {
+    message
+        .chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: &str) {
+        assert_eq!(render(line), expected);
+    }
+
+    #[test]
+    fn lines_and_ends_read_differently() {
+        check(
+            r#"{"time":"10:00:00","kind":"log","level":"warn","message":"low","version":2}"#,
+            "10:00:00 v2 warn  low",
+        );
+        check(
+            r#"{"time":"10:00:00","kind":"invocation","status":200,"duration_ms":1.25,"version":2}"#,
+            "10:00:00 v2 ─── 200 in 1.2 ms",
+        );
+        check("not json", "not json");
+    }
+
+    #[test]
+    fn a_guest_cannot_move_the_cursor() {
+        check(
+            r#"{"time":"10:00:00","kind":"log","level":"info","message":"\u001b[2Jgone\r"}"#,
+            "10:00:00 info  \u{fffd}[2Jgone\u{fffd}",
+        );
+    }
+}

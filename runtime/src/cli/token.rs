@@ -1,0 +1,115 @@
+//! `koyalite token`: project tokens for development, and the control token in use.
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use anyhow::{Context, anyhow};
+
+use super::args::ControlArgs;
+use super::client::Client;
+use super::error::CliError;
+
+/// How long a development token lives unless told otherwise: an hour, so that one forgotten in a
+/// shell history is soon worthless.
+pub(super) const DEFAULT_TTL_S: u32 = 3600;
+
+/// Create or show.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  koyalite token create --subject alice\n  \
+                        koyalite token create --subject bob --claims '{\"team\": 7}' --ttl 600\n  \
+                        export KOYALITE_TOKEN=$(koyalite token show)")]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// A token of the project, for calling functions as some user
+    Create(CreateArgs),
+    /// The control token that commands here would use
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// The user: what policies see as auth.uid()
+    #[arg(long)]
+    subject: String,
+    /// Further claims, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = parse_claims)]
+    claims: Option<Value>,
+    /// Seconds until it expires
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL_S)]
+    ttl: u32,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+/// A minted token.
+#[derive(Deserialize)]
+pub(super) struct Minted {
+    /// What goes after `Authorization: Bearer`.
+    pub(super) token: String,
+}
+
+impl TokenArgs {
+    /// Creates or shows.
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        match self.action {
+            Action::Create(args) => create(args).await,
+            Action::Show(args) => show(&args),
+        }
+    }
+}
+
+async fn create(args: CreateArgs) -> Result<(), CliError> {
+    let client = args.server.client()?;
+    let path = args.server.path(["tokens"]);
+    let answer = mint(&client, &path, (&args.subject, args.claims, args.ttl)).await?;
+    // The bare token, so that `$(koyalite token create …)` is all a script needs.
+    args.server
+        .output()
+        .show(answer, |minted: Minted| minted.token)
+}
+
+/// Asks for a project token of (subject, claims, seconds to live).
+pub(super) async fn mint(
+    client: &Client,
+    path: &str,
+    (subject, claims, ttl_s): (&str, Option<Value>, u32),
+) -> Result<Value, CliError> {
+    let mut body = json!({ "subject": subject, "ttl_s": ttl_s });
+    if let (Some(claims), Some(fields)) = (claims, body.as_object_mut()) {
+        fields.insert("claims".to_owned(), claims);
+    }
+    client.send(Method::POST, path, &body).await
+}
+
+fn show(args: &ShowArgs) -> Result<(), CliError> {
+    match args.server.control_token()? {
+        Some(token) => args.server.output().line(&token),
+        None => Err(CliError::Usage(anyhow!(
+            "no control token: set KOYALITE_TOKEN, or work in a folder where `koyalite dev` has run"
+        ))),
+    }
+}
+
+/// A JSON object, from the command line.
+pub(super) fn parse_claims(text: &str) -> anyhow::Result<Value> {
+    let value: Value = serde_json::from_str(text).context("not JSON")?;
+    match value.is_object() {
+        true => Ok(value),
+        false => Err(anyhow!(
+            "claims are a JSON object, for example {{\"team\": 7}}"
+        )),
+    }
+}

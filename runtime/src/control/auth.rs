@@ -1,0 +1,152 @@
+//! Who is operating: a control token becomes an [`Operator`], or the request ends here.
+//!
+//! The one place that reads the `Authorization` header of the control API. A token is looked at
+//! before anything else of a request, so that nobody learns what exists by the kind of a refusal.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use chrono::Utc;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use uuid::Uuid;
+
+use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
+use crate::registry::Registry;
+
+use super::error::ApiError;
+use super::permission::{Permission, allows};
+
+/// Who is operating, as their token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// The user's id, or `admin` for the owner of the installation.
+    pub subject: String,
+    /// What they may do.
+    pub role: ControlRole,
+}
+
+impl Operator {
+    /// The user in whose name rows are written. Subjects that are no user's id, such as the
+    /// `admin` of a token file, stand for the owner of the installation.
+    pub fn user_id(&self, registry: &Registry) -> Uuid {
+        Uuid::parse_str(&self.subject).unwrap_or_else(|_| registry.admin())
+    }
+}
+
+/// What a route demands: the state of the layer in front of it.
+#[derive(Clone)]
+pub(super) struct Demand {
+    pub(super) authority: ControlAuthority,
+    pub(super) permission: Permission,
+}
+
+/// Lets a request through whose token holds the permission, with its [`Operator`] attached.
+pub(super) async fn require(
+    State(demand): State<Demand>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let operator = identify(&demand.authority, request.headers())?;
+    if !allows(operator.role, demand.permission) {
+        return Err(ApiError::Forbidden {
+            permission: demand.permission,
+            role: operator.role,
+        });
+    }
+    request.extensions_mut().insert(operator);
+    Ok(next.run(request).await)
+}
+
+fn identify(authority: &ControlAuthority, headers: &HeaderMap) -> Result<Operator, ApiError> {
+    let mut credentials = headers.get_all(AUTHORIZATION).iter();
+    let (first, second) = (credentials.next(), credentials.next());
+    let text = match (first, second) {
+        (None, _) => return Err(ApiError::Unauthenticated),
+        // Two credentials: whichever we chose, a proxy in front may have judged the other.
+        (Some(_), Some(_)) => {
+            return Err(TokenError::Malformed("send one Authorization header").into());
+        }
+        (Some(only), None) => bearer(only)?.ok_or(ApiError::Unauthenticated)?,
+    };
+    let token = authority.verify(text, Utc::now())?;
+    Ok(Operator {
+        subject: token.subject,
+        role: token.role,
+    })
+}
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Operator, ApiError> {
+        // Absent only on a route without a demand, where nobody operates.
+        parts
+            .extensions
+            .get::<Operator>()
+            .cloned()
+            .ok_or(ApiError::Unauthenticated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::keys::{ControlToken, KeyRing};
+
+    fn authority() -> ControlAuthority {
+        let folder = tempfile::tempdir().unwrap();
+        ControlAuthority::new(&KeyRing::create(&folder.path().join("keys.json")).unwrap())
+    }
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_control_token_names_its_operator() {
+        let authority = authority();
+        let issued = ControlToken {
+            subject: "admin".into(),
+            role: ControlRole::Developer,
+        };
+        let token = authority
+            .issue(issued, Duration::from_secs(60), Utc::now())
+            .unwrap();
+        let sent = format!("Bearer {}", token.expose());
+        let operator = identify(&authority, &headers(&[&sent])).unwrap();
+        assert_eq!(
+            operator,
+            Operator {
+                subject: "admin".into(),
+                role: ControlRole::Developer
+            }
+        );
+        assert!(identify(&authority, &headers(&[&sent, &sent])).is_err());
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let authority = authority();
+        for sent in [
+            &[][..],
+            &["Basic YTpi"],
+            &["Bearer"],
+            &["Bearer a.b.c"],
+            &["Bearer x"],
+        ] {
+            let refused = identify(&authority, &headers(sent)).unwrap_err();
+            let status = refused.problem().status();
+            assert_eq!(status, http::StatusCode::UNAUTHORIZED, "{sent:?}");
+        }
+    }
+}

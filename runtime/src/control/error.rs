@@ -1,0 +1,258 @@
+//! Every refusal of the control API, and the one place where it becomes a status and a code.
+//!
+//! The matches are exhaustive: a new way to fail in a layer below forces a decision here. What only
+//! the log may know is written to the log here, once, and never reaches a caller.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use koyalite_policy::NameError;
+
+use crate::engine::AdmitError;
+use crate::http::{Code, Mistake, Problem};
+use crate::keys::{ControlRole, TokenError};
+use crate::registry::{self, RegistryError};
+
+use super::json::JsonError;
+use super::permission::Permission;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No credential at all.
+    #[error("send a control token: `Authorization: Bearer <token>`")]
+    Unauthenticated,
+    /// A credential that is not accepted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A good token of a role that does not hold the permission.
+    #[error("this needs the permission `{permission}`, which the role `{role}` does not hold", role = .role.as_str())]
+    Forbidden {
+        /// What is needed.
+        permission: Permission,
+        /// What the token has.
+        role: ControlRole,
+    },
+    /// The path matches nothing.
+    #[error("there is nothing at this path; the control API begins with /v1/")]
+    UnknownRoute,
+    /// The path exists, the method does not.
+    #[error("this path does not take that method")]
+    MethodNotAllowed,
+    /// A part of the path that is no text.
+    #[error("a part of the path is not valid text")]
+    BadPath,
+    /// A query string that is not understood.
+    #[error("{0}")]
+    BadQuery(String),
+    /// A name in a path or body that can be nobody's.
+    #[error(transparent)]
+    BadName(#[from] NameError),
+    /// A body that is not the JSON it should be.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// A document over its limit.
+    #[error("a body can have at most {limit} bytes")]
+    BodyTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The client stopped sending.
+    #[error("the body ended before it was complete")]
+    BodyIncomplete,
+    /// A component over its limit.
+    #[error("a component can have at most {} MiB", .limit >> 20)]
+    ComponentTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// An upload that is neither a component nor a form with one.
+    #[error("{0}")]
+    BadUpload(&'static str),
+    /// No such project, for this operator.
+    #[error("there is no project `{0}`")]
+    UnknownProject(String),
+    /// No such function in the project.
+    #[error("there is no function `{0}`")]
+    UnknownFunction(String),
+    /// A refusal of the component.
+    #[error(transparent)]
+    Admit(#[from] AdmitError),
+    /// No such policy in the project.
+    #[error("there is no policy `{0}`")]
+    UnknownPolicy(String),
+    /// No such scheduled task in the project.
+    #[error("there is no scheduled task `{0}`; write it as <function>.<name>")]
+    UnknownTask(String),
+    /// A refusal of the control data.
+    #[error("{error}")]
+    Registry {
+        /// What the registry says.
+        #[source]
+        error: RegistryError,
+        /// The code for what is invalid in itself; each kind of document has its own.
+        invalid: Code,
+    },
+    /// Values that are not acceptable, each with its field.
+    #[error("{}", said(.0))]
+    Invalid(Vec<Mistake>),
+    /// A project's secret that no key can be made of.
+    #[error("the project's secret cannot sign")]
+    BadSecret,
+    /// An answer that cannot be written.
+    #[error("the answer could not be written")]
+    Unwritable,
+    /// The object store failed.
+    #[error("the component could not be stored")]
+    Store(#[source] object_store::Error),
+}
+
+impl ApiError {
+    /// Wraps a refusal of the registry, with the code for documents of this kind.
+    pub(super) fn invalid_as(invalid: Code) -> impl Fn(RegistryError) -> ApiError {
+        move |error| ApiError::Registry { error, invalid }
+    }
+
+    /// The problem document: what a caller may know.
+    pub fn problem(&self) -> Problem {
+        Problem::new(self.code(), self.to_string()).with_errors(self.mistakes())
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            ApiError::Unauthenticated => Code::Unauthorized,
+            ApiError::Token(TokenError::Expired) => Code::ExpiredToken,
+            ApiError::Token(_) => Code::InvalidToken,
+            ApiError::Forbidden { .. } => Code::Forbidden,
+            ApiError::UnknownRoute => Code::UnknownRoute,
+            ApiError::MethodNotAllowed => Code::MethodNotAllowed,
+            ApiError::BadPath => Code::BadPath,
+            ApiError::BadQuery(_) => Code::InvalidQuery,
+            ApiError::BadName(_) => Code::InvalidName,
+            ApiError::Json(JsonError::Malformed(_)) => Code::InvalidJson,
+            ApiError::Json(JsonError::UnknownFields(_)) => Code::UnknownField,
+            ApiError::Json(JsonError::WrongShape(_)) => Code::InvalidField,
+            ApiError::BodyTooLarge { .. } => Code::BodyTooLarge,
+            ApiError::BodyIncomplete => Code::BodyIncomplete,
+            ApiError::ComponentTooLarge { .. } => Code::ComponentTooLarge,
+            ApiError::BadUpload(_) => Code::BadRequest,
+            ApiError::UnknownProject(_) => Code::UnknownProject,
+            ApiError::UnknownFunction(_) => Code::UnknownFunction,
+            ApiError::Admit(error) => admit_code(error),
+            ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
+            ApiError::UnknownTask(_) => Code::UnknownSchedule,
+            ApiError::Registry { error, invalid } => registry_code(error, *invalid),
+            ApiError::Invalid(_) => Code::InvalidField,
+            ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
+        }
+    }
+
+    fn mistakes(&self) -> Vec<Mistake> {
+        match self {
+            ApiError::Json(
+                JsonError::Malformed(mistakes)
+                | JsonError::UnknownFields(mistakes)
+                | JsonError::WrongShape(mistakes),
+            ) => mistakes.clone(),
+            ApiError::Admit(AdmitError::MissingImports { missing }) => {
+                missing.iter().map(Mistake::new).collect()
+            }
+            ApiError::Registry {
+                error: RegistryError::Invalid { errors },
+                ..
+            } => errors.iter().map(registry_mistake).collect(),
+            ApiError::Invalid(mistakes) => mistakes.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What only the log may know.
+    fn inside(&self) -> Option<String> {
+        match self {
+            ApiError::Admit(AdmitError::Internal { inside }) => Some(inside.clone()),
+            ApiError::Registry {
+                error: error @ (RegistryError::Internal(_) | RegistryError::Unavailable(_)),
+                ..
+            } => Some(error.detail()),
+            ApiError::Store(error) => Some(error.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// All mistakes in one sentence, for readers who look at the detail only.
+fn said(mistakes: &[Mistake]) -> String {
+    let one = |mistake: &Mistake| match &mistake.field {
+        Some(field) => format!("{field}: {}", mistake.message),
+        None => mistake.message.clone(),
+    };
+    mistakes.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn admit_code(error: &AdmitError) -> Code {
+    match error {
+        AdmitError::NotWasm => Code::NotWasm,
+        AdmitError::CoreModule => Code::CoreModule,
+        AdmitError::Invalid { .. } => Code::InvalidComponent,
+        AdmitError::NoHandler { .. } => Code::NoHandler,
+        AdmitError::MissingImports { .. } => Code::UnknownImports,
+        AdmitError::CompileLimit { .. } => Code::CompileLimit,
+        AdmitError::Busy => Code::Overloaded,
+        AdmitError::Internal { .. } => Code::Internal,
+    }
+}
+
+fn registry_code(error: &RegistryError, invalid: Code) -> Code {
+    match error {
+        RegistryError::NotFound { what, .. } => match *what {
+            "project" => Code::UnknownProject,
+            "function" => Code::UnknownFunction,
+            "version" => Code::UnknownVersion,
+            "table" => Code::UnknownTable,
+            "column" => Code::UnknownColumn,
+            "policy" => Code::UnknownPolicy,
+            _ => Code::UnknownSchedule,
+        },
+        RegistryError::Conflict { .. } => Code::Conflict,
+        RegistryError::Invalid { .. } => invalid,
+        RegistryError::Unavailable(_) => Code::Unavailable,
+        RegistryError::Internal(_) => Code::Internal,
+    }
+}
+
+/// A mistake as the registry tells it, for a caller.
+pub(super) fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
+    Mistake {
+        field: Some(mistake.field.clone()).filter(|field| !field.is_empty()),
+        line: mistake
+            .position
+            .and_then(|place| u32::try_from(place.line).ok()),
+        column: mistake
+            .position
+            .and_then(|place| u32::try_from(place.column).ok()),
+        hint: mistake.hint.clone(),
+        ..Mistake::new(&mistake.message)
+    }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> ApiError {
+        ApiError::Registry {
+            error,
+            invalid: Code::InvalidField,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// A response that carries its problem: the request's id, which the document names, is known
+    /// further out, where [`super::service`] writes it.
+    fn into_response(self) -> Response {
+        let problem = self.problem();
+        if let Some(inside) = self.inside() {
+            tracing::error!(code = %problem.code, inside, "a control request failed");
+        }
+        let mut response = StatusCode::into_response(problem.status());
+        response.extensions_mut().insert(problem);
+        response
+    }
+}

@@ -1,0 +1,64 @@
+//! Probes and counters: is the process there, does it want traffic, what has it done.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use std::sync::atomic::Ordering;
+
+use crate::http::Code;
+use crate::http::Problem;
+
+use super::Shared;
+use super::metrics::{Description, Kind};
+
+const BUILD: Description = Description {
+    name: "koyalite_build_info",
+    help: "Always 1; the label says which version runs.",
+    kind: Kind::Gauge,
+};
+
+const SNAPSHOT: Description = Description {
+    name: "koyalite_snapshot_seq",
+    help: "The number of the last change of control data that this node serves.",
+    kind: Kind::Gauge,
+};
+
+/// The process answers. Says nothing about the database: restarting us would not mend that.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The node wants traffic: not draining, and its database answers.
+pub(super) async fn readyz(State(control): State<Shared>) -> Response {
+    if control.draining.is_cancelled() {
+        return unready(Code::Draining, "this node is shutting down");
+    }
+    match control.registry.ping().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(_) => unready(Code::Unavailable, "the control database does not answer"),
+    }
+}
+
+fn unready(code: Code, detail: &str) -> Response {
+    let mut response = code.status().into_response();
+    response.extensions_mut().insert(Problem::new(code, detail));
+    response
+}
+
+/// All counters, in the Prometheus text format.
+pub(super) async fn metrics(State(control): State<Shared>) -> impl IntoResponse {
+    let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    control
+        .metrics
+        .labelled(BUILD, version)
+        .store(1, Ordering::Relaxed);
+    let seq = u64::try_from(control.registry.snapshot().seq).unwrap_or_default();
+    control
+        .metrics
+        .number(SNAPSHOT)
+        .store(seq, Ordering::Relaxed);
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        control.metrics.render(),
+    )
+}

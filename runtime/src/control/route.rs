@@ -1,0 +1,92 @@
+//! One route of the control API: what it matches, what it demands, what answers.
+//!
+//! The table of routes is made of these, and both the router and the permission matrix are made
+//! from the table: a route cannot be served without saying who may call it.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{self, MethodRouter};
+
+use crate::keys::ControlAuthority;
+
+use super::Shared;
+use super::auth::{Demand, require};
+use super::error::ApiError;
+use super::permission::Permission;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anyone who reaches the listener: probes, which have no token.
+    Open,
+    /// Operators whose role holds the permission.
+    Needs(Permission),
+}
+
+impl From<Permission> for Access {
+    fn from(permission: Permission) -> Access {
+        Access::Needs(permission)
+    }
+}
+
+/// One line of the table.
+pub(super) struct Route<S = Shared> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the permission matrix"))]
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    answer: MethodRouter<S>,
+}
+
+macro_rules! methods {
+    ($($name:ident $method:literal,)*) => {$(
+        /// A route of this method.
+        pub(super) fn $name<H, T, S>(
+            path: &'static str,
+            access: impl Into<Access>,
+            handler: H,
+        ) -> Route<S>
+        where
+            H: Handler<T, S>,
+            T: 'static,
+            S: Clone + Send + Sync + 'static,
+        {
+            Route { method: $method, path, access: access.into(), answer: routing::$name(handler) }
+        }
+    )*};
+}
+
+methods! {
+    get "GET",
+    put "PUT",
+    post "POST",
+    patch "PATCH",
+    delete "DELETE",
+}
+
+/// The router of a table, guarded by the authority's judgement of tokens.
+pub(super) fn router<S: Clone + Send + Sync + 'static>(
+    routes: Vec<Route<S>>,
+    authority: &ControlAuthority,
+    state: S,
+) -> Router {
+    let mut router = Router::new();
+    for route in routes {
+        let answer = match route.access {
+            Access::Open => route.answer,
+            Access::Needs(permission) => {
+                let demand = Demand {
+                    authority: authority.clone(),
+                    permission,
+                };
+                route.answer.layer(from_fn_with_state(demand, require))
+            }
+        };
+        router = router.route(route.path, answer);
+    }
+    router
+        .fallback(async || ApiError::UnknownRoute)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(state)
+}

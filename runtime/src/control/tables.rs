@@ -1,0 +1,79 @@
+//! Tables and columns: the shape of a project's data, never its rows.
+
+use axum::extract::State;
+use http::StatusCode;
+
+use crate::registry::definition::{NewColumn, NewTable};
+use crate::registry::tables::{self, Table};
+
+use super::Shared;
+use super::answer::{Answer, Items, created, items, ok};
+use super::error::ApiError;
+use super::extract::{At, InProject, name};
+use super::json::Json;
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Items<Table>>, ApiError> {
+    Ok(items(tables::list(&control.registry, &project.name).await?))
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table)): At<(String, String)>,
+) -> Result<Answer<Table>, ApiError> {
+    Ok(ok(tables::get(
+        &control.registry,
+        &project.name,
+        &name(&table)?,
+    )
+    .await?))
+}
+
+pub(super) async fn create(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Json(new): Json<NewTable>,
+) -> Result<Answer<Table>, ApiError> {
+    Ok(created(
+        tables::create(&control.registry, &project.name, &new).await?,
+    ))
+}
+
+pub(super) async fn remove(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    tables::drop(&control.registry, &project.name, &name(&table)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn add_column(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table)): At<(String, String)>,
+    Json(new): Json<NewColumn>,
+) -> Result<Answer<Table>, ApiError> {
+    let table = name(&table)?;
+    Ok(created(
+        tables::add_column(&control.registry, &project.name, &table, &new).await?,
+    ))
+}
+
+pub(super) async fn drop_column(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table, column)): At<(String, String, String)>,
+) -> Result<Answer<Table>, ApiError> {
+    let (table, column) = (name(&table)?, name(&column)?);
+    Ok(ok(tables::drop_column(
+        &control.registry,
+        &project.name,
+        &table,
+        &column,
+    )
+    .await?))
+}

@@ -1,0 +1,202 @@
+//! The one door to the engine, for the gateway and for the scheduler alike.
+//!
+//! Admits a call (`admission`), makes the invocation that host calls are judged by, hands both to the
+//! engine, and writes down what became of it (`tracked`). It decides nothing about routes, tokens or
+//! schedules; those have been decided by whoever calls.
+
+mod admission;
+mod error;
+mod schedule;
+mod target;
+mod tracked;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use http_body_util::BodyExt as _;
+use koyalite_host_api::db::Databases;
+use koyalite_host_api::{CallBudget, GuestLog, Invocation, Project};
+use koyalite_policy::{Identity, Service};
+use uuid::Uuid;
+
+pub use self::admission::AdmissionLimits;
+pub use self::error::DispatchError;
+use self::admission::Admission;
+use self::target::Targets;
+use self::tracked::Tracking;
+use crate::engine::{Answer, Call, Engine, Trigger};
+use crate::http::{Body, BodyError};
+use crate::keys::SecretKey;
+use crate::records::{Records, Trigger as RecordedTrigger};
+use crate::registry::{FunctionEntry, ProjectEntry, VersionEntry};
+
+/// The door.
+pub struct Dispatcher {
+    engine: Arc<Engine>,
+    databases: Databases,
+    records: Arc<Records>,
+    admission: Admission,
+    targets: Targets,
+    cron_key: SecretKey,
+}
+
+/// The version of a function that is to run, in its project.
+#[derive(Clone)]
+pub struct Selected {
+    /// The project.
+    pub project: Arc<ProjectEntry>,
+    /// The function.
+    pub function: Arc<FunctionEntry>,
+    /// The version.
+    pub version: Arc<VersionEntry>,
+}
+
+/// A request that was routed and whose caller is known.
+pub struct HttpCall {
+    /// What is to run.
+    pub selected: Selected,
+    /// Who it acts for.
+    pub identity: Identity,
+    /// Names the request and the invocation.
+    pub request_id: Uuid,
+    /// The request as the guest is to see it.
+    pub request: http::Request<Body>,
+}
+
+/// A firing of a scheduled task that this node has claimed.
+pub struct ScheduledCall {
+    /// What is to run.
+    pub selected: Selected,
+    /// The schedule's name in the manifest.
+    pub task: String,
+    /// When it was due.
+    pub scheduled_for: DateTime<Utc>,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// Names the run and the invocation.
+    pub run_id: Uuid,
+}
+
+impl Dispatcher {
+    /// A door to this engine.
+    #[must_use]
+    pub fn new(
+        engine: Arc<Engine>,
+        databases: Databases,
+        records: Arc<Records>,
+        limits: AdmissionLimits,
+        cron_key: SecretKey,
+    ) -> Self {
+        let admission = Admission::new(limits);
+        Self { engine, databases, records, admission, targets: Targets::default(), cron_key }
+    }
+
+    /// Runs a function for a request. The answer's body may go on streaming; the invocation ends
+    /// with it.
+    ///
+    /// # Errors
+    /// When there is no room, or the function fails before it has begun to answer.
+    pub async fn http(&self, call: HttpCall) -> Result<http::Response<Body>, DispatchError> {
+        let HttpCall { selected, identity, request_id, request } = call;
+        let request = request.map(|body| body.map_err(into_wasi).boxed_unsync());
+        let trigger = Trigger::Http(request);
+        let started = Started::now(request_id, RecordedTrigger::Http);
+        self.run(&selected, identity, started, trigger).await?.ok_or(DispatchError::Confused)
+    }
+
+    /// Runs a function for a firing: by its `scheduled` export, else by a request to its declared
+    /// path that carries the host's signature.
+    ///
+    /// # Errors
+    /// When there is no room, the function fails, or it answers the request with an error status.
+    pub async fn scheduled(&self, call: ScheduledCall) -> Result<(), DispatchError> {
+        let ScheduledCall { selected, task, scheduled_for, attempt, run_id } = call;
+        let firing = schedule::Firing { task: &task, scheduled_for, attempt };
+        let trigger = if selected.version.scheduled {
+            Trigger::Scheduled(firing.event())
+        } else {
+            Trigger::Http(firing.request(&selected, &self.cron_key, Utc::now())?)
+        };
+        let function = selected.function.name.clone();
+        let identity = Identity::Service(Service { function, bypass: Default::default() });
+        let started = Started::now(run_id, RecordedTrigger::Schedule);
+        match self.run(&selected, identity, started, trigger).await? {
+            None => Ok(()),
+            Some(response) => schedule::verdict(response).await,
+        }
+    }
+
+    /// Admits, runs and records one invocation. None is a scheduled call that succeeded.
+    async fn run(
+        &self,
+        selected: &Selected,
+        identity: Identity,
+        started: Started,
+        trigger: Trigger,
+    ) -> Result<Option<http::Response<Body>>, DispatchError> {
+        let tracking = Tracking::new(Arc::clone(&self.records), selected, started);
+        let admitted = self.admission.enter(selected.function.id).await;
+        let permit = tracking.or_failed(admitted)?;
+        let target = tracking.or_failed(self.targets.of(selected))?;
+        let invocation = Arc::new(self.invocation(selected, identity, started, &tracking));
+        let answer = self.engine.invoke(&target, Call { trigger, invocation }).await;
+        match tracking.or_failed(answer.map_err(DispatchError::Invoke))? {
+            Answer::Http(response) => Ok(Some(tracking.follow(response, permit))),
+            Answer::Done => {
+                tracking.succeeded();
+                Ok(None)
+            }
+        }
+    }
+
+    fn invocation(
+        &self,
+        selected: &Selected,
+        identity: Identity,
+        started: Started,
+        tracking: &Tracking,
+    ) -> Invocation {
+        let Selected { project, function, version } = selected;
+        Invocation {
+            id: started.id,
+            project: Arc::new(Project {
+                id: project.id,
+                name: project.name.clone(),
+                schema: Arc::clone(&project.schema),
+                database: self.databases.project(project.id, &project.database),
+            }),
+            function: function.name.clone(),
+            version: version.number,
+            identity,
+            config: self.targets.config(version),
+            log: GuestLog::new(tracking.log()),
+            calls: CallBudget::default(),
+        }
+    }
+}
+
+/// When an invocation began, and by what.
+#[derive(Clone, Copy)]
+struct Started {
+    id: Uuid,
+    at: Instant,
+    trigger: RecordedTrigger,
+}
+
+impl Started {
+    fn now(id: Uuid, trigger: RecordedTrigger) -> Self {
+        Self { id, at: Instant::now(), trigger }
+    }
+}
+
+/// What a guest learns when the caller's body ends before its end.
+fn into_wasi(error: BodyError) -> wasmtime_wasi_http::Error {
+    use wasmtime_wasi_http::Error;
+    match error {
+        BodyError::TooLarge { limit } => Error::HttpRequestBodySize(Some(limit)),
+        BodyError::Client(_) => Error::ConnectionTerminated,
+        BodyError::Cut { .. } => Error::ConnectionReadTimeout,
+        BodyError::Source(_) => Error::HttpProtocolError,
+    }
+}

@@ -1,0 +1,78 @@
+//! How an outbound request can fail. The messages are for the tenant: they name the host that the
+//! tenant wrote and never the address it resolved to, or what answered there.
+
+use std::error::Error as StdError;
+use std::io;
+
+use hyper_util::client::legacy;
+
+use super::grant::REQUESTS_PER_INVOCATION_MAX;
+use super::host::HostError;
+
+/// Why an outbound request failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// `host` is the whole origin, ready to be pasted into a manifest.
+    #[error("{host} is not on the function's egress allow-list; add it to the manifest's egress")]
+    NotAllowed { host: String },
+    #[error("{host} leads to an address that functions may not reach; use a public host")]
+    AddressRefused { host: String },
+    #[error("bad outbound host: {0}")]
+    BadHost(#[from] HostError),
+    #[error(
+        "this invocation has sent all of its {REQUESTS_PER_INVOCATION_MAX} outbound requests; \
+         batch them or spread them over several invocations"
+    )]
+    BudgetSpent,
+    #[error("the other side stayed silent for {} seconds", super::REQUEST_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("no connection to the host could be made; check its name and port")]
+    Connect,
+    #[error(
+        "no secure connection could be made; the host needs a certificate of a public authority"
+    )]
+    Tls,
+    #[error("the exchange broke HTTP's rules, or the connection was lost on the way")]
+    Protocol,
+}
+
+impl EgressError {
+    /// A stable name for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAllowed { .. } => "egress_not_allowed",
+            Self::AddressRefused { .. } => "egress_address_refused",
+            Self::BadHost(_) => "egress_bad_host",
+            Self::BudgetSpent => "egress_budget_spent",
+            Self::Timeout => "egress_timeout",
+            Self::Connect => "egress_connect",
+            Self::Tls => "egress_tls",
+            Self::Protocol => "egress_protocol",
+        }
+    }
+
+    /// The pooled client wraps whatever the dialler said; this finds it again.
+    pub(super) fn from_client(error: &legacy::Error) -> Self {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+        while let Some(current) = cause {
+            if let Some(ours) = current.downcast_ref::<Self>() {
+                return ours.clone();
+            }
+            if is_timeout(current) {
+                return Self::Timeout;
+            }
+            cause = current.source();
+        }
+        if error.is_connect() {
+            Self::Connect
+        } else {
+            Self::Protocol
+        }
+    }
+}
+
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}

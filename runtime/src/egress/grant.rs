@@ -1,0 +1,90 @@
+//! What one invocation may send: its function's allow-list and what is left of its budget.
+//! Clones share the budget, so concurrent requests of one invocation are counted together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::EgressError;
+use super::allow::AllowList;
+use super::host::Target;
+
+/// Requests one invocation may send: enough for a page of fan-out, too few for a scan or a flood.
+pub const REQUESTS_PER_INVOCATION_MAX: u32 = 50;
+
+/// Permission to send, made once per invocation.
+#[derive(Debug, Clone)]
+pub struct EgressGrant {
+    allow: Arc<AllowList>,
+    left: Arc<AtomicU32>,
+}
+
+impl EgressGrant {
+    /// A full budget over this allow-list.
+    #[must_use]
+    pub fn new(allow: Arc<AllowList>) -> Self {
+        Self {
+            allow,
+            left: Arc::new(AtomicU32::new(REQUESTS_PER_INVOCATION_MAX)),
+        }
+    }
+
+    /// A grant that allows nothing.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new(Arc::default())
+    }
+
+    /// How many requests are left.
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// Takes one request off the budget if the target is allowed. A refused target costs nothing
+    /// here: no traffic follows from it, and host calls have a limit of their own.
+    pub(super) fn admit(&self, target: &Target) -> Result<(), EgressError> {
+        if !self.allow.allows(target) {
+            return Err(EgressError::NotAllowed {
+                host: target.to_string(),
+            });
+        }
+        // Relaxed: the counter guards no other memory.
+        let take = |left: u32| left.checked_sub(1);
+        match self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+        {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EgressError::BudgetSpent),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(uri: &str) -> Target {
+        Target::parse(&uri.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn clones_spend_one_budget_and_refused_targets_cost_nothing() {
+        let allow = AllowList::parse(&["https://a.example"]).unwrap();
+        let grant = EgressGrant::new(Arc::new(allow));
+        let clone = grant.clone();
+        assert!(grant.admit(&target("https://b.example/")).is_err());
+        for _ in 0..REQUESTS_PER_INVOCATION_MAX {
+            assert!(clone.admit(&target("https://a.example/")).is_ok());
+        }
+        assert_eq!(grant.left(), 0);
+        let spent = grant.admit(&target("https://a.example/"));
+        assert!(matches!(spent, Err(EgressError::BudgetSpent)));
+    }
+
+    #[test]
+    fn the_empty_grant_allows_nothing() {
+        let refused = EgressGrant::nothing().admit(&target("https://a.example/"));
+        assert!(matches!(refused, Err(EgressError::NotAllowed { .. })));
+    }
+}

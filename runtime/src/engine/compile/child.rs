@@ -1,0 +1,58 @@
+//! The compiling child: `koyalite compile`, hidden. Component bytes in on standard input, native code
+//! out on standard output. It limits itself before it reads a byte and has an empty environment.
+
+use std::io::{Read as _, Write as _};
+use std::process::ExitCode;
+
+use crate::engine::config;
+
+/// Address space of the child: a 64 MiB component at full size needs well under half of it.
+const ADDRESS_SPACE_BYTES: u64 = 2 << 30;
+
+/// CPU seconds of the child. A 13 MB JavaScript engine takes about ten.
+pub(super) const CPU_SECONDS: u64 = 60;
+
+/// Exit code for a component that does not validate; the reason is on standard error.
+pub(super) const EXIT_INVALID: u8 = 3;
+
+/// Runs the child to its end.
+#[must_use]
+pub fn child_main() -> ExitCode {
+    limit_self();
+    let mut bytes = Vec::new();
+    if std::io::stdin().lock().read_to_end(&mut bytes).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let Ok(engine) = config::compiling() else { return ExitCode::FAILURE };
+    match engine.precompile_component(&bytes) {
+        Ok(code) => match std::io::stdout().lock().write_all(&code) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "{}", error.root_cause()));
+            ExitCode::from(EXIT_INVALID)
+        }
+    }
+}
+
+/// Lowers what this process may use. A limit that the system refuses to set is not fatal: the
+/// parent's clock still ends us.
+fn limit_self() {
+    let limit = |value: u64| libc::rlimit { rlim_cur: value, rlim_max: value };
+    let (memory, cpu, core) = (limit(ADDRESS_SPACE_BYTES), limit(CPU_SECONDS), limit(0));
+    // SAFETY: plain system calls on this process with valid, local arguments; no thread but this
+    // one exists yet.
+    #[expect(unsafe_code, reason = "there is no safe binding for limits on the own process")]
+    unsafe {
+        libc::setrlimit(libc::RLIMIT_AS, &raw const memory);
+        libc::setrlimit(libc::RLIMIT_CPU, &raw const cpu);
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const core);
+        libc::nice(19);
+        #[cfg(target_os = "linux")]
+        {
+            let parameters = libc::sched_param { sched_priority: 0 };
+            libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Native code: compiled once in a child process, cached on disk, verified before it is loaded.
+//!
+//! Compiling is the one step that works on hostile input for long and in complicated code, so it
+//! happens in a process that may be lost (`child`). What comes out is sealed with a key that the
+//! cache folder does not hold (`cache`): code from that folder runs with our rights, so it is never
+//! trusted for being there.
+
+mod cache;
+mod child;
+mod parent;
+
+pub use child::child_main;
+pub(super) use cache::CodeCache;
+pub(super) use parent::Compiler;

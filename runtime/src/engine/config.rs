@@ -1,0 +1,67 @@
+//! The wasmtime configuration: one for running, one for the compiling child, the same code.
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
+};
+
+use super::limits;
+
+/// Settings that native code depends on. The compiling child and the server must agree on these,
+/// or the server refuses the child's output.
+fn code_settings() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true);
+    config.wasm_component_model_async(true);
+    config.epoch_interruption(true);
+    // Traps name their function; a full backtrace of frames is not worth its cost per trap.
+    config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
+    config
+}
+
+/// An engine that compiles and never runs. It reserves next to no address space, so it lives within
+/// the child's limit.
+///
+/// # Errors
+/// When the machine cannot run wasmtime at all.
+pub fn compiling() -> Result<Engine> {
+    let mut config = code_settings();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config)
+}
+
+/// An engine that runs guests: pooled slots where the address space allows it, on-demand otherwise.
+///
+/// # Errors
+/// When the machine cannot run wasmtime at all.
+pub fn running() -> Result<Engine> {
+    let mut config = code_settings();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    match Engine::new(&config) {
+        Ok(engine) => Ok(engine),
+        Err(error) => {
+            tracing::warn!(%error, "no address space for an instance pool; instances start slower");
+            let mut config = code_settings();
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+            Engine::new(&config)
+        }
+    }
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(limits::INSTANCES_MAX)
+        .total_core_instances(limits::INSTANCES_MAX * 8)
+        .total_memories(limits::INSTANCES_MAX)
+        .total_tables(limits::INSTANCES_MAX * 4)
+        .total_stacks(limits::INSTANCES_MAX * 2)
+        .max_core_instances_per_component(limits::CORE_INSTANCES_PER_COMPONENT_MAX)
+        .max_component_instance_size(10 << 20)
+        .max_core_instance_size(10 << 20)
+        .table_elements(limits::TABLE_ELEMENTS_MAX)
+        .max_memory_size(limits::MEMORY_BYTES_MAX)
+        .linear_memory_keep_resident(limits::MEMORY_KEEP_RESIDENT)
+        .table_keep_resident(limits::TABLE_KEEP_RESIDENT)
+        // Teardown asks the kernel which pages were written, where it can (6.7 and later).
+        .pagemap_scan(Enabled::Auto);
+    pool
+}

@@ -1,0 +1,305 @@
+//! CPU time: the thread's clock, and the gate that shares the cores among busy guests.
+//!
+//! A call that answers within its first slice never meets the gate. One that has used a slice
+//! needs one of `max(1, cores / 2)` permits to be polled again, handed out in turn by project and
+//! then by function: however many spinning guests one tenant has, half of the cores stay free for
+//! everybody's first slices, and the other half is shared fairly.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+/// A poll that used this much is a slice. Just under the epoch tick, after which a running guest
+/// returns to the host: a guest that was made to return has used a slice.
+const SLICE: Duration = Duration::from_millis(8);
+
+/// CPU time that the current thread has used.
+#[must_use]
+pub fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec for the call to fill; the call keeps no pointer to it.
+    #[expect(unsafe_code, reason = "there is no safe binding of the thread's CPU clock")]
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    if result != 0 {
+        return Duration::ZERO;
+    }
+    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds)
+}
+
+/// Whose turn a permit is: permits go round by project, and within a project by function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tenant {
+    /// The project.
+    pub project: Uuid,
+    /// The function.
+    pub function: Uuid,
+}
+
+/// The permits of one node.
+#[derive(Clone, Debug)]
+pub struct CpuPermits(Arc<Mutex<Permits>>);
+
+#[derive(Debug, Default)]
+struct Permits {
+    free: usize,
+    next_ticket: u64,
+    /// Projects with somebody waiting, in turn.
+    projects: VecDeque<Uuid>,
+    waiting: HashMap<Uuid, Project>,
+    /// Tickets that were given a permit and have not noticed yet.
+    granted: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Project {
+    functions: VecDeque<Uuid>,
+    tickets: HashMap<Uuid, VecDeque<(u64, Waker)>>,
+}
+
+impl CpuPermits {
+    /// Permits for a machine with this many cores.
+    #[must_use]
+    pub fn for_cores(cores: usize) -> Self {
+        let free = (cores / 2).max(1);
+        Self(Arc::new(Mutex::new(Permits { free, ..Permits::default() })))
+    }
+
+    /// The gate as one tenant sees it.
+    #[must_use]
+    pub fn gate(&self, tenant: Tenant) -> CpuGate {
+        CpuGate { permits: self.clone(), tenant }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Permits> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permits {
+    fn enqueue(&mut self, tenant: Tenant, ticket: u64, waker: Waker) {
+        let project = self.waiting.entry(tenant.project).or_default();
+        if project.functions.is_empty() {
+            self.projects.push_back(tenant.project);
+        }
+        let tickets = project.tickets.entry(tenant.function).or_default();
+        if tickets.is_empty() {
+            project.functions.push_back(tenant.function);
+        }
+        tickets.push_back((ticket, waker));
+    }
+
+    /// Takes the next in turn out of the queue: next project, next function, oldest ticket.
+    fn dequeue(&mut self) -> Option<(u64, Waker)> {
+        let id = self.projects.pop_front()?;
+        let project = self.waiting.get_mut(&id)?;
+        let function = project.functions.pop_front()?;
+        let tickets = project.tickets.get_mut(&function)?;
+        let next = tickets.pop_front();
+        if tickets.is_empty() {
+            project.tickets.remove(&function);
+        } else {
+            project.functions.push_back(function);
+        }
+        if project.functions.is_empty() {
+            self.waiting.remove(&id);
+        } else {
+            self.projects.push_back(id);
+        }
+        next
+    }
+
+    fn hand_back(&mut self) -> Option<Waker> {
+        match self.dequeue() {
+            Some((ticket, waker)) => {
+                self.granted.push(ticket);
+                Some(waker)
+            }
+            None => {
+                self.free += 1;
+                None
+            }
+        }
+    }
+
+    fn forget(&mut self, tenant: Tenant, ticket: u64) {
+        let Some(project) = self.waiting.get_mut(&tenant.project) else { return };
+        let Some(tickets) = project.tickets.get_mut(&tenant.function) else { return };
+        tickets.retain(|(waiting, _)| *waiting != ticket);
+        if tickets.is_empty() {
+            project.tickets.remove(&tenant.function);
+            project.functions.retain(|function| *function != tenant.function);
+        }
+        if project.functions.is_empty() {
+            self.waiting.remove(&tenant.project);
+            self.projects.retain(|id| *id != tenant.project);
+        }
+    }
+}
+
+/// One tenant's view of the permits.
+#[derive(Clone, Debug)]
+pub struct CpuGate {
+    permits: CpuPermits,
+    tenant: Tenant,
+}
+
+impl CpuGate {
+    /// A turn for one instance: nothing used yet, so the first poll is free.
+    #[must_use]
+    pub fn turn(&self) -> Turn<'_> {
+        Turn { gate: self, state: TurnState::Free }
+    }
+}
+
+/// Where one instance stands at the gate.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    gate: &'a CpuGate,
+    state: TurnState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TurnState {
+    /// Has not used a slice; needs no permit.
+    Free,
+    /// Has used a slice; must take a permit before the next poll.
+    Spent,
+    Waiting(u64),
+    Holding,
+}
+
+impl Turn<'_> {
+    /// Ready when the instance may be polled.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut permits = self.gate.permits.lock();
+        match self.state {
+            TurnState::Free | TurnState::Holding => Poll::Ready(()),
+            TurnState::Spent if permits.free > 0 => {
+                permits.free -= 1;
+                self.state = TurnState::Holding;
+                Poll::Ready(())
+            }
+            TurnState::Spent => {
+                permits.next_ticket += 1;
+                let ticket = permits.next_ticket;
+                permits.enqueue(self.gate.tenant, ticket, cx.waker().clone());
+                self.state = TurnState::Waiting(ticket);
+                Poll::Pending
+            }
+            TurnState::Waiting(ticket) => {
+                let Some(at) = permits.granted.iter().position(|granted| *granted == ticket) else {
+                    return Poll::Pending;
+                };
+                permits.granted.swap_remove(at);
+                self.state = TurnState::Holding;
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// After a poll: gives the permit back, and notes whether the instance has used a slice since
+    /// it was last idle.
+    pub(super) fn release(&mut self, used_since_idle: Duration) {
+        let waker = match self.state {
+            TurnState::Holding => self.gate.permits.lock().hand_back(),
+            TurnState::Free | TurnState::Spent | TurnState::Waiting(_) => None,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        self.state = if used_since_idle >= SLICE { TurnState::Spent } else { TurnState::Free };
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut permits = self.gate.permits.lock();
+        let waker = match self.state {
+            TurnState::Free | TurnState::Spent => None,
+            TurnState::Holding => permits.hand_back(),
+            TurnState::Waiting(ticket) => {
+                match permits.granted.iter().position(|granted| *granted == ticket) {
+                    Some(at) => {
+                        permits.granted.swap_remove(at);
+                        permits.hand_back()
+                    }
+                    None => {
+                        permits.forget(self.gate.tenant, ticket);
+                        None
+                    }
+                }
+            }
+        };
+        drop(permits);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(project: u128, function: u128) -> Tenant {
+        Tenant { project: Uuid::from_u128(project), function: Uuid::from_u128(function) }
+    }
+
+    fn spent<'a>(gate: &'a CpuGate) -> Turn<'a> {
+        let mut turn = gate.turn();
+        turn.release(SLICE);
+        turn
+    }
+
+    #[test]
+    fn a_first_slice_needs_no_permit() {
+        let permits = CpuPermits::for_cores(2);
+        let gate = permits.gate(tenant(1, 1));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut holder = spent(&gate);
+        assert!(holder.poll(&mut cx).is_ready());
+        assert!(gate.turn().poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn permits_go_round_by_project_however_many_instances_one_has() {
+        let permits = CpuPermits::for_cores(2);
+        let (busy, other) = (permits.gate(tenant(1, 1)), permits.gate(tenant(2, 1)));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut first = spent(&busy);
+        assert!(first.poll(&mut cx).is_ready());
+        let mut second = spent(&busy);
+        let mut third = spent(&busy);
+        let mut neighbour = spent(&other);
+        assert!(second.poll(&mut cx).is_pending());
+        assert!(third.poll(&mut cx).is_pending());
+        assert!(neighbour.poll(&mut cx).is_pending());
+        first.release(SLICE);
+        assert!(second.poll(&mut cx).is_ready());
+        second.release(SLICE);
+        // The busy project had its turn; the neighbour comes before its third instance.
+        assert!(third.poll(&mut cx).is_pending());
+        assert!(neighbour.poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn a_dropped_turn_loses_no_permit() {
+        let permits = CpuPermits::for_cores(2);
+        let gate = permits.gate(tenant(1, 1));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut holder = spent(&gate);
+        assert!(holder.poll(&mut cx).is_ready());
+        let mut granted = spent(&gate);
+        let mut waiting = spent(&gate);
+        assert!(granted.poll(&mut cx).is_pending());
+        assert!(waiting.poll(&mut cx).is_pending());
+        drop(holder);
+        drop(waiting);
+        drop(granted);
+        assert!(spent(&gate).poll(&mut cx).is_ready());
+    }
+}

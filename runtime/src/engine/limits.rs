@@ -1,0 +1,115 @@
+//! Limits of the engine, each with its reason, and the memory limiter.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+/// How often a running guest is made to return to the host. Ten milliseconds keeps a spinning guest
+/// from delaying its neighbours noticeably, at no cost that a hello could show.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Instances that may exist at once on this node, each with its own memory, table and stack slot.
+/// 256 slots of 4 GiB reservation are 1 TiB of address space, which any 47-bit machine has.
+pub const INSTANCES_MAX: u32 = 256;
+
+/// Core instances inside one component. Adapters and shims need a handful; JavaScript components
+/// use about a dozen.
+pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
+
+/// Elements of one table. A function table of a large Go or Python program has some tens of thousands.
+pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// Bytes of one memory that stay mapped between two uses of a slot, so that a fresh instance
+/// finds its pages without a fault. What an ordinary request dirties is well under this.
+pub const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
+
+/// The same for tables.
+pub const TABLE_KEEP_RESIDENT: usize = 512 << 10;
+
+/// The largest single memory, whatever a manifest says.
+pub const MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// Requests that one shared instance works on at once. More would queue behind each other on
+/// the one thread that an instance has.
+pub const SHARED_CONCURRENCY: usize = 16;
+
+/// Requests after which a shared instance is replaced, so that a slow leak in a guest stays small.
+pub const SHARED_REQUESTS_MAX: usize = 10_000;
+
+/// How long an idle shared instance is kept.
+pub const SHARED_IDLE: Duration = Duration::from_secs(30);
+
+/// Loaded components that stay in memory; the others are brought back from the disk cache in
+/// about a millisecond. Each costs some 60 KiB that cannot be reclaimed.
+pub const LOADED_MAX: usize = 512;
+
+/// Sums what all memories and tables of one store hold, because a component may have many of
+/// each and the limit is the function's, not a memory's.
+#[derive(Debug)]
+pub struct MemoryLimiter {
+    used_bytes: usize,
+    limit_bytes: usize,
+    breached: bool,
+}
+
+impl MemoryLimiter {
+    /// A limiter for one store.
+    #[must_use]
+    pub const fn new(limit_bytes: usize) -> Self {
+        Self { used_bytes: 0, limit_bytes, breached: false }
+    }
+
+    /// The limit, if the guest has run into it.
+    #[must_use]
+    pub const fn breach(&self) -> Option<usize> {
+        if self.breached { Some(self.limit_bytes) } else { None }
+    }
+
+    fn grow(&mut self, by: usize) -> wasmtime::Result<bool> {
+        let wanted = self.used_bytes.saturating_add(by);
+        if wanted > self.limit_bytes {
+            self.breached = true;
+            // A trap rather than a failed `memory.grow`: the guest's allocator would turn the
+            // latter into a panic whose message does not name the limit.
+            return Err(wasmtime::format_err!("memory limit of the function reached"));
+        }
+        self.used_bytes = wanted;
+        Ok(true)
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(desired.saturating_sub(current))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // A table element is a pointer and a tag in the host.
+        self.grow(desired.saturating_sub(current).saturating_mul(2 * size_of::<usize>()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_summed_over_memories() {
+        let mut limiter = MemoryLimiter::new(100);
+        assert!(limiter.memory_growing(0, 60, None).is_ok());
+        assert!(limiter.memory_growing(0, 40, None).is_ok());
+        assert_eq!(limiter.breach(), None);
+        assert!(limiter.memory_growing(40, 41, None).is_err());
+        assert_eq!(limiter.breach(), Some(100));
+    }
+}

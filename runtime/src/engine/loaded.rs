@@ -1,0 +1,57 @@
+//! A component in memory: native code, linked once, with the exports found once, so that making an
+//! instance is all that is left to do per call.
+
+use koyalite_host_api::bindings::cron;
+use wasmtime::Store;
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime_wasi_http::handler::Proxy;
+use wasmtime_wasi_http::{p2, p3};
+
+use super::instance::Instance;
+use super::state::State;
+
+/// A linked component.
+pub(super) struct Loaded {
+    pre: InstancePre<State>,
+    http: Option<Http>,
+    cron: Option<cron::CronIndices>,
+}
+
+enum Http {
+    P2(p2::bindings::ProxyIndices),
+    P3(p3::bindings::ServiceIndices),
+}
+
+impl Loaded {
+    /// Links a component.
+    ///
+    /// # Errors
+    /// When an import has another type than the one that is provided.
+    pub(super) fn link(linker: &Linker<State>, component: &Component) -> wasmtime::Result<Self> {
+        let pre = linker.instantiate_pre(component)?;
+        let http = match p3::bindings::ServiceIndices::new(&pre) {
+            Ok(indices) => Some(Http::P3(indices)),
+            Err(_) => p2::bindings::ProxyIndices::new(&pre).ok().map(Http::P2),
+        };
+        let cron = cron::CronIndices::new(&pre).ok();
+        Ok(Self { pre, http, cron })
+    }
+
+    /// Makes an instance in this store.
+    ///
+    /// # Errors
+    /// When there is no slot, or the component's own initialisation traps.
+    pub(super) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+        let instance = self.pre.instantiate_async(&mut *store).await?;
+        let http = match &self.http {
+            Some(Http::P2(indices)) => Some(Proxy::P2(indices.load(&mut *store, &instance)?)),
+            Some(Http::P3(indices)) => Some(Proxy::P3(indices.load(&mut *store, &instance)?)),
+            None => None,
+        };
+        let scheduled = match &self.cron {
+            Some(indices) => Some(indices.load(&mut *store, &instance)?),
+            None => None,
+        };
+        Ok(Instance { http, scheduled })
+    }
+}

@@ -1,0 +1,97 @@
+//! What components may import here, and what to say of an import that they may not.
+
+use super::inspect::Surface;
+
+/// Interfaces in the linker, without their versions, and the version tracks that are there.
+/// Within a track a component may ask for any release: WASI 0.2.0 is served by 0.2.12.
+const PROVIDED: &[(&str, &[&str], &[&str])] = &[
+    ("wasi:cli", &["environment", "exit", "stdin", "stdout", "stderr", "terminal-input",
+        "terminal-output", "terminal-stdin", "terminal-stdout", "terminal-stderr"], &["0.2", "0.3"]),
+    ("wasi:cli", &["types"], &["0.3"]),
+    ("wasi:clocks", &["monotonic-clock"], &["0.2", "0.3"]),
+    ("wasi:clocks", &["wall-clock"], &["0.2"]),
+    ("wasi:clocks", &["system-clock", "types"], &["0.3"]),
+    ("wasi:filesystem", &["types", "preopens"], &["0.2", "0.3"]),
+    ("wasi:http", &["types"], &["0.2", "0.3"]),
+    ("wasi:http", &["outgoing-handler"], &["0.2"]),
+    ("wasi:http", &["client"], &["0.3"]),
+    ("wasi:io", &["error", "poll", "streams"], &["0.2"]),
+    ("wasi:random", &["random", "insecure", "insecure-seed"], &["0.2", "0.3"]),
+    ("wasi:sockets", &["ip-name-lookup"], &["0.2", "0.3"]),
+    ("wasi:sockets", &["types"], &["0.3"]),
+    ("wasi:sockets", &["instance-network", "network", "tcp", "tcp-create-socket", "udp",
+        "udp-create-socket"], &["0.2"]),
+    ("koyalite:host", &["types", "tables", "identity", "log", "config"], &["0.1"]),
+    ("koyalite:host-sync", &["types", "tables", "identity", "log", "config"], &["0.1"]),
+];
+
+/// Every import that this host lacks, each with a word on what would do instead.
+#[must_use]
+pub fn missing(surface: &Surface) -> Vec<String> {
+    surface.imports.iter().filter_map(|name| complaint(name)).collect()
+}
+
+/// What is wrong with one import, or nothing.
+fn complaint(name: &str) -> Option<String> {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    let (package, member) = interface.split_once('/').unwrap_or((interface, ""));
+    let tracks: Vec<&str> = PROVIDED
+        .iter()
+        .filter(|(known, members, _)| *known == package && members.contains(&member))
+        .flat_map(|(_, _, tracks)| tracks.iter().copied())
+        .collect();
+    if tracks.is_empty() {
+        return Some(format!("`{name}`"));
+    }
+    if let Some((release, _)) = version.split_once('-') {
+        return Some(format!("`{name}` (a release candidate; build against {release})"));
+    }
+    let on_track = |track: &&&str| {
+        version.strip_prefix(**track).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    if tracks.iter().any(|track| on_track(&track)) {
+        return None;
+    }
+    let tracks = tracks.join(" and ");
+    Some(format!("`{name}` (this host has version {tracks})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{config, link};
+
+    #[test]
+    fn a_missing_import_is_explained() {
+        for (name, said) in [
+            ("wasi:http/types@0.3.0", None),
+            ("wasi:io/poll@0.2.0", None),
+            ("wasi:http/types@0.3.0-rc-2026-03-15", Some("release candidate; build against 0.3.0")),
+            ("wasi:http/types@0.4.0", Some("has version 0.2 and 0.3")),
+            ("wasi:io/poll@0.20.0", Some("has version 0.2")),
+            ("acme:kv/store@1.0.0", Some("`acme:kv/store@1.0.0`")),
+            ("env", Some("`env`")),
+        ] {
+            match (complaint(name), said) {
+                (None, None) => {}
+                (Some(text), Some(said)) => assert!(text.contains(said), "{name}: {text}"),
+                (text, _) => panic!("{name}: {text:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn everything_listed_is_in_the_linker() {
+        let engine = config::compiling().unwrap();
+        let linker = link::linker(&engine).unwrap();
+        for (package, members, tracks) in PROVIDED {
+            for (member, track) in members.iter().flat_map(|m| tracks.iter().map(move |t| (m, t))) {
+                let name = format!("{package}/{member}@{track}.0");
+                let text = format!("(component (import \"{name}\" (instance)))");
+                let component = wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap());
+                let found = linker.instantiate_pre(&component.unwrap());
+                assert!(found.is_ok(), "{name}: {:?}", found.err());
+            }
+        }
+    }
+}

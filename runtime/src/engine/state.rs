@@ -1,0 +1,73 @@
+//! What a store holds: a WASI context that grants nothing, the host state of `koyalite:host`, the
+//! memory limiter, and the way out through egress.
+
+use koyalite_host_api::HostState;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::hooks::Hooks;
+use super::limits::MemoryLimiter;
+use super::stdio::GuestStdio;
+
+/// Random bytes that one call may ask for. Keys and seeds need a few dozen; a mebibyte at a time
+/// keeps a guest from making the host generate gigabytes in one call.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// Resources (streams, requests, headers…) that one store may hold at once.
+const RESOURCES_MAX: usize = 100_000;
+
+/// The data of every store.
+pub struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    host: HostState,
+    pub(super) limiter: MemoryLimiter,
+}
+
+impl State {
+    /// State for a fresh store: no preopened folders, no environment, no arguments, no sockets.
+    pub(super) fn new(limiter: MemoryLimiter, hooks: Hooks, stdio: GuestStdio) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdio.stdout())
+            .stderr(stdio.stderr())
+            .max_random_size(RANDOM_BYTES_MAX)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
+        Self {
+            wasi: wasi.build(),
+            table,
+            http: WasiHttpCtx::new(),
+            hooks,
+            host: HostState::default(),
+            limiter,
+        }
+    }
+
+    /// The state of `koyalite:host`.
+    pub(super) fn host(&mut self) -> &mut HostState {
+        &mut self.host
+    }
+
+    /// The way out, for granting a call its share of outbound requests.
+    pub(super) fn hooks(&mut self) -> &mut Hooks {
+        &mut self.hooks
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}

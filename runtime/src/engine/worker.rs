@@ -1,0 +1,215 @@
+//! One worker: one store, one instance, and the calls it works on.
+//!
+//! Fresh and shared instances run through this same code; a fresh one simply takes a single call.
+//! The inside (`serve`) lives in the store's event loop. The outside (`Metered`) polls that loop,
+//! and stops the guest by dropping it when a limit is reached: a guest that holds the store could
+//! stall any timer that runs inside.
+
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
+
+use futures::channel::oneshot;
+use futures::future::{Either, select};
+use futures::stream::{FuturesUnordered, Stream};
+use tokio::sync::mpsc;
+use wasmtime::Store;
+use wasmtime::component::{Access, Accessor};
+
+use super::call::{Answer, Call, CallLimits};
+use super::cpu::CpuGate;
+use super::error::InvokeError;
+use super::hooks::Allowed;
+use super::instance::Instance;
+use super::limits;
+use super::meter::{Metered, Watch};
+use super::reply::{Fate, Reply};
+use super::state::State;
+use super::trap::classify;
+use crate::egress::EgressGrant;
+
+/// A call on its way to an instance, with the place where its answer is awaited.
+pub(super) struct Job {
+    pub(super) call: Call,
+    pub(super) reply: oneshot::Sender<Result<Answer, InvokeError>>,
+    pub(super) fate: Fate,
+}
+
+/// How calls reach a worker.
+pub(super) enum Intake {
+    /// This one call and no other.
+    Single,
+    /// Calls from a queue, until it closes, the worker has served its share, or nothing came for a while.
+    Queue(mpsc::Receiver<Job>),
+}
+
+/// A store with its instance, ready to work.
+pub(super) struct Worker {
+    pub(super) store: Store<State>,
+    pub(super) instance: Instance,
+    pub(super) limits: CallLimits,
+    pub(super) outbound: Allowed,
+    pub(super) gate: CpuGate,
+}
+
+impl Worker {
+    /// Runs until there is no more work, then drops the instance.
+    pub(super) async fn run(self, first: Job, intake: Intake) {
+        let Self { mut store, instance, limits, outbound, gate } = self;
+        let watch = Watch::default();
+        let fate = Arc::new(OnceLock::new());
+        let service =
+            Service { instance: &instance, limits, outbound: &outbound, watch: &watch, fate: &fate };
+        let ended = {
+            let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
+                service.serve(accessor, first, intake).await
+            }));
+            Metered::new(running, &watch, limits.cpu, &gate).await
+        };
+        let error = match ended {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(trap)) => classify(&trap, &store.data().limiter),
+            Err(limit) => limit,
+        };
+        // Set before the store goes: whoever waits on this worker learns of its end by the store's
+        // channels closing, and must then find the reason.
+        drop(fate.set(error));
+        drop(store);
+    }
+}
+
+/// What the calls of one worker share.
+struct Service<'a> {
+    instance: &'a Instance,
+    limits: CallLimits,
+    outbound: &'a Allowed,
+    watch: &'a Watch,
+    fate: &'a Arc<OnceLock<InvokeError>>,
+}
+
+impl Service<'_> {
+    async fn serve(
+        &self,
+        accessor: &Accessor<State>,
+        first: Job,
+        intake: Intake,
+    ) -> Result<(), InvokeError> {
+        let mut running = FuturesUnordered::new();
+        running.push(self.work(accessor, first));
+        let mut queue = match intake {
+            Intake::Single => None,
+            Intake::Queue(queue) => Some(queue),
+        };
+        let mut served = 1;
+        loop {
+            if served >= limits::SHARED_REQUESTS_MAX {
+                queue = None;
+            }
+            match self.next(accessor, &mut running, &mut queue).await {
+                Next::Job(job) => {
+                    served += 1;
+                    running.push(self.work(accessor, job));
+                }
+                Next::Ended(Ok(Finish::Ended)) => {}
+                // A fresh instance ends with its caller. A shared one cannot: others are on it.
+                Next::Ended(Ok(Finish::CallerGone)) if queue.is_none() && running.is_empty() => {
+                    return Ok(());
+                }
+                Next::Ended(Ok(Finish::CallerGone)) => {}
+                Next::Ended(Err(error)) => return Err(error),
+                Next::QueueClosed => queue = None,
+                Next::Nothing => return Ok(()),
+            }
+            if running.is_empty() && queue.is_some() {
+                self.watch.idle();
+            }
+        }
+    }
+
+    /// What happens next: a call ends, a call arrives, or nothing is left to do.
+    async fn next<F>(
+        &self,
+        accessor: &Accessor<State>,
+        running: &mut FuturesUnordered<F>,
+        queue: &mut Option<mpsc::Receiver<Job>>,
+    ) -> Next
+    where
+        F: Future<Output = Result<Finish, InvokeError>>,
+    {
+        let mut after_answer = None;
+        let idle = tokio::time::sleep(limits::SHARED_IDLE);
+        let mut idle = pin!(idle);
+        let next = std::future::poll_fn(|cx| {
+            if let Poll::Ready(Some(ended)) = Pin::new(&mut *running).poll_next(cx) {
+                return Poll::Ready(Next::Ended(ended));
+            }
+            let room = running.len() < limits::SHARED_CONCURRENCY;
+            if let Some(queue) = queue.as_mut().filter(|_| room)
+                && let Poll::Ready(job) = queue.poll_recv(cx)
+            {
+                return Poll::Ready(job.map_or(Next::QueueClosed, Next::Job));
+            }
+            if !running.is_empty() {
+                return Poll::Pending;
+            }
+            // Every call has answered. Guests may go on streaming or logging; their time is limited.
+            if accessor.poll_no_interesting_tasks(cx).is_pending() {
+                after_answer
+                    .get_or_insert_with(|| self.watch.set_deadline(self.limits.wall));
+                return Poll::Pending;
+            }
+            if let Some(deadline) = after_answer.take() {
+                self.watch.clear_deadline(deadline);
+            }
+            if queue.is_some() && idle.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            Poll::Ready(Next::Nothing)
+        })
+        .await;
+        if let Some(deadline) = after_answer {
+            self.watch.clear_deadline(deadline);
+        }
+        next
+    }
+
+    /// One call from its start to its end.
+    async fn work(&self, accessor: &Accessor<State>, job: Job) -> Result<Finish, InvokeError> {
+        let Job { call, reply, fate } = job;
+        fate.follow(self.fate);
+        let mut reply = Reply::new(reply, self.watch, self.limits, fate);
+        let ended = {
+            let gone = reply.gone();
+            let invocation = call.invocation;
+            let enter = |mut access: Access<'_, State>, task| {
+                let state: &mut State = access.data_mut();
+                state.host().enter(task, invocation);
+                state.hooks().grant(EgressGrant::new(Arc::clone(self.outbound)));
+            };
+            let running = pin!(self.instance.call(accessor, call.trigger, enter, &mut reply));
+            match select(running, pin!(gone)).await {
+                Either::Left((ended, _)) => ended,
+                Either::Right(((), _)) => return Ok(Finish::CallerGone),
+            }
+        };
+        let Err(trap) = ended else { return Ok(Finish::Ended) };
+        let error = accessor.with(|mut access| classify(&trap, &access.get().limiter));
+        reply.error(error.clone());
+        Err(error)
+    }
+}
+
+/// How a call left its instance.
+enum Finish {
+    Ended,
+    /// Nobody waits for the answer any more, and the guest may still be at work on it.
+    CallerGone,
+}
+
+enum Next {
+    Job(Job),
+    Ended(Result<Finish, InvokeError>),
+    QueueClosed,
+    Nothing,
+}

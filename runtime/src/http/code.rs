@@ -1,0 +1,143 @@
+//! Every error code that an answer can carry, with its status and title: the one table.
+//!
+//! Codes are part of the public interface: a name never changes its meaning, and callers match on
+//! it. Titles are the same for every occurrence; what happened this time is the problem's detail.
+
+use http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident $name:literal $status:ident $title:literal;)*) => {
+        /// A stable name for a kind of failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Code { $(#[doc = $title] $variant,)* }
+
+        impl Code {
+            /// All codes, for documentation and tests.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// The status that always goes with this code.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Code::$variant => StatusCode::$status,)* }
+            }
+
+            /// A short summary for people.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // The request itself.
+    BadRequest          "bad_request"          BAD_REQUEST "The request cannot be understood";
+    BadPath             "bad_path"             BAD_REQUEST "The path is not acceptable";
+    BadFraming          "bad_framing"          BAD_REQUEST "The request can be read in two ways";
+    BodyTooLarge        "body_too_large"       PAYLOAD_TOO_LARGE "The request body is too large";
+    BodyIncomplete      "body_incomplete"      BAD_REQUEST "The request body ended early";
+    MethodNotAllowed    "method_not_allowed"   METHOD_NOT_ALLOWED "The method is not allowed here";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The content type is not understood";
+    InvalidJson         "invalid_json"         BAD_REQUEST "The JSON is malformed";
+    InvalidQuery        "invalid_query"        BAD_REQUEST "The query string is not acceptable";
+    InvalidField        "invalid_field"        BAD_REQUEST "A field has an unacceptable value";
+    UnknownField        "unknown_field"        BAD_REQUEST "A field is not known";
+    InvalidName         "invalid_name"         BAD_REQUEST "A name is not acceptable";
+    InvalidManifest     "invalid_manifest"     BAD_REQUEST "The manifest is not acceptable";
+    InvalidPolicy       "invalid_policy"       BAD_REQUEST "The policy is not acceptable";
+    InvalidCron         "invalid_cron"         BAD_REQUEST "The cron schedule is not acceptable";
+    InvalidSchema       "invalid_schema"       BAD_REQUEST "The tables are not acceptable";
+
+    // Who asks.
+    Unauthorized        "unauthorized"         UNAUTHORIZED "A token is needed";
+    InvalidToken        "invalid_token"        UNAUTHORIZED "The token is not accepted";
+    ExpiredToken        "expired_token"        UNAUTHORIZED "The token has expired";
+    Forbidden           "forbidden"            FORBIDDEN "This token does not allow that";
+    DeniedByClaims      "denied_by_claims"     FORBIDDEN "No policy can allow that";
+
+    // What is asked for.
+    UnknownRoute        "unknown_route"        NOT_FOUND "Nothing is served here";
+    UnknownProject      "unknown_project"      NOT_FOUND "There is no such project";
+    UnknownFunction     "unknown_function"     NOT_FOUND "There is no such function";
+    UnknownVersion      "unknown_version"      NOT_FOUND "There is no such version";
+    UnknownTable        "unknown_table"        NOT_FOUND "There is no such table";
+    UnknownColumn       "unknown_column"       NOT_FOUND "There is no such column";
+    UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
+    UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
+    FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
+    NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
+    WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";
+
+    // What stands in the way.
+    AlreadyExists       "already_exists"       CONFLICT "That name is taken";
+    Conflict            "conflict"             CONFLICT "The current state does not allow that";
+    InUse               "in_use"               CONFLICT "Something still depends on that";
+    WouldLoseData       "would_lose_data"      CONFLICT "That change would lose data";
+    NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";
+
+    // Components.
+    ComponentTooLarge   "component_too_large"  PAYLOAD_TOO_LARGE "The component is too large";
+    NotWasm             "not_wasm"             UNPROCESSABLE_ENTITY "The bytes are not WebAssembly";
+    CoreModule          "core_module"          UNPROCESSABLE_ENTITY "That is a core module, not a component";
+    InvalidComponent    "invalid_component"    UNPROCESSABLE_ENTITY "The component is not valid";
+    NoHandler           "no_handler"           UNPROCESSABLE_ENTITY "The component exports no handler";
+    UnknownImports      "unknown_imports"      UNPROCESSABLE_ENTITY "The component imports what the host does not have";
+    IsolationNotAllowed "isolation_not_allowed" UNPROCESSABLE_ENTITY "The component cannot share an instance";
+    CompileLimit        "compile_limit"        UNPROCESSABLE_ENTITY "The component takes too much to compile";
+
+    // The function.
+    GuestTrapped        "guest_trapped"        INTERNAL_SERVER_ERROR "The function trapped";
+    NoResponse          "no_response"          INTERNAL_SERVER_ERROR "The function gave no response";
+    InvalidResponse     "invalid_response"     INTERNAL_SERVER_ERROR "The function gave a response that cannot be sent";
+    GuestError          "guest_error"          INTERNAL_SERVER_ERROR "The function answered with an error";
+    MemoryLimit         "memory_limit"         INTERNAL_SERVER_ERROR "The function used too much memory";
+    CpuLimit            "cpu_limit"            GATEWAY_TIMEOUT "The function used too much CPU time";
+    WallLimit           "wall_limit"           GATEWAY_TIMEOUT "The function took too long";
+
+    // This node.
+    Overloaded          "overloaded"           SERVICE_UNAVAILABLE "Too much is going on";
+    Draining            "draining"             SERVICE_UNAVAILABLE "This node is shutting down";
+    Unavailable         "unavailable"          SERVICE_UNAVAILABLE "Something this needs is away";
+    Internal            "internal"             INTERNAL_SERVER_ERROR "The host failed";
+}
+
+impl Code {
+    /// Whether the same request may succeed a moment later; such answers say `retry-after`.
+    pub const fn is_passing(self) -> bool {
+        matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE)
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_a_distinct_snake_case_name_with_an_error_status() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            let name = code.as_str();
+            assert!(seen.insert(name), "{name} appears twice");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{name}"
+            );
+            assert!(
+                code.status().is_client_error() || code.status().is_server_error(),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The accept loop of both listeners: sockets in, requests out, and an orderly end.
+//!
+//! It bounds connections, head sizes and the time a head may take, and refuses requests of
+//! doubtful form before the service sees them. It knows nothing of routes. A drain keeps
+//! accepting while earlier requests finish, so that a load balancer can read the 503 of
+//! `/readyz` instead of a refused connection; the service answers what arrives meanwhile.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::body::Body;
+
+mod connection;
+
+/// Bounds of one listener.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerLimits {
+    /// Open connections; further ones wait in the kernel's queue, which costs us nothing.
+    pub connections_max: usize,
+    /// From the opening of a connection, or the end of an answer, to the end of the next head.
+    /// Also how long an idle kept-alive connection lives.
+    pub header_read_timeout: Duration,
+    /// Header lines of a request.
+    pub headers_max: usize,
+    /// Bytes of a request line and headers together.
+    pub header_bytes_max: usize,
+    /// How long a drain waits for requests in flight before it cuts them.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ListenerLimits {
+    fn default() -> ListenerLimits {
+        ListenerLimits {
+            // About 10 KiB each when idle: 100 MiB at worst.
+            connections_max: 10_000,
+            // Long enough for the slowest honest phone, short enough against one-byte-a-second peers.
+            header_read_timeout: Duration::from_secs(30),
+            // Twice what browsers behind two proxies send.
+            headers_max: 128,
+            // Large cookies pass; what other servers take is 8 to 64 KiB.
+            header_bytes_max: 64 * 1024,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The remote end of a connection; in the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// How a drain went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that still had a request in flight when the time was up.
+    pub cut: usize,
+}
+
+/// A bound socket that does not serve yet.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    limits: ListenerLimits,
+}
+
+/// Pause after a failed accept. Out of file descriptors, the usual reason, needs a connection to
+/// end; trying at once would only burn the processor that could end one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Listener {
+    /// Binds an address; port 0 takes any free one.
+    ///
+    /// # Errors
+    /// What the operating system says: in use, not permitted, not ours.
+    pub async fn bind(address: SocketAddr, limits: ListenerLimits) -> std::io::Result<Listener> {
+        Ok(Listener {
+            socket: TcpListener::bind(address).await?,
+            limits,
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Only where the socket is broken.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `drain` is cancelled, then until every request begun before has ended or the
+    /// drain timeout has passed.
+    pub async fn serve<S, F>(self, service: S, drain: CancellationToken) -> Drained
+    where
+        S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let accepting = Accepting {
+            slots: Arc::new(Semaphore::new(self.limits.connections_max)),
+            limits: self.limits,
+            socket: self.socket,
+            cut: CancellationToken::new(),
+            service,
+        };
+        let before = Open::default();
+        while let Some((stream, peer, slot)) = accepting.next_until(drain.cancelled()).await {
+            before.spawn(accepting.connection(stream, peer, slot, drain.child_token()));
+        }
+        let during = Open::default();
+        let deadline = tokio::time::sleep(self.limits.drain_timeout);
+        let ended = async {
+            tokio::select! { () = before.none_left() => {}, () = deadline => {} }
+        };
+        tokio::pin!(ended);
+        while let Some((stream, peer, slot)) = accepting.next_until(&mut ended).await {
+            during.spawn(accepting.connection(stream, peer, slot, drain.child_token()));
+        }
+        let cut = before.count();
+        accepting.cut.cancel();
+        before.none_left().await;
+        during.none_left().await;
+        Drained { cut }
+    }
+}
+
+/// What the accept loop needs before and during a drain.
+struct Accepting<S> {
+    socket: TcpListener,
+    limits: ListenerLimits,
+    slots: Arc<Semaphore>,
+    cut: CancellationToken,
+    service: S,
+}
+
+impl<S, F> Accepting<S>
+where
+    S: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    /// The next connection, or `None` once `end` is ready.
+    async fn next_until(
+        &self,
+        end: impl Future<Output = ()>,
+    ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        tokio::select! {
+            // The end comes first: under a flood of connections a drain must still begin.
+            biased;
+            () = end => None,
+            accepted = self.next() => accepted,
+        }
+    }
+
+    async fn next(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        // The slot comes before the accept: a connection without one stays in the kernel's queue.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, peer)) => return Some((stream, peer, slot)),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn connection(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        slot: OwnedSemaphorePermit,
+        drain: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let ends = connection::Ends {
+            drain,
+            cut: self.cut.child_token(),
+        };
+        let served = connection::serve((stream, peer), self.limits, self.service.clone(), ends);
+        async move {
+            served.await;
+            drop(slot);
+        }
+    }
+}
+
+/// Counts tasks that have not ended.
+#[derive(Default)]
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let counted = Counted::new(self.0.clone());
+        tokio::spawn(async move {
+            let _counted = counted;
+            task.await;
+        });
+    }
+
+    fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    async fn none_left(&self) {
+        // Fails only without a sender, and `self` holds one.
+        let _ = self.0.subscribe().wait_for(|open| *open == 0).await;
+    }
+}
+
+/// One open task; counted down when dropped, so that a panic counts as an end.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(open: watch::Sender<usize>) -> Counted {
+        open.send_modify(|count| *count += 1);
+        Counted(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! One connection: HTTP/1 or HTTP/2 by its first bytes, each request checked and handed on.
+//!
+//! Ends when the peer closes, when nothing arrives in time, when a drain finds it idle, or when
+//! the drain's time is up.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{ListenerLimits, Peer};
+use crate::http::body::{self, Body, BodyError};
+use crate::http::framing::Framing;
+use crate::http::{Code, Problem, request_form, request_id};
+
+/// Streams that one HTTP/2 connection may have open: a browser's default is 100, and one peer
+/// should not be able to take a tenth of a node's request slots.
+const STREAMS_MAX: u32 = 100;
+
+/// The two signals that end a connection from our side.
+pub(super) struct Ends {
+    /// Finish what is in flight, then close.
+    pub(super) drain: CancellationToken,
+    /// Close now.
+    pub(super) cut: CancellationToken,
+}
+
+/// What the request path tells the connection, and the socket tells the request path.
+#[derive(Default)]
+struct Signs {
+    /// A request has arrived. Until then only our own clock bounds the wait: hyper's starts once
+    /// it knows which version of HTTP it is reading.
+    has_begun: AtomicBool,
+    /// The bytes seen so far could be read in two ways.
+    is_ambiguous: AtomicBool,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S, F>(
+    (stream, peer): (TcpStream, SocketAddr),
+    limits: ListenerLimits,
+    service: S,
+    ends: Ends,
+) where
+    S: Fn(Request<Body>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    // Answers are written whole; waiting for an acknowledgement would only add 40 ms to small ones.
+    let _ = stream.set_nodelay(true);
+    let signs = Arc::new(Signs::default());
+    let watched = Watched {
+        stream,
+        framing: Framing::default(),
+        signs: Arc::clone(&signs),
+    };
+    let service = Arc::new(service);
+    let for_requests = Arc::clone(&signs);
+    let drain = ends.drain.clone();
+    let per_request = service_fn(move |request| {
+        let (service, signs) = (Arc::clone(&service), Arc::clone(&for_requests));
+        let is_last = drain.is_cancelled() && request.version() != Version::HTTP_2;
+        async move {
+            let answer = answer(request, peer, &signs, service.as_ref()).await;
+            Ok::<_, Infallible>(if is_last { closing(answer) } else { answer })
+        }
+    });
+    let builder = builder(&limits);
+    let connection = builder.serve_connection(TokioIo::new(watched), per_request);
+    tokio::pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return report(ended),
+        () = first_request_overdue(&limits, &signs) => return,
+        () = ends.drain.cancelled() => {}
+    }
+    // A connection that was accepted during the drain has its one request still to come.
+    if signs.has_begun.load(Ordering::Relaxed) {
+        connection.as_mut().graceful_shutdown();
+    }
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => report(ended),
+        () = first_request_overdue(&limits, &signs) => {}
+        () = ends.cut.cancelled() => {}
+    }
+}
+
+fn builder(limits: &ListenerLimits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.header_bytes_max);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.header_read_timeout);
+    builder
+}
+
+/// Ready when the connection's first request has not arrived in time; else never.
+async fn first_request_overdue(limits: &ListenerLimits, signs: &Signs) {
+    tokio::time::sleep(limits.header_read_timeout).await;
+    if signs.has_begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn answer<S, F>(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    signs: &Signs,
+    service: &S,
+) -> Response<Body>
+where
+    S: Fn(Request<Body>) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    signs.has_begun.store(true, Ordering::Relaxed);
+    let (mut parts, incoming) = request.into_parts();
+    let form = match signs.is_ambiguous.load(Ordering::Relaxed) {
+        true => Err(Problem::new(
+            Code::BadFraming,
+            "the length of the body must be said once, by content-length or by transfer-encoding",
+        )),
+        false => request_form::check(&parts),
+    };
+    if let Err(problem) = form {
+        let refusal = problem.into_response(request_id::of(&parts.headers));
+        // HTTP/2 frames its messages itself: nothing after this stream is in doubt.
+        return if parts.version == Version::HTTP_2 {
+            refusal
+        } else {
+            closing(refusal)
+        };
+    }
+    parts.extensions.insert(Peer(peer));
+    let body = match incoming.is_end_stream() {
+        true => body::empty(),
+        false => incoming.map_err(BodyError::Client).boxed_unsync(),
+    };
+    service(Request::from_parts(parts, body)).await
+}
+
+/// Asks hyper to close after this answer. HTTP/2 forbids the header, and hyper removes it there.
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    if response.version() != Version::HTTP_2 {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn report(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    // Peers break connections all day; only someone who is looking for it wants to know.
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The socket, with its incoming bytes shown to [`Framing`] before hyper parses them.
+struct Watched {
+    stream: TcpStream,
+    framing: Framing,
+    signs: Arc<Signs>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.framing
+            .watch(buffer.filled().get(before..).unwrap_or_default());
+        if self.framing.is_ambiguous() {
+            self.signs.is_ambiguous.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,139 @@
+//! Statements that cannot have binds: roles, schemas, tables.
+//!
+//! Names go in through validated newtypes or our own generated identifiers and are quoted here;
+//! types, defaults and actions are closed lists. A [`Ddl`] cannot be made anywhere else.
+
+use koyalite_policy::{ColumnName, ColumnType, TableName, quote_ident};
+use uuid::Uuid;
+
+use super::change::LockedProject;
+use super::default::quote_literal;
+use super::definition::{ColumnDefinition, TableDefinition};
+use super::projects::Tenant;
+
+/// A statement, or several, that is safe to run as it stands.
+#[derive(Debug)]
+pub(crate) struct Ddl(String);
+
+impl Ddl {
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// What a column's reference becomes in the catalogue and in Postgres.
+#[derive(Debug, Clone)]
+pub(crate) struct ForeignKey {
+    pub(crate) constraint: String,
+    pub(crate) table: TableName,
+    pub(crate) column: ColumnName,
+    pub(crate) on_delete: &'static str,
+}
+
+impl ForeignKey {
+    /// Named after the column's id: unique, and short enough whatever the column is called.
+    pub(crate) fn constraint_name(column_id: Uuid) -> String {
+        format!("fk_{}", column_id.simple())
+    }
+}
+
+/// The wall around a project: its schema, its role, and what the role may touch. The role owns
+/// nothing, so it can alter nothing; tables are granted one by one as they are made.
+pub(crate) fn create_tenant(tenant: &Tenant, password_verifier: &str, database: &str) -> Ddl {
+    let (schema, role) = (quote_ident(&tenant.schema), quote_ident(&tenant.role));
+    let (password, database) = (quote_literal(password_verifier), quote_ident(database));
+    Ddl(format!(
+        "CREATE ROLE {role} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION \
+             NOINHERIT PASSWORD {password};
+         ALTER ROLE {role} SET search_path = {schema};
+         ALTER ROLE {role} SET statement_timeout = '{STATEMENT_TIMEOUT}';
+         ALTER ROLE {role} SET idle_in_transaction_session_timeout = '{STATEMENT_TIMEOUT}';
+         GRANT CONNECT ON DATABASE {database} TO {role};
+         CREATE SCHEMA {schema};
+         GRANT USAGE ON SCHEMA {schema} TO {role};
+         GRANT USAGE ON SCHEMA koyalite_api TO {role};"
+    ))
+}
+
+/// A tenant's statement runs at most this long; the limit is on the role, so that no way of
+/// connecting is without it.
+const STATEMENT_TIMEOUT: &str = "5s";
+
+/// A table with its key, its columns and its grants. `keys` holds the foreign key of each column.
+pub(crate) fn create_table(
+    project: &LockedProject,
+    table: &TableDefinition,
+    keys: &[Option<ForeignKey>],
+) -> Ddl {
+    let name = qualified(&project.schema, &table.name);
+    let mut parts: Vec<String> = table
+        .columns
+        .iter()
+        .zip(keys)
+        .map(|(column, key)| self::column(&project.schema, column, key.as_ref()))
+        .collect();
+    let key: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| column.primary_key)
+        .map(|column| quote_ident(column.name.as_str()))
+        .collect();
+    parts.push(format!("PRIMARY KEY ({})", key.join(", ")));
+    Ddl(format!(
+        "CREATE TABLE {name} ({});
+         GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {};",
+        parts.join(", "),
+        quote_ident(&project.role),
+    ))
+}
+
+pub(crate) fn drop_table(project: &LockedProject, table: &TableName) -> Ddl {
+    Ddl(format!("DROP TABLE {} RESTRICT;", qualified(&project.schema, table)))
+}
+
+pub(crate) fn add_column(
+    project: &LockedProject,
+    table: &TableName,
+    column: &ColumnDefinition,
+    key: Option<&ForeignKey>,
+) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!("ALTER TABLE {name} ADD COLUMN {};", self::column(&project.schema, column, key)))
+}
+
+pub(crate) fn drop_column(project: &LockedProject, table: &TableName, column: &ColumnName) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!("ALTER TABLE {name} DROP COLUMN {} RESTRICT;", quote_ident(column.as_str())))
+}
+
+/// One column in full.
+fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
+    let mut text = format!("{} {}", quote_ident(column.name.as_str()), column.ty.sql_name());
+    // So that the host's evaluator, which compares bytes, and Postgres always agree.
+    if column.ty == ColumnType::Text {
+        text.push_str(" COLLATE \"C\"");
+    }
+    if !column.nullable {
+        text.push_str(" NOT NULL");
+    }
+    if let Some(default) = &column.default {
+        text.push_str(&format!(" DEFAULT {}", default.to_sql()));
+    }
+    if column.unique {
+        text.push_str(" UNIQUE");
+    }
+    if let Some(key) = key {
+        text.push_str(&format!(
+            " CONSTRAINT {} REFERENCES {} ({}) ON DELETE {}",
+            quote_ident(&key.constraint),
+            qualified(schema, &key.table),
+            quote_ident(key.column.as_str()),
+            key.on_delete,
+        ));
+    }
+    text
+}
+
+fn qualified(schema: &str, table: &TableName) -> String {
+    format!("{}.{}", quote_ident(schema), quote_ident(table.as_str()))
+}

@@ -1,0 +1,248 @@
+//! Tables and columns as their author writes them, and as they are once validated.
+//!
+//! Reading is all or nothing and reports every mistake at once. What is validated here fits a
+//! Postgres table of its own; whether references point at something is for [`super::tables`], which
+//! knows the other tables.
+
+use std::collections::BTreeSet;
+
+use koyalite_policy::{ColumnName, ColumnType, TableName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::default::ColumnDefault;
+use super::error::Mistake;
+
+/// Far above what people write, far below Postgres' 1600, where every row would be a page.
+pub const COLUMNS_MAX: usize = 200;
+
+/// Columns that every Postgres table has already.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
+/// A table to create. Unknown fields are for the reader of the request to refuse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewTable {
+    /// `[a-z_][a-z0-9_]{0,62}`.
+    pub name: String,
+    /// In order. Without a primary key among them, `id uuid` goes first.
+    #[serde(default)]
+    pub columns: Vec<NewColumn>,
+}
+
+/// A column to create.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewColumn {
+    /// `[a-z_][a-z0-9_]{0,62}`.
+    pub name: String,
+    /// One of the ten types, or an alias that Postgres knows.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// May it hold NULL?
+    #[serde(default)]
+    pub nullable: bool,
+    /// What it holds when an insert leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Json>,
+    /// Are its values unique?
+    #[serde(default)]
+    pub unique: bool,
+    /// Is it (part of) the primary key?
+    #[serde(default)]
+    pub primary_key: bool,
+    /// The row of another table that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<NewReference>,
+}
+
+/// A reference to a column of a table of the same project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewReference {
+    /// The table.
+    pub table: String,
+    /// A unique column of it.
+    #[serde(default = "id")]
+    pub column: String,
+    /// What happens to this row when the other one is deleted.
+    #[serde(default)]
+    pub on_delete: OnDelete,
+}
+
+fn id() -> String {
+    "id".to_owned()
+}
+
+/// What happens to a row when the row that it refers to is deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDelete {
+    /// Deleting the other row is refused.
+    #[default]
+    Restrict,
+    /// This row goes too.
+    Cascade,
+    /// The column becomes NULL.
+    SetNull,
+}
+
+impl OnDelete {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Restrict => "restrict",
+            Self::Cascade => "cascade",
+            Self::SetNull => "set_null",
+        }
+    }
+
+    pub(crate) fn sql(self) -> &'static str {
+        match self {
+            Self::Restrict => "RESTRICT",
+            Self::Cascade => "CASCADE",
+            Self::SetNull => "SET NULL",
+        }
+    }
+}
+
+/// A table that can be created.
+#[derive(Debug, Clone)]
+pub(crate) struct TableDefinition {
+    pub(crate) name: TableName,
+    pub(crate) columns: Vec<ColumnDefinition>,
+}
+
+/// A column that can be created.
+#[derive(Debug, Clone)]
+pub(crate) struct ColumnDefinition {
+    pub(crate) name: ColumnName,
+    pub(crate) ty: ColumnType,
+    pub(crate) nullable: bool,
+    pub(crate) default: Option<ColumnDefault>,
+    /// The default as written, for the catalogue.
+    pub(crate) default_json: Option<Json>,
+    pub(crate) unique: bool,
+    pub(crate) primary_key: bool,
+    pub(crate) references: Option<Reference>,
+}
+
+/// A reference whose target is still to be looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) table: TableName,
+    pub(crate) column: ColumnName,
+    pub(crate) on_delete: OnDelete,
+}
+
+impl NewTable {
+    /// Validates the table.
+    ///
+    /// # Errors
+    /// Every mistake, each with its field.
+    pub(crate) fn read(&self) -> Result<TableDefinition, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        let name = keep(self.name.parse::<TableName>(), "name", &mut mistakes);
+        let mut columns = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            let field = format!("columns[{index}]");
+            if !seen.insert(column.name.as_str()) {
+                mistakes.push(Mistake::new(&field, format!("a second column {:?}", column.name)));
+            }
+            match column.read() {
+                Ok(column) => columns.push(column),
+                Err(errors) => mistakes.extend(errors.into_iter().map(|m| m.under(&field))),
+            }
+        }
+        if columns.len() > COLUMNS_MAX {
+            mistakes.push(Mistake::new("columns", format!("a table has at most {COLUMNS_MAX} columns")));
+        }
+        if !columns.iter().any(|column| column.primary_key) && mistakes.is_empty() {
+            match seen.contains("id") {
+                true => mistakes.push(Mistake::new(
+                    "columns",
+                    "no column is the primary key; write `primary_key: true` on `id`",
+                )),
+                false => columns.splice(0..0, default_primary_key()).for_each(drop),
+            }
+        }
+        match (name, mistakes.is_empty()) {
+            (Some(name), true) => Ok(TableDefinition { name, columns }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+impl NewColumn {
+    /// Validates the column by itself.
+    ///
+    /// # Errors
+    /// Every mistake, each with its field.
+    pub(crate) fn read(&self) -> Result<ColumnDefinition, Vec<Mistake>> {
+        let mut mistakes = Vec::new();
+        if SYSTEM_COLUMNS.contains(&self.name.as_str()) {
+            let message = format!("every table has a system column {:?}; choose another", self.name);
+            mistakes.push(Mistake::new("name", message));
+        }
+        if self.primary_key && self.nullable {
+            mistakes.push(Mistake::new("nullable", "a primary key is never NULL; leave it out"));
+        }
+        let name = keep(self.name.parse::<ColumnName>(), "name", &mut mistakes);
+        let ty = keep(self.ty.parse::<ColumnType>(), "type", &mut mistakes);
+        let written = self.default.as_ref().filter(|value| !value.is_null());
+        let default = match (written, ty) {
+            (Some(value), Some(ty)) => {
+                keep(ColumnDefault::read(value, ty), "default", &mut mistakes)
+            }
+            _ => None,
+        };
+        let references = self.references.as_ref().and_then(|reference| {
+            if reference.on_delete == OnDelete::SetNull && !self.nullable {
+                let message = "set_null needs a column that may be NULL; write `nullable: true`";
+                mistakes.push(Mistake::new("references.on_delete", message));
+            }
+            reference.read(&mut mistakes)
+        });
+        match (name, ty, mistakes.is_empty()) {
+            (Some(name), Some(ty), true) => Ok(ColumnDefinition {
+                name,
+                ty,
+                nullable: self.nullable,
+                default,
+                default_json: written.cloned(),
+                unique: self.unique,
+                primary_key: self.primary_key,
+                references,
+            }),
+            _ => Err(mistakes),
+        }
+    }
+}
+
+impl NewReference {
+    fn read(&self, mistakes: &mut Vec<Mistake>) -> Option<Reference> {
+        let table = keep(self.table.parse(), "references.table", mistakes);
+        let column = keep(self.column.parse(), "references.column", mistakes);
+        Some(Reference { table: table?, column: column?, on_delete: self.on_delete })
+    }
+}
+
+/// The value, or its error among the mistakes.
+fn keep<T, E: std::fmt::Display>(
+    read: Result<T, E>,
+    field: &str,
+    mistakes: &mut Vec<Mistake>,
+) -> Option<T> {
+    read.map_err(|error| mistakes.push(Mistake::new(field, error))).ok()
+}
+
+/// `id uuid`, for a table whose author named no key. An option only because names are parsed.
+fn default_primary_key() -> Option<ColumnDefinition> {
+    Some(ColumnDefinition {
+        name: "id".parse().ok()?,
+        ty: ColumnType::Uuid,
+        nullable: false,
+        default: Some(ColumnDefault::RandomUuid),
+        default_json: Some(Json::from("gen_random_uuid()")),
+        unique: false,
+        primary_key: true,
+        references: None,
+    })
+}

@@ -1,0 +1,186 @@
+//! Functions and their versions, as operators see them; switching one on and off.
+//!
+//! How a version comes to serve is in [`super::deploy`].
+
+use chrono::{DateTime, Utc};
+use koyalite_policy::{FunctionName, ProjectName};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Registry;
+use super::change::{Change, project_id};
+pub use super::deploy::{DeployInput, Deployed, RollbackTo, deploy, rollback};
+use super::error::RegistryError;
+
+/// A function as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Function {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name, unique in the project.
+    pub name: FunctionName,
+    /// Who deployed it last.
+    pub user_id: Uuid,
+    /// Where it is served, below the project.
+    pub path: String,
+    /// The regions it is deployed to.
+    pub region: Vec<String>,
+    /// The version that serves.
+    pub version: u32,
+    /// That version's component.
+    pub sha256: String,
+    /// A disabled function answers 404 and fires no schedules.
+    pub enabled: bool,
+    /// When it was first deployed.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A version of a function as operators see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Version {
+    /// Its id.
+    pub id: Uuid,
+    /// Its number, counted from 1.
+    pub version: u32,
+    /// Its component.
+    pub sha256: String,
+    /// Its manifest.
+    pub manifest: serde_json::Value,
+    /// What it exports.
+    pub exports: Vec<String>,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// Does it serve now?
+    pub active: bool,
+    /// Who made it.
+    pub created_by: Uuid,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The state that a function is switched to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// It serves.
+    Enabled,
+    /// It does not.
+    Disabled,
+}
+
+/// Switches a function on or off.
+///
+/// # Errors
+/// `NotFound` for an unknown function.
+pub async fn set_enabled(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &FunctionName,
+    switch: Switch,
+) -> Result<Function, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    sqlx::query_scalar!(
+        "UPDATE koyalite.functions SET enabled = $3, updated_at = now()
+         WHERE project_id = $1 AND name = $2 RETURNING id",
+        locked.id,
+        name.as_str(),
+        switch == Switch::Enabled,
+    )
+    .fetch_optional(change.conn())
+    .await?
+    .ok_or_else(|| RegistryError::not_found("function", name))?;
+    change.commit().await?;
+    get(registry, project, name).await
+}
+
+/// The function of that name.
+///
+/// # Errors
+/// `NotFound` for an unknown project or function.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &FunctionName,
+) -> Result<Function, RegistryError> {
+    let functions = list(registry, project).await?;
+    let mut matching = functions.into_iter().filter(|function| &function.name == name);
+    matching.next().ok_or_else(|| RegistryError::not_found("function", name))
+}
+
+/// The functions of a project, by name.
+///
+/// # Errors
+/// `NotFound` for an unknown project.
+pub async fn list(
+    registry: &Registry,
+    project: &ProjectName,
+) -> Result<Vec<Function>, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let rows = sqlx::query!(
+        "SELECT f.id, f.name, f.user_id, f.path, f.enabled, f.created_at, f.updated_at,
+             d.regions, v.number, v.sha256
+         FROM koyalite.functions f
+         JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+         JOIN koyalite.versions v ON v.id = d.version_id
+         WHERE f.project_id = $1 ORDER BY f.name",
+        project,
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    let functions = rows.into_iter().map(|row| {
+        Ok(Function {
+            id: row.id,
+            name: row.name.parse().map_err(RegistryError::internal)?,
+            user_id: row.user_id,
+            path: row.path,
+            region: row.regions,
+            version: number(row.number)?,
+            sha256: row.sha256,
+            enabled: row.enabled,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    });
+    functions.collect()
+}
+
+/// The versions of a function, newest first.
+///
+/// # Errors
+/// `NotFound` for an unknown project or function.
+pub async fn versions(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &FunctionName,
+) -> Result<Vec<Version>, RegistryError> {
+    let function = get(registry, project, name).await?;
+    let rows = sqlx::query!(
+        "SELECT id, number, sha256, manifest, exports, imports, created_by, created_at
+         FROM koyalite.versions WHERE function_id = $1 ORDER BY number DESC",
+        function.id,
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    let versions = rows.into_iter().map(|row| {
+        let version = number(row.number)?;
+        Ok(Version {
+            id: row.id,
+            version,
+            sha256: row.sha256,
+            manifest: row.manifest,
+            exports: row.exports,
+            imports: row.imports,
+            active: version == function.version,
+            created_by: row.created_by,
+            created_at: row.created_at,
+        })
+    });
+    versions.collect()
+}
+
+/// A version's number as the domain has it.
+pub(crate) fn number(stored: i32) -> Result<u32, RegistryError> {
+    u32::try_from(stored).map_err(RegistryError::internal)
+}

@@ -1,0 +1,369 @@
+//! Policies: stored as their authors wrote them, checked before they are.
+//!
+//! The policy engine does the checking; here is only where the text lives. Nothing is saved that
+//! does not make sense on its table, so the snapshot can always be built.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use koyalite_policy::{Command, Effect, PolicySource, ProjectName, TableName};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::change::{Change, LockedProject, project_id};
+use super::columns;
+use super::error::RegistryError;
+use super::verdict::verdict;
+use super::{Registry, tables};
+
+/// A policy as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// The policy itself.
+    #[serde(flatten)]
+    pub source: PolicySource,
+    /// Who made it.
+    pub created_by: Uuid,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A policy that was saved, with what its author should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SavedPolicy {
+    /// The policy.
+    #[serde(flatten)]
+    pub policy: Policy,
+    /// What may surprise, and the guard to write.
+    pub warnings: Vec<String>,
+}
+
+/// A policy to create. Unknown fields are for the reader of the request to refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPolicy {
+    /// What people will call it; unique on its table.
+    pub name: String,
+    /// The table it guards.
+    pub table: TableName,
+    /// Allow or deny.
+    #[serde(default = "allow")]
+    pub effect: Effect,
+    /// The commands it speaks about; left out: all four.
+    #[serde(default = "all_commands")]
+    pub commands: BTreeSet<Command>,
+    /// Whom it applies to; empty: everyone.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The condition on rows that exist.
+    #[serde(default)]
+    pub using: Option<String>,
+    /// The condition on rows as written.
+    #[serde(default)]
+    pub check: Option<String>,
+    /// Is it in force?
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn allow() -> Effect {
+    Effect::Allow
+}
+
+fn all_commands() -> BTreeSet<Command> {
+    Command::ALL.into()
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// What to change of a policy. A field left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct PolicyPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// Allow or deny.
+    pub effect: Option<Effect>,
+    /// Other commands.
+    pub commands: Option<BTreeSet<Command>>,
+    /// Other roles.
+    pub roles: Option<Vec<String>>,
+    /// Another condition on rows that exist; `null` removes it.
+    #[serde(default, deserialize_with = "given")]
+    pub using: Option<Option<String>>,
+    /// Another condition on rows as written; `null` removes it.
+    #[serde(default, deserialize_with = "given")]
+    pub check: Option<Option<String>>,
+    /// Put it in force, or out of it.
+    pub enabled: Option<bool>,
+}
+
+/// Tells `null` from a field that is not there.
+fn given<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+impl NewPolicy {
+    pub(crate) fn source(&self, id: Uuid) -> PolicySource {
+        PolicySource {
+            id,
+            name: self.name.clone(),
+            table: self.table.clone(),
+            effect: self.effect,
+            commands: self.commands.clone(),
+            roles: self.roles.clone(),
+            using: self.using.clone(),
+            check: self.check.clone(),
+            enabled: self.enabled,
+        }
+    }
+}
+
+impl PolicyPatch {
+    fn apply(self, source: &mut PolicySource) {
+        let PolicyPatch { name, effect, commands, roles, using, check, enabled } = self;
+        source.name = name.unwrap_or_else(|| std::mem::take(&mut source.name));
+        source.effect = effect.unwrap_or(source.effect);
+        source.commands = commands.unwrap_or_else(|| std::mem::take(&mut source.commands));
+        source.roles = roles.unwrap_or_else(|| std::mem::take(&mut source.roles));
+        source.using = using.unwrap_or_else(|| source.using.take());
+        source.check = check.unwrap_or_else(|| source.check.take());
+        source.enabled = enabled.unwrap_or(source.enabled);
+    }
+}
+
+/// Checks a policy against the project's tables, as is done before it is saved; saves nothing.
+///
+/// # Errors
+/// `Invalid` with the field, the place in it, and what to write instead.
+pub async fn check(
+    registry: &Registry,
+    project: &ProjectName,
+    new: &NewPolicy,
+) -> Result<Vec<String>, RegistryError> {
+    let id = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    let tables = columns::load(&mut conn, Some(id)).await?;
+    verdict(&new.source(Uuid::nil()), &tables)
+}
+
+/// Creates a policy.
+///
+/// # Errors
+/// `Invalid` where it makes no sense; `Conflict` where the table has one of this name.
+pub async fn create(
+    registry: &Registry,
+    project: &ProjectName,
+    new: &NewPolicy,
+    creator: Uuid,
+) -> Result<SavedPolicy, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let (id, warnings) = create_in(&mut change, &locked, new, creator).await?;
+    let policy = find(change.conn(), locked.id, id).await?;
+    change.commit().await?;
+    Ok(SavedPolicy { policy, warnings })
+}
+
+/// Creates a policy inside a change.
+pub(crate) async fn create_in(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    new: &NewPolicy,
+    creator: Uuid,
+) -> Result<(Uuid, Vec<String>), RegistryError> {
+    let table = tables::find(change, project, &new.table).await?;
+    let source = new.source(Uuid::now_v7());
+    let warnings = verdict(&source, std::slice::from_ref(&table))?;
+    sqlx::query!(
+        r#"INSERT INTO koyalite.policies
+               (id, table_id, name, effect, commands, roles, "using", "check", enabled, created_by)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+        source.id,
+        table.id,
+        source.name,
+        effect_word(source.effect),
+        &command_words(&source),
+        &source.roles,
+        source.using,
+        source.check,
+        source.enabled,
+        creator,
+    )
+    .execute(change.conn())
+    .await?;
+    Ok((source.id, warnings))
+}
+
+/// The policy of that id.
+///
+/// # Errors
+/// `NotFound` where the project has none.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<Policy, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    find(&mut conn, project, id).await
+}
+
+/// The policies of a project, or of one of its tables, by table and name.
+///
+/// # Errors
+/// `NotFound` where there is no such project.
+pub async fn list(
+    registry: &Registry,
+    project: &ProjectName,
+    table: Option<&TableName>,
+) -> Result<Vec<Policy>, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    let policies = load(&mut conn, Some(project)).await?;
+    let wanted = |policy: &Policy| table.is_none_or(|table| &policy.source.table == table);
+    Ok(policies.into_iter().map(|(_, policy)| policy).filter(wanted).collect())
+}
+
+/// Changes a policy.
+///
+/// # Errors
+/// `NotFound`, or `Invalid` where the policy as changed makes no sense.
+pub async fn update(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+    patch: PolicyPatch,
+) -> Result<SavedPolicy, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let mut source = find(change.conn(), locked.id, id).await?.source;
+    patch.apply(&mut source);
+    let warnings = update_in(&mut change, &locked, &source).await?;
+    let policy = find(change.conn(), locked.id, id).await?;
+    change.commit().await?;
+    Ok(SavedPolicy { policy, warnings })
+}
+
+/// Changes a policy inside a change.
+pub(crate) async fn update_in(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    source: &PolicySource,
+) -> Result<Vec<String>, RegistryError> {
+    let table = tables::find(change, project, &source.table).await?;
+    let warnings = verdict(source, std::slice::from_ref(&table))?;
+    sqlx::query!(
+        r#"UPDATE koyalite.policies SET name = $2, effect = $3, commands = $4, roles = $5,
+               "using" = $6, "check" = $7, enabled = $8, updated_at = now()
+           WHERE id = $1"#,
+        source.id,
+        source.name,
+        effect_word(source.effect),
+        &command_words(source),
+        &source.roles,
+        source.using,
+        source.check,
+        source.enabled,
+    )
+    .execute(change.conn())
+    .await?;
+    Ok(warnings)
+}
+
+/// Deletes a policy.
+///
+/// # Errors
+/// `NotFound` where the project has none of this id.
+pub async fn delete(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    find(change.conn(), locked.id, id).await?;
+    sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id).execute(change.conn()).await?;
+    change.commit().await
+}
+
+/// The policies of one project as the policy engine takes them.
+pub(crate) async fn sources(
+    conn: &mut PgConnection,
+    project: Uuid,
+) -> Result<Vec<PolicySource>, RegistryError> {
+    let policies = load(conn, Some(project)).await?;
+    Ok(policies.into_iter().map(|(_, policy)| policy.source).collect())
+}
+
+/// The policies of one project, or of all, each with its project's id.
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    project: Option<Uuid>,
+) -> Result<Vec<(Uuid, Policy)>, RegistryError> {
+    let rows = sqlx::query!(
+        r#"SELECT t.project_id, p.id, p.name, t.name AS table_name, p.effect, p.commands, p.roles,
+               p."using", p."check", p.enabled, p.created_by, p.created_at, p.updated_at
+           FROM koyalite.policies p JOIN koyalite.tables t ON t.id = p.table_id
+           WHERE $1::uuid IS NULL OR t.project_id = $1
+           ORDER BY t.project_id, t.name, p.name"#,
+        project,
+    )
+    .fetch_all(conn)
+    .await?;
+    let policies = rows.into_iter().map(|row| {
+        let commands = row.commands.iter().map(|word| command_of(word));
+        let source = PolicySource {
+            id: row.id,
+            name: row.name,
+            table: row.table_name.parse().map_err(RegistryError::internal)?,
+            effect: effect_of(&row.effect)?,
+            commands: commands.collect::<Result<_, _>>()?,
+            roles: row.roles,
+            using: row.using,
+            check: row.check,
+            enabled: row.enabled,
+        };
+        let (created_by, created_at, updated_at) = (row.created_by, row.created_at, row.updated_at);
+        Ok((row.project_id, Policy { source, created_by, created_at, updated_at }))
+    });
+    policies.collect()
+}
+
+async fn find(conn: &mut PgConnection, project: Uuid, id: Uuid) -> Result<Policy, RegistryError> {
+    let policies = load(conn, Some(project)).await?;
+    let mut matching = policies.into_iter().map(|(_, policy)| policy);
+    matching
+        .find(|policy| policy.source.id == id)
+        .ok_or_else(|| RegistryError::not_found("policy", id))
+}
+
+fn effect_word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+    }
+}
+
+fn effect_of(word: &str) -> Result<Effect, RegistryError> {
+    [Effect::Allow, Effect::Deny]
+        .into_iter()
+        .find(|effect| effect_word(*effect) == word)
+        .ok_or_else(|| RegistryError::internal(format!("unknown effect {word:?}")))
+}
+
+fn command_words(source: &PolicySource) -> Vec<String> {
+    source.commands.iter().map(|command| command.as_str().to_owned()).collect()
+}
+
+fn command_of(word: &str) -> Result<Command, RegistryError> {
+    Command::ALL
+        .into_iter()
+        .find(|command| command.as_str() == word)
+        .ok_or_else(|| RegistryError::internal(format!("unknown command {word:?}")))
+}

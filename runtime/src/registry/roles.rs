@@ -1,0 +1,175 @@
+//! Roles of people who operate and deploy, the permissions they are made of, and the first user.
+//!
+//! Permissions are a closed set; what a role may do is only what its list says. Built-in roles are
+//! written by each start, so that a new permission reaches them with the release that knows it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::error::RegistryError;
+
+/// The user that every installation has. Nobody can sign in as it with a password.
+pub const ADMIN_EMAIL: &str = "admin@localhost";
+
+/// No hash has this form, so no password matches it.
+const UNUSABLE_PASSWORD: &str = "!";
+
+/// One thing that a control token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Permission {
+    /// List projects and see one.
+    #[serde(rename = "project:read")]
+    ProjectRead,
+    /// Make a project.
+    #[serde(rename = "project:create")]
+    ProjectCreate,
+    /// See functions, versions and schedules.
+    #[serde(rename = "function:read")]
+    FunctionRead,
+    /// Deploy, roll back, switch on and off.
+    #[serde(rename = "function:deploy")]
+    FunctionDeploy,
+    /// Reach a version that is not active.
+    #[serde(rename = "function:preview")]
+    FunctionPreview,
+    /// Read what functions log.
+    #[serde(rename = "log:read")]
+    LogRead,
+    /// See tables and columns, never rows.
+    #[serde(rename = "table:read")]
+    TableRead,
+    /// Make, change and drop tables.
+    #[serde(rename = "table:write")]
+    TableWrite,
+    /// Read and check policies.
+    #[serde(rename = "policy:read")]
+    PolicyRead,
+    /// Make, change and delete policies.
+    #[serde(rename = "policy:write")]
+    PolicyWrite,
+    /// Issue a project's token for any subject.
+    #[serde(rename = "token:create")]
+    TokenCreate,
+    /// Read the node's counters.
+    #[serde(rename = "metrics:read")]
+    MetricsRead,
+    /// Let a function bypass policies.
+    #[serde(rename = "bypass_rls:grant")]
+    BypassRlsGrant,
+}
+
+impl Permission {
+    /// All of them: what `admin` has.
+    pub const ALL: [Self; 13] = [
+        Self::ProjectRead,
+        Self::ProjectCreate,
+        Self::FunctionRead,
+        Self::FunctionDeploy,
+        Self::FunctionPreview,
+        Self::LogRead,
+        Self::TableRead,
+        Self::TableWrite,
+        Self::PolicyRead,
+        Self::PolicyWrite,
+        Self::TokenCreate,
+        Self::MetricsRead,
+        Self::BypassRlsGrant,
+    ];
+}
+
+/// A role that every installation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BuiltInRole {
+    /// May do everything.
+    Admin,
+    /// Deploys functions, makes tables and policies in projects that exist.
+    Developer,
+    /// Sees, and changes nothing.
+    Viewer,
+    /// No control permission: all that sign-up can give.
+    Member,
+}
+
+impl BuiltInRole {
+    /// From the most to the least powerful.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Developer, Self::Viewer, Self::Member];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Developer => "developer",
+            Self::Viewer => "viewer",
+            Self::Member => "member",
+        }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub fn permissions(self) -> BTreeSet<Permission> {
+        let reading = [
+            Permission::ProjectRead,
+            Permission::FunctionRead,
+            Permission::TableRead,
+            Permission::PolicyRead,
+            Permission::LogRead,
+            Permission::MetricsRead,
+        ];
+        let developing = [
+            Permission::FunctionDeploy,
+            Permission::FunctionPreview,
+            Permission::TableWrite,
+            Permission::PolicyWrite,
+            Permission::TokenCreate,
+        ];
+        match self {
+            Self::Admin => Permission::ALL.into(),
+            Self::Developer => reading.into_iter().chain(developing).collect(),
+            Self::Viewer => reading.into(),
+            Self::Member => BTreeSet::new(),
+        }
+    }
+}
+
+/// Writes the built-in roles and the first user; answers that user's id. Several nodes may start at
+/// once: each statement is decided by a unique name.
+pub(crate) async fn seed(pool: &PgPool) -> Result<Uuid, RegistryError> {
+    let mut tx = pool.begin().await?;
+    for role in BuiltInRole::ALL {
+        let permissions =
+            serde_json::to_value(role.permissions()).map_err(RegistryError::internal)?;
+        sqlx::query!(
+            "INSERT INTO koyalite.roles (id, name, permissions) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO UPDATE SET permissions = excluded.permissions, updated_at = now()
+             WHERE roles.permissions <> excluded.permissions",
+            Uuid::now_v7(),
+            role.name(),
+            permissions,
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    sqlx::query!(
+        "INSERT INTO koyalite.users (id, email, hashed_password, role_id)
+         SELECT $1, $2, $3, id FROM koyalite.roles WHERE name = $4
+         ON CONFLICT (lower(email)) DO NOTHING",
+        Uuid::now_v7(),
+        ADMIN_EMAIL,
+        UNUSABLE_PASSWORD,
+        BuiltInRole::Admin.name(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    let admin = sqlx::query_scalar!(
+        "SELECT id FROM koyalite.users WHERE lower(email) = lower($1)",
+        ADMIN_EMAIL,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(admin)
+}

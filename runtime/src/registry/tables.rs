@@ -1,0 +1,314 @@
+//! Tables: real Postgres tables in the project's schema, and their rows in the catalogue.
+//!
+//! Whatever alters a table is one change, at whose end every policy of the project is checked
+//! against the tables as they would be: a change that breaks a policy is refused and leaves nothing.
+
+use chrono::{DateTime, Utc};
+use koyalite_policy::{ColumnName, ProjectName, Schema, TableName};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::change::{Change, LockedProject, project_id};
+use super::columns::{self, Column, PlacedColumn, StoredTable, Target};
+use super::ddl::{self, ForeignKey};
+use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
+use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::{Registry, policies};
+
+/// A project's tables are all in every node's memory, and all policies are checked at every change.
+pub const TABLES_MAX: usize = 500;
+
+/// A table of a project.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Table {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name, unique in the project.
+    pub name: TableName,
+    /// In order.
+    pub columns: Vec<Column>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl From<StoredTable> for Table {
+    fn from(stored: StoredTable) -> Self {
+        let StoredTable { id, name, columns, created_at, .. } = stored;
+        Self { id, name, columns, created_at }
+    }
+}
+
+/// Creates a table.
+///
+/// # Errors
+/// `Invalid` with every mistake of the definition; `Conflict` where the name is taken.
+pub async fn create(
+    registry: &Registry,
+    project: &ProjectName,
+    new: &NewTable,
+) -> Result<Table, RegistryError> {
+    let definition = new.read().map_err(|errors| RegistryError::Invalid { errors })?;
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    create_in(&mut change, &locked, &definition).await?;
+    let table = find(&mut change, &locked, &definition.name).await?;
+    change.commit().await?;
+    Ok(table.into())
+}
+
+/// The table of that name.
+///
+/// # Errors
+/// `NotFound` where there is no such project or table.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &TableName,
+) -> Result<Table, RegistryError> {
+    let tables = list(registry, project).await?;
+    let mut matching = tables.into_iter().filter(|table| &table.name == name);
+    matching.next().ok_or_else(|| RegistryError::not_found("table", name))
+}
+
+/// The tables of a project, by name.
+///
+/// # Errors
+/// `NotFound` where there is no such project.
+pub async fn list(registry: &Registry, project: &ProjectName) -> Result<Vec<Table>, RegistryError> {
+    let id = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    let tables = columns::load(&mut conn, Some(id)).await?;
+    Ok(tables.into_iter().map(Table::from).collect())
+}
+
+/// Drops a table with its rows and its policies.
+///
+/// # Errors
+/// `Conflict` where another table refers to it, or a policy of another table mentions it.
+pub async fn drop(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &TableName,
+) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let table = find(&mut change, &locked, name).await?;
+    // References within the table would keep the catalogue's own rows from going.
+    sqlx::query!(
+        "DELETE FROM koyalite.relationships WHERE from_table_id = $1 AND to_table_id = $1",
+        table.id,
+    )
+    .execute(change.conn())
+    .await?;
+    sqlx::query!("DELETE FROM koyalite.tables WHERE id = $1", table.id)
+        .execute(change.conn())
+        .await?;
+    check_policies(&mut change, &locked).await?;
+    change.run(ddl::drop_table(&locked, name)).await?;
+    change.commit().await
+}
+
+/// Adds a column to a table.
+///
+/// # Errors
+/// `Invalid` with every mistake; `Conflict` where the name is taken, or the table has rows and the
+/// column has no value for them.
+pub async fn add_column(
+    registry: &Registry,
+    project: &ProjectName,
+    table: &TableName,
+    new: &NewColumn,
+) -> Result<Table, RegistryError> {
+    let definition = new.read().map_err(|errors| RegistryError::Invalid { errors })?;
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let stored = find(&mut change, &locked, table).await?;
+    add_column_in(&mut change, &locked, &stored, &definition).await?;
+    let table = find(&mut change, &locked, table).await?;
+    change.commit().await?;
+    Ok(table.into())
+}
+
+/// Drops a column with its values.
+///
+/// # Errors
+/// `Conflict` where a policy mentions it, another table refers to it, or it is of the primary key.
+pub async fn drop_column(
+    registry: &Registry,
+    project: &ProjectName,
+    table: &TableName,
+    column: &ColumnName,
+) -> Result<Table, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let stored = find(&mut change, &locked, table).await?;
+    let found = stored.column(column).ok_or_else(|| RegistryError::not_found("column", column))?;
+    if found.primary_key {
+        return Err(RegistryError::conflict("a column of the primary key cannot be dropped"));
+    }
+    sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", found.id)
+        .execute(change.conn())
+        .await?;
+    check_policies(&mut change, &locked).await?;
+    change.run(ddl::drop_column(&locked, table, column)).await?;
+    let table = find(&mut change, &locked, table).await?;
+    change.commit().await?;
+    Ok(table.into())
+}
+
+/// Creates a table inside a change.
+pub(crate) async fn create_in(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    table: &TableDefinition,
+) -> Result<(), RegistryError> {
+    let others = columns::load(change.conn(), Some(project.id)).await?;
+    if others.len() >= TABLES_MAX {
+        let reason = format!("a project has at most {TABLES_MAX} tables");
+        return Err(RegistryError::conflict(reason));
+    }
+    let table_id = Uuid::now_v7();
+    let ids: Vec<Uuid> = table.columns.iter().map(|_| Uuid::now_v7()).collect();
+    let own = Own { id: table_id, table, ids: &ids };
+    let mut mistakes = Vec::new();
+    let mut placed = Vec::new();
+    for (index, (definition, id)) in table.columns.iter().zip(&ids).enumerate() {
+        let target = target(definition, *id, &others, Some(&own))
+            .map_err(|mistake| mistakes.push(mistake.under(&format!("columns[{index}]"))))
+            .unwrap_or_default();
+        placed.push(PlacedColumn { id: *id, definition, target });
+    }
+    refuse_if_any(mistakes)?;
+    sqlx::query!(
+        "INSERT INTO koyalite.tables (id, project_id, name) VALUES ($1, $2, $3)",
+        table_id,
+        project.id,
+        table.name.as_str(),
+    )
+    .execute(change.conn())
+    .await?;
+    for column in &placed {
+        columns::insert(change.conn(), table_id, column).await?;
+    }
+    for column in &placed {
+        columns::insert_relationship(change.conn(), table_id, column).await?;
+    }
+    let keys: Vec<_> =
+        placed.into_iter().map(|column| column.target.map(|target| target.key)).collect();
+    change.run(ddl::create_table(project, table, &keys)).await
+}
+
+/// Adds a column inside a change.
+pub(crate) async fn add_column_in(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    table: &StoredTable,
+    definition: &ColumnDefinition,
+) -> Result<(), RegistryError> {
+    if definition.primary_key {
+        let message = "the primary key is fixed when a table is created";
+        return Err(RegistryError::invalid("primary_key", message));
+    }
+    let tables = columns::load(change.conn(), Some(project.id)).await?;
+    let id = Uuid::now_v7();
+    let target = target(definition, id, &tables, None)
+        .map_err(|mistake| RegistryError::Invalid { errors: vec![mistake] })?;
+    let column = PlacedColumn { id, definition, target };
+    columns::insert(change.conn(), table.id, &column).await?;
+    columns::insert_relationship(change.conn(), table.id, &column).await?;
+    let key = column.target.as_ref().map(|target| &target.key);
+    change.run(ddl::add_column(project, &table.name, definition, key)).await?;
+    check_policies(change, project).await
+}
+
+/// The table that is being created, which its own columns may refer to.
+struct Own<'a> {
+    id: Uuid,
+    table: &'a TableDefinition,
+    ids: &'a [Uuid],
+}
+
+/// Looks up what a column refers to: it must exist, be unique, and have the column's type.
+fn target(
+    column: &ColumnDefinition,
+    column_id: Uuid,
+    tables: &[StoredTable],
+    own: Option<&Own<'_>>,
+) -> Result<Option<Target>, Mistake> {
+    let Some(reference) = &column.references else { return Ok(None) };
+    let found = match own.filter(|own| own.table.name == reference.table) {
+        Some(own) => own.find(&reference.column),
+        None => tables.iter().find(|table| table.name == reference.table).map(|table| {
+            let shape = table.shape();
+            let unique = shape.column(reference.column.as_str()).is_some_and(|c| c.unique);
+            let found = table.column(&reference.column);
+            (table.id, found.map(|found| (found.id, found.ty, unique)))
+        }),
+    };
+    let (table_id, found) = found.ok_or_else(|| {
+        Mistake::new("references.table", format!("there is no table {}", reference.table))
+    })?;
+    let (target_id, ty, unique) = found.ok_or_else(|| {
+        let message = format!("{} has no column {}", reference.table, reference.column);
+        Mistake::new("references.column", message)
+    })?;
+    if !unique {
+        let message = format!("{} is not unique; refer to a unique column", reference.column);
+        return Err(Mistake::new("references.column", message));
+    }
+    if ty != column.ty {
+        let message = format!("the column referred to is {ty}; write that type here");
+        return Err(Mistake::new("type", message));
+    }
+    Ok(Some(Target {
+        table_id,
+        column_id: target_id,
+        key: ForeignKey {
+            constraint: ForeignKey::constraint_name(column_id),
+            table: reference.table.clone(),
+            column: reference.column.clone(),
+            on_delete: reference.on_delete.sql(),
+        },
+    }))
+}
+
+type Found = (Uuid, Option<(Uuid, koyalite_policy::ColumnType, bool)>);
+
+impl Own<'_> {
+    fn find(&self, name: &ColumnName) -> Option<Found> {
+        let keys = self.table.columns.iter().filter(|column| column.primary_key).count();
+        let found = self.table.columns.iter().zip(self.ids).find(|(c, _)| &c.name == name);
+        let facts = found.map(|(column, id)| {
+            (*id, column.ty, column.unique || (column.primary_key && keys == 1))
+        });
+        Some((self.id, facts))
+    }
+}
+
+/// The table of that name inside a change.
+pub(crate) async fn find(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    name: &TableName,
+) -> Result<StoredTable, RegistryError> {
+    let tables = columns::load(change.conn(), Some(project.id)).await?;
+    let mut matching = tables.into_iter().filter(|table| &table.name == name);
+    matching.next().ok_or_else(|| RegistryError::not_found("table", name))
+}
+
+/// Refuses the change if a policy of the project no longer makes sense.
+pub(crate) async fn check_policies(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+) -> Result<(), RegistryError> {
+    let tables = columns::load(change.conn(), Some(project.id)).await?;
+    let policies = policies::sources(change.conn(), project.id).await?;
+    let shapes = tables.iter().map(StoredTable::shape).collect();
+    Schema::build(shapes, policies).map(|_| ()).map_err(|errors| {
+        let broken: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        RegistryError::conflict(format!(
+            "this would break a policy; change or disable it first: {}",
+            broken.join("; ")
+        ))
+    })
+}

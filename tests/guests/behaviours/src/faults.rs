@@ -1,0 +1,73 @@
+//! What a function must not do, done.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use koyalite::{Error, Request, Response, Result, log};
+
+use crate::number_or;
+
+/// Uses the processor and never answers.
+pub fn spin() -> Result<Response> {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns).wrapping_add(1);
+    }
+}
+
+/// Waits and never answers.
+pub async fn sleep() -> Result<Response> {
+    loop {
+        koyalite::sleep(Duration::from_secs(3600)).await;
+    }
+}
+
+/// Takes memory, a touched MiB at a time, until it is stopped.
+pub fn grow() -> Result<Response> {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(vec![1_u8; 1024 * 1024]);
+        black_box(&kept);
+    }
+}
+
+/// Calls itself until the stack is used up.
+#[expect(unconditional_recursion, reason = "what is tried")]
+pub fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    recurse(black_box(depth + 1)) + black_box(frame)[0]
+}
+
+/// Panics once the caller has seen something.
+pub fn trap_after_first_byte() -> Response {
+    Response::stream(async |mut sender| {
+        sender.send("first\n").await?;
+        panic!("trapped after the first byte, as asked");
+    })
+}
+
+/// Ends a body by an error, without a trap.
+pub fn break_off() -> Response {
+    Response::stream(async |mut sender| {
+        sender.send("first\n").await?;
+        Err(Error::internal("broken off, as asked"))
+    })
+}
+
+/// Writes `mib` MiB (1024) to the log in lines of 8 KiB.
+pub fn log_flood(request: &Request) -> Result<Response> {
+    let line = "x".repeat(8 * 1024);
+    for _ in 0..number_or(request, "mib", 1024_u32)? * 128 {
+        log::write(log::Level::Info, &line);
+    }
+    Ok(Response::text("logged\n"))
+}
+
+/// Writes `mib` MiB (1024) to standard output in lines of 8 KiB.
+pub fn print_flood(request: &Request) -> Result<Response> {
+    let line = "x".repeat(8 * 1024);
+    for _ in 0..number_or(request, "mib", 1024_u32)? * 128 {
+        println!("{line}");
+    }
+    Ok(Response::text("printed\n"))
+}

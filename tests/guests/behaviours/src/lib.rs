@@ -1,0 +1,76 @@
+//! Every way a function may behave, well or badly: one route each. WASI 0.3 by the SDK; fit for
+//! shared instances.
+//!
+//! `bodies` streams, `faults` misbehaves, `host` calls the host's interfaces, `shared` is about
+//! several requests in one instance, `surroundings` looks at what WASI shows.
+
+mod bodies;
+mod faults;
+mod host;
+mod shared;
+mod surroundings;
+
+use koyalite::{Error, Request, Response, Result};
+
+async fn handle(request: Request) -> Result<Response> {
+    match *request.segments().as_slice() {
+        [] => Ok(Response::text("ok\n")),
+        ["status", status] => Ok(Response::status(number(status)?)),
+
+        ["echo"] => bodies::echo(&request),
+        ["length"] => bodies::length(&request).await,
+        ["sse"] => bodies::sse(&request),
+        ["big-body"] => bodies::big(&request),
+
+        ["spin"] => faults::spin(),
+        ["sleep"] => faults::sleep().await,
+        ["pending"] => std::future::pending().await,
+        ["grow"] => faults::grow(),
+        ["recurse"] => Ok(Response::text(faults::recurse(0).to_string())),
+        ["trap-before"] => panic!("trapped before the first byte, as asked"),
+        ["trap-after-first-byte"] => Ok(faults::trap_after_first_byte()),
+        ["break-off"] => Ok(faults::break_off()),
+        ["fault"] => Err(std::io::Error::other("a secret of the function").into()),
+        ["log-flood"] => faults::log_flood(&request),
+        ["print-flood"] => faults::print_flood(&request),
+
+        ["whoami"] => host::whoami(),
+        ["config"] => host::config(&request),
+        ["log"] => host::log(&request),
+        ["select"] => host::select(&request).await,
+        ["select-many"] => host::select_many(&request).await,
+        ["insert"] => host::insert(&request).await,
+        ["update"] => host::update(&request).await,
+        ["delete"] => host::delete(&request).await,
+        ["outbound"] => host::outbound(&request).await,
+
+        ["count"] => shared::count(),
+        ["interleave"] => shared::interleave(&request).await,
+        ["cross-wake"] => shared::cross_wake(&request).await,
+        ["release"] => shared::release(&request),
+        ["after-answer"] => shared::after_answer(&request),
+        ["noted"] => shared::noted(),
+
+        ["headers"] => surroundings::headers(&request),
+        ["paths", ..] => surroundings::paths(&request),
+        ["env"] => surroundings::environment(),
+        ["files"] => surroundings::files(),
+        ["sockets"] => surroundings::sockets(),
+        _ => Err(Error::not_found("there is no such behaviour")),
+    }
+}
+
+/// A number out of the URL.
+fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse()
+        .map_err(|_| Error::bad_request(format!("{text:?} is not a number here")))
+}
+
+/// A number out of the query, or a default.
+fn number_or<T: std::str::FromStr>(request: &Request, name: &str, default: T) -> Result<T> {
+    request
+        .query(name)
+        .map_or(Ok(default), |text| number(&text))
+}
+
+koyalite::export!(handle);
