@@ -18,7 +18,6 @@ pub(crate) struct DueTask {
     pub(crate) name: String,
     pub(crate) cron_schedule: String,
     pub(crate) timezone: String,
-    pub(crate) path: Option<String>,
     pub(crate) due: DateTime<Utc>,
     pub(crate) enabled: bool,
     /// The time that a run of the task, still going, was due.
@@ -80,7 +79,7 @@ pub(crate) async fn lock_due(
 ) -> Result<Vec<DueTask>, RegistryError> {
     let due = sqlx::query_as!(
         DueTask,
-        r#"SELECT s.id, s.project_id, s.function_id, s.name, s.cron_schedule, s.timezone, s.path,
+        r#"SELECT s.id, s.project_id, s.function_id, s.name, s.cron_schedule, s.timezone,
                s.next_run AS "due!", f.enabled,
                (SELECT r.scheduled_for FROM koyalite.runs r
                 WHERE r.task_id = s.id AND r.status = 'running'

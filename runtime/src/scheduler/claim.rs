@@ -37,7 +37,6 @@ pub(super) struct Due {
     pub(super) project_id: Uuid,
     pub(super) function_id: Uuid,
     pub(super) task: String,
-    pub(super) path: Option<String>,
     pub(super) scheduled_for: DateTime<Utc>,
 }
 
@@ -78,7 +77,6 @@ pub(super) async fn claim(registry: &Registry, limit: usize) -> Result<Batch, Re
                 project_id: task.project_id,
                 function_id: task.function_id,
                 task: task.name,
-                path: task.path,
                 scheduled_for: plan.fire,
             });
         }

@@ -4,15 +4,12 @@
 //! the lease is lost the call is given up, and how it would have ended is not recorded: somebody
 //! else has already said that it failed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
 use super::claim::Due;
+use crate::dispatch::{Dispatcher, ScheduledCall, Selected};
 use crate::registry::runs::{self, Claimed, Lease, Outcome};
-use crate::registry::{FunctionEntry, ProjectEntry, Registry, RegistryError, VersionEntry};
+use crate::registry::{Registry, RegistryError};
 
 /// How long a node may be silent before its runs count as failed, in seconds. Three heartbeats: one
 /// may be late and one lost.
@@ -33,50 +30,33 @@ const GONE: &str = "the function is no longer there";
 /// Why a reason is cut: it is for a list, and the whole is in the log.
 const REASON_CHARS_MAX: usize = 500;
 
-/// One firing of a scheduled task, for the dispatcher.
-#[derive(Debug, Clone)]
-pub struct Firing {
-    /// The project.
-    pub project: Arc<ProjectEntry>,
-    /// The function.
-    pub function: Arc<FunctionEntry>,
-    /// The version to run: the one that serves now.
-    pub version: Arc<VersionEntry>,
-    /// The task's name.
-    pub task: String,
-    /// Where a component without the `scheduled` export is posted to; none: the function's path.
-    pub path: Option<String>,
-    /// The time that it was due.
-    pub scheduled_for: DateTime<Utc>,
-    /// Which attempt, from 1.
-    pub attempt: u32,
-    /// The run's id, which is the invocation's too.
-    pub run_id: Uuid,
-}
-
 /// Why a firing did not succeed, in one sentence for the list of runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
+#[error("{reason}")]
 pub struct FireError {
-    /// A stable word for programs.
-    pub code: String,
-    /// For people.
-    pub message: String,
+    /// For people who read the list.
+    pub reason: String,
 }
 
 /// Runs functions; the dispatcher does.
 pub trait Fire: Send + Sync + 'static {
     /// Runs one firing to its end.
-    fn fire(&self, firing: Firing) -> impl Future<Output = Result<(), FireError>> + Send;
+    fn fire(&self, call: ScheduledCall) -> impl Future<Output = Result<(), FireError>> + Send;
+}
+
+impl Fire for Dispatcher {
+    async fn fire(&self, call: ScheduledCall) -> Result<(), FireError> {
+        self.scheduled(call).await.map_err(|error| FireError { reason: error.to_string() })
+    }
 }
 
 /// Runs a claimed firing and records how it ended.
 pub(super) async fn run<F: Fire>(registry: &Registry, fire: &F, due: Due) {
     let claimed = due.claimed;
     let outcome = match prepare(registry, &due).await {
-        Some(firing) => {
+        Some(call) => {
             tokio::select! {
-                fired = fire.fire(firing) => Some(outcome(fired)),
+                fired = fire.fire(call) => Some(outcome(fired)),
                 () = keep_alive(registry, claimed) => None,
             }
         }
@@ -96,9 +76,9 @@ fn outcome(fired: Result<(), FireError>) -> Outcome {
 }
 
 /// Looks up what to run. A function that another node has just deployed may not be here yet.
-async fn prepare(registry: &Registry, due: &Due) -> Option<Firing> {
-    let firing = match find(registry, due) {
-        Some(firing) => firing,
+async fn prepare(registry: &Registry, due: &Due) -> Option<ScheduledCall> {
+    let call = match find(registry, due) {
+        Some(call) => call,
         None => {
             registry.refresh().await.ok()?;
             find(registry, due)?
@@ -106,24 +86,25 @@ async fn prepare(registry: &Registry, due: &Due) -> Option<Firing> {
     };
     let noted = async {
         let mut conn = registry.acquire().await?;
-        runs::set_version(&mut conn, due.claimed, firing.version.number).await
+        runs::set_version(&mut conn, due.claimed, call.selected.version.number).await
     };
     if let Err(error) = noted.await {
-        tracing::warn!(error = error.detail(), run = %firing.run_id, "a run's version is not noted");
+        tracing::warn!(error = error.detail(), run = %call.run_id, "a run's version is not noted");
     }
-    Some(firing)
+    Some(call)
 }
 
-fn find(registry: &Registry, due: &Due) -> Option<Firing> {
+fn find(registry: &Registry, due: &Due) -> Option<ScheduledCall> {
     let snapshot = registry.snapshot();
     let project = snapshot.project_by_id(due.project_id)?;
     let function = project.function_by_id(due.function_id)?;
-    Some(Firing {
-        project: project.clone(),
-        function: function.clone(),
-        version: function.active.clone(),
+    Some(ScheduledCall {
+        selected: Selected {
+            project: project.clone(),
+            function: function.clone(),
+            version: function.active.clone(),
+        },
         task: due.task.clone(),
-        path: due.path.clone(),
         scheduled_for: due.scheduled_for,
         attempt: 1,
         run_id: due.claimed.run,

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::fire::{Fire, FireError, Firing};
+pub use self::fire::{Fire, FireError};
 use crate::registry::{Registry, RegistryError, runs};
 
 /// The longest time between two looks: a task that another node has just deployed is due at the
