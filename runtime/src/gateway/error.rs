@@ -9,6 +9,8 @@ use koyalite_policy::{FunctionName, ProjectName};
 use super::auth::AuthError;
 use super::headers::REGION;
 use super::route::RouteError;
+use crate::dispatch::DispatchError;
+use crate::engine::InvokeError;
 use crate::http::{Code, Problem};
 
 /// Why a request did not reach a function, or the function gave no answer.
@@ -83,5 +85,119 @@ fn of_region(regions: &[String], detail: String) -> Problem {
     {
         Some(region) => problem.with_header(REGION, region),
         None => problem,
+    }
+}
+
+/// What a caller learns of a failed invocation. Traps and the host's own faults are told in full to
+/// the function's owner, by its log, and not to whoever happens to call.
+pub(super) fn of_dispatch(error: DispatchError) -> Problem {
+    match error {
+        DispatchError::Overloaded => Problem::new(Code::Overloaded, error.to_string()),
+        DispatchError::Invoke(error) => of_invoke(&error),
+        // A firing's answer never reaches a caller; here it would be our mistake.
+        DispatchError::ScheduleRefused { .. } | DispatchError::Confused => internal(&error),
+        DispatchError::Unusable { ref inside } => {
+            tracing::error!(%inside, "a version cannot be run");
+            internal(&error)
+        }
+    }
+}
+
+fn internal(error: &DispatchError) -> Problem {
+    tracing::error!(%error, "an invocation failed through the host's fault");
+    Problem::new(
+        Code::Internal,
+        "the host failed; the request id names the line in its log",
+    )
+}
+
+fn of_invoke(error: &InvokeError) -> Problem {
+    let code = match error {
+        InvokeError::CpuLimit { .. } => Code::CpuLimit,
+        InvokeError::WallLimit { .. } => Code::WallLimit,
+        InvokeError::MemoryLimit { .. } => Code::MemoryLimit,
+        InvokeError::NoResponse => Code::NoResponse,
+        InvokeError::Overloaded => Code::Overloaded,
+        InvokeError::NotExported { .. } => Code::NotCallable,
+        InvokeError::Trapped { .. } => {
+            return Problem::new(Code::GuestTrapped, "the function trapped; its log says why");
+        }
+        InvokeError::GuestError { .. } | InvokeError::ScheduledFailed { .. } => {
+            return Problem::new(Code::GuestError, "the function gave up; its log says why");
+        }
+        InvokeError::Unloadable { inside } => {
+            tracing::error!(%inside, "a function could not be loaded");
+            return Problem::new(Code::Internal, "the function could not be loaded");
+        }
+    };
+    Problem::new(code, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn check(error: DispatchError, status: u16, code: Code, hidden: &str) {
+        let problem = of_dispatch(error);
+        assert_eq!((problem.status().as_u16(), problem.code), (status, code));
+        assert!(
+            hidden.is_empty() || !problem.detail.contains(hidden),
+            "{}",
+            problem.detail
+        );
+    }
+
+    #[test]
+    fn a_failed_invocation_has_a_status_and_keeps_the_inside_inside() {
+        let invoke = DispatchError::Invoke;
+        let (limit, secret) = (Duration::from_secs(1), || "secret".to_owned());
+        check(DispatchError::Overloaded, 503, Code::Overloaded, "");
+        check(DispatchError::Confused, 500, Code::Internal, "");
+        check(
+            DispatchError::Unusable { inside: secret() },
+            500,
+            Code::Internal,
+            "secret",
+        );
+        check(
+            invoke(InvokeError::CpuLimit { limit }),
+            504,
+            Code::CpuLimit,
+            "",
+        );
+        check(
+            invoke(InvokeError::WallLimit { limit }),
+            504,
+            Code::WallLimit,
+            "",
+        );
+        check(
+            invoke(InvokeError::MemoryLimit { limit_bytes: 1 }),
+            500,
+            Code::MemoryLimit,
+            "",
+        );
+        check(invoke(InvokeError::NoResponse), 500, Code::NoResponse, "");
+        check(invoke(InvokeError::Overloaded), 503, Code::Overloaded, "");
+        check(
+            invoke(InvokeError::Trapped { reason: secret() }),
+            500,
+            Code::GuestTrapped,
+            "secret",
+        );
+        check(
+            invoke(InvokeError::GuestError { code: secret() }),
+            500,
+            Code::GuestError,
+            "secret",
+        );
+        check(
+            invoke(InvokeError::Unloadable { inside: secret() }),
+            500,
+            Code::Internal,
+            "secret",
+        );
     }
 }
