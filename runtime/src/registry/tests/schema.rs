@@ -303,3 +303,25 @@ async fn every_change_moves_the_head() {
     tables::drop(&t.registry, &t.project, &todos).await.unwrap();
     moved().await;
 }
+
+#[tokio::test]
+async fn policies_that_read_one_another_in_a_circle_are_refused() {
+    let t = Tables::new().await;
+    t.todos().await;
+    t.create(json!({ "name": "members", "columns": [{ "name": "todo", "type": "uuid" }] }))
+        .await
+        .unwrap();
+    let by = t.registry.admin();
+    let reading = |table: &str, other: &str| {
+        let using = format!("EXISTS (SELECT 1 FROM {other} WHERE {other}.id = {table}.id)");
+        policy(json!({ "name": "p", "table": table, "commands": ["select"], "using": using }))
+    };
+    let first = reading("todos", "members");
+    policies::create(&t.registry, &t.project, &first, by).await.unwrap();
+    let members: TableName = "members".parse().unwrap();
+    let error = tables::drop(&t.registry, &t.project, &members).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Conflict { .. }), "{error}");
+    let second = reading("members", "todos");
+    let error = policies::create(&t.registry, &t.project, &second, by).await.unwrap_err();
+    assert!(error.to_string().contains("never end"), "{error}");
+}

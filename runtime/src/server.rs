@@ -1,1 +1,0 @@
-//! Builds everything, starts the listeners and the scheduler, drains on shutdown.
