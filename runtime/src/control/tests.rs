@@ -25,8 +25,8 @@ fn the_permission_matrix_is_as_checked_in() {
     }
     for route in routes() {
         let (permission, nobody) = match route.access {
-            Open => ("-", true),
-            Needs(permission) => (permission.as_str(), false),
+            Open => ("-".to_owned(), true),
+            Needs(permission) => (permission::name(permission), false),
         };
         let line = format!("{:<7}{}", route.method, route.path);
         let mut line = format!("{line:<72}{permission:<20}{:<8}", tick(nobody));
