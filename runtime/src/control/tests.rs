@@ -1,5 +1,7 @@
 //! Who may call what, as a snapshot; and that a line of the table really guards its route.
 
+mod api;
+
 use std::time::Duration;
 
 use chrono::Utc;
@@ -64,6 +66,12 @@ fn no_two_lines_of_the_table_are_for_the_same_route() {
 }
 
 #[test]
+fn the_whole_table_makes_a_router() {
+    // Two paths that could match the same request would panic here, and not at a node's start.
+    let _ = route::router(routes(), &Guarded::new().authority);
+}
+
+#[test]
 fn only_probes_are_open() {
     let open = routes().into_iter().filter(|route| route.access == Open);
     assert_eq!(
@@ -103,8 +111,8 @@ impl Guarded {
                 .unwrap();
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
-        let router = route::router(table, &self.authority, ());
-        serve(router)(request.body(body::empty()).unwrap()).await
+        let router = route::router(table, &self.authority);
+        serve(router.with_state(()))(request.body(body::empty()).unwrap()).await
     }
 }
 
