@@ -143,7 +143,7 @@ fn routes() -> Vec<Route> {
 /// The control API as the service of a [`crate::http::Listener`].
 pub fn service(control: Arc<Control>) -> impl ControlService {
     let authority = control.authority.clone();
-    serve(route::router(routes(), &authority, control))
+    serve(route::router(routes(), &authority).with_state(control))
 }
 
 /// What a [`crate::http::Listener`] serves.

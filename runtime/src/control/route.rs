@@ -69,8 +69,7 @@ methods! {
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
     authority: &ControlAuthority,
-    state: S,
-) -> Router {
+) -> Router<S> {
     let mut router = Router::new();
     for route in routes {
         let answer = match route.access {
@@ -88,5 +87,4 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
     router
         .fallback(async || ApiError::UnknownRoute)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .with_state(state)
 }
