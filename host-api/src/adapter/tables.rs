@@ -8,7 +8,7 @@ use wasmtime::component::{Access, Accessor};
 use super::{Host, HostState, charged};
 use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
-use crate::error::HostError;
+use crate::error::{ErrorKind, HostError};
 use crate::invocation::Invocation;
 use crate::tables;
 
@@ -21,9 +21,11 @@ where
     let invocation = invocation?;
     let id = invocation.id;
     let answer = operation(invocation).await;
+    // Refusals and conflicts are the guest's business; the operator's log is for what is ours.
     if let Err(error) = &answer
-        && let Some(inside) = error.inside()
+        && matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable)
     {
+        let inside = error.inside().unwrap_or_default();
         tracing::error!(invocation = %id, code = error.code(), inside, "a host call failed");
     }
     answer
