@@ -27,6 +27,7 @@ impl Drop for Busy {
 }
 
 /// What became of a job that was offered to the pool.
+#[expect(clippy::large_enum_variant, reason = "one value at a time, never stored")]
 pub(super) enum Offer {
     Taken(Busy),
     /// No worker has room: start one, with this queue for the calls that follow.

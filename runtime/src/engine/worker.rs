@@ -207,6 +207,7 @@ enum Finish {
     CallerGone,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one value at a time, never stored")]
 enum Next {
     Job(Job),
     Ended(Result<Finish, InvokeError>),
