@@ -1,0 +1,32 @@
+//! What the stories in `all/` are told with: a real server, real HTTP, a real Postgres.
+//!
+//! [`TestApp`] is a `koyalite` process of its own; [`Project`] is a tenant in it, one per test, so
+//! that tests share a process without seeing each other. [`Call`] is a request and [`Answer`] what
+//! came back. Nothing here is a stand-in for a part of the product.
+
+mod answer;
+mod app;
+mod at_exit;
+mod call;
+mod command_line;
+mod database;
+mod guests;
+mod launch;
+mod process;
+mod project;
+mod raw;
+mod settings;
+mod wait;
+
+pub(crate) use answer::{Answer, Opened};
+pub(crate) use app::{Listening, TestApp};
+pub(crate) use call::Call;
+pub(crate) use command_line::{CommandLine, Finished};
+pub(crate) use database::Database;
+pub(crate) use guests::{guest, has_guest, root};
+pub(crate) use launch::Launch;
+pub(crate) use process::Process;
+pub(crate) use project::Project;
+pub(crate) use raw::raw;
+pub(crate) use settings::Settings;
+pub(crate) use wait::{eventually, within};
