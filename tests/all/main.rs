@@ -8,4 +8,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
+mod bad_requests;
+mod bodies;
+mod combinations;
+mod command_line;
+mod configuration;
+mod crashes;
 mod deploy;
+mod draining;
+mod egress;
+mod examples;
+mod identity;
+mod limits;
+mod logs;
+mod policies;
+mod refused_components;
+mod schedules;
+mod surroundings;
+mod tables;
+mod unauthorized;

@@ -24,6 +24,19 @@ pub(crate) fn has_guest(name: &str) -> bool {
     file(name).exists()
 }
 
+/// The same component in other bytes: a custom section at the end says `mark`.
+pub(crate) fn other_bytes(component: &[u8], mark: &str) -> Bytes {
+    let mut bytes = component.to_vec();
+    let name = b"mark";
+    // A section of kind 0: its length, the length of its name, the name, and what it says.
+    let length = 1 + name.len() + mark.len();
+    let short = |length: usize| u8::try_from(length).ok().filter(|byte| *byte < 128).unwrap();
+    bytes.extend([0, short(length), short(name.len())]);
+    bytes.extend(name);
+    bytes.extend(mark.as_bytes());
+    bytes.into()
+}
+
 fn file(name: &str) -> PathBuf {
     root().join("target/guests").join(format!("{name}.wasm"))
 }

@@ -43,8 +43,9 @@ impl Launch {
         let data = launch.data().display().to_string();
         launch
             .set("KOYALITE_DATA_DIR", &data)
-            .set("KOYALITE_FUNCTIONS_LISTEN", "127.0.0.1:0")
+            .set("KOYALITE_LISTEN", "127.0.0.1:0")
             .set("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
+            .set("KOYALITE_LOG_FORMAT", "text")
     }
 
     /// One setting, as the server's environment has it. The last one of a name counts.
