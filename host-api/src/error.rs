@@ -8,6 +8,9 @@ use std::fmt;
 
 use crate::limits::{ECHO_CHARS, HOST_CALLS, RETURNED_ROWS};
 
+/// The code of [`HostError::database_away`], which a read looks at to try once more.
+pub(crate) const DATABASE_AWAY: &str = "database_away";
+
 /// Whose turn it is to act on an error, as `error-kind` in `wit/host/types.wit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -59,7 +62,12 @@ impl HostError {
     }
 
     fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> HostError {
-        HostError { kind, code, message: message.into(), inside: None }
+        HostError {
+            kind,
+            code,
+            message: message.into(),
+            inside: None,
+        }
     }
 
     pub(crate) fn with_inside(mut self, inside: impl fmt::Display) -> HostError {
@@ -149,7 +157,11 @@ impl HostError {
 
     /// A value does not fit its column. the reason says what would have been right.
     pub fn invalid_value(place: impl fmt::Display, reason: impl fmt::Display) -> HostError {
-        HostError::new(ErrorKind::Invalid, "invalid_value", format!("{place}: {reason}"))
+        HostError::new(
+            ErrorKind::Invalid,
+            "invalid_value",
+            format!("{place}: {reason}"),
+        )
     }
 
     /// Postgres refused a value that passed the host's own check, a number out of range say.
@@ -205,7 +217,11 @@ impl HostError {
 impl HostError {
     /// More rows, bytes or names in one request than the limit. `what` is a plural noun.
     pub fn too_much(code: &'static str, what: &str, limit: usize) -> HostError {
-        HostError::new(ErrorKind::Limit, code, format!("too many {what}: at most {limit}"))
+        HostError::new(
+            ErrorKind::Limit,
+            code,
+            format!("too many {what}: at most {limit}"),
+        )
     }
 
     /// The change would touch more rows than asked for. Nothing was changed.
@@ -253,7 +269,7 @@ impl HostError {
     /// Postgres cannot be reached, or went away under the statement.
     pub fn database_away(inside: impl fmt::Display) -> HostError {
         let message = "the database is away; try again shortly";
-        HostError::new(ErrorKind::Unavailable, "database_away", message).with_inside(inside)
+        HostError::new(ErrorKind::Unavailable, DATABASE_AWAY, message).with_inside(inside)
     }
 
     /// Another change was in the way; this one was undone and may be tried again.
@@ -272,8 +288,16 @@ impl HostError {
 /// A guest's text as an error repeats it: quoted, without control characters, cut to a readable
 /// length so that nobody can make the log or a caller carry megabytes.
 pub(crate) fn echo(text: &str) -> String {
-    let short: String = text.chars().filter(|c| !c.is_control()).take(ECHO_CHARS).collect();
-    let cut = if text.chars().nth(ECHO_CHARS).is_some() { "…" } else { "" };
+    let short: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(ECHO_CHARS)
+        .collect();
+    let cut = if text.chars().nth(ECHO_CHARS).is_some() {
+        "…"
+    } else {
+        ""
+    };
     format!("\"{short}{cut}\"")
 }
 

@@ -28,8 +28,9 @@ pub const ROWS_BYTES: usize = 4 << 20;
 /// JSON text of one answer. A guest holds it twice, as text and parsed, within 128 MiB.
 pub const ANSWER_BYTES: usize = 8 << 20;
 
-/// Text of a filter. Longer ones are lists that belong into a parameter (`= any($1)`).
-pub const FILTER_BYTES: usize = 16 << 10;
+/// Text of a filter: as long as a policy may be. Longer ones are lists that belong into a parameter
+/// (`= any($1)`).
+pub const FILTER_BYTES: usize = koyalite_policy::parse::TEXT_BYTES_MAX;
 
 /// Parameters of one filter. A list is one parameter, so this only stops generated chains.
 pub const FILTER_PARAMS: usize = 256;

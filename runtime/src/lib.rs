@@ -5,6 +5,7 @@ pub mod config;
 pub mod server;
 pub mod http;
 pub mod gateway;
+pub mod dispatch;
 pub mod engine;
 pub mod egress;
 pub mod control;

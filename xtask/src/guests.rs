@@ -43,13 +43,7 @@ fn build_workspace(toolchain: Toolchain, workspace: &str) -> anyhow::Result<usiz
     let folder = paths::root().join(workspace);
     let step = Step::start(&format!("building the guests in {workspace}"));
     let mut cargo = toolchain.cargo(&folder);
-    cargo.args([
-        "build",
-        "--release",
-        "--target",
-        TARGET,
-        "--target-dir",
-    ]);
+    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]);
     step.run(cargo.arg(paths::guests_build()))?;
     let mut changed = 0;
     for name in package_folders(&folder)? {

@@ -101,8 +101,7 @@ fn componentize(folder: &Path, name: &str, output: &Path) -> anyhow::Result<()> 
     tool.arg(folder.join(SOURCE))
         .arg("--wit")
         .arg(folder.join("wit"));
-    tool.args(["--world-name", WORLD, "--out"])
-        .arg(&draft);
+    tool.args(["--world-name", WORLD, "--out"]).arg(&draft);
     step.run(tool.current_dir(folder))?;
     std::fs::rename(&draft, output).context("cannot keep the component")
 }
@@ -118,7 +117,8 @@ fn hash_of(folder: &Path) -> anyhow::Result<String> {
     hash.update(format!("{PACKAGE}@{VERSION}\n"));
     for file in files {
         let bytes = std::fs::read(&file).with_context(|| format!("no {}", file.display()))?;
-        hash.update(format!("{} {}\n", file.display(), bytes.len()));
+        let name = file.strip_prefix(folder).unwrap_or(&file).display();
+        hash.update(format!("{name} {}\n", bytes.len()));
         hash.update(bytes);
     }
     Ok(hex::encode(hash.finalize()).chars().take(16).collect())

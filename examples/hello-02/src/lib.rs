@@ -21,7 +21,10 @@ struct Hello;
 
 impl Guest for Hello {
     fn handle(_request: IncomingRequest, out: ResponseOutparam) {
-        let headers = vec![("content-type".to_owned(), b"text/plain; charset=utf-8".to_vec())];
+        let headers = vec![(
+            "content-type".to_owned(),
+            b"text/plain; charset=utf-8".to_vec(),
+        )];
         let headers = Fields::from_list(&headers).expect("a valid header");
         let response = OutgoingResponse::new(headers);
         let body = response.body().expect("the body is taken once");

@@ -23,8 +23,20 @@ async fn handle(_request: Request) -> Result<Response> {
 
 async fn tick(event: ScheduledEvent) -> Result<()> {
     log::info!("tick: {} due at {}", event.task, event.scheduled_for);
-    let ScheduledEvent { task, scheduled_for, attempt, .. } = event;
-    tables::from("ticks").insert(&Tick { task, scheduled_for, attempt }).run().await?;
+    let ScheduledEvent {
+        task,
+        scheduled_for,
+        attempt,
+        ..
+    } = event;
+    tables::from("ticks")
+        .insert(&Tick {
+            task,
+            scheduled_for,
+            attempt,
+        })
+        .run()
+        .await?;
     Ok(())
 }
 

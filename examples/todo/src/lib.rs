@@ -70,11 +70,20 @@ async fn create(request: &Request) -> Result<Response> {
     if title.trim().is_empty() {
         return Err(Error::bad_request("a title must not be empty"));
     }
-    let row = Row { owner_id: identity::current().subject, title };
-    let made: Vec<Todo> = tables::from("todos").insert(&row).returning(COLUMNS).fetch().await?;
+    let row = Row {
+        owner_id: identity::current().subject,
+        title,
+    };
+    let made: Vec<Todo> = tables::from("todos")
+        .insert(&row)
+        .returning(COLUMNS)
+        .fetch()
+        .await?;
     let todo = one(made)?;
     let location = format!("{}/{}", request.base_path(), todo.id);
-    Ok(Response::json(&todo)?.with_status(201).with_header("location", location))
+    Ok(Response::json(&todo)?
+        .with_status(201)
+        .with_header("location", location))
 }
 
 async fn change(request: &Request, id: &str) -> Result<Response> {
@@ -107,12 +116,17 @@ fn whoami() -> Result<Response> {
     }
 
     let caller = identity::current();
-    Response::json(&WhoAmI { role: caller.role.to_string(), subject: caller.subject })
+    Response::json(&WhoAmI {
+        role: caller.role.to_string(),
+        subject: caller.subject,
+    })
 }
 
 /// Somebody else's entry is not there for this caller, exactly as one that never was.
 fn one(rows: Vec<Todo>) -> Result<Todo> {
-    rows.into_iter().next().ok_or_else(|| Error::not_found("there is no such entry"))
+    rows.into_iter()
+        .next()
+        .ok_or_else(|| Error::not_found("there is no such entry"))
 }
 
 koyalite::export!(handle);

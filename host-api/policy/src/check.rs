@@ -4,22 +4,46 @@
 //! literal, a parameter, NULL and `auth.uid()` have no type of their own: they take the type of
 //! what they stand beside. Everything else must agree as it is.
 
+mod lists;
 mod names;
+mod subquery;
+mod types;
 
-use crate::expr::{Claim, Expr, Function, Node};
+use self::types::{claim_casts, comparable, constant, misfit, number, wider};
+use crate::expr::{Claim, Expr, Function, JsonRead, LetterCase, Node};
 use crate::like;
 use crate::parse::{ParseError, Position, Spanned, Syntax};
 use crate::permit::Permit;
 use crate::shape::{ColumnType, TableShape};
-use crate::value::{Value, ValueError};
+use crate::value::Value;
 
 /// Checks the condition of one policy or filter.
 pub(crate) struct Checker<'a> {
-    shape: &'a TableShape,
+    /// The tables whose rows can be named here, outermost first.
+    scopes: Vec<Scope<'a>>,
+    /// The tables of the project.
+    tables: &'a [TableShape],
     audience: Audience<'a>,
 }
 
+/// A table and what it is called here.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    shape: &'a TableShape,
+    name: &'a str,
+}
+
+impl<'a> Scope<'a> {
+    fn of(shape: &'a TableShape) -> Self {
+        Self {
+            shape,
+            name: shape.name.as_str(),
+        }
+    }
+}
+
 /// Whose text it is: a policy sees every column and has no parameters.
+#[derive(Clone, Copy)]
 enum Audience<'a> {
     Policy,
     Filter {
@@ -31,18 +55,21 @@ enum Audience<'a> {
 type Checked = Result<Node, ParseError>;
 
 impl<'a> Checker<'a> {
-    /// For a policy on a table.
-    pub(crate) fn for_policy(shape: &'a TableShape) -> Self {
+    /// For a policy on one of a project's tables.
+    pub(crate) fn for_policy(shape: &'a TableShape, tables: &'a [TableShape]) -> Self {
         Self {
-            shape,
+            scopes: vec![Scope::of(shape)],
+            tables,
             audience: Audience::Policy,
         }
     }
 
     /// For a guest's filter on the permit's table.
     pub(crate) fn for_filter(permit: &'a Permit, params: &'a [Value]) -> Self {
+        let scopes = vec![Scope::of(permit.table())];
         Self {
-            shape: permit.table(),
+            scopes,
+            tables: &[],
             audience: Audience::Filter { permit, params },
         }
     }
@@ -79,29 +106,25 @@ impl<'a> Checker<'a> {
             | Syntax::Number(_)
             | Syntax::Boolean(_)
             | Syntax::Null
-            | Syntax::Parameter(_) => {
-                let value = self.loose_value(spanned)?;
-                constant(at, value, hint)?
-            }
-            Syntax::Uid => {
-                let ty = if hint == Some(ColumnType::Uuid) {
-                    ColumnType::Uuid
-                } else {
-                    ColumnType::Text
-                };
-                Node::Claim {
+            | Syntax::Parameter(_) => constant(at, self.loose_value(spanned)?, hint)?,
+            Syntax::Uid => match hint {
+                Some(ty @ ColumnType::Uuid) => Node::Claim {
                     claim: Claim::Uid,
                     ty,
-                }
-            }
+                },
+                _ => Node::Claim {
+                    claim: Claim::Uid,
+                    ty: ColumnType::Text,
+                },
+            },
             Syntax::Role => Node::Claim {
                 claim: Claim::Role,
                 ty: ColumnType::Text,
             },
             Syntax::Jwt { path, read } => {
                 let ty = match read {
-                    crate::expr::JsonRead::Text => ColumnType::Text,
-                    crate::expr::JsonRead::Json => ColumnType::Jsonb,
+                    JsonRead::Text => ColumnType::Text,
+                    JsonRead::Json => ColumnType::Jsonb,
                 };
                 Node::Claim {
                     claim: Claim::Jwt {
@@ -114,6 +137,13 @@ impl<'a> Checker<'a> {
             Syntax::Now => Node::Now { at: None },
             Syntax::Cast { inner, ty } => self.cast(at, inner, *ty)?,
             Syntax::Call { function, args } => self.call(*function, args, hint)?,
+            _ => self.test(spanned)?,
+        })
+    }
+
+    /// Checks what answers true or false.
+    fn test(&self, spanned: &Spanned) -> Checked {
+        Ok(match &spanned.syntax {
             Syntax::Compare { op, left, right } => {
                 let (left, right) = self.pair(left, right)?;
                 Node::Compare {
@@ -127,15 +157,23 @@ impl<'a> Checker<'a> {
                 Node::Distinct { left, right }
             }
             Syntax::In { item, list } => {
-                let mut nodes =
-                    self.agreeing(&std::iter::once(&**item).chain(list).collect::<Vec<_>>())?;
+                let together: Vec<_> = std::iter::once(&**item).chain(list).collect();
+                let mut nodes = self.agreeing(&together)?;
                 let list = nodes.split_off(1);
                 Node::In {
                     item: Box::new(nodes.pop().unwrap_or(Node::NULL)),
                     list,
                 }
             }
-            Syntax::InParameter { item, parameter } => self.in_parameter(at, item, *parameter)?,
+            Syntax::InParameter { item, parameter } => {
+                self.in_parameter(spanned.at, item, *parameter)?
+            }
+            Syntax::Exists(query) => self.exists(query)?,
+            Syntax::InQuery {
+                item,
+                output,
+                query,
+            } => self.in_query(item, output, query)?,
             Syntax::Like {
                 item,
                 pattern,
@@ -149,6 +187,8 @@ impl<'a> Checker<'a> {
             Syntax::Not(inner) => Node::Not(self.boxed_condition(inner)?),
             Syntax::And(parts) => Node::And(self.conditions(parts)?),
             Syntax::Or(parts) => Node::Or(self.conditions(parts)?),
+            // Every other kind has its arm in `operand`.
+            _ => return Err(ParseError::new(spanned.at, "a condition is needed here")),
         })
     }
 
@@ -178,6 +218,7 @@ impl<'a> Checker<'a> {
         let mut typed = None;
         for operand in operands.iter().filter(|operand| !is_loose(operand)) {
             let ty = self.operand(operand, None)?.ty();
+            comparable(operand.at, ty, ty)?;
             // Among numbers the widest decides, so that 1.5 beside a double is a double.
             typed = Some(match typed {
                 Some(known @ (ColumnType::Double | ColumnType::Numeric)) => known,
@@ -221,40 +262,7 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn in_parameter(&self, at: Position, item: &Spanned, parameter: usize) -> Checked {
-        let value = self.parameter(at, parameter)?;
-        let items = match value {
-            Value::List(items) => items.clone(),
-            Value::Json(serde_json::Value::Array(items)) => json_items(at, items)?,
-            Value::Null => return Ok(Node::NULL),
-            _ => {
-                let reason = format!("parameter ${parameter} is not a list");
-                return Err(
-                    ParseError::new(at, reason).instead("send a list, or write = without any")
-                );
-            }
-        };
-        let hint = if is_loose(item) {
-            Value::List(items.clone()).natural_type()
-        } else {
-            self.operand(item, None)?.ty()
-        };
-        let item_node = self.operand(item, Some(hint))?;
-        let list: Vec<Node> = items
-            .into_iter()
-            .map(|value| constant(at, value, Some(hint)))
-            .collect::<Result<_, _>>()?;
-        for node in &list {
-            comparable(at, item_node.ty(), node.ty())?;
-        }
-        comparable(at, item_node.ty(), item_node.ty())?;
-        Ok(Node::In {
-            item: Box::new(item_node),
-            list,
-        })
-    }
-
-    fn like(&self, item: &Spanned, pattern: &Spanned, case: crate::expr::LetterCase) -> Checked {
+    fn like(&self, item: &Spanned, pattern: &Spanned, case: LetterCase) -> Checked {
         let at = pattern.at;
         let item_node = self.operand(item, Some(ColumnType::Text))?;
         let pattern = self.operand(pattern, Some(ColumnType::Text))?;
@@ -361,103 +369,3 @@ fn is_loose(spanned: &Spanned) -> bool {
             | Syntax::Uid
     )
 }
-
-fn claim_casts(from: ColumnType, to: ColumnType) -> bool {
-    match from {
-        ColumnType::Text => true,
-        ColumnType::Jsonb => to.is_number() || to == ColumnType::Boolean,
-        _ => false,
-    }
-}
-
-fn number(at: Position, digits: &str) -> Result<Value, ParseError> {
-    digits
-        .parse()
-        .map(Value::Integer)
-        .or_else(|_| Value::parse(digits, ColumnType::Numeric))
-        .map_err(|_| {
-            ParseError::new(at, "this number is not in the policy language")
-                .instead("write digits, as in 12.34")
-        })
-}
-
-/// A constant in the form that goes with `hint`.
-fn constant(at: Position, value: Value, hint: Option<ColumnType>) -> Checked {
-    let natural = value.natural_type();
-    let ty = match (&value, hint.unwrap_or(natural)) {
-        (Value::Null, ty) => ty,
-        // A literal may lie outside a narrow column's range and still be compared with it.
-        (_, ColumnType::Integer) => ColumnType::Bigint,
-        (_, ty) => ty,
-    };
-    if let (Value::Numeric(_) | Value::Float(_), ColumnType::Bigint) = (&value, ty) {
-        // 1.5 beside an integer stays what it is: Postgres compares the two exactly.
-        return Ok(match value.clone().coerce(ty) {
-            Ok(value) => Node::Constant { value, ty },
-            Err(_) => Node::Constant { value, ty: natural },
-        });
-    }
-    let value = value.coerce(ty).map_err(|error| misfit(at, &error))?;
-    Ok(Node::Constant { value, ty })
-}
-
-fn misfit(at: Position, error: &ValueError) -> ParseError {
-    ParseError::new(at, error.to_string())
-}
-
-fn json_items(at: Position, items: &[serde_json::Value]) -> Result<Vec<Value>, ParseError> {
-    let read = |item: &serde_json::Value| match item {
-        serde_json::Value::Null => Ok(Value::Null),
-        serde_json::Value::Bool(value) => Ok(Value::Boolean(*value)),
-        serde_json::Value::String(text) => Ok(Value::Text(text.clone())),
-        serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(integer), _) => Ok(Value::Integer(integer)),
-            (None, Some(float)) => Ok(Value::Float(float)),
-            (None, None) => Err(ParseError::new(at, "a number of the list is out of range")),
-        },
-        serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
-            Err(ParseError::new(at, "the list holds lists or objects").instead("send plain values"))
-        }
-    };
-    items.iter().map(read).collect()
-}
-
-fn wider(a: ColumnType, b: ColumnType) -> ColumnType {
-    let rank = |ty| match ty {
-        ColumnType::Double => 3,
-        ColumnType::Numeric => 2,
-        ColumnType::Bigint => 1,
-        _ => 0,
-    };
-    if rank(b) > rank(a) { b } else { a }
-}
-
-/// Whether two types compare, without a conversion that could fail.
-fn comparable(at: Position, a: ColumnType, b: ColumnType) -> Result<(), ParseError> {
-    let refused = |reason: String, instead: &str| Err(ParseError::new(at, reason).instead(instead));
-    match (a, b) {
-        (ColumnType::Jsonb, _) | (_, ColumnType::Jsonb) => refused(
-            "JSON does not compare".to_owned(),
-            "read a claim as text with ->>; give what a policy needs a column of its own",
-        ),
-        (ColumnType::Numeric, ColumnType::Double) | (ColumnType::Double, ColumnType::Numeric) => {
-            refused(
-                "numeric and double precision do not compare: the conversion could overflow"
-                    .to_owned(),
-                "give the columns one type",
-            )
-        }
-        (a, b) if a == b || (a.is_number() && b.is_number()) => Ok(()),
-        (ColumnType::Uuid, ColumnType::Text) | (ColumnType::Text, ColumnType::Uuid) => refused(
-            "uuid and text do not compare".to_owned(),
-            "cast the claim, as in (auth.jwt() ->> 'claim')::uuid",
-        ),
-        (a, b) => refused(
-            format!("{a} and {b} do not compare"),
-            "give both sides one type, as in '…'::date",
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests;

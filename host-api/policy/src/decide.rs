@@ -14,6 +14,7 @@ use crate::names::TableName;
 use crate::permit::{Grant, Permit, Residual};
 use crate::policy::{CheckedPolicy, Clause, Command, Effect, Schema, TableRules};
 use crate::time::Timestamp;
+use crate::value::Value;
 
 /// Why a command is refused before any row is looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +61,11 @@ pub fn decide(
     now: Timestamp,
 ) -> Result<Permit, Denied> {
     let rules = schema.table(table).ok_or(Denied::UnknownTable)?;
-    let caller = Caller { identity, now };
+    let caller = Caller {
+        identity,
+        now,
+        schema: Some(schema),
+    };
     let grant = if bypasses(identity, table) {
         everything(command)
     } else {
@@ -72,6 +77,21 @@ pub fn decide(
         now,
         grant,
     ))
+}
+
+/// The rows of another table that the caller may read, as a condition on that table's row.
+pub(crate) fn visible_rows(table: &TableName, caller: Caller<'_>) -> Node {
+    let Some(rules) = caller.schema.and_then(|schema| schema.table(table)) else {
+        return Node::FALSE;
+    };
+    if bypasses(caller.identity, table) {
+        return Node::TRUE;
+    }
+    match (Weighing { rules, caller }).combine(Command::Select, Clause::Using) {
+        Ok(Residual::True) => Node::TRUE,
+        Ok(Residual::When(expr)) => expr.0,
+        Err(_) => Node::FALSE,
+    }
 }
 
 fn bypasses(identity: &Identity, table: &TableName) -> bool {
@@ -155,9 +175,10 @@ impl Weighing<'_> {
             Node::Not(Box::new(any(Effect::Deny))),
         ]);
         match fold_under(whole, self.caller, Unknown::IsFalse) {
-            Node::Constant { value, .. } if value == crate::value::Value::Boolean(true) => {
-                Ok(Residual::True)
-            }
+            Node::Constant {
+                value: Value::Boolean(true),
+                ..
+            } => Ok(Residual::True),
             Node::Constant { .. } => {
                 let weighed = with_effect(Effect::Allow).chain(with_effect(Effect::Deny));
                 Err(Denied::DeniedByClaims {

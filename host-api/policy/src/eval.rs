@@ -24,6 +24,7 @@ pub type Row = BTreeMap<ColumnName, Value>;
 
 /// Evaluates a condition that a [`crate::Permit`] or a [`crate::Filter`] holds. None is NULL.
 ///
+/// A condition over another table (`exists`, `in (select …)`) is NULL here: its rows are not known.
 /// `now()` is the time of the decision that made the condition.
 pub fn evaluate(expr: &Expr, row: &Row) -> Option<bool> {
     Scene { row, caller: None }.truth(&expr.0)
@@ -46,7 +47,9 @@ impl Scene<'_> {
 
     pub(crate) fn value(&self, node: &Node) -> Value {
         match node {
-            Node::Column { name, ty } => {
+            // Other tables' rows are not here; a subquery counts as NULL, and nothing passes by it.
+            Node::Column { level: 1.., .. } => Value::Null,
+            Node::Column { name, ty, .. } => {
                 let value = self.row.get(name).cloned().unwrap_or(Value::Null);
                 value.coerce(*ty).unwrap_or(Value::Null)
             }
@@ -96,6 +99,7 @@ impl Scene<'_> {
                 }),
                 _ => None,
             },
+            Node::Exists { .. } | Node::InQuery { .. } => None,
             Node::IsNull(node) => Some(self.value(node) == Value::Null),
             Node::Is { node, value } => Some(self.truth(node) == Some(*value)),
             Node::Not(node) => self.truth(node).map(|value| !value),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::names::ColumnName;
+use crate::names::{ColumnName, TableName};
 use crate::shape::ColumnType;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -16,11 +16,11 @@ use crate::value::Value;
 pub struct Expr(pub(crate) Node);
 
 impl Expr {
-    /// The columns that the condition mentions.
+    /// The columns of the row itself that the condition mentions.
     pub fn columns(&self) -> BTreeSet<ColumnName> {
         let mut columns = BTreeSet::new();
         self.0.visit(&mut |node| {
-            if let Node::Column { name, .. } = node {
+            if let Node::Column { name, level: 0, .. } = node {
                 columns.insert(name.clone());
             }
         });
@@ -31,9 +31,12 @@ impl Expr {
 /// One node of an expression. Conditions are nodes of type boolean.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
+    /// `level` says whose column: 0 is the row that is decided about, 1 the row of a subquery over
+    /// it, and so on inwards.
     Column {
         name: ColumnName,
         ty: ColumnType,
+        level: usize,
     },
     Constant {
         value: Value,
@@ -68,6 +71,18 @@ pub(crate) enum Node {
         item: Box<Node>,
         list: Vec<Node>,
     },
+    /// Whether the relation has a row that meets the condition.
+    Exists {
+        relation: Relation,
+        condition: Box<Node>,
+    },
+    /// `item IN (SELECT output FROM relation WHERE condition)`
+    InQuery {
+        item: Box<Node>,
+        output: Box<Node>,
+        relation: Relation,
+        condition: Box<Node>,
+    },
     /// The pattern is a constant text (or NULL).
     Like {
         item: Box<Node>,
@@ -83,6 +98,23 @@ pub(crate) enum Node {
     Not(Box<Node>),
     And(Vec<Node>),
     Or(Vec<Node>),
+}
+
+/// The table of a subquery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Relation {
+    pub(crate) table: TableName,
+    /// The level of its rows' columns.
+    pub(crate) level: usize,
+    pub(crate) policies: InnerPolicies,
+}
+
+/// Whether the condition of a subquery holds the select policies of its table yet. Folding puts
+/// them in, because they depend on the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InnerPolicies {
+    Missing,
+    Applied,
 }
 
 /// What is known about the caller when the decision is made.
@@ -178,6 +210,8 @@ impl Node {
             Self::Compare { .. }
             | Self::Distinct { .. }
             | Self::In { .. }
+            | Self::Exists { .. }
+            | Self::InQuery { .. }
             | Self::Like { .. }
             | Self::IsNull(_)
             | Self::Is { .. }
@@ -208,6 +242,13 @@ impl Node {
             Self::Compare { left, right, .. } | Self::Distinct { left, right } => vec![left, right],
             Self::In { item, list } => std::iter::once(&**item).chain(list).collect(),
             Self::Like { item, pattern, .. } => vec![item, pattern],
+            Self::Exists { condition, .. } => vec![condition],
+            Self::InQuery {
+                item,
+                output,
+                condition,
+                ..
+            } => vec![item, output, condition],
             Self::IsNull(node) | Self::Is { node, .. } | Self::Not(node) => vec![node],
             Self::Call { args: nodes, .. } | Self::And(nodes) | Self::Or(nodes) => {
                 nodes.iter().collect()
@@ -253,6 +294,24 @@ impl Node {
                 pattern: boxed(pattern, change),
                 case,
             },
+            Self::Exists {
+                relation,
+                condition,
+            } => Self::Exists {
+                relation,
+                condition: boxed(condition, change),
+            },
+            Self::InQuery {
+                item,
+                output,
+                relation,
+                condition,
+            } => Self::InQuery {
+                item: boxed(item, change),
+                output: boxed(output, change),
+                relation,
+                condition: boxed(condition, change),
+            },
             Self::IsNull(node) => Self::IsNull(boxed(node, change)),
             Self::Is { node, value } => Self::Is {
                 node: boxed(node, change),
@@ -261,6 +320,33 @@ impl Node {
             Self::Not(node) => Self::Not(boxed(node, change)),
             Self::And(nodes) => Self::And(nodes.into_iter().map(change).collect()),
             Self::Or(nodes) => Self::Or(nodes.into_iter().map(change).collect()),
+        }
+    }
+
+    /// The same node with every row `by` levels further in: a policy of a subquery's table, put
+    /// into that subquery.
+    pub(crate) fn shifted(self, by: usize) -> Self {
+        let mut node = self.map_children(&mut |child| child.shifted(by));
+        match &mut node {
+            Self::Column { level, .. }
+            | Self::Exists {
+                relation: Relation { level, .. },
+                ..
+            }
+            | Self::InQuery {
+                relation: Relation { level, .. },
+                ..
+            } => *level += by,
+            _ => {}
+        }
+        node
+    }
+
+    /// The relation of a subquery.
+    pub(crate) fn relation(&self) -> Option<&Relation> {
+        match self {
+            Self::Exists { relation, .. } | Self::InQuery { relation, .. } => Some(relation),
+            _ => None,
         }
     }
 

@@ -94,6 +94,7 @@ pub fn parse_filter(text: &str, params: &[Value], permit: &Permit) -> Result<Fil
     let caller = Caller {
         identity: permit.identity(),
         now: permit.decided_at(),
+        schema: None,
     };
     let folded = fold_under(expr.0, caller, Unknown::IsFalse);
     Ok(match folded.constant() {

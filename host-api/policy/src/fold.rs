@@ -5,9 +5,11 @@
 //! row does not pass, so NULL is as good as false. `now()` is noted, never folded into a constant:
 //! a prepared statement must ask the clock each time.
 
+use crate::decide;
 use crate::eval::{Row, Scene};
-use crate::expr::Node;
+use crate::expr::{InnerPolicies, Node, Relation};
 use crate::identity::Identity;
+use crate::policy::Schema;
 use crate::time::Timestamp;
 use crate::value::Value;
 
@@ -16,6 +18,8 @@ use crate::value::Value;
 pub(crate) struct Caller<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) now: Timestamp,
+    /// Whose policies apply inside subqueries; without it, no row of another table is visible.
+    pub(crate) schema: Option<&'a Schema>,
 }
 
 /// What NULL counts as.
@@ -40,7 +44,7 @@ impl Unknown {
 
 /// Folds, with the same result as before on every row, NULL included.
 pub(crate) fn fold(node: Node, caller: Caller<'_>) -> Node {
-    let node = node.map_children(&mut |child| fold(child, caller));
+    let node = guarded(node, caller).map_children(&mut |child| fold(child, caller));
     simplify(node, caller)
 }
 
@@ -62,10 +66,87 @@ fn settle(node: Node, caller: Caller<'_>, unknown: Unknown) -> Node {
     simplify(settled, caller)
 }
 
+/// Puts the select policies of a subquery's table into its condition, as Postgres does.
+fn guarded(node: Node, caller: Caller<'_>) -> Node {
+    let guard = |relation: Relation, condition: Box<Node>| {
+        if relation.policies == InnerPolicies::Applied {
+            return (relation, condition);
+        }
+        let policies = decide::visible_rows(&relation.table, caller).shifted(relation.level);
+        let relation = Relation {
+            policies: InnerPolicies::Applied,
+            ..relation
+        };
+        (relation, Box::new(Node::And(vec![*condition, policies])))
+    };
+    match node {
+        Node::Exists {
+            relation,
+            condition,
+        } => {
+            let (relation, condition) = guard(relation, condition);
+            Node::Exists {
+                relation,
+                condition,
+            }
+        }
+        Node::InQuery {
+            item,
+            output,
+            relation,
+            condition,
+        } => {
+            let (relation, condition) = guard(relation, condition);
+            Node::InQuery {
+                item,
+                output,
+                relation,
+                condition,
+            }
+        }
+        node => node,
+    }
+}
+
+/// WHERE takes only rows for which its condition is true; where none can be, there is no row.
+fn subquery(node: Node, caller: Caller<'_>) -> Node {
+    let where_true = |condition: Box<Node>| Box::new(settle(*condition, caller, Unknown::IsFalse));
+    let node = match node {
+        Node::Exists {
+            relation,
+            condition,
+        } => Node::Exists {
+            relation,
+            condition: where_true(condition),
+        },
+        Node::InQuery {
+            item,
+            output,
+            relation,
+            condition,
+        } => Node::InQuery {
+            item,
+            output,
+            relation,
+            condition: where_true(condition),
+        },
+        node => node,
+    };
+    match &node {
+        Node::Exists { condition, .. } | Node::InQuery { condition, .. }
+            if **condition == Node::FALSE =>
+        {
+            Node::FALSE
+        }
+        _ => node,
+    }
+}
+
 /// One step: the children are folded already.
 fn simplify(node: Node, caller: Caller<'_>) -> Node {
     match node {
         Node::Claim { .. } => computed(node, caller),
+        Node::Exists { .. } | Node::InQuery { .. } => subquery(node, caller),
         Node::Now { .. } => Node::Now {
             at: Some(caller.now),
         },
@@ -182,3 +263,6 @@ fn coalesce(args: Vec<Node>, ty: crate::shape::ColumnType) -> Node {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@
 //! caller's claims are known; [`SqlWriter`] writes that as SQL with binds, [`evaluate`] runs it on
 //! a row in memory. Guests narrow a permit with [`parse_filter`], in the same language.
 //!
-//! Read in this order: `policy` (what is stored), `parse` (the language, with a table of it),
-//! `check` (types), `fold` (claims are constants), `decide`, `permit`, then `sql` and `eval`.
+//! Read in this order: `policy` (what is stored), [`parse`] (the language, with a table of it),
+//! `check` (types), `reach` (policies that read other tables), `fold` (claims are constants), `decide`, `permit`, then `sql` and `eval`.
 //!
 //! ```
 //! use koyalite_policy::*;
@@ -56,6 +56,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![deny(missing_docs)]
+
 mod check;
 mod decide;
 mod decimal;
@@ -70,6 +72,7 @@ mod names;
 pub mod parse;
 mod permit;
 mod policy;
+mod reach;
 mod shape;
 mod sql;
 mod time;
@@ -85,9 +88,10 @@ pub use names::{ColumnName, FunctionName, NAME_BYTES_MAX, NameError, ProjectName
 pub use parse::{ParseError, Position};
 pub use permit::{Permit, Residual};
 pub use policy::{
-    CheckedPolicy, Clause, Command, Effect, PolicyError, PolicyFault, PolicySource, Schema,
-    TableRules, check_policy,
+    CheckedPolicy, Clause, Command, Effect, PolicyError, PolicyFault, PolicyReach, PolicySource,
+    Schema, TableRules, check_policy,
 };
+pub use reach::{REACH_LEVELS_MAX, REACH_NODES_MAX};
 pub use shape::{ColumnShape, ColumnType, TableShape, UnknownType};
 pub use sql::{SqlWriter, quote_ident};
 pub use time::Timestamp;

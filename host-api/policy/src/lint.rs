@@ -80,12 +80,22 @@ impl<'a> Linter<'a> {
                 }
                 self.nullable.extend(held);
             }
+            Node::Exists { condition, .. } | Node::InQuery { condition, .. } => {
+                self.walk(condition, false);
+            }
             Node::Compare { op, left, right } => {
                 if left.is_null() || right.is_null() {
                     self.warn(
                         None,
                         "a comparison with null is never true",
                         "write is null or is not null",
+                    );
+                }
+                if left == right && matches!(**left, Node::Column { .. }) {
+                    self.warn(
+                        None,
+                        "a column is compared with itself",
+                        "write the other table's name before one of the two",
                     );
                 }
                 if negated || *op == CompareOp::NotEqual {
@@ -104,7 +114,7 @@ impl<'a> Linter<'a> {
     /// Warns about the nullable columns whose NULL makes the node NULL.
     fn unguarded(&mut self, node: &'a Node) {
         match node {
-            Node::Column { name, .. } => {
+            Node::Column { name, level: 0, .. } => {
                 if self.nullable.contains(name) && self.warned.insert(name) {
                     let (what, guard) = match self.effect {
                         Effect::Allow => (
@@ -120,7 +130,7 @@ impl<'a> Linter<'a> {
                     self.warn(Some(name), &message, &guard);
                 }
             }
-            Node::IsNull(_) | Node::Is { .. } | Node::Distinct { .. } => {}
+            Node::IsNull(_) | Node::Is { .. } | Node::Distinct { .. } | Node::Exists { .. } => {}
             Node::Call {
                 function: Function::Coalesce,
                 args,
@@ -157,7 +167,7 @@ fn guards(parts: &[Node], is_and: bool) -> Vec<&ColumnName> {
     let mut columns = Vec::new();
     for part in parts.iter().filter(|part| tested(part)) {
         part.visit(&mut |node| {
-            if let Node::Column { name, .. } = node {
+            if let Node::Column { name, level: 0, .. } = node {
                 columns.push(name);
             }
         });

@@ -15,6 +15,7 @@ use crate::expr::Expr;
 use crate::lint::{self, Warning};
 use crate::names::TableName;
 use crate::parse::{self, ParseError};
+use crate::reach::{self, REACH_LEVELS_MAX};
 use crate::shape::TableShape;
 
 /// What is done to rows.
@@ -136,6 +137,16 @@ pub struct PolicyError {
     pub fault: PolicyFault,
 }
 
+impl PolicyError {
+    /// The condition that is wrong and the place in it, where it is one of the two conditions.
+    pub fn place(&self) -> Option<(Clause, &ParseError)> {
+        match &self.fault {
+            PolicyFault::Condition { clause, source } => Some((*clause, source)),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyFault {
@@ -160,14 +171,36 @@ pub enum PolicyFault {
     /// One of its roles is empty.
     #[error("a role may not be empty; leave `roles` out to mean everyone")]
     EmptyRole,
+    /// It reads other tables, and they read others, too far.
+    #[error("{0}")]
+    Reach(PolicyReach),
     /// One of its conditions is wrong.
     #[error("{clause}: {source}")]
     Condition {
         /// Which condition.
         clause: Clause,
         /// Where and why.
-        source: ParseError,
+        source: Box<ParseError>,
     },
+}
+
+/// How a policy reaches too far into other tables.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyReach {
+    /// The policies of the tables it reads come back to one of them.
+    #[error("policies that read one another never end: {}", arrows(.0))]
+    Cycle(Vec<TableName>),
+    /// The tables it reads read others, and so on for too long.
+    #[error("it reaches through more than {REACH_LEVELS_MAX} tables; copy what decides nearer")]
+    TooDeep,
+    /// With the policies of the tables it reads it becomes too large.
+    #[error("with the policies of the tables it reads it becomes too large; simplify those")]
+    TooLarge,
+}
+
+fn arrows(tables: &[TableName]) -> String {
+    let names: Vec<&str> = tables.iter().map(TableName::as_str).collect();
+    names.join(" → ")
 }
 
 /// A policy whose conditions are parsed and fit their table.
@@ -199,7 +232,8 @@ impl CheckedPolicy {
     }
 }
 
-/// Checks one policy against the tables of its project, as is done before it is saved.
+/// Checks one policy against the tables of its project, as is done before it is saved. Whether it
+/// goes with the other policies (no cycle) is known only once a [`Schema`] is built from all.
 ///
 /// # Errors
 /// [`PolicyError`] with the place, the reason and what to write instead.
@@ -208,7 +242,7 @@ pub fn check_policy(
     tables: &[TableShape],
 ) -> Result<CheckedPolicy, PolicyError> {
     let shape = tables.iter().find(|table| table.name == source.table);
-    check_on_table(source, shape).map_err(|fault| PolicyError {
+    check_on_table(source, shape, tables).map_err(|fault| PolicyError {
         id: source.id,
         name: source.name.clone(),
         fault,
@@ -218,15 +252,19 @@ pub fn check_policy(
 fn check_on_table(
     source: &PolicySource,
     shape: Option<&TableShape>,
+    tables: &[TableShape],
 ) -> Result<CheckedPolicy, PolicyFault> {
     let shape = shape.ok_or_else(|| PolicyFault::UnknownTable(source.table.clone()))?;
     check_clauses(source)?;
     let condition = |clause, text: &Option<String>| match text {
         None => Ok(None),
         Some(text) => parse::parse(text)
-            .and_then(|syntax| Checker::for_policy(shape).check(&syntax))
+            .and_then(|syntax| Checker::for_policy(shape, tables).check(&syntax))
             .map(Some)
-            .map_err(|source| PolicyFault::Condition { clause, source }),
+            .map_err(|error| PolicyFault::Condition {
+                clause,
+                source: Box::new(error),
+            }),
     };
     let using = condition(Clause::Using, &source.using)?;
     let check = condition(Clause::Check, &source.check)?;
@@ -324,9 +362,13 @@ impl Schema {
                 },
             )
         };
-        Ok(Self {
-            tables: tables.into_iter().map(with_rules).collect(),
-        })
+        let tables = tables.into_iter().map(with_rules).collect();
+        let errors = reach::check(&tables);
+        if errors.is_empty() {
+            Ok(Self { tables })
+        } else {
+            Err(errors)
+        }
     }
 
     /// The rules of one table.

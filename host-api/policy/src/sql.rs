@@ -18,7 +18,7 @@
 //! | jsonb | `$n::jsonb` | `serde_json::Value` |
 //! | a list of any of these | the same with `[]`, for example `$n::text[]::numeric[]` | `Vec<Option<…>>` |
 
-use crate::expr::{Expr, LetterCase, Node};
+use crate::expr::{Expr, LetterCase, Node, Relation};
 use crate::filter::Filter;
 use crate::permit::Residual;
 use crate::shape::ColumnType;
@@ -29,16 +29,29 @@ pub fn quote_ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// The alias of a subquery's rows. Statements must not call their own relation that.
+fn inner_alias(level: usize) -> String {
+    format!("inner_{level}")
+}
+
 /// Writes conditions of one SQL statement and collects its binds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SqlWriter {
     binds: Vec<(Value, ColumnType)>,
+    schema: Option<String>,
 }
 
 impl SqlWriter {
     /// A writer whose first placeholder is `$1`.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same writer, naming the schema of the tables that subqueries read. Without one, the
+    /// connection's `search_path` says where they are.
+    pub fn in_schema(mut self, schema: &str) -> Self {
+        self.schema = Some(quote_ident(schema));
+        self
     }
 
     /// Adds a bind and answers its placeholder with the casts it needs. The value must fit the
@@ -98,7 +111,13 @@ impl SqlWriter {
 
     fn node(&mut self, node: &Node, row: &str) -> String {
         match node {
-            Node::Column { name, .. } => format!("{row}.{}", quote_ident(name.as_str())),
+            Node::Column { name, level, .. } => {
+                let name = quote_ident(name.as_str());
+                match level {
+                    0 => format!("{row}.{name}"),
+                    level => format!("{}.{name}", inner_alias(*level)),
+                }
+            }
             Node::Constant { value, ty } => self.constant(value, *ty),
             // Conditions that leave this crate hold no claim; NULL would pass no row.
             Node::Claim { ty, .. } => format!("NULL::{}", ty.sql_name()),
@@ -109,6 +128,24 @@ impl SqlWriter {
             Node::Compare { op, left, right } => self.infix(left, op.symbol(), right, row),
             Node::Distinct { left, right } => self.infix(left, "IS DISTINCT FROM", right, row),
             Node::In { item, list } => self.membership(item, list, row),
+            Node::Exists {
+                relation,
+                condition,
+            } => {
+                let from = self.from(relation, condition, row);
+                format!("(EXISTS (SELECT 1 FROM {from}))")
+            }
+            Node::InQuery {
+                item,
+                output,
+                relation,
+                condition,
+            } => {
+                let item = self.node(item, row);
+                let output = self.node(output, row);
+                let from = self.from(relation, condition, row);
+                format!("({item} IN (SELECT {output} FROM {from}))")
+            }
             Node::Like {
                 item,
                 pattern,
@@ -129,6 +166,20 @@ impl SqlWriter {
             Node::And(nodes) => format!("({})", self.joined(nodes, row, " AND ")),
             Node::Or(nodes) => format!("({})", self.joined(nodes, row, " OR ")),
         }
+    }
+
+    /// `table AS alias WHERE condition` of a subquery.
+    fn from(&mut self, relation: &Relation, condition: &Node, row: &str) -> String {
+        let table = quote_ident(relation.table.as_str());
+        let table = match &self.schema {
+            Some(schema) => format!("{schema}.{table}"),
+            None => table,
+        };
+        let condition = self.node(condition, row);
+        format!(
+            "{table} AS {} WHERE {condition}",
+            inner_alias(relation.level)
+        )
     }
 
     fn infix(&mut self, left: &Node, operator: &str, right: &Node, row: &str) -> String {

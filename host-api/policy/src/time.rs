@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
+const YEARS_1_TO_9999: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
 
 /// Microseconds since 1970-01-01T00:00:00Z. `i64::MIN` and `i64::MAX` are Postgres' two infinities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,13 +43,10 @@ impl Timestamp {
         let clock = rest.get(1..)?;
         let split = clock.find(['Z', 'z', '+', '-'])?;
         let (time, zone) = clock.split_at_checked(split)?;
-        let seconds = day
-            .checked_mul(SECONDS_PER_DAY)?
-            .checked_sub(parse_zone(zone)?)?;
-        seconds
-            .checked_mul(MICROS_PER_SECOND)?
-            .checked_add(parse_clock(time)?)
-            .map(Self)
+        let seconds = day * SECONDS_PER_DAY - parse_zone(zone)?;
+        // The offset may carry a time out of the years that RFC 3339 and Postgres both write.
+        let micros = seconds * MICROS_PER_SECOND + parse_clock(time)?;
+        YEARS_1_TO_9999.contains(&micros).then_some(Self(micros))
     }
 }
 
@@ -232,6 +230,8 @@ mod tests {
             "2024-01-01T24:00:00Z",
             "2024-01-01T00:00:60Z",
             "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+01",
+            "9999-12-31T23:59:59-01",
             "2024-01-01T00:00:00.Z",
             "2024-01-01T00:00:00+1",
             "ü024-01-01T00:00:00Z",

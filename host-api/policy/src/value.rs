@@ -11,6 +11,10 @@ use crate::decimal::Decimal;
 use crate::shape::ColumnType;
 use crate::time::{Day, Timestamp};
 
+/// How many digits a number given as text may have. Postgres stops at 131 072 with an error; nobody
+/// writes a thousand.
+const NUMERIC_BYTES_MAX: usize = 1000;
+
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -169,6 +173,9 @@ impl Value {
             ColumnType::Bigint => text.parse::<i64>().ok().map(Self::Integer),
             // Rust also reads "inf" and "nan"; Postgres' spellings are the ones in the example.
             ColumnType::Double => text.parse::<f64>().ok().map(Self::Float),
+            ColumnType::Numeric if text.len() > NUMERIC_BYTES_MAX => {
+                return Err(ValueError::OutOfRange { expected: ty });
+            }
             ColumnType::Numeric => Decimal::parse(text).map(|_| Self::Numeric(text.to_owned())),
             ColumnType::Uuid => Uuid::try_parse(text).ok().map(Self::Uuid),
             ColumnType::Timestamptz => {

@@ -49,6 +49,9 @@ mod tests {
             schema: "p_1".to_owned(),
         };
         let shown = format!("{access:?}");
-        assert!(shown.contains("koya_p_1") && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("koya_p_1") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

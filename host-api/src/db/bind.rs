@@ -48,7 +48,10 @@ impl Bind {
     pub(crate) fn pg_type(&self) -> Type {
         match self {
             Bind::Json(_) => Type::JSONB,
-            Bind::Typed { value: Value::List(_), ty } => array_type(*ty),
+            Bind::Typed {
+                value: Value::List(_),
+                ty,
+            } => array_type(*ty),
             Bind::Typed { ty, .. } => scalar_type(*ty),
         }
     }
@@ -56,7 +59,10 @@ impl Bind {
     fn write(&self, out: &mut BytesMut) -> Result<IsNull, Failure> {
         match self {
             Bind::Json(raw) => Ok(write_json(raw.get(), out)),
-            Bind::Typed { value: Value::List(items), ty } => write_list(items, *ty, out),
+            Bind::Typed {
+                value: Value::List(items),
+                ty,
+            } => write_list(items, *ty, out),
             Bind::Typed { value, ty } => write_scalar(value, *ty, out),
         }
     }

@@ -44,7 +44,10 @@ pub(crate) fn statement_error(error: &Error) -> HostError {
 /// Whether a prepared statement outlived the table it was planned for. Found before execution, so
 /// preparing it again and repeating it is safe for writes too.
 pub(crate) fn is_stale_plan(error: &Error) -> bool {
-    matches!(error.code().map(|code| code.code()), Some("0A000" | "26000"))
+    matches!(
+        error.code().map(|code| code.code()),
+        Some("0A000" | "26000")
+    )
 }
 
 fn from_sqlstate(code: &str, message: &str) -> HostError {
@@ -69,7 +72,10 @@ fn from_sqlstate(code: &str, message: &str) -> HostError {
 
 fn went_away(error: &Error) -> bool {
     use std::error::Error as _;
-    error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>())
+    error.is_closed()
+        || error
+            .source()
+            .is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
 fn inside(error: &DbError) -> String {
@@ -94,7 +100,10 @@ mod tests {
         let check = |state: &str, kind, code: &str| {
             let error = from_sqlstate(state, "duplicate key value (email)=(a@b.c)");
             assert_eq!((error.kind(), error.code()), (kind, code), "{state}");
-            assert!(!error.message().contains("a@b.c"), "{state} repeats a stored value");
+            assert!(
+                !error.message().contains("a@b.c"),
+                "{state} repeats a stored value"
+            );
         };
         check("KY001", ErrorKind::Denied, "check_failed");
         check("23505", ErrorKind::Conflict, "already_exists");

@@ -25,3 +25,4 @@ mod tls;
 pub use access::{DatabaseAccess, Password};
 pub use pool::{Database, Databases, NodeLimits};
 pub use sql::Direction;
+pub use tokio_postgres::Config as PostgresConfig;

@@ -49,7 +49,10 @@ pub(crate) fn write_date(days: i32, out: &mut Vec<u8>) -> io::Result<()> {
 /// chrono ends 26 000 years before Postgres does, so the day is first moved into one era.
 fn write_day(days: i64, out: &mut Vec<u8>) -> io::Result<()> {
     let since_start = days + DAYS_TO_2000 - 1;
-    let (era, of_era) = (since_start.div_euclid(DAYS_PER_ERA), since_start.rem_euclid(DAYS_PER_ERA));
+    let (era, of_era) = (
+        since_start.div_euclid(DAYS_PER_ERA),
+        since_start.rem_euclid(DAYS_PER_ERA),
+    );
     let date = i32::try_from(of_era + 1)
         .ok()
         .and_then(NaiveDate::from_num_days_from_ce_opt)

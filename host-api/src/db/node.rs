@@ -64,7 +64,11 @@ impl Node {
     /// Closes the idle connections of every project that were last used longer ago than the limit.
     pub(crate) fn close_idle(&self) {
         for project in &self.projects {
-            drop(project.pool.retain(|_, metrics| metrics.last_used() < self.limits.idle));
+            drop(
+                project
+                    .pool
+                    .retain(|_, metrics| metrics.last_used() < self.limits.idle),
+            );
         }
     }
 
@@ -97,7 +101,8 @@ impl Node {
     }
 
     pub(crate) fn count_decided_without_database(&self) {
-        self.decided_without_database.fetch_add(1, Ordering::Relaxed);
+        self.decided_without_database
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn statements(&self) -> u64 {
@@ -109,6 +114,8 @@ impl Node {
     }
 
     pub(crate) fn open_connections(&self) -> usize {
-        self.limits.node_connections.saturating_sub(self.slots.available_permits())
+        self.limits
+            .node_connections
+            .saturating_sub(self.slots.available_permits())
     }
 }

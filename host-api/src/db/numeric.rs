@@ -89,7 +89,9 @@ mod tests {
         bytes.extend(weight.to_be_bytes());
         bytes.extend(sign.to_be_bytes());
         bytes.extend(scale.to_be_bytes());
-        groups.iter().for_each(|group| bytes.extend(group.to_be_bytes()));
+        groups
+            .iter()
+            .for_each(|group| bytes.extend(group.to_be_bytes()));
         bytes
     }
 

@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Connect, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod};
+use deadpool_postgres::{
+    Client, Connect, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Config, Error};
@@ -122,7 +124,10 @@ impl Databases {
                 pool
             }
         };
-        Database { node: Arc::clone(&self.node), project }
+        Database {
+            node: Arc::clone(&self.node),
+            project,
+        }
     }
 
     /// Forgets a deleted project; its connections close as they come back.
@@ -152,15 +157,30 @@ impl ProjectPool {
     fn new(node: &Arc<Node>, access: &DatabaseAccess) -> ProjectPool {
         let mut config = node.base.clone();
         config.user(&access.role).password(access.password.bytes());
-        let connect = SlotConnect { node: Arc::downgrade(node) };
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let connect = SlotConnect {
+            node: Arc::downgrade(node),
+        };
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
         let manager = Manager::from_connect(config, connect, recycling);
         let connections = node.limits.project_connections;
         // The last one back is the first one out, so that the others get idle and are closed.
-        let builder = Pool::builder(manager).max_size(connections).queue_mode(QueueMode::Lifo);
-        #[expect(clippy::expect_used, reason = "refused only where the pool has timeouts; ours are outside")]
-        let pool = builder.build().expect("a pool without timeouts needs no runtime");
-        ProjectPool { access: access.clone(), pool, turns: Arc::new(Semaphore::new(connections)) }
+        let builder = Pool::builder(manager)
+            .max_size(connections)
+            .queue_mode(QueueMode::Lifo);
+        #[expect(
+            clippy::expect_used,
+            reason = "refused only where the pool has timeouts; ours are outside"
+        )]
+        let pool = builder
+            .build()
+            .expect("a pool without timeouts needs no runtime");
+        ProjectPool {
+            access: access.clone(),
+            pool,
+            turns: Arc::new(Semaphore::new(connections)),
+        }
     }
 }
 
@@ -184,10 +204,22 @@ impl Database {
     async fn wait_for_turn(&self) -> Result<Checkout, HostError> {
         // The project's turn comes first: a busy project waits in its own queue, not in the node's.
         let closed = |_| HostError::internal("the connection queue is closed");
-        let project = Arc::clone(&self.project.turns).acquire_owned().await.map_err(closed)?;
-        let node = Arc::clone(&self.node.turns).acquire_owned().await.map_err(closed)?;
+        let project = Arc::clone(&self.project.turns)
+            .acquire_owned()
+            .await
+            .map_err(closed)?;
+        let node = Arc::clone(&self.node.turns)
+            .acquire_owned()
+            .await
+            .map_err(closed)?;
         let client = self.project.pool.get().await.map_err(pool_error)?;
-        Ok(Checkout { client, turn: Turn { _project: project, _node: node } })
+        Ok(Checkout {
+            client,
+            turn: Turn {
+                _project: project,
+                _node: node,
+            },
+        })
     }
 }
 

@@ -46,9 +46,15 @@ impl RowsWriter {
             let mut lead = vec![if index == 0 { b'{' } else { b',' }];
             write_text(column.name(), &mut lead);
             lead.push(b':');
-            ColumnWriter { lead, ty: column.type_().clone() }
+            ColumnWriter {
+                lead,
+                ty: column.type_().clone(),
+            }
         });
-        RowsWriter { columns: columns.collect(), out: vec![b'['] }
+        RowsWriter {
+            columns: columns.collect(),
+            out: vec![b'['],
+        }
     }
 
     /// Appends one row.
@@ -129,7 +135,9 @@ fn write_value(ty: &Type, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn fixed<const N: usize>(bytes: &[u8]) -> io::Result<[u8; N]> {
-    bytes.try_into().map_err(|_| io::ErrorKind::InvalidData.into())
+    bytes
+        .try_into()
+        .map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 fn write_bigint(value: i64, out: &mut Vec<u8>) -> io::Result<()> {
@@ -158,10 +166,15 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\') {
+    while let Some(at) = rest
+        .iter()
+        .position(|b| *b < 0x20 || *b == b'"' || *b == b'\\')
+    {
         let (plain, special) = rest.split_at(at);
         out.extend_from_slice(plain);
-        let Some((byte, after)) = special.split_first() else { break };
+        let Some((byte, after)) = special.split_first() else {
+            break;
+        };
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -186,7 +199,13 @@ mod tests {
 
     #[test]
     fn texts_read_back_as_they_were() {
-        for text in ["", "plain", "a\"b\\c", "\n\r\t\u{1}\u{1f}\u{7f}", "käse 🧀 \u{2028}"] {
+        for text in [
+            "",
+            "plain",
+            "a\"b\\c",
+            "\n\r\t\u{1}\u{1f}\u{7f}",
+            "käse 🧀 \u{2028}",
+        ] {
             let mut out = Vec::new();
             write_text(text, &mut out);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);

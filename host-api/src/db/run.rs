@@ -16,7 +16,7 @@ use super::error::{is_stale_plan, statement_error};
 use super::node::Node;
 use super::pool::{Checkout, Database, Turn};
 use super::rows::RowsWriter;
-use crate::error::HostError;
+use crate::error::{DATABASE_AWAY, HostError};
 use crate::limits::ANSWER_BYTES;
 
 /// A statement that a permit allowed, ready to run.
@@ -47,14 +47,40 @@ pub(crate) enum Effect {
 impl Database {
     /// Runs the statement; its rows as a JSON array.
     pub(crate) async fn run(&self, statement: &Statement) -> Result<String, HostError> {
+        let answer = self.attempt(statement).await;
+        if !answer
+            .as_ref()
+            .is_err_and(|error| error.code() == DATABASE_AWAY)
+        {
+            return answer;
+        }
+        // Where one connection died, its neighbours did, and may not have noticed yet.
+        drop(self.project.pool.retain(|_, _| false));
+        match statement.effect {
+            Effect::Reads => self.attempt(statement).await,
+            // Whether it happened, nobody can know: not ours to repeat.
+            Effect::Writes => answer,
+        }
+    }
+
+    async fn attempt(&self, statement: &Statement) -> Result<String, HostError> {
         let Checkout { client, turn } = self.checkout().await?;
-        let flight = Flight { node: Arc::clone(&self.node), client: Some(client), _turn: turn };
+        let flight = Flight {
+            node: Arc::clone(&self.node),
+            client: Some(client),
+            _turn: turn,
+        };
         self.node.count_statement();
         let answer = flight.answer(statement, self.node.limits.statements).await;
         if let Err(error) = &answer
             && let Some(inside) = error.inside()
         {
-            tracing::warn!(code = error.code(), inside, schema = self.schema(), "a statement failed");
+            tracing::warn!(
+                code = error.code(),
+                inside,
+                schema = self.schema(),
+                "a statement failed"
+            );
         }
         answer
     }
@@ -106,7 +132,9 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let Some(client) = self.client.take() else { return };
+        let Some(client) = self.client.take() else {
+            return;
+        };
         let token = client.cancel_token();
         drop(Object::take(client));
         let tls = self.node.tls.clone();

@@ -8,7 +8,9 @@
 //! Names come from the table's shape and are quoted by [`quote_ident`]; text of a guest never
 //! becomes part of a statement.
 
-use koyalite_policy::{ColumnName, ColumnType, Expr, Permit, Residual, SqlWriter, Value, quote_ident};
+use koyalite_policy::{
+    ColumnName, ColumnType, Expr, Permit, Residual, SqlWriter, Value, quote_ident,
+};
 
 use super::bind::Bind;
 use super::run::{Effect, Plan, Statement};
@@ -79,9 +81,13 @@ pub(crate) struct Returning {
 }
 
 pub(crate) fn select(permit: &Permit, schema: &str, request: &Select) -> Statement {
-    let mut writer = SqlWriter::new();
+    let mut writer = SqlWriter::new().in_schema(schema);
     let condition = condition(&mut writer, [permit.using()], request.filter.as_ref());
-    let mut text = format!("SELECT {} FROM {}", columns(&request.columns, ROW), table(permit, schema));
+    let mut text = format!(
+        "SELECT {} FROM {}",
+        columns(&request.columns, ROW),
+        table(permit, schema)
+    );
     push_where(&mut text, condition);
     for (index, (column, direction)) in request.order.iter().enumerate() {
         text.push_str(if index == 0 { " ORDER BY " } else { ", " });
@@ -93,16 +99,32 @@ pub(crate) fn select(permit: &Permit, schema: &str, request: &Select) -> Stateme
     }
     // Not a bind: the planner must know whether one row is wanted or a thousand.
     text.push_str(&format!(" LIMIT {}", request.limit));
-    Statement { text, binds: Binds::after(writer).0, plan: Plan::Kept, effect: Effect::Reads }
+    Statement {
+        text,
+        binds: Binds::after(writer).0,
+        plan: Plan::Kept,
+        effect: Effect::Reads,
+    }
 }
 
 pub(crate) fn insert(permit: &Permit, schema: &str, request: Insert) -> Statement {
-    let Insert { columns, rows, returning } = request;
-    let mut writer = SqlWriter::new();
+    let Insert {
+        columns,
+        rows,
+        returning,
+    } = request;
+    let mut writer = SqlWriter::new().in_schema(schema);
     let check = condition(&mut writer, [permit.check(), &returning.visible], None);
     let mut binds = Binds::after(writer);
-    let plan = if rows.len() == 1 { Plan::Kept } else { Plan::Once };
-    let names: Vec<_> = columns.iter().map(|column| quote_ident(column.as_str())).collect();
+    let plan = if rows.len() == 1 {
+        Plan::Kept
+    } else {
+        Plan::Once
+    };
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| quote_ident(column.as_str()))
+        .collect();
     let tuples: Vec<_> = rows.into_iter().map(|row| binds.tuple(row)).collect();
     let write = format!(
         "INSERT INTO {} ({}) VALUES {}",
@@ -111,11 +133,16 @@ pub(crate) fn insert(permit: &Permit, schema: &str, request: Insert) -> Statemen
         tuples.join(", ")
     );
     let text = checked(&write, &returning.columns, check, None);
-    Statement { text, binds: binds.0, plan, effect: Effect::Writes }
+    Statement {
+        text,
+        binds: binds.0,
+        plan,
+        effect: Effect::Writes,
+    }
 }
 
 pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statement {
-    let mut writer = SqlWriter::new();
+    let mut writer = SqlWriter::new().in_schema(schema);
     let existing = condition(&mut writer, [permit.using()], request.filter.as_ref());
     let visible = &request.returning.visible;
     let check = condition(&mut writer, [permit.check(), visible], None);
@@ -125,15 +152,24 @@ pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statemen
         .into_iter()
         .map(|(column, bind)| format!("{} = {}", quote_ident(column.as_str()), binds.push(bind)))
         .collect();
-    let mut write = format!("UPDATE {} SET {}", table(permit, schema), changes.join(", "));
+    let mut write = format!(
+        "UPDATE {} SET {}",
+        table(permit, schema),
+        changes.join(", ")
+    );
     push_where(&mut write, existing);
     let too_many = request.at_most.map(|most| TooMany(binds.push_count(most)));
     let text = checked(&write, &request.returning.columns, check, too_many);
-    Statement { text, binds: binds.0, plan: Plan::Kept, effect: Effect::Writes }
+    Statement {
+        text,
+        binds: binds.0,
+        plan: Plan::Kept,
+        effect: Effect::Writes,
+    }
 }
 
 pub(crate) fn delete(permit: &Permit, schema: &str, request: &Delete) -> Statement {
-    let mut writer = SqlWriter::new();
+    let mut writer = SqlWriter::new().in_schema(schema);
     let existing = condition(&mut writer, [permit.using()], request.filter.as_ref());
     let check = condition(&mut writer, [&request.returning.visible], None);
     let mut binds = Binds::after(writer);
@@ -141,7 +177,12 @@ pub(crate) fn delete(permit: &Permit, schema: &str, request: &Delete) -> Stateme
     push_where(&mut write, existing);
     let too_many = request.at_most.map(|most| TooMany(binds.push_count(most)));
     let text = checked(&write, &request.returning.columns, check, too_many);
-    Statement { text, binds: binds.0, plan: Plan::Kept, effect: Effect::Writes }
+    Statement {
+        text,
+        binds: binds.0,
+        plan: Plan::Kept,
+        effect: Effect::Writes,
+    }
 }
 
 /// The bind that holds how many rows a write may touch.
@@ -179,7 +220,10 @@ fn checked(
     };
     let last = match returning {
         [] => "SELECT FROM verdict WHERE NOT verdict.passed".to_owned(),
-        _ => format!("SELECT {} FROM verdict JOIN w ON verdict.passed", columns(returning, "w")),
+        _ => format!(
+            "SELECT {} FROM verdict JOIN w ON verdict.passed",
+            columns(returning, "w")
+        ),
     };
     format!(
         "WITH w AS ({write} RETURNING {answered}{separator}{passed} AS {PASSED}), \
@@ -217,7 +261,11 @@ fn table(permit: &Permit, schema: &str) -> String {
 }
 
 fn columns(names: &[ColumnName], row: &str) -> String {
-    names.iter().map(|name| column_of(row, name)).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| column_of(row, name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn column_of(row: &str, name: &ColumnName) -> String {
@@ -241,7 +289,10 @@ impl Binds {
     }
 
     fn push_count(&mut self, count: u32) -> String {
-        self.push(Bind::Typed { value: Value::Integer(count.into()), ty: ColumnType::Bigint })
+        self.push(Bind::Typed {
+            value: Value::Integer(count.into()),
+            ty: ColumnType::Bigint,
+        })
     }
 
     fn tuple(&mut self, row: Vec<Cell>) -> String {

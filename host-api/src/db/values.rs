@@ -27,22 +27,29 @@ pub(crate) fn parse_rows(text: &str) -> Result<Vec<JsonRow>, HostError> {
     })?;
     match rows.len() {
         0..=INSERT_ROWS => Ok(rows),
-        _ => Err(HostError::too_much("too_many_rows", "rows in one insert", INSERT_ROWS)),
+        _ => Err(HostError::too_much(
+            "too_many_rows",
+            "rows in one insert",
+            INSERT_ROWS,
+        )),
     }
 }
 
 /// Reads an update's changes: one JSON object.
 pub(crate) fn parse_changes(text: &str) -> Result<JsonRow, HostError> {
     check_size(text)?;
-    serde_json::from_str(text).map_err(|error| {
-        HostError::invalid_rows(format!("changes must be a JSON object: {error}"))
-    })
+    serde_json::from_str(text)
+        .map_err(|error| HostError::invalid_rows(format!("changes must be a JSON object: {error}")))
 }
 
 fn check_size(text: &str) -> Result<(), HostError> {
     match text.len() {
         0..=ROWS_BYTES => Ok(()),
-        _ => Err(HostError::too_much("rows_too_large", "bytes of rows", ROWS_BYTES)),
+        _ => Err(HostError::too_much(
+            "rows_too_large",
+            "bytes of rows",
+            ROWS_BYTES,
+        )),
     }
 }
 
@@ -65,7 +72,9 @@ impl Place<'_> {
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Row(row, column) => write!(f, "row {row}, column {}", echo(column.name.as_str())),
+            Place::Row(row, column) => {
+                write!(f, "row {row}, column {}", echo(column.name.as_str()))
+            }
             Place::Changes(column) => write!(f, "column {}", echo(column.name.as_str())),
         }
     }
@@ -77,7 +86,10 @@ pub(crate) fn bind_json(raw: &RawValue, place: Place<'_>) -> Result<Bind, HostEr
     let text = raw.get();
     if text == "null" {
         return match column.nullable {
-            true => Ok(Bind::Typed { value: Value::Null, ty: column.ty }),
+            true => Ok(Bind::Typed {
+                value: Value::Null,
+                ty: column.ty,
+            }),
             false => Err(HostError::missing_value(Some(column.name.as_str()))),
         };
     }
@@ -85,12 +97,27 @@ pub(crate) fn bind_json(raw: &RawValue, place: Place<'_>) -> Result<Bind, HostEr
     let value = match column.ty {
         // Postgres has no text with U+0000; reading the tree tells it from an escaped backslash.
         ColumnType::Jsonb if !text.contains("\\u0000") => return Ok(Bind::Json(raw.to_owned())),
-        ColumnType::Numeric if is_number => Value::parse(text, column.ty).or_else(|_| from_tree(text, column.ty)),
+        // The exact digits; a number with an exponent goes the other way.
+        ColumnType::Numeric if is_number => {
+            Value::parse(text, column.ty).or_else(|_| from_tree(text, column.ty))
+        }
+        ColumnType::Double if is_number => exact_double(text),
         _ => from_tree(text, column.ty),
     };
     match value {
-        Ok(value) => Ok(Bind::Typed { value, ty: column.ty }),
+        Ok(value) => Ok(Bind::Typed {
+            value,
+            ty: column.ty,
+        }),
         Err(reason) => Err(HostError::invalid_value(place, reason)),
+    }
+}
+
+/// JSON's own reader may be off in the last bit.
+fn exact_double(text: &str) -> Result<Value, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(Value::Float(value)),
+        Ok(_) | Err(_) => Err("the number does not fit double precision".to_owned()),
     }
 }
 
@@ -146,14 +173,21 @@ mod tests {
     #[test]
     fn a_number_for_a_numeric_column_keeps_its_digits() {
         let bind = read("12345678901234567890.0123456789", ColumnType::Numeric).unwrap();
-        let Bind::Typed { value, .. } = bind else { panic!("{bind:?}") };
-        assert_eq!(value, Value::Numeric("12345678901234567890.0123456789".to_owned()));
+        let Bind::Typed { value, .. } = bind else {
+            panic!("{bind:?}")
+        };
+        assert_eq!(
+            value,
+            Value::Numeric("12345678901234567890.0123456789".to_owned())
+        );
     }
 
     #[test]
     fn json_keeps_the_text_that_the_guest_wrote() {
         let bind = read(r#"{"a": 0.10000000000000000001}"#, ColumnType::Jsonb).unwrap();
-        let Bind::Json(raw) = bind else { panic!("{bind:?}") };
+        let Bind::Json(raw) = bind else {
+            panic!("{bind:?}")
+        };
         assert_eq!(raw.get(), r#"{"a": 0.10000000000000000001}"#);
     }
 
@@ -175,7 +209,11 @@ mod tests {
     #[test]
     fn rows_that_are_no_objects_are_refused() {
         for text in ["", "1", "{}", "[1]", "[{}", "[{]", "[{\"a\":}]", "[null]"] {
-            assert_eq!(parse_rows(text).unwrap_err().code(), "invalid_rows", "{text}");
+            assert_eq!(
+                parse_rows(text).unwrap_err().code(),
+                "invalid_rows",
+                "{text}"
+            );
         }
         assert_eq!(parse_changes("[]").unwrap_err().code(), "invalid_rows");
     }

@@ -36,7 +36,11 @@ pub(super) fn select(permit: &Permit, query: SelectQuery) -> Result<Checked<Sele
         named => readable(permit, named)?,
     };
     if query.order.len() > ORDER_KEYS {
-        return Err(HostError::too_much("too_many_order_keys", "sort keys", ORDER_KEYS));
+        return Err(HostError::too_much(
+            "too_many_order_keys",
+            "sort keys",
+            ORDER_KEYS,
+        ));
     }
     let mut order = Vec::with_capacity(query.order.len());
     for (name, direction) in &query.order {
@@ -46,7 +50,12 @@ pub(super) fn select(permit: &Permit, query: SelectQuery) -> Result<Checked<Sele
     Ok(match filter(permit, &query.filter)? {
         Rows::None => Checked::Nothing,
         _ if limit == 0 => Checked::Nothing,
-        Rows::Where(filter) => Checked::Ask(Select { columns, filter, order, limit }),
+        Rows::Where(filter) => Checked::Ask(Select {
+            columns,
+            filter,
+            order,
+            limit,
+        }),
     })
 }
 
@@ -60,16 +69,32 @@ pub(super) fn insert(permit: &Permit, query: InsertQuery) -> Result<Checked<Inse
     let columns = insert_columns(permit, &rows)?;
     let cells = rows.len().saturating_mul(columns.len());
     if cells > STATEMENT_BINDS {
-        return Err(HostError::too_much("too_many_values", "values in one insert", STATEMENT_BINDS));
+        return Err(HostError::too_much(
+            "too_many_values",
+            "values in one insert",
+            STATEMENT_BINDS,
+        ));
     }
-    let rows = rows.iter().enumerate().map(|(index, row)| cells_of(row, index + 1, &columns));
+    let rows = rows
+        .iter()
+        .enumerate()
+        .map(|(index, row)| cells_of(row, index + 1, &columns));
     let rows = rows.collect::<Result<_, _>>()?;
     // A row without any value still names a column, to have something to give its default to.
     let columns = match columns.as_slice() {
-        [] => table.columns.iter().take(1).map(|column| column.name.clone()).collect(),
+        [] => table
+            .columns
+            .iter()
+            .take(1)
+            .map(|column| column.name.clone())
+            .collect(),
         named => named.iter().map(|column| column.name.clone()).collect(),
     };
-    Ok(Checked::Ask(Insert { columns, rows, returning }))
+    Ok(Checked::Ask(Insert {
+        columns,
+        rows,
+        returning,
+    }))
 }
 
 pub(super) fn update(permit: &Permit, query: UpdateQuery) -> Result<Checked<Update>, HostError> {
@@ -89,7 +114,12 @@ pub(super) fn update(permit: &Permit, query: UpdateQuery) -> Result<Checked<Upda
     let at_most = at_most(query.max_affected, &returning);
     Ok(match filter(permit, &query.filter)? {
         Rows::None => Checked::Nothing,
-        Rows::Where(filter) => Checked::Ask(Update { filter, changes, at_most, returning }),
+        Rows::Where(filter) => Checked::Ask(Update {
+            filter,
+            changes,
+            at_most,
+            returning,
+        }),
     })
 }
 
@@ -98,7 +128,11 @@ pub(super) fn delete(permit: &Permit, query: DeleteQuery) -> Result<Checked<Dele
     let at_most = at_most(query.max_affected, &returning);
     Ok(match filter(permit, &query.filter)? {
         Rows::None => Checked::Nothing,
-        Rows::Where(filter) => Checked::Ask(Delete { filter, at_most, returning }),
+        Rows::Where(filter) => Checked::Ask(Delete {
+            filter,
+            at_most,
+            returning,
+        }),
     })
 }
 
@@ -133,10 +167,16 @@ fn insert_columns<'a>(
             named.insert(column.name.as_str(), column);
         }
     }
-    let needed = table.columns.iter().filter(|column| !column.nullable && !column.has_default);
+    let needed = table
+        .columns
+        .iter()
+        .filter(|column| !column.nullable && !column.has_default);
     for column in needed {
         let name = column.name.as_str();
-        if rows.iter().any(|row| row.0.iter().all(|(given, _)| given != name)) {
+        if rows
+            .iter()
+            .any(|row| row.0.iter().all(|(given, _)| given != name))
+        {
             return Err(HostError::missing_value(Some(name)));
         }
     }
@@ -157,10 +197,12 @@ fn cells_of(
     if columns.is_empty() {
         return Ok(vec![Cell::Default]);
     }
-    let cells = columns.iter().map(|column| match given.get(column.name.as_str()) {
-        None => Ok(Cell::Default),
-        Some(raw) => bind_json(raw, Place::Row(number, column)).map(Cell::Value),
-    });
+    let cells = columns
+        .iter()
+        .map(|column| match given.get(column.name.as_str()) {
+            None => Ok(Cell::Default),
+            Some(raw) => bind_json(raw, Place::Row(number, column)).map(Cell::Value),
+        });
     cells.collect()
 }
 
@@ -172,13 +214,25 @@ enum Rows {
 
 fn filter(permit: &Permit, filter: &Filter) -> Result<Rows, HostError> {
     if filter.text.len() > FILTER_BYTES {
-        return Err(HostError::too_much("filter_too_long", "bytes in a filter", FILTER_BYTES));
+        return Err(HostError::too_much(
+            "filter_too_long",
+            "bytes in a filter",
+            FILTER_BYTES,
+        ));
     }
     if filter.params.len() > FILTER_PARAMS {
-        return Err(HostError::too_much("too_many_params", "filter parameters", FILTER_PARAMS));
+        return Err(HostError::too_much(
+            "too_many_params",
+            "filter parameters",
+            FILTER_PARAMS,
+        ));
     }
     if filter.params.iter().map(size).sum::<usize>() > PARAMS_BYTES {
-        return Err(HostError::too_much("params_too_large", "bytes of parameters", PARAMS_BYTES));
+        return Err(HostError::too_much(
+            "params_too_large",
+            "bytes of parameters",
+            PARAMS_BYTES,
+        ));
     }
     match parse_filter(&filter.text, &filter.params, permit) {
         Ok(Verdict::All) => Ok(Rows::Where(None)),
@@ -196,13 +250,18 @@ fn size(value: &Value) -> usize {
         }
         Value::Json(json) => json.to_string().len(),
         Value::List(items) => items.iter().map(|item| 8 + size(item)).sum(),
-        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Uuid(_) => 16,
+        Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Uuid(_) => {
+            16
+        }
     }
 }
 
 fn all_readable(permit: &Permit) -> Vec<ColumnName> {
     let columns = permit.table().columns.iter().map(|column| &column.name);
-    columns.filter(|name| permit.readable(name)).cloned().collect()
+    columns
+        .filter(|name| permit.readable(name))
+        .cloned()
+        .collect()
 }
 
 fn readable(permit: &Permit, names: &[String]) -> Result<Vec<ColumnName>, HostError> {

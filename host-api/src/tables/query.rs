@@ -79,10 +79,17 @@ pub struct DeleteQuery {
 /// `invalid_value` when the text is not JSON.
 pub fn json_param(text: &str) -> Result<Value, HostError> {
     let json = serde_json::from_str(text).map_err(|error| {
-        HostError::invalid_value(format_args!("parameter {}", echo(text)), format!("not JSON: {error}"))
+        HostError::invalid_value(
+            format_args!("parameter {}", echo(text)),
+            format!("not JSON: {error}"),
+        )
     })?;
     Ok(match json {
-        Json::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
+        Json::Array(items)
+            if items
+                .iter()
+                .all(|item| !item.is_array() && !item.is_object()) =>
+        {
             Value::List(items.into_iter().map(plain).collect())
         }
         json => Value::Json(json),
@@ -110,7 +117,9 @@ mod tests {
     #[test]
     fn an_array_of_plain_values_is_a_list() {
         let list = json_param(r#"[1, "a", null, 1.5, 18446744073709551615]"#).unwrap();
-        let Value::List(items) = list else { panic!("{list:?}") };
+        let Value::List(items) = list else {
+            panic!("{list:?}")
+        };
         assert_eq!(
             items,
             [

@@ -4,6 +4,14 @@
 //! side by side. Each operation has the same four: works, refused by policy, bad input, over the
 //! limit.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot continue should stop; clippy.toml says so of tests, this of their support"
+)]
+
 mod delete;
 mod differential;
 mod insert;

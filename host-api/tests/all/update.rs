@@ -16,7 +16,11 @@ fn change(changes: &str, text: &str) -> UpdateQuery {
     }
 }
 
-async fn with_rows(db: &TestDatabase, owners: &[&Owner], policies: Vec<PolicySource>) -> TestProject {
+async fn with_rows(
+    db: &TestDatabase,
+    owners: &[&Owner],
+    policies: Vec<PolicySource>,
+) -> TestProject {
     let demo = db.project(&[("todos", TODOS)], policies).await;
     for (index, owner) in (0..).zip(owners) {
         let todos: Vec<_> = (1..=5).map(|i| owner.todo(index * 10 + i, "old")).collect();
@@ -35,7 +39,10 @@ fn own() -> Vec<PolicySource> {
 }
 
 async fn titled(db: &TestDatabase, demo: &TestProject, title: &str) -> i64 {
-    let query = format!("SELECT count(*) FROM {}.todos WHERE title = $1", demo.access.schema);
+    let query = format!(
+        "SELECT count(*) FROM {}.todos WHERE title = $1",
+        demo.access.schema
+    );
     db.admin.query_one(&query, &[&title]).await.unwrap().get(0)
 }
 
@@ -55,11 +62,23 @@ async fn an_update_changes_the_callers_rows_and_answers_them() {
         ..change(r#"{"title": "new", "note": "n"}"#, "")
     };
     let answer = rows(update(&demo.project, &ann.identity, query).await);
-    assert_eq!(answer, json!([{"id": 1, "title": "new"}, {"id": 2, "title": "new"}]));
+    assert_eq!(
+        answer,
+        json!([{"id": 1, "title": "new"}, {"id": 2, "title": "new"}])
+    );
 
     let everything = change(r#"{"title": "all"}"#, "");
-    assert_eq!(update(&demo.project, &bob.identity, everything).await.unwrap(), "[]");
-    assert_eq!(titled(&db, &demo, "all").await, 5, "bob's five, none of ann's");
+    assert_eq!(
+        update(&demo.project, &bob.identity, everything)
+            .await
+            .unwrap(),
+        "[]"
+    );
+    assert_eq!(
+        titled(&db, &demo, "all").await,
+        5,
+        "bob's five, none of ann's"
+    );
 }
 
 #[tokio::test]
@@ -67,9 +86,20 @@ async fn an_update_of_nothing_is_an_empty_answer() {
     let db = TestDatabase::new().await;
     let (ann, bob) = (Owner::new(), Owner::new());
     let demo = with_rows(&db, &[&ann], own()).await;
-    for (max_affected, returning) in [(None, vec![]), (Some(0), vec![]), (Some(9), vec!["id".into()])] {
-        let query = UpdateQuery { max_affected, returning, ..change(r#"{"title": "x"}"#, "") };
-        assert_eq!(update(&demo.project, &bob.identity, query).await.unwrap(), "[]");
+    for (max_affected, returning) in [
+        (None, vec![]),
+        (Some(0), vec![]),
+        (Some(9), vec!["id".into()]),
+    ] {
+        let query = UpdateQuery {
+            max_affected,
+            returning,
+            ..change(r#"{"title": "x"}"#, "")
+        };
+        assert_eq!(
+            update(&demo.project, &bob.identity, query).await.unwrap(),
+            "[]"
+        );
     }
     assert_eq!(titled(&db, &demo, "x").await, 0);
 }
@@ -81,7 +111,10 @@ async fn a_row_may_not_be_given_away() {
     let demo = with_rows(&db, &[&ann], own()).await;
     let give = json!({"owner_id": bob.id, "title": "given"}).to_string();
     for returning in [vec![], vec!["id".to_owned()]] {
-        let query = UpdateQuery { returning, ..change(&give, "id = 1") };
+        let query = UpdateQuery {
+            returning,
+            ..change(&give, "id = 1")
+        };
         let answer = update(&demo.project, &ann.identity, query).await;
         assert_eq!(refused(answer), (ErrorKind::Denied, "check_failed"));
     }
@@ -121,10 +154,19 @@ async fn more_rows_than_max_affected_change_nothing() {
             let answer = update(&demo.project, &ann.identity, query.clone()).await;
             assert_eq!(refused(answer), (ErrorKind::Limit, "max_affected"));
             assert_eq!(titled(&db, &demo, "x").await, 0);
-            let query = UpdateQuery { max_affected: Some(5), ..query };
+            let query = UpdateQuery {
+                max_affected: Some(5),
+                ..query
+            };
             update(&demo.project, &ann.identity, query).await.unwrap();
             assert_eq!(titled(&db, &demo, "x").await, 5);
-            update(&demo.project, &ann.identity, change(r#"{"title": "old"}"#, "")).await.unwrap();
+            update(
+                &demo.project,
+                &ann.identity,
+                change(r#"{"title": "old"}"#, ""),
+            )
+            .await
+            .unwrap();
         }
     }
 }
@@ -135,7 +177,12 @@ async fn nobody_changes_where_claims_can_not_pass() {
     let ann = Owner::new();
     let demo = with_rows(&db, &[&ann], own()).await;
     let statements = db.databases.statements();
-    let answer = update(&demo.project, &Identity::Anonymous, change(r#"{"title": "x"}"#, "")).await;
+    let answer = update(
+        &demo.project,
+        &Identity::Anonymous,
+        change(r#"{"title": "x"}"#, ""),
+    )
+    .await;
     assert_eq!(refused(answer), (ErrorKind::Denied, "denied_by_claims"));
     assert_eq!(db.databases.statements(), statements);
 }

@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 /// Hands over to the engine, which owns the protocol between parent and child.
 pub(super) fn run() -> ExitCode {
-    ExitCode::FAILURE
+    crate::engine::compile::child_main()
 }

@@ -20,6 +20,16 @@ use super::schedules;
 
 const MANIFEST_FILE: &str = "koyalite.toml";
 const SCHEMA_FILE: &str = "schema.json";
+
+/// What applying a schema can have done, and how to say it. What was kept needs no words.
+const SCHEMA_CHANGES: [(&str, &str); 5] = [
+    ("created_tables", "made table"),
+    ("added_columns", "added column"),
+    ("created_policies", "made policy"),
+    ("changed_policies", "changed policy"),
+    ("warnings", "warning:"),
+];
+
 const TARGET: &str = "wasm32-wasip2";
 
 /// What to deploy.
@@ -161,9 +171,11 @@ impl DeployArgs {
         if self.server.output().format() == Format::Json {
             return Ok(());
         }
-        let done = answer.get("changes").and_then(Value::as_array);
-        for change in done.into_iter().flatten().filter_map(Value::as_str) {
-            self.server.output().line(&format!("schema: {change}"))?;
+        for (field, verb) in SCHEMA_CHANGES {
+            let done = answer.get(field).and_then(Value::as_array);
+            for what in done.into_iter().flatten().filter_map(Value::as_str) {
+                self.server.output().line(&format!("{verb} {what}"))?;
+            }
         }
         Ok(())
     }

@@ -2,15 +2,23 @@
 
 use clap::Args;
 
+use crate::config::{Flags, Raw, ServeConfig};
+
 use super::error::CliError;
 
 /// Where and with what.
 #[derive(Debug, Args)]
-pub(super) struct DevArgs {}
+#[command(after_help = "Examples:\n  koyalite dev\n  \
+                        koyalite dev --data-dir /tmp/try --listen 127.0.0.1:9080 --control-listen 127.0.0.1:9081")]
+pub(super) struct DevArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
 
 impl DevArgs {
-    /// Runs.
+    /// Serves until it is told to stop.
     pub(super) fn run(self) -> Result<(), CliError> {
-        Ok(())
+        let config = ServeConfig::dev(Raw::gather(self.flags))?;
+        Ok(crate::server::run(config)?)
     }
 }

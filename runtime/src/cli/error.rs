@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::config::Report;
+
 use super::problem::ProblemDocument;
 
 /// It worked.
@@ -30,6 +32,9 @@ pub(super) enum CliError {
     /// What the user typed, or a file that they wrote, has to change.
     #[error("{0:#}")]
     Usage(anyhow::Error),
+    /// Mistakes in the configuration of a server, all of them.
+    #[error("{0}")]
+    Config(#[from] Report),
     /// Everything else that ends a command.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
@@ -52,6 +57,7 @@ impl CliError {
                 FAILED
             }
             CliError::Usage(_) => USAGE,
+            CliError::Config(_) => crate::config::EXIT_CODE,
             CliError::Unreachable { .. } => UNREACHABLE,
         }
     }
@@ -66,6 +72,7 @@ impl CliError {
                 root_cause(source)
             ),
             CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            CliError::Config(report) => eprintln!("{report}"),
             CliError::Usage(_) | CliError::Failed(_) | CliError::Output(_) => {
                 eprintln!("error: {self}");
             }

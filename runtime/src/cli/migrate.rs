@@ -2,15 +2,23 @@
 
 use clap::Args;
 
+use crate::config::{Flags, Raw, ServeConfig};
+
 use super::error::CliError;
 
-/// Where and with what.
+/// Which database.
 #[derive(Debug, Args)]
-pub(super) struct MigrateArgs {}
+#[command(after_help = "Examples:\n  DATABASE_URL=postgres://koyalite@db/koyalite koyalite migrate \
+                        --key-file /etc/koyalite/keys.json")]
+pub(super) struct MigrateArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
 
 impl MigrateArgs {
-    /// Runs.
+    /// Migrates and ends.
     pub(super) fn run(self) -> Result<(), CliError> {
-        Ok(())
+        let config = ServeConfig::serve(Raw::gather(self.flags))?;
+        Ok(crate::server::migrate(config)?)
     }
 }

@@ -75,7 +75,7 @@ struct Verdict {
     #[serde(default)]
     errors: Vec<Mistake>,
     #[serde(default)]
-    warnings: Vec<Mistake>,
+    warnings: Vec<String>,
 }
 
 impl PoliciesArgs {
@@ -166,14 +166,11 @@ impl Verdict {
                 .iter()
                 .map(|mistake| mistake.render(Some(source))),
         );
-        if !self.warnings.is_empty() {
-            blocks.push("warnings:".to_owned());
-            blocks.extend(
-                self.warnings
-                    .iter()
-                    .map(|mistake| mistake.render(Some(source))),
-            );
-        }
+        blocks.extend(
+            self.warnings
+                .iter()
+                .map(|warning| format!("  warning: {warning}")),
+        );
         blocks.join("\n")
     }
 }

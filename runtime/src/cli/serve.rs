@@ -2,15 +2,23 @@
 
 use clap::Args;
 
+use crate::config::{Flags, Raw, ServeConfig};
+
 use super::error::CliError;
 
 /// Where and with what.
 #[derive(Debug, Args)]
-pub(super) struct ServeArgs {}
+#[command(after_help = "Examples:\n  DATABASE_URL=postgres://koyalite@db/koyalite koyalite serve \
+                        --key-file /etc/koyalite/keys.json\n  koyalite serve --config node.toml")]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
 
 impl ServeArgs {
-    /// Runs.
+    /// Serves until it is told to stop.
     pub(super) fn run(self) -> Result<(), CliError> {
-        Ok(())
+        let config = ServeConfig::serve(Raw::gather(self.flags))?;
+        Ok(crate::server::run(config)?)
     }
 }

@@ -1,1 +1,22 @@
-//! Configuration: what the operator typed (`raw`) becomes what it means (`resolved`), with every mistake reported at once.
+//! Configuration: what the operator wrote (`raw`) becomes what it means (`resolved`), and every
+//! mistake is reported at once (`report`), before a port is bound.
+//!
+//! The only module that reads the environment. A setting has one name in three spellings:
+//! `--data-dir`, `KOYALITE_DATA_DIR`, and `data_dir` in `koyalite-server.toml`; the flag wins over
+//! the environment, the environment over the file. `key` lists them all.
+
+mod check;
+pub mod key;
+pub mod raw;
+pub mod report;
+pub mod resolved;
+
+pub use self::raw::{Flags, Raw};
+pub use self::report::{EXIT_CODE, Report};
+pub use self::resolved::{
+    DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
+    OperatorCaps, ServeConfig,
+};
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,10 @@ pub(super) fn created<T: Serialize>(document: T) -> Answer<T> {
 
 /// 200 with a whole list.
 pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    ok(Items { items, next_cursor: None })
+    ok(Items {
+        items,
+        next_cursor: None,
+    })
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {
@@ -35,7 +38,10 @@ impl<T: Serialize> IntoResponse for Answer<T> {
         match serde_json::to_vec(&self.1) {
             // What the control API says is about one operator at one moment.
             Ok(body) => {
-                let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+                let headers = [
+                    (CONTENT_TYPE, "application/json"),
+                    (CACHE_CONTROL, "no-store"),
+                ];
                 (self.0, headers, body).into_response()
             }
             Err(error) => {

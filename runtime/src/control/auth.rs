@@ -7,15 +7,14 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use chrono::Utc;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::HeaderMap;
 use uuid::Uuid;
 
 use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
 use crate::registry::Registry;
 
-use super::Shared;
 use super::error::ApiError;
 use super::permission::{Permission, allows};
 
@@ -39,7 +38,7 @@ impl Operator {
 /// What a route demands: the state of the layer in front of it.
 #[derive(Clone)]
 pub(super) struct Demand {
-    pub(super) control: Shared,
+    pub(super) authority: ControlAuthority,
     pub(super) permission: Permission,
 }
 
@@ -49,9 +48,12 @@ pub(super) async fn require(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let operator = identify(&demand.control.authority, request.headers())?;
+    let operator = identify(&demand.authority, request.headers())?;
     if !allows(operator.role, demand.permission) {
-        return Err(ApiError::Forbidden { permission: demand.permission, role: operator.role });
+        return Err(ApiError::Forbidden {
+            permission: demand.permission,
+            role: operator.role,
+        });
     }
     request.extensions_mut().insert(operator);
     Ok(next.run(request).await)
@@ -69,7 +71,10 @@ fn identify(authority: &ControlAuthority, headers: &HeaderMap) -> Result<Operato
         (Some(only), None) => bearer(only)?.ok_or(ApiError::Unauthenticated)?,
     };
     let token = authority.verify(text, Utc::now())?;
-    Ok(Operator { subject: token.subject, role: token.role })
+    Ok(Operator {
+        subject: token.subject,
+        role: token.role,
+    })
 }
 
 impl<S: Sync> FromRequestParts<S> for Operator {
@@ -77,7 +82,11 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Operator, ApiError> {
         // Absent only on a route without a demand, where nobody operates.
-        parts.extensions.get::<Operator>().cloned().ok_or(ApiError::Unauthenticated)
+        parts
+            .extensions
+            .get::<Operator>()
+            .cloned()
+            .ok_or(ApiError::Unauthenticated)
     }
 }
 
@@ -106,18 +115,35 @@ mod tests {
     #[test]
     fn a_control_token_names_its_operator() {
         let authority = authority();
-        let issued = ControlToken { subject: "admin".into(), role: ControlRole::Developer };
-        let token = authority.issue(issued, Duration::from_secs(60), Utc::now()).unwrap();
+        let issued = ControlToken {
+            subject: "admin".into(),
+            role: ControlRole::Developer,
+        };
+        let token = authority
+            .issue(issued, Duration::from_secs(60), Utc::now())
+            .unwrap();
         let sent = format!("Bearer {}", token.expose());
         let operator = identify(&authority, &headers(&[&sent])).unwrap();
-        assert_eq!(operator, Operator { subject: "admin".into(), role: ControlRole::Developer });
+        assert_eq!(
+            operator,
+            Operator {
+                subject: "admin".into(),
+                role: ControlRole::Developer
+            }
+        );
         assert!(identify(&authority, &headers(&[&sent, &sent])).is_err());
     }
 
     #[test]
     fn everything_else_is_refused() {
         let authority = authority();
-        for sent in [&[][..], &["Basic YTpi"], &["Bearer"], &["Bearer a.b.c"], &["Bearer x"]] {
+        for sent in [
+            &[][..],
+            &["Basic YTpi"],
+            &["Bearer"],
+            &["Bearer a.b.c"],
+            &["Bearer x"],
+        ] {
             let refused = identify(&authority, &headers(sent)).unwrap_err();
             let status = refused.problem().status();
             assert_eq!(status, http::StatusCode::UNAUTHORIZED, "{sent:?}");

@@ -5,7 +5,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use koyalite_policy::{NameError, PolicyError, PolicyFault};
+use koyalite_policy::NameError;
 
 use crate::engine::AdmitError;
 use crate::http::{Code, Mistake, Problem};
@@ -77,12 +77,21 @@ pub enum ApiError {
     /// A refusal of the component.
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    /// No such policy in the project.
+    #[error("there is no policy `{0}`")]
+    UnknownPolicy(String),
+    /// No such scheduled task in the project.
+    #[error("there is no scheduled task `{0}`; write it as <function>.<name>")]
+    UnknownTask(String),
     /// A refusal of the control data.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A policy that cannot be saved.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
+    #[error("{error}")]
+    Registry {
+        /// What the registry says.
+        #[source]
+        error: RegistryError,
+        /// The code for what is invalid in itself; each kind of document has its own.
+        invalid: Code,
+    },
     /// Values that are not acceptable, each with its field.
     #[error("{}", said(.0))]
     Invalid(Vec<Mistake>),
@@ -98,6 +107,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Wraps a refusal of the registry, with the code for documents of this kind.
+    pub(super) fn invalid_as(invalid: Code) -> impl Fn(RegistryError) -> ApiError {
+        move |error| ApiError::Registry { error, invalid }
+    }
+
     /// The problem document: what a caller may know.
     pub fn problem(&self) -> Problem {
         Problem::new(self.code(), self.to_string()).with_errors(self.mistakes())
@@ -124,8 +138,9 @@ impl ApiError {
             ApiError::UnknownProject(_) => Code::UnknownProject,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
-            ApiError::Registry(error) => registry_code(error),
-            ApiError::Policy(_) => Code::InvalidPolicy,
+            ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
+            ApiError::UnknownTask(_) => Code::UnknownSchedule,
+            ApiError::Registry { error, invalid } => registry_code(error, *invalid),
             ApiError::Invalid(_) => Code::InvalidField,
             ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
         }
@@ -141,10 +156,10 @@ impl ApiError {
             ApiError::Admit(AdmitError::MissingImports { missing }) => {
                 missing.iter().map(Mistake::new).collect()
             }
-            ApiError::Registry(RegistryError::Invalid { errors }) => {
-                errors.iter().map(registry_mistake).collect()
-            }
-            ApiError::Policy(error) => vec![policy_mistake(&error.fault)],
+            ApiError::Registry {
+                error: RegistryError::Invalid { errors },
+                ..
+            } => errors.iter().map(registry_mistake).collect(),
             ApiError::Invalid(mistakes) => mistakes.clone(),
             _ => Vec::new(),
         }
@@ -154,9 +169,10 @@ impl ApiError {
     fn inside(&self) -> Option<String> {
         match self {
             ApiError::Admit(AdmitError::Internal { inside }) => Some(inside.clone()),
-            ApiError::Registry(
-                error @ (RegistryError::Internal(_) | RegistryError::Unavailable(_)),
-            ) => Some(error.detail()),
+            ApiError::Registry {
+                error: error @ (RegistryError::Internal(_) | RegistryError::Unavailable(_)),
+                ..
+            } => Some(error.detail()),
             ApiError::Store(error) => Some(error.to_string()),
             _ => None,
         }
@@ -185,7 +201,7 @@ fn admit_code(error: &AdmitError) -> Code {
     }
 }
 
-fn registry_code(error: &RegistryError) -> Code {
+fn registry_code(error: &RegistryError, invalid: Code) -> Code {
     match error {
         RegistryError::NotFound { what, .. } => match *what {
             "project" => Code::UnknownProject,
@@ -197,39 +213,33 @@ fn registry_code(error: &RegistryError) -> Code {
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { .. } => Code::Conflict,
-        RegistryError::Invalid { .. } => Code::InvalidField,
+        RegistryError::Invalid { .. } => invalid,
         RegistryError::Unavailable(_) => Code::Unavailable,
         RegistryError::Internal(_) => Code::Internal,
     }
 }
 
-fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
+/// A mistake as the registry tells it, for a caller.
+pub(super) fn registry_mistake(mistake: &registry::Mistake) -> Mistake {
     Mistake {
         field: Some(mistake.field.clone()).filter(|field| !field.is_empty()),
-        column: mistake.position.and_then(|position| u32::try_from(position).ok()),
-        line: mistake.position.map(|_| 1),
+        line: mistake
+            .position
+            .and_then(|place| u32::try_from(place.line).ok()),
+        column: mistake
+            .position
+            .and_then(|place| u32::try_from(place.column).ok()),
+        hint: mistake.hint.clone(),
         ..Mistake::new(&mistake.message)
     }
 }
 
-/// A fault of a policy with its place and what to write instead.
-pub(super) fn policy_mistake(fault: &PolicyFault) -> Mistake {
-    match fault {
-        PolicyFault::Condition { clause, source } => Mistake {
-            line: u32::try_from(source.position.line).ok(),
-            column: u32::try_from(source.position.column).ok(),
-            hint: source.instead.clone(),
-            ..Mistake::at(clause.to_string(), &source.reason)
-        },
-        PolicyFault::UnknownTable(_) => Mistake::at("table", fault.to_string()),
-        PolicyFault::NoCommands => Mistake::at("commands", fault.to_string()),
-        PolicyFault::MissingUsing(_) | PolicyFault::UnusedUsing => {
-            Mistake::at("using", fault.to_string())
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> ApiError {
+        ApiError::Registry {
+            error,
+            invalid: Code::InvalidField,
         }
-        PolicyFault::MissingCheck | PolicyFault::UnusedCheck => {
-            Mistake::at("check", fault.to_string())
-        }
-        PolicyFault::EmptyRole => Mistake::at("roles", fault.to_string()),
     }
 }
 

@@ -5,8 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use std::sync::atomic::Ordering;
 
-use crate::http::Problem;
 use crate::http::Code;
+use crate::http::Problem;
 
 use super::Shared;
 use super::metrics::{Description, Kind};
@@ -48,8 +48,17 @@ fn unready(code: Code, detail: &str) -> Response {
 /// All counters, in the Prometheus text format.
 pub(super) async fn metrics(State(control): State<Shared>) -> impl IntoResponse {
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-    control.metrics.labelled(BUILD, version).store(1, Ordering::Relaxed);
+    control
+        .metrics
+        .labelled(BUILD, version)
+        .store(1, Ordering::Relaxed);
     let seq = u64::try_from(control.registry.snapshot().seq).unwrap_or_default();
-    control.metrics.number(SNAPSHOT).store(seq, Ordering::Relaxed);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.metrics.render())
+    control
+        .metrics
+        .number(SNAPSHOT)
+        .store(seq, Ordering::Relaxed);
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        control.metrics.render(),
+    )
 }

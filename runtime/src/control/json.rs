@@ -41,17 +41,24 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Json<T>, ApiError> {
         let bytes = read(request).await?;
-        let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
+        let text: &[u8] = if bytes.trim_ascii().is_empty() {
+            b"{}"
+        } else {
+            &bytes
+        };
         Ok(Json(parse(text)?))
     }
 }
 
 async fn read(request: Request) -> Result<Bytes, ApiError> {
-    match Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await {
+    match Limited::new(request.into_body(), BODY_BYTES_MAX)
+        .collect()
+        .await
+    {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(ApiError::BodyTooLarge { limit: BODY_BYTES_MAX })
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::BodyTooLarge {
+            limit: BODY_BYTES_MAX,
+        }),
         Err(_) => Err(ApiError::BodyIncomplete),
     }
 }
@@ -79,13 +86,18 @@ pub fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
 
 fn wrong_shape(error: &serde_json::Error, path: &str) -> Mistake {
     let field = (path != ".").then(|| path.to_owned());
-    Mistake { field, ..positioned(error) }
+    Mistake {
+        field,
+        ..positioned(error)
+    }
 }
 
 fn positioned(error: &serde_json::Error) -> Mistake {
     let text = error.to_string();
     // serde_json ends its sentences with the position, which has fields of its own here.
-    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let message = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(message, _)| message);
     Mistake {
         line: u32::try_from(error.line()).ok(),
         column: u32::try_from(error.column()).ok(),
@@ -151,7 +163,9 @@ mod tests {
         let one = |mistake: &Mistake| {
             let field = mistake.field.clone().unwrap_or_else(|| "-".to_owned());
             let line = mistake.line.zip(mistake.column);
-            let place = line.map(|(line, column)| format!(" {line}:{column}")).unwrap_or_default();
+            let place = line
+                .map(|(line, column)| format!(" {line}:{column}"))
+                .unwrap_or_default();
             format!("{field}{place} {}", mistake.message)
         };
         mistakes.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -159,7 +173,10 @@ mod tests {
 
     #[test]
     fn a_document_of_the_right_shape_is_read() {
-        check(r#"{"name": "todos", "columns": [{"nullable": true}, {}]}"#, "ok");
+        check(
+            r#"{"name": "todos", "columns": [{"nullable": true}, {}]}"#,
+            "ok",
+        );
     }
 
     #[test]
@@ -177,14 +194,26 @@ mod tests {
             "shape columns[0].nullable 1:48 invalid type: string \"yes\", expected a boolean",
         );
         check("{}", "shape - 1:2 missing field `name`");
-        check("[]", "shape - 1:2 invalid length 0, expected struct Table with 2 elements");
-        check("7", "shape - 1:1 invalid type: integer `7`, expected struct Table");
+        check(
+            "[]",
+            "shape - 1:2 invalid length 0, expected struct Table with 2 elements",
+        );
+        check(
+            "7",
+            "shape - 1:1 invalid type: integer `7`, expected struct Table",
+        );
     }
 
     #[test]
     fn malformed_text_is_told_with_its_position() {
         check("{\"name\":\n nope}", "malformed - 2:3 expected ident");
-        check("{\"name\": \"a\"", "malformed - 1:12 EOF while parsing an object");
-        check("{\"name\": \"a\"} {}", "malformed - 1:15 trailing characters");
+        check(
+            "{\"name\": \"a\"",
+            "malformed - 1:12 EOF while parsing an object",
+        );
+        check(
+            "{\"name\": \"a\"} {}",
+            "malformed - 1:15 trailing characters",
+        );
     }
 }

@@ -60,13 +60,19 @@ pub(super) async fn read(
             // Listen before looking, or what is written between the two would be in neither.
             let coming = control.records.follow(project.id, &function);
             let past = control.records.read(project.id, &function, limit).await;
+            // What came while we looked is in both; everything after the first new line is new.
+            let known = past.clone();
+            let coming = coming.skip_while(move |line| std::future::ready(known.contains(line)));
             let lines = stream::iter(past).chain(coming).map(line);
             // A node that drains must not wait for people who watch.
             let end = control.draining.clone().cancelled_owned();
             Body::from_stream(stream::select(lines, heartbeat()).take_until(end))
         }
     };
-    let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
+    let headers = [
+        (CONTENT_TYPE, "application/x-ndjson"),
+        (CACHE_CONTROL, "no-store"),
+    ];
     Ok((headers, body).into_response())
 }
 

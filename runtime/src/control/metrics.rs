@@ -54,12 +54,17 @@ impl Metrics {
     ) -> Arc<AtomicU64> {
         // A writer that panicked left the list whole: it only pushes.
         let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
-        let known = |one: &&Series| one.description.name == description.name && one.labels == labels;
+        let known =
+            |one: &&Series| one.description.name == description.name && one.labels == labels;
         if let Some(one) = series.iter().find(known) {
             return one.value.clone();
         }
         let value = Arc::new(AtomicU64::new(0));
-        series.push(Series { description, labels, value: value.clone() });
+        series.push(Series {
+            description,
+            labels,
+            value: value.clone(),
+        });
         value
     }
 
@@ -91,13 +96,18 @@ fn label_text(labels: &[(&'static str, String)]) -> String {
     if labels.is_empty() {
         return String::new();
     }
-    let pairs: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
+        .collect();
     format!("{{{}}}", pairs.join(","))
 }
 
 fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -113,11 +123,21 @@ mod tests {
     #[test]
     fn series_of_one_name_stand_together_under_one_description() {
         let metrics = Metrics::default();
-        let odd = Description { name: "koyalite_odd", help: "Oddity.", kind: Kind::Gauge };
-        metrics.labelled(ASKED, vec![("by", "b".to_owned())]).store(2, Ordering::Relaxed);
+        let odd = Description {
+            name: "koyalite_odd",
+            help: "Oddity.",
+            kind: Kind::Gauge,
+        };
+        metrics
+            .labelled(ASKED, vec![("by", "b".to_owned())])
+            .store(2, Ordering::Relaxed);
         metrics.number(odd).store(7, Ordering::Relaxed);
-        metrics.labelled(ASKED, vec![("by", "a \"quoted\"".to_owned())]).store(1, Ordering::Relaxed);
-        metrics.labelled(ASKED, vec![("by", "b".to_owned())]).fetch_add(1, Ordering::Relaxed);
+        metrics
+            .labelled(ASKED, vec![("by", "a \"quoted\"".to_owned())])
+            .store(1, Ordering::Relaxed);
+        metrics
+            .labelled(ASKED, vec![("by", "b".to_owned())])
+            .fetch_add(1, Ordering::Relaxed);
         assert_eq!(
             metrics.render(),
             "# HELP koyalite_asked_total How often it was asked.\n\

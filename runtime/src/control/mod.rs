@@ -8,30 +8,31 @@
 //! Reading order: `route` and `auth` (how a line of the table becomes a guarded route), `permission`,
 //! `json` and `extract` (what comes in), `error` (every refusal), then one file per noun.
 
-mod route;
-mod auth;
-mod permission;
-mod json;
-mod extract;
-mod error;
 mod answer;
+mod auth;
+mod error;
+mod extract;
+mod json;
+mod permission;
+mod route;
 
-mod projects;
-mod functions;
 mod deploy;
-mod upload;
-mod tables;
-mod policies;
-mod schema;
-mod schedules;
-mod logs;
-mod tokens;
+mod functions;
 mod health;
+mod logs;
 mod metrics;
+mod policies;
+mod projects;
+mod schedules;
+mod schema;
+mod tables;
+mod tokens;
+mod upload;
 
 #[cfg(test)]
-mod matrix;
+mod tests;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ use hyper_util::service::TowerToHyperService;
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
@@ -53,7 +55,7 @@ use crate::records::Records;
 use crate::registry::{ProjectEntry, Registry};
 
 use self::error::ApiError;
-use self::route::Access::{Needs, Open};
+use self::route::Access::Open;
 use self::route::{Route, delete, get, patch, post, put};
 
 pub use self::auth::Operator;
@@ -87,7 +89,11 @@ impl Control {
     fn project(&self, name: &str) -> Result<Arc<ProjectEntry>, ApiError> {
         let unknown = || ApiError::UnknownProject(name.to_owned());
         let parsed = name.parse().map_err(|_| unknown())?;
-        self.registry.snapshot().project(&parsed).cloned().ok_or_else(unknown)
+        self.registry
+            .snapshot()
+            .project(&parsed)
+            .cloned()
+            .ok_or_else(unknown)
     }
 
     /// Where a function answers.
@@ -96,49 +102,64 @@ impl Control {
     }
 }
 
-/// Every route of the control listener.
+/// Every route of the control listener: path, who may call it, what answers.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
 fn routes() -> Vec<Route> {
     use Permission as P;
     vec![
-        get("/v1/projects", Needs(P::ProjectRead), projects::list),
-        post("/v1/projects", Needs(P::ProjectCreate), projects::create),
-        get("/v1/projects/{project}", Needs(P::ProjectRead), projects::show),
-        get("/v1/projects/{project}/functions", Needs(P::FunctionRead), functions::list),
-        get("/v1/projects/{project}/functions/{name}", Needs(P::FunctionRead), functions::show),
-        put("/v1/projects/{project}/functions/{name}", Needs(P::FunctionDeploy), deploy::deploy),
-        patch("/v1/projects/{project}/functions/{name}", Needs(P::FunctionDeploy), functions::change),
-        get("/v1/projects/{project}/functions/{name}/versions", Needs(P::FunctionRead), functions::versions),
-        post("/v1/projects/{project}/functions/{name}/rollback", Needs(P::FunctionDeploy), functions::rollback),
-        get("/v1/projects/{project}/functions/{name}/logs", Needs(P::LogRead), logs::read),
-        get("/v1/projects/{project}/tables", Needs(P::TableRead), tables::list),
-        post("/v1/projects/{project}/tables", Needs(P::TableWrite), tables::create),
-        get("/v1/projects/{project}/tables/{table}", Needs(P::TableRead), tables::show),
-        delete("/v1/projects/{project}/tables/{table}", Needs(P::TableWrite), tables::remove),
-        post("/v1/projects/{project}/tables/{table}/columns", Needs(P::TableWrite), tables::add_column),
-        delete("/v1/projects/{project}/tables/{table}/columns/{column}", Needs(P::TableWrite), tables::drop_column),
-        get("/v1/projects/{project}/policies", Needs(P::PolicyRead), policies::list),
-        post("/v1/projects/{project}/policies", Needs(P::PolicyWrite), policies::create),
-        post("/v1/projects/{project}/policies/check", Needs(P::PolicyRead), policies::check),
-        get("/v1/projects/{project}/policies/{id}", Needs(P::PolicyRead), policies::show),
-        patch("/v1/projects/{project}/policies/{id}", Needs(P::PolicyWrite), policies::change),
-        delete("/v1/projects/{project}/policies/{id}", Needs(P::PolicyWrite), policies::remove),
+        get("/v1/projects", P::ProjectRead, projects::list),
+        post("/v1/projects", P::ProjectCreate, projects::create),
+        get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
+        get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
+        put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
+        patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
+        get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
+        post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
+        get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
+        get("/v1/projects/{project}/tables", P::TableRead, tables::list),
+        post("/v1/projects/{project}/tables", P::TableWrite, tables::create),
+        get("/v1/projects/{project}/tables/{table}", P::TableRead, tables::show),
+        delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
+        post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
+        delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
+        get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
+        post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
+        post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
+        get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
+        patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
+        delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
         // Tables and policies at once, so it takes the stronger of the two permissions.
-        put("/v1/projects/{project}/schema", Needs(P::PolicyWrite), schema::apply),
-        get("/v1/projects/{project}/schedules", Needs(P::FunctionRead), schedules::list),
-        get("/v1/projects/{project}/schedules/{task}/runs", Needs(P::FunctionRead), schedules::runs),
-        post("/v1/projects/{project}/tokens", Needs(P::TokenCreate), tokens::create),
-        get("/metrics", Needs(P::MetricsRead), health::metrics),
+        put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
+        get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
+        get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
+        post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),
     ]
 }
 
 /// The control API as the service of a [`crate::http::Listener`].
-pub fn service(
-    control: Arc<Control>,
-) -> impl Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static {
-    let router = TowerToHyperService::new(route::router(routes(), control));
-    move |request| {
+pub fn service(control: Arc<Control>) -> impl ControlService {
+    let authority = control.authority.clone();
+    serve(route::router(routes(), &authority, control))
+}
+
+/// What a [`crate::http::Listener`] serves.
+pub trait ControlService:
+    Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+}
+
+impl<F> ControlService for F where
+    F: Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+}
+
+fn serve(router: axum::Router) -> impl ControlService {
+    let router = TowerToHyperService::new(router);
+    move |request: Request<Body>| {
         let id = request_id::of(request.headers());
         let span = tracing::info_span!(
             "control", request_id = %id, method = %request.method(), path = request.uri().path()
@@ -149,16 +170,13 @@ pub fn service(
 }
 
 /// Writes the problem that a refusal carries, and signs every answer as the host's own.
-async fn finish<E>(
-    answered: impl Future<Output = Result<axum::response::Response, E>>,
-    id: uuid::Uuid,
-) -> Response<Body>
-where
-    E: Into<std::convert::Infallible>,
-{
+async fn finish(
+    answered: impl Future<Output = Result<axum::response::Response, Infallible>>,
+    id: Uuid,
+) -> Response<Body> {
     let mut response = match answered.await {
         Ok(response) => response,
-        Err(never) => match never.into() {},
+        Err(never) => match never {},
     };
     match response.extensions_mut().remove::<Problem>() {
         Some(mut problem) => {
@@ -169,7 +187,8 @@ where
         }
         None => {
             let body = |body: axum::body::Body| {
-                body.map_err(|error| BodyError::Source(Box::new(error))).boxed_unsync()
+                body.map_err(|error| BodyError::Source(Box::new(error)))
+                    .boxed_unsync()
             };
             problem::from_gateway(response.map(body), id)
         }

@@ -85,15 +85,19 @@ mod tests {
     use super::*;
 
     /// Strongest first.
-    const ROLES: [ControlRole; 3] =
-        [ControlRole::Admin, ControlRole::Developer, ControlRole::Viewer];
+    const ROLES: [ControlRole; 3] = [
+        ControlRole::Admin,
+        ControlRole::Developer,
+        ControlRole::Viewer,
+    ];
 
     #[test]
     fn an_admin_holds_everything_and_a_weaker_role_nothing_that_a_stronger_one_lacks() {
         for permission in Permission::ALL {
             assert!(allows(ControlRole::Admin, *permission), "{permission}");
             for pair in ROLES.windows(2) {
-                let (stronger, weaker) = (allows(pair[0], *permission), allows(pair[1], *permission));
+                let (stronger, weaker) =
+                    (allows(pair[0], *permission), allows(pair[1], *permission));
                 assert!(stronger || !weaker, "{permission}");
             }
         }
@@ -103,7 +107,11 @@ mod tests {
     fn a_viewer_holds_only_what_reads() {
         for permission in Permission::ALL {
             let reads = permission.as_str().ends_with(":read");
-            assert_eq!(allows(ControlRole::Viewer, *permission), reads, "{permission}");
+            assert_eq!(
+                allows(ControlRole::Viewer, *permission),
+                reads,
+                "{permission}"
+            );
         }
     }
 }

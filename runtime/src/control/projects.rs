@@ -3,8 +3,8 @@
 use axum::extract::State;
 use serde::Deserialize;
 
-use crate::registry::projects::{self, NewProject, Project};
 use crate::registry::Environment;
+use crate::registry::projects::{self, NewProject, Project};
 
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
@@ -17,7 +17,7 @@ use super::json::Json;
 pub(super) struct Wanted {
     name: String,
     #[serde(default)]
-    environment: Option<String>,
+    environment: Environment,
 }
 
 pub(super) async fn list(
@@ -38,10 +38,9 @@ pub(super) async fn create(
     operator: Operator,
     Json(wanted): Json<Wanted>,
 ) -> Result<Answer<Project>, ApiError> {
-    let environment = wanted.environment.as_deref().unwrap_or("dev");
     let new = NewProject {
         name: name(&wanted.name)?,
-        environment: environment.parse::<Environment>()?,
+        environment: wanted.environment,
         owner: operator.user_id(&control.registry),
     };
     Ok(created(projects::create(&control.registry, new).await?))

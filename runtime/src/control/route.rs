@@ -8,6 +8,8 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{self, MethodRouter};
 
+use crate::keys::ControlAuthority;
+
 use super::Shared;
 use super::auth::{Demand, require};
 use super::error::ApiError;
@@ -22,23 +24,35 @@ pub(super) enum Access {
     Needs(Permission),
 }
 
+impl From<Permission> for Access {
+    fn from(permission: Permission) -> Access {
+        Access::Needs(permission)
+    }
+}
+
 /// One line of the table.
-pub(super) struct Route {
+pub(super) struct Route<S = Shared> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the permission matrix"))]
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) access: Access,
-    answer: MethodRouter<Shared>,
+    answer: MethodRouter<S>,
 }
 
 macro_rules! methods {
     ($($name:ident $method:literal,)*) => {$(
         /// A route of this method.
-        pub(super) fn $name<H, T>(path: &'static str, access: Access, handler: H) -> Route
+        pub(super) fn $name<H, T, S>(
+            path: &'static str,
+            access: impl Into<Access>,
+            handler: H,
+        ) -> Route<S>
         where
-            H: Handler<T, Shared>,
+            H: Handler<T, S>,
             T: 'static,
+            S: Clone + Send + Sync + 'static,
         {
-            Route { method: $method, path, access, answer: routing::$name(handler) }
+            Route { method: $method, path, access: access.into(), answer: routing::$name(handler) }
         }
     )*};
 }
@@ -51,14 +65,21 @@ methods! {
     delete "DELETE",
 }
 
-/// The router of a table.
-pub(super) fn router(routes: Vec<Route>, control: Shared) -> Router {
+/// The router of a table, guarded by the authority's judgement of tokens.
+pub(super) fn router<S: Clone + Send + Sync + 'static>(
+    routes: Vec<Route<S>>,
+    authority: &ControlAuthority,
+    state: S,
+) -> Router {
     let mut router = Router::new();
     for route in routes {
         let answer = match route.access {
             Access::Open => route.answer,
             Access::Needs(permission) => {
-                let demand = Demand { control: control.clone(), permission };
+                let demand = Demand {
+                    authority: authority.clone(),
+                    permission,
+                };
                 route.answer.layer(from_fn_with_state(demand, require))
             }
         };
@@ -67,5 +88,5 @@ pub(super) fn router(routes: Vec<Route>, control: Shared) -> Router {
     router
         .fallback(async || ApiError::UnknownRoute)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .with_state(control)
+        .with_state(state)
 }

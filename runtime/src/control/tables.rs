@@ -24,7 +24,12 @@ pub(super) async fn show(
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
 ) -> Result<Answer<Table>, ApiError> {
-    Ok(ok(tables::get(&control.registry, &project.name, &name(&table)?).await?))
+    Ok(ok(tables::get(
+        &control.registry,
+        &project.name,
+        &name(&table)?,
+    )
+    .await?))
 }
 
 pub(super) async fn create(
@@ -32,7 +37,9 @@ pub(super) async fn create(
     InProject(project): InProject,
     Json(new): Json<NewTable>,
 ) -> Result<Answer<Table>, ApiError> {
-    Ok(created(tables::create(&control.registry, &project.name, &new).await?))
+    Ok(created(
+        tables::create(&control.registry, &project.name, &new).await?,
+    ))
 }
 
 pub(super) async fn remove(
@@ -51,7 +58,9 @@ pub(super) async fn add_column(
     Json(new): Json<NewColumn>,
 ) -> Result<Answer<Table>, ApiError> {
     let table = name(&table)?;
-    Ok(created(tables::add_column(&control.registry, &project.name, &table, &new).await?))
+    Ok(created(
+        tables::add_column(&control.registry, &project.name, &table, &new).await?,
+    ))
 }
 
 pub(super) async fn drop_column(
@@ -60,5 +69,11 @@ pub(super) async fn drop_column(
     At((_, table, column)): At<(String, String, String)>,
 ) -> Result<Answer<Table>, ApiError> {
     let (table, column) = (name(&table)?, name(&column)?);
-    Ok(ok(tables::drop_column(&control.registry, &project.name, &table, &column).await?))
+    Ok(ok(tables::drop_column(
+        &control.registry,
+        &project.name,
+        &table,
+        &column,
+    )
+    .await?))
 }

@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 use crate::http::Mistake;
 use crate::keys::{Audience, Grant, SigningKey, token};
 
+use super::Shared;
 use super::answer::{Answer, created};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::InProject;
 use super::json::Json;
-use super::Shared;
 
 /// An hour: long enough to try something, short enough to forget.
 const TTL_DEFAULT_S: u32 = 3600;
@@ -62,7 +62,10 @@ pub(super) async fn create(
     tracing::info!(
         operator = operator.subject, project = %project.name, subject, "minted a project token"
     );
-    Ok(created(Minted { token: token.expose().to_owned(), expires_at: rfc3339(expires_at) }))
+    Ok(created(Minted {
+        token: token.expose().to_owned(),
+        expires_at: rfc3339(expires_at),
+    }))
 }
 
 impl NewToken {
@@ -93,7 +96,11 @@ mod tests {
     fn check(body: &str, lifetime_s: Option<u64>) {
         let wanted: NewToken = super::super::json::parse(body.as_bytes()).unwrap();
         let grant = wanted.grant(Audience::Project(uuid::Uuid::nil()));
-        assert_eq!(grant.ok().map(|grant| grant.lifetime.as_secs()), lifetime_s, "{body}");
+        assert_eq!(
+            grant.ok().map(|grant| grant.lifetime.as_secs()),
+            lifetime_s,
+            "{body}"
+        );
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What a deploy sends: a component, alone or in a form with its manifest. Bounded while it streams.
 
-use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
+use crate::http::Code;
 use crate::registry::Manifest;
 
 use super::Shared;
@@ -32,7 +32,9 @@ impl FromRequest<Shared> for Upload {
     async fn from_request(request: Request, state: &Shared) -> Result<Upload, ApiError> {
         // An honest length is refused before the first byte is sent: `curl -T` waits for our word.
         if declared_length(request.headers()).is_some_and(|length| length > FORM_BYTES_MAX) {
-            return Err(ApiError::ComponentTooLarge { limit: COMPONENT_BYTES_MAX });
+            return Err(ApiError::ComponentTooLarge {
+                limit: COMPONENT_BYTES_MAX,
+            });
         }
         if is_form(request.headers()) {
             let form = Multipart::from_request(request, state).await;
@@ -54,8 +56,14 @@ fn declared_length(headers: &HeaderMap) -> Option<usize> {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    declared.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
+    let declared = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    declared.is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("multipart/")
+    })
 }
 
 async fn from_form(mut form: Multipart) -> Result<Upload, ApiError> {
@@ -66,7 +74,11 @@ async fn from_form(mut form: Multipart) -> Result<Upload, ApiError> {
                 component = Some(gather(field, COMPONENT).await?);
             }
             Some("manifest") if manifest.is_none() => manifest = Some(read_manifest(field).await?),
-            _ => return Err(ApiError::BadUpload("the form takes one `component` and one `manifest`")),
+            _ => {
+                return Err(ApiError::BadUpload(
+                    "the form takes one `component` and one `manifest`",
+                ));
+            }
         }
     }
     finish(component, manifest)
@@ -74,7 +86,10 @@ async fn from_form(mut form: Multipart) -> Result<Upload, ApiError> {
 
 fn finish(component: Option<Bytes>, manifest: Option<Manifest>) -> Result<Upload, ApiError> {
     match component {
-        Some(component) if !component.is_empty() => Ok(Upload { component, manifest }),
+        Some(component) if !component.is_empty() => Ok(Upload {
+            component,
+            manifest,
+        }),
         Some(_) | None => Err(ApiError::BadUpload("send the bytes of a component")),
     }
 }
@@ -83,11 +98,11 @@ async fn read_manifest(field: Field<'_>) -> Result<Manifest, ApiError> {
     let bytes = gather(field, MANIFEST).await?;
     // Nothing that is TOML begins with a brace, and every JSON object does.
     if bytes.trim_ascii_start().starts_with(b"{") {
-        return Ok(Manifest::parse_json(&bytes)?);
+        return Manifest::parse_json(&bytes).map_err(ApiError::invalid_as(Code::InvalidManifest));
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| ApiError::BadUpload("the manifest must be UTF-8 text: TOML or JSON"))?;
-    Ok(Manifest::parse_toml(text)?)
+    Manifest::parse_toml(text).map_err(ApiError::invalid_as(Code::InvalidManifest))
 }
 
 /// A part's limit, and the refusal that goes with it.
@@ -96,11 +111,15 @@ struct Part {
     too_large: fn(usize) -> ApiError,
 }
 
-const COMPONENT: Part =
-    Part { limit: COMPONENT_BYTES_MAX, too_large: |limit| ApiError::ComponentTooLarge { limit } };
+const COMPONENT: Part = Part {
+    limit: COMPONENT_BYTES_MAX,
+    too_large: |limit| ApiError::ComponentTooLarge { limit },
+};
 
-const MANIFEST: Part =
-    Part { limit: MANIFEST_BYTES_MAX, too_large: |limit| ApiError::BodyTooLarge { limit } };
+const MANIFEST: Part = Part {
+    limit: MANIFEST_BYTES_MAX,
+    too_large: |limit| ApiError::BodyTooLarge { limit },
+};
 
 /// Collects into one piece of memory: joining pieces at the end would need the double.
 async fn gather<E: Interrupted>(
@@ -137,13 +156,16 @@ impl Interrupted for MultipartError {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use futures::stream;
 
     use super::*;
 
     async fn check(sizes: &[usize], limit: usize, accepted: bool) {
         let part = Part { limit, ..COMPONENT };
-        let chunks = sizes.iter().map(|size| Ok::<_, axum::Error>(Bytes::from(vec![0; *size])));
+        let chunks = sizes
+            .iter()
+            .map(|size| Ok::<_, axum::Error>(Bytes::from(vec![0; *size])));
         let gathered = gather(stream::iter(chunks), part).await;
         assert_eq!(gathered.is_ok(), accepted, "{sizes:?} under {limit}");
     }
@@ -175,6 +197,9 @@ mod tests {
     async fn an_empty_upload_is_not_a_component() {
         let chunks = Body::empty().into_data_stream();
         let nothing = gather(chunks, COMPONENT).await.unwrap();
-        assert!(matches!(finish(Some(nothing), None), Err(ApiError::BadUpload(_))));
+        assert!(matches!(
+            finish(Some(nothing), None),
+            Err(ApiError::BadUpload(_))
+        ));
     }
 }

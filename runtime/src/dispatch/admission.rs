@@ -128,7 +128,7 @@ mod tests {
         Admission::new(AdmissionLimits { per_function: 2, per_node: 3, waiting: 1, patience })
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_function_cannot_take_the_whole_node() {
         let admission = admission(Duration::from_millis(10));
         let (busy, other) = (Uuid::from_u128(1), Uuid::from_u128(2));

@@ -27,3 +27,16 @@ pub enum DispatchError {
     #[error("this call cannot be answered")]
     Confused,
 }
+
+impl DispatchError {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Invoke(error) => error.code(),
+            Self::ScheduleRefused { .. } => "schedule_refused",
+            Self::Unusable { .. } | Self::Confused => "internal",
+        }
+    }
+}

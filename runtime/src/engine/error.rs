@@ -63,6 +63,25 @@ pub enum InvokeError {
     },
 }
 
+impl InvokeError {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::CpuLimit { .. } => "cpu_limit",
+            Self::WallLimit { .. } => "wall_limit",
+            Self::MemoryLimit { .. } => "memory_limit",
+            Self::Trapped { .. } => "guest_trapped",
+            Self::NoResponse => "no_response",
+            Self::GuestError { .. } => "guest_error",
+            Self::ScheduledFailed { .. } => "scheduled_failed",
+            Self::NotExported { .. } => "not_exported",
+            Self::Overloaded => "overloaded",
+            Self::Unloadable { .. } => "unloadable",
+        }
+    }
+}
+
 /// Why a component was not admitted. The messages say what would have been right.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {

@@ -12,6 +12,9 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 /// 256 slots of 4 GiB reservation are 1 TiB of address space, which any 47-bit machine has.
 pub const INSTANCES_MAX: u32 = 256;
 
+/// Calls that a node may work on at once: some slots stay free for instances that are being torn down.
+pub const CALLS_MAX: usize = INSTANCES_MAX as usize - 16;
+
 /// Core instances inside one component. Adapters and shims need a handful; JavaScript components
 /// use about a dozen.
 pub const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;

@@ -44,6 +44,7 @@ pub use self::code::{hash, object_path};
 pub use self::cpu::Tenant;
 pub use self::error::{AdmitError, InvokeError};
 pub use self::inspect::Handler;
+pub use self::limits::CALLS_MAX;
 use self::code::Code;
 use self::cpu::CpuPermits;
 use self::shared::SharedPool;

@@ -44,7 +44,11 @@ pub fn find<'a, 'f, F>(
 ) -> Option<Found<'a, F>> {
     for (declared, function) in functions {
         if let Some((matched, version)) = match_prefix(declared, rest) {
-            return Some(Found { function, matched, version });
+            return Some(Found {
+                function,
+                matched,
+                version,
+            });
         }
     }
     None
@@ -52,7 +56,10 @@ pub fn find<'a, 'f, F>(
 
 /// Compares segment by segment, so that `/hello` never matches `/hello-world`.
 fn match_prefix<'a>(declared: &str, rest: &'a str) -> Option<(&'a str, Option<Wish>)> {
-    let mut wanted = declared.split('/').filter(|segment| !segment.is_empty()).peekable();
+    let mut wanted = declared
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .peekable();
     let mut end = 0;
     let mut version = None;
     while let Some(want) = wanted.next() {
@@ -98,10 +105,22 @@ mod tests {
         check(&DECLARED, "/hello", Some(("/hello", "/hello", None)));
         check(&DECLARED, "/hello/", Some(("/hello", "/hello", None)));
         check(&DECLARED, "/hello/a/b", Some(("/hello", "/hello", None)));
-        check(&DECLARED, "/hello-world/a", Some(("/hello-world", "/hello-world", None)));
+        check(
+            &DECLARED,
+            "/hello-world/a",
+            Some(("/hello-world", "/hello-world", None)),
+        );
         check(&DECLARED, "/hello-worlds", Some(("/", "", None)));
-        check(&DECLARED, "/api/v1/users/7", Some(("/api/v1/users", "/api/v1/users", None)));
-        check(&DECLARED, "/api/v1/user", Some(("/api/v1", "/api/v1", None)));
+        check(
+            &DECLARED,
+            "/api/v1/users/7",
+            Some(("/api/v1/users", "/api/v1/users", None)),
+        );
+        check(
+            &DECLARED,
+            "/api/v1/user",
+            Some(("/api/v1", "/api/v1", None)),
+        );
         check(&DECLARED, "/api/v12", Some(("/", "", None)));
         check(&DECLARED, "/h%65llo/a", Some(("/hello", "/h%65llo", None)));
         check(&DECLARED, "/hello%2Fa", Some(("/", "", None)));
@@ -115,8 +134,16 @@ mod tests {
         let one = Some(Wish::Number(1));
         check(&DECLARED, "/hello@1", Some(("/hello", "/hello@1", one)));
         check(&DECLARED, "/hello@1/a", Some(("/hello", "/hello@1", one)));
-        check(&DECLARED, "/api/v1@1/users", Some(("/api/v1", "/api/v1@1", one)));
-        check(&DECLARED, "/api/v1/users@1", Some(("/api/v1/users", "/api/v1/users@1", one)));
+        check(
+            &DECLARED,
+            "/api/v1@1/users",
+            Some(("/api/v1", "/api/v1@1", one)),
+        );
+        check(
+            &DECLARED,
+            "/api/v1/users@1",
+            Some(("/api/v1/users", "/api/v1/users@1", one)),
+        );
         check(&DECLARED, "/api@1/v1", Some(("/", "", None)));
         check(&DECLARED, "/hello/x@1", Some(("/hello", "/hello", None)));
         for strange in ["@", "@0", "@01", "@x", "@-1", "@+1", "@99999999999"] {

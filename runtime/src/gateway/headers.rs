@@ -82,7 +82,15 @@ pub(super) fn for_caller(headers: &mut HeaderMap, answered: &Answered<'_>) {
         Style::Host => {}
     }
     headers.insert(SOURCE_HEADER, HeaderValue::from_static("function"));
-    headers.insert(REQUEST_ID_HEADER, request_id::header_value(answered.request_id));
+    headers.insert(
+        REQUEST_ID_HEADER,
+        request_id::header_value(answered.request_id),
+    );
+    add_place(headers, answered);
+}
+
+/// Says which version was run, and where.
+pub(super) fn add_place(headers: &mut HeaderMap, answered: &Answered<'_>) {
     headers.insert(VERSION, HeaderValue::from(answered.version));
     if let Ok(region) = HeaderValue::from_str(answered.region) {
         headers.insert(REGION, region);
@@ -106,8 +114,11 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn remove_ours(headers: &mut HeaderMap) {
-    let ours: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+    let ours: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(OURS))
+        .cloned()
+        .collect();
     for name in ours {
         headers.remove(name);
     }
@@ -119,8 +130,12 @@ fn remove_domain_cookies(headers: &mut HeaderMap) {
     if !headers.get_all(SET_COOKIE).iter().any(has_domain) {
         return;
     }
-    let kept: Vec<HeaderValue> =
-        headers.get_all(SET_COOKIE).iter().filter(|cookie| !has_domain(cookie)).cloned().collect();
+    let kept: Vec<HeaderValue> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter(|cookie| !has_domain(cookie))
+        .cloned()
+        .collect();
     headers.remove(SET_COOKIE);
     for cookie in kept {
         headers.append(SET_COOKIE, cookie);
@@ -129,10 +144,14 @@ fn remove_domain_cookies(headers: &mut HeaderMap) {
 
 fn has_domain(cookie: &HeaderValue) -> bool {
     // The first part is the cookie itself and may well be called `domain`.
-    cookie.as_bytes().split(|b| *b == b';').skip(1).any(|attribute| {
-        let name = attribute.split(|b| *b == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(b"domain")
-    })
+    cookie
+        .as_bytes()
+        .split(|b| *b == b';')
+        .skip(1)
+        .any(|attribute| {
+            let name = attribute.split(|b| *b == b'=').next().unwrap_or_default();
+            name.trim_ascii().eq_ignore_ascii_case(b"domain")
+        })
 }
 
 #[cfg(test)]
@@ -142,7 +161,12 @@ mod tests {
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         lines
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect()
     }
 
@@ -163,15 +187,33 @@ mod tests {
             ("te", "trailers"),
             ("x-secret-hop", "1"),
         ]);
-        for_guest(&mut headers, "/f/demo/hello", Uuid::nil(), Credential::Project);
-        assert_eq!(names(&headers), ["accept", "authorization", "koyalite-base-path", "x-request-id"]);
+        for_guest(
+            &mut headers,
+            "/f/demo/hello",
+            Uuid::nil(),
+            Credential::Project,
+        );
+        assert_eq!(
+            names(&headers),
+            [
+                "accept",
+                "authorization",
+                "koyalite-base-path",
+                "x-request-id"
+            ]
+        );
         assert_eq!(headers[BASE_PATH], "/f/demo/hello");
     }
 
     #[test]
     fn a_guest_never_sees_an_operators_token() {
         let mut headers = map(&[("authorization", "Bearer t")]);
-        for_guest(&mut headers, "/f/demo/hello", Uuid::nil(), Credential::Control);
+        for_guest(
+            &mut headers,
+            "/f/demo/hello",
+            Uuid::nil(),
+            Credential::Control,
+        );
         assert_eq!(names(&headers), ["koyalite-base-path", "x-request-id"]);
     }
 
@@ -187,7 +229,12 @@ mod tests {
             ("set-cookie", "c=4;secure; domain = .localhost"),
             ("transfer-encoding", "chunked"),
         ]);
-        let answered = Answered { request_id: Uuid::nil(), version: 3, region: "local", style };
+        let answered = Answered {
+            request_id: Uuid::nil(),
+            version: 3,
+            region: "local",
+            style,
+        };
         for_caller(&mut headers, &answered);
         headers
     }

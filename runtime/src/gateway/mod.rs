@@ -1,1 +1,198 @@
-//! Requests for functions: bytes to route and identity, then `engine::invoke`.
+//! Requests for functions: bytes to route and identity, then one call of the dispatcher.
+//!
+//! [`Gateway::handle`] is the story of a request. It reads the registry's snapshot and never a
+//! database; it knows nothing of wasm. Every refusal is a problem document that names the gateway;
+//! a function's own answer passes through with its headers cleaned.
+
+mod auth;
+mod choose;
+mod error;
+pub mod find;
+mod headers;
+pub mod route;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::Utc;
+use http::{HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body as _;
+use koyalite_policy::ProjectName;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::choose::Chosen;
+use self::error::GatewayError;
+use self::headers::Answered;
+use self::route::{RequestKind, Target};
+use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
+use crate::http::problem::from_gateway;
+use crate::http::{Body, Problem, body, request_form, request_id};
+use crate::keys::ControlAuthority;
+use crate::registry::{ProjectEntry, Registry};
+
+/// What the gateway reads and calls. One implementation serves; the tests have another.
+pub trait Behind: Send + Sync + 'static {
+    /// The project of that name, as of now.
+    fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>>;
+
+    /// Runs a function.
+    fn http(
+        &self,
+        call: HttpCall,
+    ) -> impl Future<Output = Result<Response<Body>, DispatchError>> + Send;
+}
+
+/// The registry's snapshot and the door to the engine.
+pub struct Node {
+    /// Where projects and functions are looked up.
+    pub registry: Arc<Registry>,
+    /// What runs them.
+    pub dispatcher: Arc<Dispatcher>,
+}
+
+impl Behind for Node {
+    fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
+        self.registry.snapshot().project(name).cloned()
+    }
+
+    async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
+        self.dispatcher.http(call).await
+    }
+}
+
+/// What the operator decided about the functions listener.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// What project hosts end in, lower case: `localhost` makes `demo.localhost` the project demo.
+    pub domain: String,
+    /// The region of this node.
+    pub region: String,
+}
+
+/// The functions listener's service.
+pub struct Gateway<B = Node> {
+    behind: B,
+    settings: GatewaySettings,
+    authority: ControlAuthority,
+    drain: CancellationToken,
+}
+
+impl<B: Behind> Gateway<B> {
+    /// A gateway that answers 503 from the moment `drain` is cancelled.
+    pub fn new(
+        behind: B,
+        settings: GatewaySettings,
+        authority: ControlAuthority,
+        drain: CancellationToken,
+    ) -> Gateway<B> {
+        Gateway {
+            behind,
+            settings,
+            authority,
+            drain,
+        }
+    }
+
+    /// Answers one request. The listener has checked its form.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
+        let id = request_id::of(request.headers());
+        match self.answer(id, request).await {
+            Ok(response) => response,
+            Err(refusal) => Problem::from(refusal).into_response(id),
+        }
+    }
+
+    async fn answer(
+        &self,
+        id: Uuid,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, GatewayError> {
+        let (parts, body) = request.into_parts();
+        let host = request_form::host(&parts);
+        // The target borrows from the path while the parts are changed.
+        let path = parts.uri.clone();
+        match route::route(&parts.method, &host, path.path(), &self.settings.domain)? {
+            RequestKind::Health => Ok(says("ok\n", id)),
+            RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Ready => Ok(says("ready\n", id)),
+            RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Invoke(target) => {
+                let chosen = self.choose(&parts, &target)?;
+                self.invoke(id, chosen, parts, body).await
+            }
+        }
+    }
+
+    /// Project, function, region, identity, version: everything that is known before the body.
+    fn choose(&self, parts: &request::Parts, target: &Target<'_>) -> Result<Chosen, GatewayError> {
+        let project = self
+            .behind
+            .project(&target.project)
+            .ok_or_else(|| GatewayError::UnknownProject(target.project.clone()))?;
+        let region = &self.settings.region;
+        let found = choose::function(&project, target, region)?;
+        choose::version(
+            project,
+            found,
+            &parts.headers,
+            (&self.authority, Utc::now()),
+        )
+    }
+
+    async fn invoke(
+        &self,
+        id: Uuid,
+        chosen: Chosen,
+        mut parts: request::Parts,
+        body: Body,
+    ) -> Result<Response<Body>, GatewayError> {
+        let limit = chosen.body_bytes_max();
+        // Said before a byte is read, and before an instance is made for it.
+        if body.size_hint().lower() > limit {
+            return Err(GatewayError::BodyTooLarge { limit });
+        }
+        let overrun = body::Overrun::default();
+        let body = body::limited(body, limit, &overrun);
+        headers::for_guest(&mut parts.headers, &chosen.base_path, id, chosen.credential);
+        let answered = Answered {
+            request_id: id,
+            version: chosen.selected.version.number,
+            region: &self.settings.region,
+            style: chosen.style,
+        };
+        let result = self
+            .behind
+            .http(chosen.call(id, Request::from_parts(parts, body)))
+            .await;
+        // Whatever the guest made of the broken stream, the caller should hear of the limit.
+        if overrun.happened() {
+            return Err(GatewayError::BodyTooLarge { limit });
+        }
+        Ok(match result {
+            Ok(mut response) => {
+                headers::for_caller(response.headers_mut(), &answered);
+                response
+            }
+            Err(failure) => {
+                let mut response = error::of_dispatch(failure).into_response(id);
+                headers::add_place(response.headers_mut(), &answered);
+                response
+            }
+        })
+    }
+}
+
+/// An answer of the gateway's own.
+fn says(text: &'static str, id: Uuid) -> Response<Body> {
+    let mut response = Response::new(body::full(text));
+    *response.status_mut() = StatusCode::OK;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, plain);
+    from_gateway(response, id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,12 @@ pub fn route<'a>(
     check_path(path)?;
     if let Some(label) = project_label(host, domain) {
         let project = label.parse().map_err(|_| RouteError::NoProject)?;
-        return Ok(RequestKind::Invoke(Target { project, prefix: "", rest: path, style: Style::Host }));
+        return Ok(RequestKind::Invoke(Target {
+            project,
+            prefix: "",
+            rest: path,
+            style: Style::Host,
+        }));
     }
     match path {
         "/healthz" => probe(method, RequestKind::Health),
@@ -119,12 +124,16 @@ fn project_label<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
 fn probe<'a>(method: &Method, kind: RequestKind<'a>) -> Result<RequestKind<'a>, RouteError> {
     match *method {
         Method::GET | Method::HEAD => Ok(kind),
-        _ => Err(RouteError::Method { allowed: "GET, HEAD" }),
+        _ => Err(RouteError::Method {
+            allowed: "GET, HEAD",
+        }),
     }
 }
 
 fn path_style(path: &str) -> Result<RequestKind<'_>, RouteError> {
-    let after = path.strip_prefix(FUNCTIONS_PREFIX).ok_or(RouteError::Nowhere)?;
+    let after = path
+        .strip_prefix(FUNCTIONS_PREFIX)
+        .ok_or(RouteError::Nowhere)?;
     let name = after.split('/').next().unwrap_or_default();
     if name.is_empty() {
         return Err(RouteError::Nowhere);
@@ -134,7 +143,12 @@ fn path_style(path: &str) -> Result<RequestKind<'_>, RouteError> {
         .split_at_checked(FUNCTIONS_PREFIX.len() + name.len())
         .ok_or(RouteError::Nowhere)?;
     let rest = if rest.is_empty() { "/" } else { rest };
-    Ok(RequestKind::Invoke(Target { project, prefix, rest, style: Style::Path }))
+    Ok(RequestKind::Invoke(Target {
+        project,
+        prefix,
+        rest,
+        style: Style::Path,
+    }))
 }
 
 /// Refuses what readers of a path disagree about.
@@ -152,7 +166,10 @@ fn check_path(path: &str) -> Result<(), BadPath> {
         }
     }
     // An escaped slash separates as well for this check: some guest will decode before it splits.
-    if decoded.split('/').any(|segment| segment == "." || segment == "..") {
+    if decoded
+        .split('/')
+        .any(|segment| segment == "." || segment == "..")
+    {
         return Err(BadPath::DotSegment);
     }
     // Not for escaped slashes: `https:%2F%2Fexample.com` is an honest argument.
@@ -171,7 +188,9 @@ pub(super) fn decode(text: &str) -> Result<std::borrow::Cow<'_, str>, BadPath> {
             return Err(BadPath::Escape);
         }
     }
-    percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| BadPath::Encoding)
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| BadPath::Encoding)
 }
 
 #[cfg(test)]
@@ -182,9 +201,11 @@ mod tests {
 
     fn check(host: &str, path: &str, expected: Result<(&str, &str, &str), RouteError>) {
         let got = match route(&Method::GET, host, path, "localhost") {
-            Ok(RequestKind::Invoke(target)) => {
-                Ok((target.project.as_str().to_owned(), target.prefix, target.rest))
-            }
+            Ok(RequestKind::Invoke(target)) => Ok((
+                target.project.as_str().to_owned(),
+                target.prefix,
+                target.rest,
+            )),
             Ok(probe) => panic!("{path} is a {probe:?}"),
             Err(error) => Err(error),
         };
@@ -194,14 +215,30 @@ mod tests {
 
     #[test]
     fn a_project_is_named_by_path_or_by_host() {
-        check("127.0.0.1", "/f/demo/hello", Ok(("demo", "/f/demo", "/hello")));
-        check("localhost", "/f/demo/hello/a/b/", Ok(("demo", "/f/demo", "/hello/a/b/")));
+        check(
+            "127.0.0.1",
+            "/f/demo/hello",
+            Ok(("demo", "/f/demo", "/hello")),
+        );
+        check(
+            "localhost",
+            "/f/demo/hello/a/b/",
+            Ok(("demo", "/f/demo", "/hello/a/b/")),
+        );
         check("localhost", "/f/demo", Ok(("demo", "/f/demo", "/")));
         check("localhost", "/f/demo/", Ok(("demo", "/f/demo", "/")));
         check("demo.localhost", "/hello", Ok(("demo", "", "/hello")));
         check("demo.localhost", "/healthz", Ok(("demo", "", "/healthz")));
-        check("demo.localhost", "/f/other/x", Ok(("demo", "", "/f/other/x")));
-        check("a.demo.localhost", "/f/demo/x", Ok(("demo", "/f/demo", "/x")));
+        check(
+            "demo.localhost",
+            "/f/other/x",
+            Ok(("demo", "", "/f/other/x")),
+        );
+        check(
+            "a.demo.localhost",
+            "/f/demo/x",
+            Ok(("demo", "/f/demo", "/x")),
+        );
         check("demolocalhost", "/f/demo/x", Ok(("demo", "/f/demo", "/x")));
         check("x", "/", Err(RouteError::Nowhere));
         check("x", "/f", Err(RouteError::Nowhere));
@@ -240,7 +277,15 @@ mod tests {
         ] {
             check("x", path, Err(RouteError::BadPath(why)));
         }
-        for fine in ["/a%20b", "/a%2Fb", "/%252e%252e", "/...", "/a..b", "/a%c3%a9", "/a@b:c;d=e"] {
+        for fine in [
+            "/a%20b",
+            "/a%2Fb",
+            "/%252e%252e",
+            "/...",
+            "/a..b",
+            "/a%c3%a9",
+            "/a@b:c;d=e",
+        ] {
             let path = format!("/f/demo{fine}");
             check("x", &path, Ok(("demo", "/f/demo", fine)));
         }
@@ -248,9 +293,14 @@ mod tests {
 
     #[test]
     fn probes_are_read_only() {
-        for (path, kind) in [("/healthz", RequestKind::Health), ("/readyz", RequestKind::Ready)] {
+        for (path, kind) in [
+            ("/healthz", RequestKind::Health),
+            ("/readyz", RequestKind::Ready),
+        ] {
             assert_eq!(route(&Method::GET, "x", path, "localhost"), Ok(kind));
-            let refused = RouteError::Method { allowed: "GET, HEAD" };
+            let refused = RouteError::Method {
+                allowed: "GET, HEAD",
+            };
             assert_eq!(route(&Method::POST, "x", path, "localhost"), Err(refused));
         }
     }

@@ -4,6 +4,8 @@
 //! limits themselves belong to the callers (manifest, operator, component size).
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -51,8 +53,19 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
         .boxed_unsync()
 }
 
+/// Tells whoever did not read a body whether it went over its limit.
+#[derive(Debug, Clone, Default)]
+pub struct Overrun(Arc<AtomicBool>);
+
+impl Overrun {
+    /// True from the moment that a byte too many arrived.
+    pub fn happened(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Wraps `body` so that the byte after `limit` is an error instead of a byte.
-pub fn limited(body: Body, limit: u64) -> Body {
+pub fn limited(body: Body, limit: u64, overrun: &Overrun) -> Body {
     // A length known to fit needs no counting: hyper never delivers more than was declared.
     if body.size_hint().upper().is_some_and(|upper| upper <= limit) {
         return body;
@@ -61,6 +74,7 @@ pub fn limited(body: Body, limit: u64) -> Body {
         inner: body,
         limit,
         left: limit,
+        overrun: overrun.clone(),
     }
     .boxed_unsync()
 }
@@ -70,7 +84,10 @@ pub fn limited(body: Body, limit: u64) -> Body {
 /// # Errors
 /// [`BodyError::TooLarge`] past the limit, or whatever the stream itself reports.
 pub async fn collect(body: Body, limit: u64) -> Result<Bytes, BodyError> {
-    Ok(limited(body, limit).collect().await?.to_bytes())
+    Ok(limited(body, limit, &Overrun::default())
+        .collect()
+        .await?
+        .to_bytes())
 }
 
 /// Counts bytes while they pass.
@@ -78,6 +95,7 @@ struct Limited {
     inner: Body,
     limit: u64,
     left: u64,
+    overrun: Overrun,
 }
 
 impl HttpBody for Limited {
@@ -94,7 +112,10 @@ impl HttpBody for Limited {
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         match self.left.checked_sub(bytes) {
             Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(BodyError::TooLarge { limit: self.limit }))),
+            None => {
+                self.overrun.0.store(true, Ordering::Relaxed);
+                return Poll::Ready(Some(Err(BodyError::TooLarge { limit: self.limit })));
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }

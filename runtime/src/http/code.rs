@@ -69,6 +69,7 @@ codes! {
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
+    NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";
 
     // What stands in the way.
@@ -92,6 +93,7 @@ codes! {
     GuestTrapped        "guest_trapped"        INTERNAL_SERVER_ERROR "The function trapped";
     NoResponse          "no_response"          INTERNAL_SERVER_ERROR "The function gave no response";
     InvalidResponse     "invalid_response"     INTERNAL_SERVER_ERROR "The function gave a response that cannot be sent";
+    GuestError          "guest_error"          INTERNAL_SERVER_ERROR "The function answered with an error";
     MemoryLimit         "memory_limit"         INTERNAL_SERVER_ERROR "The function used too much memory";
     CpuLimit            "cpu_limit"            GATEWAY_TIMEOUT "The function used too much CPU time";
     WallLimit           "wall_limit"           GATEWAY_TIMEOUT "The function took too long";

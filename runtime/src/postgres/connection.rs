@@ -11,30 +11,18 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 pub(super) const PORT: u16 = 5432;
 /// The superuser that `initdb` creates; the control plane and migrations use it.
 pub(super) const SUPERUSER: &str = "koyalite";
-/// Made on first start, so that Postgres' own `postgres` database stays as it expects.
+/// Made with the cluster, so that Postgres' own `postgres` database stays as it expects.
 pub(super) const DATABASE: &str = "koyalite";
 
 /// Address of the private Postgres.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     socket_dir: PathBuf,
-    database: &'static str,
 }
 
 impl Connection {
     pub(super) fn new(socket_dir: PathBuf) -> Self {
-        Self {
-            socket_dir,
-            database: DATABASE,
-        }
-    }
-
-    /// The database that exists before ours does.
-    pub(super) fn to_maintenance(&self) -> Self {
-        Self {
-            socket_dir: self.socket_dir.clone(),
-            database: "postgres",
-        }
+        Self { socket_dir }
     }
 
     /// The folder of the socket: what drivers take as "host".
@@ -54,7 +42,7 @@ impl Connection {
 
     /// Name of the database.
     pub fn database(&self) -> &'static str {
-        self.database
+        DATABASE
     }
 
     /// Options for `sqlx`. Whatever `PG*` variables the driver reads by itself is overruled.
@@ -63,7 +51,7 @@ impl Connection {
             .socket(&self.socket_dir)
             .port(PORT)
             .username(SUPERUSER)
-            .database(self.database)
+            .database(DATABASE)
             .ssl_mode(PgSslMode::Disable)
             .application_name("koyalite")
     }
@@ -74,7 +62,7 @@ impl Connection {
         let host = utf8_percent_encode(&host, NON_ALPHANUMERIC);
         format!(
             "postgres:///{}?host={host}&port={PORT}&user={SUPERUSER}",
-            self.database
+            DATABASE
         )
     }
 }

@@ -114,9 +114,11 @@ pub enum PostgresError {
         /// What is wrong with it.
         reason: String,
     },
-    /// `initdb` failed.
-    #[error("initdb failed with {status}: {output}")]
+    /// Creating the cluster failed.
+    #[error("{program} failed to create a database cluster ({status}): {output}")]
     Init {
+        /// Which of the two programs that do it.
+        program: &'static str,
         /// Exit status in words.
         status: String,
         /// What it said.
@@ -144,9 +146,6 @@ pub enum PostgresError {
         /// Their ids.
         pids: Vec<u32>,
     },
-    /// The server runs but did not answer our first statements.
-    #[error("the new Postgres did not accept its first statements")]
-    Database(#[from] sqlx::Error),
     /// Stopped before it was ready.
     #[error("starting Postgres was interrupted")]
     Interrupted,

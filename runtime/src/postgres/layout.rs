@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -167,6 +167,8 @@ fn lock(root: &Path) -> Result<DataDirLock, PostgresError> {
         .create(true)
         .truncate(false)
         .write(true)
+        // Whoever could open it could lock us out.
+        .mode(0o600)
         .open(&path)
         .map_err(PostgresError::path("open", &path))?;
     match file.try_lock() {

@@ -105,18 +105,26 @@ pub(super) fn processes_of(pgdata: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// Without `/proc` only the postmaster can be told apart from strangers, by its command line. Its
-/// backends notice its end by themselves, and the supervisor tries again until they have.
+/// The same without `/proc`: `lsof` comes with macOS. It prints a line `p<pid>` for each process, and
+/// below it `n<path>` for the folder that the process works in.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn processes_of(pgdata: &Path) -> Vec<u32> {
-    let Some(pid) = postmaster_of(pgdata) else {
+    let mut lsof = std::process::Command::new("lsof");
+    lsof.args(["-a", "-c", "postgres", "-d", "cwd", "-F", "pn"])
+        .env("PATH", "/usr/sbin:/usr/bin");
+    // Where it is missing, a leftover makes Postgres itself refuse to start, and the supervisor
+    // tries again until it is gone.
+    let Ok(output) = lsof.output() else {
         return Vec::new();
     };
-    let mut ps = std::process::Command::new("/bin/ps");
-    let Ok(output) = ps.args(["-o", "command=", "-p", &pid.to_string()]).output() else {
-        return Vec::new();
-    };
-    let command = String::from_utf8_lossy(&output.stdout);
-    let ours = command.contains("postgres") && command.contains(&*pgdata.to_string_lossy());
-    ours.then_some(pid).into_iter().collect()
+    let mut pid = None;
+    let mut found = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        match line.split_at_checked(1) {
+            Some(("p", number)) => pid = number.parse().ok(),
+            Some(("n", path)) if Path::new(path) == pgdata => found.extend(pid),
+            _ => {}
+        }
+    }
+    found
 }

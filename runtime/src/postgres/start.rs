@@ -145,7 +145,6 @@ fn says_ready(layout: &Layout) -> bool {
 }
 
 fn command(cluster: &Cluster) -> Command {
-    let layout = &cluster.layout;
     let program = cluster.installation.bin.join("postgres");
     #[cfg(target_os = "linux")]
     let mut command = {
@@ -155,6 +154,13 @@ fn command(cluster: &Cluster) -> Command {
     };
     #[cfg(not(target_os = "linux"))]
     let mut command = super::wrapper::wrap(&program);
+    configure(&mut command, cluster);
+    command
+}
+
+/// Adds everything that follows the program's name.
+pub(super) fn configure(command: &mut Command, cluster: &Cluster) {
+    let layout = &cluster.layout;
     // Nothing of ours may steer the server: PG*, LD_*, or a locale that it does not have.
     command.env_clear().env("LC_ALL", "C").env("TZ", "UTC");
     command.arg("-D").arg(&layout.pgdata);
@@ -170,5 +176,4 @@ fn command(cluster: &Cluster) -> Command {
         .arg("-c")
         .arg(format!("port={}", super::connection::PORT));
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    command
 }

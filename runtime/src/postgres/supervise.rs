@@ -8,7 +8,6 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +85,6 @@ async fn supervise(
     let mut attempt = 0;
     loop {
         let mut ready_at = None;
-        let is_first = first.is_some();
         let announce = || {
             ready_at = Some(Instant::now());
             starts += 1;
@@ -97,7 +95,7 @@ async fn supervise(
                 let _owner_left = ready.send(connection.clone());
             }
         };
-        match live(&cluster, &stop, is_first.then_some(&connection), announce).await {
+        match live(&cluster, &stop, announce).await {
             Ok(End::Asked) => {
                 state.send_replace(State::Stopped);
                 return Ok(());
@@ -126,11 +124,10 @@ enum End {
     Died { status: String },
 }
 
-/// One life of the server. `create` names the database to make sure of, on the first one.
+/// One life of the server; `announce` is called when it accepts connections.
 async fn live(
     cluster: &Cluster,
     stop: &CancellationToken,
-    create: Option<&Connection>,
     announce: impl FnOnce(),
 ) -> Result<End, PostgresError> {
     let layout = &cluster.layout;
@@ -141,14 +138,7 @@ async fn live(
     }
     let mut server = Server::spawn(cluster)?;
     // From here on every way out passes a shutdown: a server that starts slowly is one too.
-    let come_up = async {
-        server.ready(layout).await?;
-        match create {
-            Some(connection) => create_database(connection).await,
-            None => Ok(()),
-        }
-    };
-    match stop.run_until_cancelled(come_up).await {
+    match stop.run_until_cancelled(server.ready(layout)).await {
         Some(Ok(())) => {}
         Some(Err(error)) => {
             if let Err(error) = shut_down(server, layout).await {
@@ -238,23 +228,6 @@ async fn installation(
         }
     }
     install::install(&Source::pinned()?, options, progress).await
-}
-
-/// Makes our database where it is missing. Being killed in between is made good at the next start.
-pub(super) async fn create_database(connection: &Connection) -> Result<(), PostgresError> {
-    let options = connection.to_maintenance().sqlx_options();
-    let mut maintenance = PgConnection::connect_with(&options).await?;
-    let exists: Option<i32> = sqlx::query_scalar("SELECT 1 FROM pg_database WHERE datname = $1")
-        .bind(connection.database())
-        .fetch_optional(&mut maintenance)
-        .await?;
-    if exists.is_none() {
-        sqlx::query("CREATE DATABASE koyalite")
-            .execute(&mut maintenance)
-            .await?;
-    }
-    maintenance.close().await?;
-    Ok(())
 }
 
 /// The first try after a healthy life is made at once.

@@ -1,6 +1,8 @@
 //! The supervisor against real servers. What differs by machine is which user they run as: as root
 //! both ways around it are taken, as anybody else there is only one.
 
+mod recovery;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -15,8 +17,12 @@ use super::*;
 
 /// A folder for one test. Others may pass through it, so that root can drop to another user.
 fn home() -> TempDir {
+    home_with_mode(0o755)
+}
+
+fn home_with_mode(mode: u32) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
     dir
 }
 
@@ -147,81 +153,9 @@ async fn a_second_supervisor_of_one_folder_is_refused_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn a_killed_postmaster_comes_back_with_every_committed_row() {
-    let home = home();
-    let postgres = start(home.path()).await;
-    let mut db = connect(&postgres).await;
-    run(&mut db, "CREATE TABLE kept (n int)").await;
-    for round in 1..=3 {
-        let mut db = connect(&postgres).await;
-        run(&mut db, "INSERT INTO kept SELECT generate_series(1, 1000)").await;
-        // A busy backend does not notice the death of its parent and holds the shared memory.
-        let mut busy = connect(&postgres).await;
-        let busy_pid: i32 = ask(&mut busy, "SELECT pg_backend_pid()").await;
-        let busy = tokio::spawn(async move {
-            let endless = "SELECT count(*) FROM generate_series(1, 1000000000000)";
-            sqlx::query(endless).execute(&mut busy).await.unwrap_err();
-        });
-        let active = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'";
-        let mut sessions = 0_i64;
-        while sessions == 0 {
-            let query = sqlx::query_scalar(active).bind(busy_pid);
-            sessions = query.fetch_one(&mut db).await.unwrap();
-        }
-        send(postmaster(home.path()), Signal::Kill);
-        ready_for_the(round + 1, &postgres).await;
-        busy.await.unwrap();
-        let mut db = connect(&postgres).await;
-        let rows: i64 = ask(&mut db, "SELECT count(*) FROM kept").await;
-        assert_eq!(rows, 1000 * i64::from(round));
-    }
-    postgres.stop().await.unwrap();
-    assert_eq!(living(home.path()), [] as [u32; 0]);
-}
-
-/// A running server whose owner is gone: nobody holds the lock or will ever stop it.
-async fn orphan(home: &Path) -> (Server, Connection) {
-    let cluster = supervise::prepare(&options(home), &|_| {}).await.unwrap();
-    recover::clear_the_way(&cluster.layout).await.unwrap();
-    let mut server = Server::spawn(&cluster).unwrap();
-    server.ready(&cluster.layout).await.unwrap();
-    let connection = Connection::new(cluster.layout.socket_dir.clone());
-    supervise::create_database(&connection).await.unwrap();
-    (server, connection)
-}
-
-#[tokio::test]
-async fn a_server_without_an_owner_is_taken_down_first_and_its_rows_are_kept() {
-    let home = home();
-    let (mut server, connection) = orphan(home.path()).await;
-    let pid = postmaster(home.path());
-    let mut db = PgConnection::connect_with(&connection.sqlx_options())
-        .await
-        .unwrap();
-    run(
-        &mut db,
-        "CREATE TABLE kept (n int UNIQUE); INSERT INTO kept VALUES (12345)",
-    )
-    .await;
-
-    let postgres = start(home.path()).await;
-    assert_ne!(postmaster(home.path()), pid);
-    assert!(!living(home.path()).contains(&pid));
-    assert_eq!(
-        server.exited().await,
-        "exit status: 0",
-        "it had the time for a clean shutdown"
-    );
-    assert_eq!(
-        ask::<i32>(&mut connect(&postgres).await, "SELECT n FROM kept").await,
-        12345
-    );
-}
-
-#[tokio::test]
 async fn the_log_never_holds_what_a_statement_holds() {
     let home = home();
-    let (mut server, connection) = orphan(home.path()).await;
+    let (mut server, connection) = recovery::orphan(home.path()).await;
     let mut db = PgConnection::connect_with(&connection.sqlx_options())
         .await
         .unwrap();
@@ -250,68 +184,6 @@ async fn the_log_never_holds_what_a_statement_holds() {
     assert!(!log.contains("hush"), "{log}");
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_server_leaves_by_itself_when_the_thread_that_started_it_ends() {
-    let home = home();
-    let folder = home.path().to_owned();
-    let (connected_tx, connected) = tokio::sync::oneshot::channel::<Connection>();
-    let (leave, told_to_leave) = std::sync::mpsc::channel::<()>();
-    let thread = thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let (server, connection) = runtime.block_on(orphan(&folder));
-        connected_tx.send(connection).unwrap();
-        told_to_leave.recv().unwrap_err();
-        drop(server);
-    });
-    let connection = connected.await.unwrap();
-    let mut db = PgConnection::connect_with(&connection.sqlx_options())
-        .await
-        .unwrap();
-    drop(leave);
-    thread.join().unwrap();
-    let cut = sqlx::query("SELECT pg_sleep(600)")
-        .execute(&mut db)
-        .await
-        .unwrap_err();
-    let code = cut.as_database_error().and_then(|error| error.code());
-    assert_eq!(
-        code.as_deref(),
-        Some("57P01"),
-        "a fast shutdown, not a crash: {cut}"
-    );
-    // It may still be writing its checkpoint; the next start copes with that too.
-    start(home.path()).await.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn an_interrupted_start_leaves_nothing_and_can_be_repeated() {
-    let home = home();
-    let (at_work_tx, at_work) = tokio::sync::oneshot::channel();
-    let at_work_tx = std::sync::Mutex::new(Some(at_work_tx));
-    let report = move |step| {
-        if matches!(step, Progress::Initialising { .. }) {
-            at_work_tx.lock().unwrap().take().unwrap().send(()).unwrap();
-        }
-    };
-    tokio::select! {
-        biased;
-        _ = at_work => {}
-        started = Supervised::start(options(home.path()), report) => panic!("{started:?}"),
-    }
-    assert!(!home.path().join("pg/pgdata").exists());
-    // What a killed initdb leaves is no cluster either.
-    fs::create_dir_all(home.path().join("pg/pgdata.tmp/base")).unwrap();
-    let postgres = start(home.path()).await;
-    assert_eq!(
-        ask::<i32>(&mut connect(&postgres).await, "SELECT 1").await,
-        1
-    );
-}
-
 #[tokio::test]
 async fn a_path_too_deep_for_a_socket_and_full_of_odd_characters_works() {
     let home = home();
@@ -333,8 +205,8 @@ async fn a_path_too_deep_for_a_socket_and_full_of_odd_characters_works() {
 
 #[tokio::test]
 async fn a_private_home_works_or_is_refused_with_the_way_out() {
-    // Mode 700: as root, nobody else can pass, and only a user namespace is left.
-    let home = tempfile::tempdir().unwrap();
+    // As root: nobody else can pass, and only a user namespace is left.
+    let home = home_with_mode(0o700);
     match Supervised::start(options(home.path()), |_| {}).await {
         Ok(postgres) => {
             let me = fs::metadata(home.path()).unwrap().uid();

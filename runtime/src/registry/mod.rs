@@ -37,11 +37,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::apply::apply_schema;
 pub use self::error::{Mistake, RegistryError};
 pub use self::manifest::Manifest;
 pub use self::secret::Secret;
@@ -142,6 +144,16 @@ impl Registry {
             }
             reachable = refreshed.is_ok();
         }
+    }
+
+    /// A connection, for what the scheduler asks.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, RegistryError> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// A transaction that moves no head: firings are not what nodes serve.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, RegistryError> {
+        Ok(self.pool.begin().await?)
     }
 
     /// Whether the database answers: for readiness.

@@ -149,7 +149,7 @@ pub async fn check(
     let id = project_id(registry, project).await?;
     let mut conn = registry.pool.acquire().await?;
     let tables = columns::load(&mut conn, Some(id)).await?;
-    verdict(&new.source(Uuid::nil()), &tables)
+    verdict(&new.source(Uuid::nil()), &tables, sources(&mut conn, id).await?)
 }
 
 /// Creates a policy.
@@ -179,7 +179,7 @@ pub(crate) async fn create_in(
 ) -> Result<(Uuid, Vec<String>), RegistryError> {
     let table = tables::find(change, project, &new.table).await?;
     let source = new.source(Uuid::now_v7());
-    let warnings = verdict(&source, std::slice::from_ref(&table))?;
+    let warnings = verdict_in(change, project, &source).await?;
     sqlx::query!(
         r#"INSERT INTO koyalite.policies
                (id, table_id, name, effect, commands, roles, "using", "check", enabled, created_by)
@@ -256,8 +256,7 @@ pub(crate) async fn update_in(
     project: &LockedProject,
     source: &PolicySource,
 ) -> Result<Vec<String>, RegistryError> {
-    let table = tables::find(change, project, &source.table).await?;
-    let warnings = verdict(source, std::slice::from_ref(&table))?;
+    let warnings = verdict_in(change, project, source).await?;
     sqlx::query!(
         r#"UPDATE koyalite.policies SET name = $2, effect = $3, commands = $4, roles = $5,
                "using" = $6, "check" = $7, enabled = $8, updated_at = now()
@@ -290,6 +289,16 @@ pub async fn delete(
     find(change.conn(), locked.id, id).await?;
     sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id).execute(change.conn()).await?;
     change.commit().await
+}
+
+async fn verdict_in(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    source: &PolicySource,
+) -> Result<Vec<String>, RegistryError> {
+    let tables = columns::load(change.conn(), Some(project.id)).await?;
+    let others = sources(change.conn(), project.id).await?;
+    verdict(source, &tables, others)
 }
 
 /// The policies of one project as the policy engine takes them.

@@ -1,7 +1,7 @@
 //! The policy engine's word on one policy, in the words of the control API: warnings, or mistakes
 //! with their field, their place in it, and what to write instead. Decides nothing itself.
 
-use koyalite_policy::{PolicyFault, PolicySource, check_policy};
+use koyalite_policy::{PolicyFault, PolicySource, Schema, check_policy};
 
 use super::columns::StoredTable;
 use super::error::{Mistake, RegistryError};
@@ -9,10 +9,12 @@ use super::error::{Mistake, RegistryError};
 /// Names are for people; a longer one is a comment.
 const NAME_CHARS_MAX: usize = 100;
 
-/// The policy engine's warnings, or its refusal with the place and what to write instead.
+/// The policy engine's warnings, or its refusal with the place and what to write instead. `others`
+/// are the project's policies; the one that is being replaced may be among them.
 pub(crate) fn verdict(
     source: &PolicySource,
     tables: &[StoredTable],
+    others: Vec<PolicySource>,
 ) -> Result<Vec<String>, RegistryError> {
     let length = source.name.chars().count();
     if length == 0 || length > NAME_CHARS_MAX {
@@ -20,12 +22,24 @@ pub(crate) fn verdict(
         return Err(RegistryError::invalid("name", message));
     }
     let shapes: Vec<_> = tables.iter().map(StoredTable::shape).collect();
-    match check_policy(source, &shapes) {
-        Ok(checked) => Ok(checked.warnings().iter().map(ToString::to_string).collect()),
-        Err(error) => match &error.fault {
-            PolicyFault::UnknownTable(table) => Err(RegistryError::not_found("table", table)),
-            fault => Err(RegistryError::Invalid { errors: vec![mistake(fault)] }),
-        },
+    let checked = check_policy(source, &shapes).map_err(|error| refusal(&error.fault))?;
+    let mut all: Vec<_> = others.into_iter().filter(|other| other.id != source.id).collect();
+    all.push(source.clone());
+    // The others were good without this one, so whatever is wrong with all together is its doing.
+    Schema::build(shapes, all).map_err(|errors| {
+        let own = errors.iter().find(|error| error.id == source.id);
+        match own.or(errors.first()) {
+            Some(error) => refusal(&error.fault),
+            None => RegistryError::internal("a schema was refused for no reason"),
+        }
+    })?;
+    Ok(checked.warnings().iter().map(ToString::to_string).collect())
+}
+
+fn refusal(fault: &PolicyFault) -> RegistryError {
+    match fault {
+        PolicyFault::UnknownTable(table) => RegistryError::not_found("table", table),
+        fault => RegistryError::Invalid { errors: vec![mistake(fault)] },
     }
 }
 
@@ -36,6 +50,7 @@ fn mistake(fault: &PolicyFault) -> Mistake {
         PolicyFault::MissingUsing(_) | PolicyFault::UnusedUsing => "using",
         PolicyFault::MissingCheck | PolicyFault::UnusedCheck => "check",
         PolicyFault::EmptyRole => "roles",
+        PolicyFault::Reach(_) => "",
         PolicyFault::Condition { clause, source } => {
             return Mistake::new(clause.to_string(), &source.reason)
                 .at(source.position.line, source.position.column)

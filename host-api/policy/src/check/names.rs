@@ -3,7 +3,7 @@
 //! A column that the caller may not read is answered exactly like one that does not exist, and a
 //! hint is only ever a readable column.
 
-use super::{Audience, Checked, Checker};
+use super::{Audience, Checked, Checker, Scope};
 use crate::expr::Node;
 use crate::names::ColumnName;
 use crate::parse::{ParseError, Position};
@@ -13,21 +13,30 @@ use crate::value::Value;
 const HINT_EDITS_MAX: usize = 2;
 
 impl Checker<'_> {
+    /// A column of the innermost table that has it, as in SQL.
     pub(super) fn column(&self, at: Position, table: Option<&str>, name: &str) -> Checked {
-        if let Some(table) = table.filter(|table| *table != self.shape.name.as_str()) {
+        let named = |scope: &Scope<'_>| table.is_none_or(|table| table == scope.name);
+        if let Some(table) = table.filter(|_| !self.scopes.iter().any(named)) {
             return Err(wrong_table(at, table));
         }
-        let column = self
-            .shape
-            .column(name)
-            .filter(|column| self.readable(&column.name));
-        match column {
-            Some(column) => Ok(Node::Column {
-                name: column.name.clone(),
-                ty: column.ty,
-            }),
-            None => Err(self.unknown_column(at, name)),
+        for (level, scope) in self.scopes.iter().enumerate().rev() {
+            let column = scope
+                .shape
+                .column(name)
+                .filter(|column| self.readable(&column.name));
+            if let Some(column) = column.filter(|_| named(scope)) {
+                return Ok(Node::Column {
+                    name: column.name.clone(),
+                    ty: column.ty,
+                    level,
+                });
+            }
+            // A qualified name means the innermost table of that name, and no other.
+            if table.is_some() && named(scope) {
+                break;
+            }
         }
+        Err(self.unknown_column(at, name))
     }
 
     fn readable(&self, column: &ColumnName) -> bool {
@@ -41,12 +50,9 @@ impl Checker<'_> {
         let shown: String = name.chars().take(80).collect();
         let reason = format!("there is no column {shown}");
         let error = ParseError::new(at, reason).with_code("unknown_column");
-        let readable = self
-            .shape
-            .columns
-            .iter()
-            .filter(|column| self.readable(&column.name));
-        let closest = readable
+        let columns = self.scopes.iter().flat_map(|scope| &scope.shape.columns);
+        let closest = columns
+            .filter(|column| self.readable(&column.name))
             .map(|column| (edits(&shown, column.name.as_str()), column.name.as_str()))
             .filter(|(edits, column)| *edits <= HINT_EDITS_MAX && *edits < column.len())
             .min();

@@ -5,11 +5,12 @@
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, Function as Call, FunctionArg, FunctionArgExpr,
-    FunctionArguments, ObjectNamePart, Query, SelectItem, SetExpr,
+    FunctionArguments, ObjectNamePart,
 };
 
-use super::convert::{Converter, folded};
+use super::convert::Converter;
 use super::syntax::{Spanned, Syntax};
+use super::tree::folded;
 use super::{ParseError, Position};
 use crate::expr::{Function, JsonRead};
 use crate::shape::ColumnType;
@@ -25,7 +26,7 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
             format: None,
         } => converter.cast(*expr, &data_type),
         Expr::TypedString(typed) => converter.cast(Expr::Value(typed.value), &typed.data_type),
-        Expr::Subquery(query) => subquery(converter, *query),
+        Expr::Subquery(query) => converter.wrapped_claim(*query),
         other => {
             let (reason, instead) = refusal(&other);
             Err(converter.refuse(reason, instead))
@@ -33,12 +34,8 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
     }
 }
 
-fn refusal(expr: &Expr) -> (&'static str, &'static str) {
+fn refusal(expr: &Expr) -> Refusal {
     match expr {
-        Expr::Exists { .. } | Expr::InSubquery { .. } => (
-            "conditions over other tables are not in the policy language yet",
-            "copy what decides into a column of this table, or into a claim",
-        ),
         Expr::Case { .. } => (
             "case is not in the policy language",
             "write and, or and not",
@@ -70,43 +67,8 @@ fn refusal(expr: &Expr) -> (&'static str, &'static str) {
     }
 }
 
-/// `(select auth.uid())` and its kind: a way to tell Postgres that a value is the same for every
-/// row. Claims always are, here.
-fn subquery(converter: &mut Converter, query: Query) -> Result<Spanned, ParseError> {
-    let refused = converter.refuse(
-        "a subquery may only wrap a claim",
-        "write (select auth.uid()), or copy what decides into a column of this table",
-    );
-    let text = query.to_string();
-    let SetExpr::Select(mut select) = *query.body else {
-        return Err(refused);
-    };
-    let (Some(item), true) = (select.projection.pop(), select.projection.is_empty()) else {
-        return Err(refused);
-    };
-    // Whatever clauses a query may have, one with nothing but a projection prints as just that.
-    if text != format!("SELECT {item}") {
-        return Err(refused);
-    }
-    let (SelectItem::UnnamedExpr(inner) | SelectItem::ExprWithAlias { expr: inner, .. }) = item
-    else {
-        return Err(refused);
-    };
-    let inner = converter.convert(inner)?;
-    if is_claim(&inner) {
-        Ok(inner)
-    } else {
-        Err(refused)
-    }
-}
-
-fn is_claim(spanned: &Spanned) -> bool {
-    match &spanned.syntax {
-        Syntax::Uid | Syntax::Role | Syntax::Jwt { .. } | Syntax::Now => true,
-        Syntax::Cast { inner, .. } => is_claim(inner),
-        _ => false,
-    }
-}
+/// A reason, and what to write instead.
+type Refusal = (&'static str, &'static str);
 
 /// `auth.jwt() -> 'key'` and `->> 'key'`.
 pub(super) fn path(

@@ -2,7 +2,7 @@
 //!
 //! A condition is a boolean SQL expression in the Postgres dialect, so that what stands in a
 //! Supabase `USING (…)` or `WITH CHECK (…)` can be pasted. `sqlparser` reads the text; what it
-//! answers is turned into our own small [`syntax`], and everything outside the language is refused
+//! answers is turned into our own small syntax tree, and everything outside the language is refused
 //! with its place, the reason and what to write instead. Types are none of this module's business;
 //! the checker's (`check.rs`) they are.
 //!
@@ -26,6 +26,8 @@
 //! | `auth.jwt() -> 'app_metadata' ->> 'team'` | a claim further in |
 //! | `(auth.jwt() ->> 'team_id')::uuid` | a claim as another type; NULL where it does not read as one |
 //! | `(select auth.uid())` | the same as `auth.uid()`: claims are constants here anyway |
+//! | `exists (select 1 from t where …)` | whether table `t` of the project has such a row that the caller may read; a column that `t` has not is the outer row's; policies only |
+//! | `a in (select c from t where …)` | equal to `c` of such a row; policies only |
 //! | `now()`, `current_timestamp` | the database's clock |
 //! | `lower(t)`, `upper(t)`, `length(t)`, `coalesce(a, b, …)` | `lower` and `upper` change ASCII letters |
 //! | `$1`, `$2`, … | a parameter; in filters only |
@@ -35,8 +37,11 @@
 
 mod calls;
 mod convert;
+mod predicates;
+mod subquery;
 pub(crate) mod syntax;
 mod tokens;
+mod tree;
 
 use std::fmt;
 

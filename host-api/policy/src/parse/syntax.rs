@@ -60,6 +60,13 @@ pub(crate) enum Syntax {
         item: Box<Spanned>,
         parameter: usize,
     },
+    Exists(Box<Subquery>),
+    /// `output` is a column of the subquery's table.
+    InQuery {
+        item: Box<Spanned>,
+        output: Box<Spanned>,
+        query: Box<Subquery>,
+    },
     Like {
         item: Box<Spanned>,
         pattern: Box<Spanned>,
@@ -73,6 +80,16 @@ pub(crate) enum Syntax {
     Not(Box<Spanned>),
     And(Vec<Spanned>),
     Or(Vec<Spanned>),
+}
+
+/// `from table [alias] [where condition]`
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Subquery {
+    /// Where the table's name stands.
+    pub(crate) at: Position,
+    pub(crate) table: String,
+    pub(crate) alias: Option<String>,
+    pub(crate) condition: Option<Spanned>,
 }
 
 impl Spanned {
@@ -115,6 +132,10 @@ impl Spanned {
                 vec![left, right]
             }
             Syntax::Like { item, pattern, .. } => vec![item, pattern],
+            Syntax::Exists(query) => query.condition.iter().collect(),
+            Syntax::InQuery { item, query, .. } => {
+                std::iter::once(&**item).chain(&query.condition).collect()
+            }
             Syntax::In { item, list } => std::iter::once(&**item).chain(list).collect(),
             Syntax::Call { args: items, .. } | Syntax::And(items) | Syntax::Or(items) => {
                 items.iter().collect()

@@ -61,7 +61,6 @@ const LITERAL: &str = "only plain quoted text is in the policy language";
 fn refusal(token: &Token) -> Option<(&'static str, &'static str)> {
     Some(match token {
         Token::Plus
-        | Token::Mul
         | Token::Div
         | Token::DuckIntDiv
         | Token::Mod

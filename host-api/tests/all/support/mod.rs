@@ -3,5 +3,5 @@
 mod project;
 mod server;
 
-pub(crate) use project::{Owner, TestDatabase, TestProject, filter, policy, rows, user};
+pub(crate) use project::{Owner, TODOS, TestDatabase, TestProject, filter, policy, rows, user};
 pub(crate) use server::Server;

@@ -41,7 +41,12 @@ impl TestDatabase {
         let mut base = server.config();
         base.dbname(&name);
         let databases = Databases::new(base, limits).unwrap();
-        TestDatabase { admin, databases, server, name }
+        TestDatabase {
+            admin,
+            databases,
+            server,
+            name,
+        }
     }
 
     /// A project with one role, one schema, and these tables under these policies.
@@ -51,7 +56,10 @@ impl TestDatabase {
         policies: Vec<PolicySource>,
     ) -> TestProject {
         let id = Uuid::new_v4();
-        let (role, schema) = (format!("koya_p_{}", id.simple()), format!("p_{}", id.simple()));
+        let (role, schema) = (
+            format!("koya_p_{}", id.simple()),
+            format!("p_{}", id.simple()),
+        );
         let set_up = format!(
             "CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' NOSUPERUSER NOBYPASSRLS;
              CREATE SCHEMA {schema};
@@ -70,7 +78,11 @@ impl TestDatabase {
             self.admin.batch_execute(&create).await.unwrap();
             shapes.push(shape);
         }
-        let access = DatabaseAccess { role, password: Password::new(PASSWORD), schema };
+        let access = DatabaseAccess {
+            role,
+            password: Password::new(PASSWORD),
+            schema,
+        };
         let project = Project {
             id,
             name: "demo".parse().unwrap(),
@@ -95,7 +107,10 @@ impl TestDatabase {
     /// A raw connection with a project's own credentials.
     pub(crate) async fn tenant(&self, project: &TestProject) -> Client {
         let mut config = self.server.config();
-        config.dbname(&self.name).user(&project.access.role).password(PASSWORD);
+        config
+            .dbname(&self.name)
+            .user(&project.access.role)
+            .password(PASSWORD);
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client
@@ -126,9 +141,17 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
         }
     };
     let columns = lines.iter().map(shape_of).collect();
-    let collated: Vec<_> =
-        lines.iter().map(|line| line.replacen(" text", " text COLLATE \"C\"", 1)).collect();
-    (TableShape { name: name.parse().unwrap(), columns }, collated.join(", "))
+    let collated: Vec<_> = lines
+        .iter()
+        .map(|line| line.replacen(" text", " text COLLATE \"C\"", 1))
+        .collect();
+    (
+        TableShape {
+            name: name.parse().unwrap(),
+            columns,
+        },
+        collated.join(", "),
+    )
 }
 
 /// A policy that allows `commands` where `using` is true, for old and new rows alike.
@@ -158,7 +181,10 @@ pub(crate) struct Owner {
 impl Owner {
     pub(crate) fn new() -> Owner {
         let id = Uuid::new_v4();
-        Owner { id, identity: user(&id.to_string()) }
+        Owner {
+            id,
+            identity: user(&id.to_string()),
+        }
     }
 
     /// A row of `todos` as JSON.
@@ -175,7 +201,10 @@ pub(crate) fn user(subject: &str) -> Identity {
 }
 
 pub(crate) fn filter(text: &str, params: Vec<Value>) -> Filter {
-    Filter { text: text.to_owned(), params }
+    Filter {
+        text: text.to_owned(),
+        params,
+    }
 }
 
 /// An answer as a tree, for comparing.

@@ -70,8 +70,15 @@ impl Server {
         let directory = std::env::temp_dir().join(format!("koyalite-{}", Uuid::new_v4().simple()));
         std::fs::create_dir(&directory).unwrap();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "sh"]).arg(programs()).arg(&directory).arg(PASSWORD);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/");
+        command
+            .args(["-c", SCRIPT, "sh"])
+            .arg(programs())
+            .arg(&directory)
+            .arg(PASSWORD);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .current_dir("/");
         // Out of our group: the terminal's Ctrl-C must reach us and leave the shell to clean up.
         command.process_group(0);
         if std::fs::metadata(&directory).unwrap().uid() == 0 {
@@ -81,20 +88,36 @@ impl Server {
         }
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        let server = Server { directory, shell: Mutex::new(Shell { child, lines }) };
+        let server = Server {
+            directory,
+            shell: Mutex::new(Shell { child, lines }),
+        };
         server.wait_until_ready();
         server
     }
 
     /// Kills the server as a power cut would, and starts it again.
     pub(crate) fn crash(&self) {
-        self.shell.lock().unwrap().child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        self.shell
+            .lock()
+            .unwrap()
+            .child
+            .stdin
+            .as_mut()
+            .unwrap()
+            .write_all(b"\n")
+            .unwrap();
         self.wait_until_ready();
     }
 
     fn wait_until_ready(&self) {
         let mut line = String::new();
-        self.shell.lock().unwrap().lines.read_line(&mut line).unwrap();
+        self.shell
+            .lock()
+            .unwrap()
+            .lines
+            .read_line(&mut line)
+            .unwrap();
         assert_eq!(line, "ready\n", "Postgres did not start");
     }
 
@@ -118,10 +141,16 @@ impl Server {
     pub(crate) async fn create_database(&self) -> String {
         let admin = self.admin("postgres").await;
         // Copying needs the template for itself, so one at a time, across threads.
-        admin.batch_execute("SELECT pg_advisory_lock(1)").await.unwrap();
+        admin
+            .batch_execute("SELECT pg_advisory_lock(1)")
+            .await
+            .unwrap();
         let known = "SELECT 1 FROM pg_database WHERE datname = 'koyalite_template'";
         if admin.query_opt(known, &[]).await.unwrap().is_none() {
-            admin.batch_execute("CREATE DATABASE koyalite_template").await.unwrap();
+            admin
+                .batch_execute("CREATE DATABASE koyalite_template")
+                .await
+                .unwrap();
             let template = self.admin("koyalite_template").await;
             template.batch_execute(TEMPLATE).await.unwrap();
             // CREATE DATABASE waits for the session to be gone, but only for five seconds.
@@ -146,7 +175,10 @@ impl Drop for Server {
 fn programs() -> PathBuf {
     let asked = Command::new("pg_config").arg("--bindir").output().ok();
     let asked = asked.and_then(|output| String::from_utf8(output.stdout).ok());
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     asked
         .map(|text| PathBuf::from(text.trim()))
         .into_iter()
@@ -159,9 +191,13 @@ fn programs() -> PathBuf {
 fn unprivileged() -> (u32, u32) {
     let users = std::fs::read_to_string(Path::new("/etc/passwd")).unwrap();
     let find = |wanted: &str| {
-        let line = users.lines().find(|line| line.split(':').next() == Some(wanted))?;
+        let line = users
+            .lines()
+            .find(|line| line.split(':').next() == Some(wanted))?;
         let mut fields = line.split(':').skip(2);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     };
-    find("postgres").or_else(|| find("nobody")).expect("a user that is not root")
+    find("postgres")
+        .or_else(|| find("nobody"))
+        .expect("a user that is not root")
 }

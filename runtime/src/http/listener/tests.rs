@@ -19,7 +19,9 @@ struct Server {
 
 /// `/slow` answers once released; anything else at once, with the length of the body it read.
 async fn start(limits: ListenerLimits) -> Server {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits)
+        .await
+        .unwrap();
     let address = listener.local_addr().unwrap();
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let drain = CancellationToken::new();
@@ -32,11 +34,20 @@ async fn start(limits: ListenerLimits) -> Server {
                 release.notified().await;
             }
             let read = body::collect(request.into_body(), 1 << 20).await;
-            Response::new(body::full(format!("read {}", read.map_or(0, |bytes| bytes.len()))))
+            Response::new(body::full(format!(
+                "read {}",
+                read.map_or(0, |bytes| bytes.len())
+            )))
         }
     };
     let done = tokio::spawn(listener.serve(service, drain.clone()));
-    Server { address, drain, done, entered, release }
+    Server {
+        address,
+        drain,
+        done,
+        entered,
+        release,
+    }
 }
 
 /// Sends bytes and reads until the server closes.
@@ -85,15 +96,26 @@ async fn requests_with_two_readings_are_a_400_and_the_end_of_the_connection() {
         "\x16\x03\x01\x02\x00\x01\x00\x01\x03\x03 not a request\r\n\r\n",
     ] {
         let answer = exchange(server.address, format!("{head}{smuggled}").as_bytes()).await;
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?} got {answer:?}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head:?} got {answer:?}");
+        assert!(
+            answer.starts_with("HTTP/1.1 400 "),
+            "{head:?} got {answer:?}"
+        );
+        assert_eq!(
+            answer.matches("HTTP/1.1 ").count(),
+            1,
+            "{head:?} got {answer:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_a_problem_document() {
     let server = start(ListenerLimits::default()).await;
-    let answer = exchange(server.address, b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n").await;
+    let answer = exchange(
+        server.address,
+        b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+    )
+    .await;
     assert!(answer.contains("koyalite-source: gateway\r\n"), "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert!(answer.contains(r#""code":"bad_framing""#), "{answer}");
@@ -116,7 +138,11 @@ async fn one_connection_carries_many_requests() {
 
 #[tokio::test]
 async fn heads_that_are_too_large_are_refused() {
-    let limits = ListenerLimits { headers_max: 10, header_bytes_max: 8192, ..Default::default() };
+    let limits = ListenerLimits {
+        headers_max: 10,
+        header_bytes_max: 8192,
+        ..Default::default()
+    };
     let server = start(limits).await;
     let many = "x: y\r\n".repeat(20);
     let long = format!("x: {}\r\n", "y".repeat(10_000));
@@ -130,8 +156,17 @@ async fn heads_that_are_too_large_are_refused() {
 #[tokio::test]
 async fn a_peer_that_never_finishes_a_head_is_dropped() {
     let header_read_timeout = Duration::from_millis(100);
-    let server = start(ListenerLimits { header_read_timeout, ..Default::default() }).await;
-    for sent in ["", "P", "GET / HTTP/1.1\r\nhost: ", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    let server = start(ListenerLimits {
+        header_read_timeout,
+        ..Default::default()
+    })
+    .await;
+    for sent in [
+        "",
+        "P",
+        "GET / HTTP/1.1\r\nhost: ",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let answer = exchange(server.address, sent.as_bytes()).await;
         assert!(!answer.contains("200 OK"), "{sent:?} got {answer:?}");
     }
@@ -139,9 +174,16 @@ async fn a_peer_that_never_finishes_a_head_is_dropped() {
 
 #[tokio::test]
 async fn connections_over_the_cap_wait_for_a_free_slot() {
-    let server = start(ListenerLimits { connections_max: 1, ..Default::default() }).await;
+    let server = start(ListenerLimits {
+        connections_max: 1,
+        ..Default::default()
+    })
+    .await;
     let mut first = TcpStream::connect(server.address).await.unwrap();
-    first.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    first
+        .write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
     server.entered.notified().await;
     let second = tokio::spawn(exchange(
         server.address,
@@ -156,11 +198,16 @@ async fn connections_over_the_cap_wait_for_a_free_slot() {
 async fn a_drain_lets_requests_finish_and_still_answers_new_ones_meanwhile() {
     let server = start(ListenerLimits::default()).await;
     let mut slow = TcpStream::connect(server.address).await.unwrap();
-    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     server.entered.notified().await;
     server.drain.cancel();
     let meanwhile = exchange(server.address, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert!(meanwhile.contains("200 OK") && meanwhile.contains("connection: close"), "{meanwhile}");
+    assert!(
+        meanwhile.contains("200 OK") && meanwhile.contains("connection: close"),
+        "{meanwhile}"
+    );
     server.release.notify_one();
     assert!(read_to_close(&mut slow).await.contains("read 0"));
     assert_eq!(server.done.await.unwrap(), Drained { cut: 0 });
@@ -171,16 +218,24 @@ async fn a_drain_lets_requests_finish_and_still_answers_new_ones_meanwhile() {
 async fn a_drain_ends_at_once_when_connections_are_idle_and_cuts_what_never_ends() {
     let idle = start(ListenerLimits::default()).await;
     let mut kept = TcpStream::connect(idle.address).await.unwrap();
-    kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     let mut first = [0; 12];
     kept.read_exact(&mut first).await.unwrap();
     idle.drain.cancel();
     assert_eq!(idle.done.await.unwrap(), Drained { cut: 0 });
 
     let drain_timeout = Duration::from_millis(50);
-    let stuck = start(ListenerLimits { drain_timeout, ..Default::default() }).await;
+    let stuck = start(ListenerLimits {
+        drain_timeout,
+        ..Default::default()
+    })
+    .await;
     let mut slow = TcpStream::connect(stuck.address).await.unwrap();
-    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    slow.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
     stuck.entered.notified().await;
     stuck.drain.cancel();
     assert_eq!(stuck.done.await.unwrap(), Drained { cut: 1 });

@@ -21,7 +21,10 @@ impl Answer {
         let body = response.body().expect("the body is taken once");
         ResponseOutparam::set(out, Ok(response));
         let stream = body.write().expect("the stream is taken once");
-        Self { stream: Some(stream), body: Some(body) }
+        Self {
+            stream: Some(stream),
+            body: Some(body),
+        }
     }
 
     /// Writes and ends the body.
@@ -31,8 +34,12 @@ impl Answer {
 
     /// Writes; false where the caller has gone.
     pub fn write(&mut self, bytes: &[u8]) -> bool {
-        let Some(stream) = &self.stream else { return false };
-        bytes.chunks(PIECE_BYTES).all(|piece| stream.blocking_write_and_flush(piece).is_ok())
+        let Some(stream) = &self.stream else {
+            return false;
+        };
+        bytes
+            .chunks(PIECE_BYTES)
+            .all(|piece| stream.blocking_write_and_flush(piece).is_ok())
     }
 }
 

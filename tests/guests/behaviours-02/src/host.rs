@@ -12,7 +12,10 @@ pub fn whoami() -> String {
 pub fn select() -> String {
     let query = tables::Query {
         columns: Vec::new(),
-        filter: tables::Filter { text: String::new(), params: Vec::new() },
+        filter: tables::Filter {
+            text: String::new(),
+            params: Vec::new(),
+        },
         order: Vec::new(),
         limit: None,
     };

@@ -38,7 +38,9 @@ impl Call {
 
     fn select(&self) -> tables::Select {
         let (filter, params) = self.filter();
-        let mut select = tables::from(&self.table).select(&self.columns).filter(filter, params);
+        let mut select = tables::from(&self.table)
+            .select(&self.columns)
+            .filter(filter, params);
         for (column, direction) in &self.order {
             select = match direction.as_str() {
                 "desc" => select.order_by(tables::descending(column)),
@@ -84,14 +86,18 @@ pub async fn select_many(request: &Request) -> Result<Response> {
 
 pub async fn insert(request: &Request) -> Result<Response> {
     let call: Call = request.json().await?;
-    let insert = tables::from(&call.table).insert(&call.rows).returning(&call.returning);
+    let insert = tables::from(&call.table)
+        .insert(&call.rows)
+        .returning(&call.returning);
     Response::json(&insert.fetch::<Json>().await?)
 }
 
 pub async fn update(request: &Request) -> Result<Response> {
     let call: Call = request.json().await?;
     let (filter, params) = call.filter();
-    let mut update = tables::from(&call.table).update(&call.changes).filter(filter, params);
+    let mut update = tables::from(&call.table)
+        .update(&call.changes)
+        .filter(filter, params);
     if let Some(rows) = call.max_affected {
         update = update.max_affected(rows);
     }

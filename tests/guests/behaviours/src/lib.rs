@@ -62,12 +62,15 @@ async fn handle(request: Request) -> Result<Response> {
 
 /// A number out of the URL.
 fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| Error::bad_request(format!("{text:?} is not a number here")))
+    text.parse()
+        .map_err(|_| Error::bad_request(format!("{text:?} is not a number here")))
 }
 
 /// A number out of the query, or a default.
 fn number_or<T: std::str::FromStr>(request: &Request, name: &str, default: T) -> Result<T> {
-    request.query(name).map_or(Ok(default), |text| number(&text))
+    request
+        .query(name)
+        .map_or(Ok(default), |text| number(&text))
 }
 
 koyalite::export!(handle);

@@ -31,7 +31,9 @@ struct Gate {
 
 /// How many times this instance was asked. 1 for a fresh one.
 pub fn count() -> Result<Response> {
-    Ok(Response::text(COUNT.replace(COUNT.get() + 1).wrapping_add(1).to_string()))
+    Ok(Response::text(
+        COUNT.replace(COUNT.get() + 1).wrapping_add(1).to_string(),
+    ))
 }
 
 pub async fn interleave(request: &Request) -> Result<Response> {
@@ -114,5 +116,7 @@ fn is_open(key: &str) -> bool {
 }
 
 fn required(request: &Request, name: &str) -> Result<String> {
-    request.query(name).ok_or_else(|| Error::bad_request(format!("?{name}= is missing")))
+    request
+        .query(name)
+        .ok_or_else(|| Error::bad_request(format!("?{name}= is missing")))
 }

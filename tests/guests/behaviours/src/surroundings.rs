@@ -9,7 +9,10 @@ use serde_json::json;
 pub fn headers(request: &Request) -> Result<Response> {
     let mut fields: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, value) in request.headers().iter() {
-        fields.entry(name).or_default().push(String::from_utf8_lossy(value).into_owned());
+        fields
+            .entry(name)
+            .or_default()
+            .push(String::from_utf8_lossy(value).into_owned());
     }
     Response::json(&fields)
 }

@@ -5,7 +5,12 @@ use koyalite::{Error, Result, ScheduledEvent, identity, log, tables};
 use serde_json::json;
 
 async fn tick(event: ScheduledEvent) -> Result<()> {
-    log::info!("{} due {} try {}", event.task, event.scheduled_for, event.attempt);
+    log::info!(
+        "{} due {} try {}",
+        event.task,
+        event.scheduled_for,
+        event.attempt
+    );
     if event.task == "fails" {
         return Err(Error::internal("failed, as its name says"));
     }

@@ -27,7 +27,11 @@ struct Mixed;
 impl Guest for Mixed {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let path = request.path_with_query().unwrap_or_default();
-        let text = if path.contains("/whoami") { whoami() } else { rows() };
+        let text = if path.contains("/whoami") {
+            whoami()
+        } else {
+            rows()
+        };
         let response = OutgoingResponse::new(Fields::new());
         let body = response.body().expect("the body is taken once");
         ResponseOutparam::set(out, Ok(response));
@@ -49,7 +53,10 @@ fn whoami() -> String {
 fn rows() -> String {
     let query = tables::Query {
         columns: Vec::new(),
-        filter: tables::Filter { text: String::new(), params: Vec::new() },
+        filter: tables::Filter {
+            text: String::new(),
+            params: Vec::new(),
+        },
         order: Vec::new(),
         limit: None,
     };

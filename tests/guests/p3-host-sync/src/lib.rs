@@ -23,7 +23,11 @@ struct Mixed;
 impl Guest for Mixed {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let path = request.get_path_with_query().unwrap_or_default();
-        let text = if path.contains("/whoami") { whoami() } else { rows() };
+        let text = if path.contains("/whoami") {
+            whoami()
+        } else {
+            rows()
+        };
         let (mut body, read) = wit_stream::new();
         let (end, read_end) = wit_future::new(|| Ok(None));
         wit_bindgen::spawn_local(async move {
@@ -44,7 +48,10 @@ fn whoami() -> String {
 fn rows() -> String {
     let query = tables::Query {
         columns: Vec::new(),
-        filter: tables::Filter { text: String::new(), params: Vec::new() },
+        filter: tables::Filter {
+            text: String::new(),
+            params: Vec::new(),
+        },
         order: Vec::new(),
         limit: None,
     };

@@ -26,7 +26,10 @@ async fn tick(event: ScheduledEvent) -> Result<()> {
 
 async fn seen() -> Value {
     let caller = identity::current();
-    let rows = tables::from("todos").select(["id", "title"]).fetch::<Value>().await;
+    let rows = tables::from("todos")
+        .select(["id", "title"])
+        .fetch::<Value>()
+        .await;
     json!({
         "role": caller.role.to_string(),
         "subject": caller.subject,

@@ -1,0 +1,162 @@
+//! `exists (select …)`, `in (select …)` and `(select auth.uid())`.
+//!
+//! A query may name one table, one column and one condition, nothing else: no join, no group, no
+//! limit. Which clauses there are is found by printing: whatever SQL may add to a query one day, a
+//! query with nothing but what we know prints as just that.
+
+use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins};
+
+use super::convert::Converter;
+use super::syntax::{Spanned, Subquery, Syntax};
+use super::tree::folded;
+use super::{ParseError, Position};
+
+const ONE_TABLE: &str = "a subquery reads one table, with nothing but a condition";
+const ONE_TABLE_INSTEAD: &str =
+    "write exists (select 1 from t where …) or c in (select d from t where …)";
+
+impl Converter {
+    /// `exists (select 1 from t where …)`
+    pub(super) fn exists(&mut self, query: Query) -> Result<Syntax, ParseError> {
+        let (item, query) = self.subquery(query)?;
+        // An aggregate always answers a row, so what is selected does matter.
+        match item {
+            SelectItem::Wildcard(_)
+            | SelectItem::UnnamedExpr(
+                Expr::Value(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_),
+            ) => Ok(Syntax::Exists(query)),
+            _ => Err(self.refuse("exists needs no result", "write exists (select 1 from …)")),
+        }
+    }
+
+    /// `item in (select c from t where …)`, or `item in (select auth.uid())`.
+    pub(super) fn in_query(&mut self, item: Expr, query: Query) -> Result<Syntax, ParseError> {
+        let item = self.operand(item)?;
+        if is_bare(&query) {
+            return Ok(Syntax::In {
+                item,
+                list: vec![self.wrapped_claim(query)?],
+            });
+        }
+        let (output, query) = self.subquery(query)?;
+        match output {
+            SelectItem::UnnamedExpr(
+                output @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)),
+            ) => {
+                let output = Box::new(self.convert(output)?);
+                Ok(Syntax::InQuery {
+                    item,
+                    output,
+                    query,
+                })
+            }
+            _ => Err(self.refuse("in needs one column", "write in (select c from t where …)")),
+        }
+    }
+
+    /// `(select auth.uid())` and its kind: a way to tell Postgres that a value is the same for
+    /// every row. Claims always are, here.
+    pub(super) fn wrapped_claim(&mut self, query: Query) -> Result<Spanned, ParseError> {
+        let refused = self.refuse(
+            "a subquery that is a value may only wrap a claim",
+            "write (select auth.uid()), or in (select c from t where …)",
+        );
+        let text = query.to_string();
+        let Some((item, _)) = select_of(query) else {
+            return Err(refused);
+        };
+        if text != format!("SELECT {item}") {
+            return Err(refused);
+        }
+        let (SelectItem::UnnamedExpr(inner) | SelectItem::ExprWithAlias { expr: inner, .. }) = item
+        else {
+            return Err(refused);
+        };
+        let inner = self.convert(inner)?;
+        if is_claim(&inner) {
+            Ok(inner)
+        } else {
+            Err(refused)
+        }
+    }
+
+    fn subquery(&mut self, query: Query) -> Result<(SelectItem, Box<Subquery>), ParseError> {
+        let at = self.at;
+        let refused = || self.refuse(ONE_TABLE, ONE_TABLE_INSTEAD);
+        let text = query.to_string();
+        let (item, mut select) = select_of(query).ok_or_else(refused)?;
+        let (Some(from), true) = (select.from.pop(), select.from.is_empty()) else {
+            return Err(refused());
+        };
+        let mut expected = format!("SELECT {item} FROM {from}");
+        if let Some(condition) = &select.selection {
+            expected = format!("{expected} WHERE {condition}");
+        }
+        let (table, alias, at) = table_of(from, at)
+            .filter(|_| text == expected)
+            .ok_or_else(refused)?;
+        let condition = select
+            .selection
+            .map(|condition| self.convert(condition))
+            .transpose()?;
+        Ok((
+            item,
+            Box::new(Subquery {
+                at,
+                table,
+                alias,
+                condition,
+            }),
+        ))
+    }
+}
+
+/// The only thing selected, and the rest of the query.
+fn select_of(query: Query) -> Option<(SelectItem, Box<Select>)> {
+    let SetExpr::Select(mut select) = *query.body else {
+        return None;
+    };
+    let item = select.projection.pop()?;
+    select.projection.is_empty().then_some((item, select))
+}
+
+/// Whether a query reads no table.
+fn is_bare(query: &Query) -> bool {
+    matches!(&*query.body, SetExpr::Select(select) if select.from.is_empty())
+}
+
+/// A table's name, its alias and its place. `public.` is how pasted policies name the schema that
+/// is the project's own here.
+fn table_of(from: TableWithJoins, at: Position) -> Option<(String, Option<String>, Position)> {
+    let text = from.to_string();
+    let TableFactor::Table { name, alias, .. } = from.relation else {
+        return None;
+    };
+    let expected = match &alias {
+        Some(alias) => format!("{name} {alias}"),
+        None => name.to_string(),
+    };
+    let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident()).collect();
+    let table = match parts?.as_slice() {
+        [table] => *table,
+        [schema, table] if folded(schema) == "public" => *table,
+        _ => return None,
+    };
+    if text != expected
+        || alias
+            .as_ref()
+            .is_some_and(|alias| !alias.columns.is_empty())
+    {
+        return None;
+    }
+    let at = Position::from_location(table.span.start).unwrap_or(at);
+    Some((folded(table), alias.map(|alias| folded(&alias.name)), at))
+}
+
+fn is_claim(spanned: &Spanned) -> bool {
+    match &spanned.syntax {
+        Syntax::Uid | Syntax::Role | Syntax::Jwt { .. } | Syntax::Now => true,
+        Syntax::Cast { inner, .. } => is_claim(inner),
+        _ => false,
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the crate from outside: decisions, conditions, filters.
+
+mod conditions;
+mod decisions;
+mod filters;
+mod fixtures;
+mod subqueries;

@@ -1,0 +1,343 @@
+//! From text to meaning, one setting after the other. A wrong one is noted and replaced by its
+//! default, so that the next one is judged as well; nothing is returned if anything was noted.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::key::Key;
+use super::raw::{Given, PLATFORM_DATABASE_VARIABLE, Raw};
+use super::report::{ConfigMistake, Origin, Report};
+use super::resolved::{
+    DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
+    OperatorCaps, ServeConfig,
+};
+use crate::postgres::Consent;
+
+const DATA_DIR: &str = ".koyalite";
+const LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(LOOPBACK, 8080));
+const CONTROL_LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(LOOPBACK, 8081));
+/// Reachable from this machine alone until someone decides otherwise.
+const LOOPBACK: std::net::Ipv4Addr = std::net::Ipv4Addr::LOCALHOST;
+
+/// Which command is being configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Dev,
+    Serve,
+}
+
+/// A configuration being read.
+pub(super) struct Reading<'a> {
+    raw: &'a Raw,
+    role: Role,
+    mistakes: Vec<ConfigMistake>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn of(raw: &'a Raw, role: Role) -> Reading<'a> {
+        Reading {
+            raw,
+            role,
+            mistakes: raw.mistakes.clone(),
+        }
+    }
+
+    pub(super) fn config(mut self) -> Result<ServeConfig, Report> {
+        let data = DataDir::new(
+            self.path(Key::DataDir)
+                .unwrap_or_else(|| absolute(DATA_DIR)),
+        );
+        let (listen, control_listen) = self.listeners();
+        let drain_s = self.number(Key::DrainTimeoutS, 30, 0..=3600);
+        let config = ServeConfig {
+            listen,
+            control_listen,
+            public_url: self.public_url(listen),
+            domain: self.domain(),
+            region: self.region(),
+            database: self.database(&data),
+            key_file: self.key_file(&data),
+            admin_token_file: self.admin_token_file(&data),
+            caps: self.caps(),
+            limits: self.limits(),
+            drain_timeout: Duration::from_secs(drain_s),
+            log: self.log(),
+            data,
+        };
+        match self.mistakes.is_empty() {
+            true => Ok(config),
+            false => Err(Report {
+                mistakes: self.mistakes,
+            }),
+        }
+    }
+
+    fn listeners(&mut self) -> (SocketAddr, SocketAddr) {
+        let example = "write an address and a port, for example 127.0.0.1:8080";
+        let listen = self.parsed(Key::Listen, example).unwrap_or(LISTEN);
+        let control = self
+            .parsed(Key::ControlListen, example)
+            .unwrap_or(CONTROL_LISTEN);
+        // Functions may answer with hostile pages, so the control API is another origin. Port 0
+        // takes any free one, twice.
+        if listen == control && listen.port() != 0 {
+            let key = match self.raw.get(Key::ControlListen) {
+                Some(_) => Key::ControlListen,
+                None => Key::Listen,
+            };
+            self.wrong(
+                key,
+                "must not be the address of the other listener; take another port",
+            );
+        }
+        (listen, control)
+    }
+
+    fn public_url(&mut self, listen: SocketAddr) -> String {
+        let Some(given) = self.raw.get(Key::PublicUrl) else {
+            return format!("http://{listen}");
+        };
+        let text = given.text.trim_end_matches('/');
+        let is_origin = text.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|a| !a.as_str().contains('@'))
+                && uri.path_and_query().is_none_or(|path| path == "/")
+        });
+        if !is_origin {
+            self.wrong(
+                Key::PublicUrl,
+                "must be an origin, for example https://functions.example.org",
+            );
+        }
+        text.to_owned()
+    }
+
+    fn domain(&mut self) -> String {
+        let given = self
+            .text(Key::Domain)
+            .unwrap_or_else(|| "localhost".to_owned());
+        let domain = given.trim_matches('.').to_ascii_lowercase();
+        if domain.is_empty() || !domain.split('.').all(is_label) {
+            self.wrong(
+                Key::Domain,
+                "must be a domain name without port, for example example.org",
+            );
+        }
+        domain
+    }
+
+    fn region(&mut self) -> String {
+        let region = self.text(Key::Region).unwrap_or_else(|| "local".to_owned());
+        if !is_label(&region) {
+            self.wrong(
+                Key::Region,
+                "must be lower-case letters, digits and dashes, at most 63",
+            );
+        }
+        region
+    }
+
+    fn database(&mut self, data: &DataDir) -> DatabaseChoice {
+        let raw = self.raw;
+        let ours = raw.get(Key::DatabaseUrl);
+        let given = match self.role {
+            Role::Dev => ours,
+            Role::Serve => ours.or(raw.platform_database.as_ref()),
+        };
+        match (given, self.role) {
+            (Some(given), _) => DatabaseChoice::Url(self.database_url(given)),
+            (None, Role::Dev) => DatabaseChoice::Embedded(self.embedded(data)),
+            (None, Role::Serve) => {
+                let problem = "is missing; write postgres://user:password@host/database";
+                let setting = PLATFORM_DATABASE_VARIABLE;
+                self.mistakes
+                    .push(ConfigMistake::new(setting, Origin::Missing, problem));
+                DatabaseChoice::Url(DatabaseUrl::new(String::new()))
+            }
+        }
+    }
+
+    fn database_url(&mut self, given: &Given) -> DatabaseUrl {
+        let text = given.text.trim();
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            // Never quoted: it holds a password.
+            let problem = "must be a URL of the form postgres://user:password@host/database";
+            let mistake = match self.raw.get(Key::DatabaseUrl) {
+                Some(_) => ConfigMistake::in_value(Key::DatabaseUrl, &given.origin, problem),
+                None => {
+                    ConfigMistake::new(PLATFORM_DATABASE_VARIABLE, given.origin.clone(), problem)
+                }
+            };
+            self.mistakes.push(mistake);
+        }
+        DatabaseUrl::new(text.to_owned())
+    }
+
+    fn embedded(&mut self, data: &DataDir) -> EmbeddedDatabase {
+        let consent = match self.text(Key::Yes).as_deref() {
+            None | Some("false" | "0" | "no") => Consent::Refuse,
+            Some("true" | "1" | "yes") => Consent::Install,
+            Some(_) => {
+                self.wrong(Key::Yes, "must be true or false");
+                Consent::Refuse
+            }
+        };
+        let cache = self
+            .path(Key::PostgresCacheDir)
+            .or_else(|| self.raw.user_cache.clone());
+        EmbeddedDatabase {
+            bin_dir: self.path(Key::PostgresBinDir),
+            cache_dir: cache.unwrap_or_else(|| data.root().join("cache")),
+            path: self.raw.path.clone(),
+            consent,
+        }
+    }
+
+    fn key_file(&mut self, data: &DataDir) -> PathBuf {
+        match (self.path(Key::KeyFile), self.role) {
+            (Some(path), _) => path,
+            (None, Role::Dev) => data.keys(),
+            (None, Role::Serve) => {
+                // A ring made on the quiet would be lost with the container, and every secret in
+                // the database with it.
+                self.missing(
+                    Key::KeyFile,
+                    "name the file with the key ring, kept with your backups",
+                );
+                data.keys()
+            }
+        }
+    }
+
+    fn admin_token_file(&mut self, data: &DataDir) -> Option<PathBuf> {
+        match (self.path(Key::AdminTokenFile), self.role) {
+            (Some(path), _) => Some(path),
+            (None, Role::Dev) => Some(data.token()),
+            (None, Role::Serve) => None,
+        }
+    }
+
+    /// Upper ends: the engine's largest memory; a minute of CPU; a day of anything; what the
+    /// object store and the compiler's memory limit can bear.
+    fn caps(&mut self) -> OperatorCaps {
+        OperatorCaps {
+            memory_mib: self.number(Key::MemoryMibMax, 1024, 1..=4096),
+            cpu_ms: self.number(Key::CpuMsMax, 60_000, 1..=3_600_000),
+            first_byte_ms: self.number(Key::FirstByteMsMax, 300_000, 1..=86_400_000),
+            wall_ms: self.number(Key::WallMsMax, 86_400_000, 1..=86_400_000),
+            body_mib: self.number(Key::BodyMibMax, 256, 1..=65_536),
+            component_mib: self.number(Key::ComponentMibMax, 64, 1..=256),
+        }
+    }
+
+    fn limits(&mut self) -> NodeLimits {
+        NodeLimits {
+            connections: self.count(Key::ConnectionsMax, 10_000, 1_000_000),
+            invocations: self.count(Key::InvocationsMax, 240, 10_000),
+            invocations_per_function: self.count(Key::InvocationsPerFunctionMax, 100, 10_000),
+            waiting_per_function: self.count(Key::WaitingPerFunctionMax, 1_000, 100_000),
+            tenant_connections: self.count(Key::TenantConnectionsMax, 40, 10_000),
+            project_connections: self.count(Key::ProjectConnectionsMax, 8, 10_000),
+        }
+    }
+
+    fn log(&mut self) -> LogConfig {
+        let format = match (self.text(Key::LogFormat).as_deref(), self.role) {
+            (Some("text"), _) | (None, Role::Dev) => LogFormat::Text,
+            (Some("json"), _) | (None, Role::Serve) => LogFormat::Json,
+            (Some(_), _) => {
+                self.wrong(Key::LogFormat, "must be text or json");
+                LogFormat::Text
+            }
+        };
+        let filter = self.text(Key::Log).unwrap_or_else(|| "info".to_owned());
+        if EnvFilter::builder().parse(&filter).is_err() {
+            self.wrong(
+                Key::Log,
+                "must be a level or target=level, for example info,koyalite_runtime=debug",
+            );
+        }
+        LogConfig { filter, format }
+    }
+
+    fn text(&self, key: Key) -> Option<String> {
+        self.raw.get(key).map(|given| given.text.trim().to_owned())
+    }
+
+    fn path(&mut self, key: Key) -> Option<PathBuf> {
+        let text = self.text(key)?;
+        if text.is_empty() {
+            self.wrong(key, "must be a path");
+            return None;
+        }
+        Some(absolute(&text))
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, key: Key, expected: &str) -> Option<T> {
+        let text = self.text(key)?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.wrong(key, expected);
+        }
+        parsed
+    }
+
+    fn number(&mut self, key: Key, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(text) = self.text(key) else {
+            return default;
+        };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let (least, most) = range.into_inner();
+                self.wrong(
+                    key,
+                    &format!("must be a whole number from {least} to {most}"),
+                );
+                default
+            }
+        }
+    }
+
+    fn count(&mut self, key: Key, default: u64, most: u64) -> usize {
+        usize::try_from(self.number(key, default, 1..=most)).unwrap_or(usize::MAX)
+    }
+
+    /// Notes a mistake in a value, with the value unless it is secret.
+    fn wrong(&mut self, key: Key, expected: &str) {
+        let mistake = match self.raw.get(key) {
+            Some(given) if key.is_secret() => ConfigMistake::in_value(key, &given.origin, expected),
+            Some(given) => {
+                let problem = format!("is {:?}; {expected}", given.text);
+                ConfigMistake::in_value(key, &given.origin, problem)
+            }
+            None => ConfigMistake::in_value(key, &Origin::Missing, expected),
+        };
+        self.mistakes.push(mistake);
+    }
+
+    fn missing(&mut self, key: Key, what_to_do: &str) {
+        let problem = format!("is missing; {what_to_do}");
+        self.mistakes
+            .push(ConfigMistake::in_value(key, &Origin::Missing, problem));
+    }
+}
+
+/// A DNS label, also the shape of a region's name.
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// Absolute, because Postgres and its socket are started from elsewhere.
+fn absolute(path: &str) -> PathBuf {
+    // Fails only for an empty path, or where the working directory is gone.
+    std::path::absolute(path).unwrap_or_else(|_| PathBuf::from(path))
+}

@@ -1,0 +1,77 @@
+//! Every setting by name. Flag, variable and file key are spelt from the one name.
+
+macro_rules! keys {
+    ($($variant:ident $name:literal;)*) => {
+        /// A setting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Key { $(#[doc = $name] $variant,)* }
+
+        impl Key {
+            /// All settings.
+            pub const ALL: &'static [Key] = &[$(Key::$variant,)*];
+
+            /// The key in the file.
+            pub const fn name(self) -> &'static str {
+                match self { $(Key::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+keys! {
+    // Where things are.
+    DataDir "data_dir";
+    KeyFile "key_file";
+    AdminTokenFile "admin_token_file";
+    // Listeners and names.
+    Listen "listen";
+    ControlListen "control_listen";
+    PublicUrl "public_url";
+    Domain "domain";
+    Region "region";
+    DrainTimeoutS "drain_timeout_s";
+    ConnectionsMax "connections_max";
+    // Postgres.
+    DatabaseUrl "database_url";
+    PostgresBinDir "postgres_bin_dir";
+    PostgresCacheDir "postgres_cache_dir";
+    Yes "yes";
+    // Output.
+    Log "log";
+    LogFormat "log_format";
+    // What a manifest may ask for at most.
+    MemoryMibMax "memory_mib_max";
+    CpuMsMax "cpu_ms_max";
+    FirstByteMsMax "first_byte_ms_max";
+    WallMsMax "wall_ms_max";
+    BodyMibMax "body_mib_max";
+    ComponentMibMax "component_mib_max";
+    // What this node takes on.
+    InvocationsMax "invocations_max";
+    InvocationsPerFunctionMax "invocations_per_function_max";
+    WaitingPerFunctionMax "waiting_per_function_max";
+    TenantConnectionsMax "tenant_connections_max";
+    ProjectConnectionsMax "project_connections_max";
+}
+
+impl Key {
+    /// `KOYALITE_` and the name in capitals.
+    pub fn variable(self) -> String {
+        format!("KOYALITE_{}", self.name().to_ascii_uppercase())
+    }
+
+    /// `--` and the name with dashes.
+    pub fn flag(self) -> String {
+        format!("--{}", self.name().replace('_', "-"))
+    }
+
+    /// Whether the value must not be shown to anyone.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Key::DatabaseUrl)
+    }
+
+    /// The setting of that name in the file.
+    pub fn of_name(name: &str) -> Option<Key> {
+        Key::ALL.iter().copied().find(|key| key.name() == name)
+    }
+}

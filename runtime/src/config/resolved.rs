@@ -1,0 +1,202 @@
+//! What the configuration means: typed, complete, checked. Code below start-up sees only this.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::check::{Reading, Role};
+use super::raw::Raw;
+use super::report::Report;
+use crate::postgres::Consent;
+
+/// The configuration of a server, of `dev` and `serve` alike.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// The folder of this node.
+    pub data: DataDir,
+    /// Where functions are called.
+    pub listen: SocketAddr,
+    /// Where the control API is.
+    pub control_listen: SocketAddr,
+    /// Where functions are reached from outside: scheme and authority, no slash at the end.
+    pub public_url: String,
+    /// What project hosts end in, lower case.
+    pub domain: String,
+    /// The region of this node.
+    pub region: String,
+    /// Where the data is.
+    pub database: DatabaseChoice,
+    /// The key ring; made when missing by `dev`, required by `serve`.
+    pub key_file: PathBuf,
+    /// The administrator's token: written and read by `dev`, only read by `serve`.
+    pub admin_token_file: Option<PathBuf>,
+    /// What manifests may ask for.
+    pub caps: OperatorCaps,
+    /// What this node takes on.
+    pub limits: NodeLimits,
+    /// How long requests in flight get at shutdown.
+    pub drain_timeout: Duration,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+impl ServeConfig {
+    /// The configuration of `koyalite dev`: everything has a default.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn dev(raw: Raw) -> Result<ServeConfig, Report> {
+        Reading::of(&raw, Role::Dev).config()
+    }
+
+    /// The configuration of `koyalite serve`: the database and the key ring must be named.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn serve(raw: Raw) -> Result<ServeConfig, Report> {
+        Reading::of(&raw, Role::Serve).config()
+    }
+}
+
+/// The layout of a node's folder. Paths only; whoever owns a folder makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDir(PathBuf);
+
+impl DataDir {
+    /// A layout below an absolute path.
+    pub fn new(root: PathBuf) -> DataDir {
+        DataDir(root)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// The private Postgres.
+    pub fn postgres(&self) -> PathBuf {
+        self.0.join("pg")
+    }
+
+    /// The key ring, mode 0600.
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys.json")
+    }
+
+    /// The administrator's token, mode 0600.
+    pub fn token(&self) -> PathBuf {
+        self.0.join("token")
+    }
+
+    /// The object store; components are at `components/<sha256>.wasm` in it.
+    pub fn objects(&self) -> PathBuf {
+        self.0.join("objects")
+    }
+
+    /// Native code, mode 0700.
+    pub fn compiled(&self) -> PathBuf {
+        self.0.join("compiled")
+    }
+
+    /// Segment files of records.
+    pub fn logs(&self) -> PathBuf {
+        self.0.join("logs")
+    }
+}
+
+/// Whose Postgres.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseChoice {
+    /// A private one that this process supervises.
+    Embedded(EmbeddedDatabase),
+    /// The operator's.
+    Url(DatabaseUrl),
+}
+
+/// How to come by a private Postgres.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedDatabase {
+    /// Programs to use instead of any found.
+    pub bin_dir: Option<PathBuf>,
+    /// Where a downloaded server is kept.
+    pub cache_dir: PathBuf,
+    /// The value of `PATH`.
+    pub path: Option<OsString>,
+    /// Whether one may be downloaded.
+    pub consent: Consent,
+}
+
+/// A connection string. It holds a password, so it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    pub(super) fn new(text: String) -> DatabaseUrl {
+        DatabaseUrl(text)
+    }
+
+    /// The text, for whoever connects.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The most that a manifest may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorCaps {
+    /// Memory of an instance.
+    pub memory_mib: u64,
+    /// CPU time of a call.
+    pub cpu_ms: u64,
+    /// Time to the first byte of an answer.
+    pub first_byte_ms: u64,
+    /// Time of a call.
+    pub wall_ms: u64,
+    /// A request's body.
+    pub body_mib: u64,
+    /// A component.
+    pub component_mib: u64,
+}
+
+/// What this node takes on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLimits {
+    /// Connections of each listener.
+    pub connections: usize,
+    /// Invocations.
+    pub invocations: usize,
+    /// Invocations of one function.
+    pub invocations_per_function: usize,
+    /// Calls that wait for a place, of one function.
+    pub waiting_per_function: usize,
+    /// Postgres connections of all projects.
+    pub tenant_connections: usize,
+    /// Postgres connections of one project.
+    pub project_connections: usize,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// In the language of `tracing_subscriber::EnvFilter`; checked.
+    pub filter: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

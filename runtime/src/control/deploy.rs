@@ -1,0 +1,94 @@
+//! A deploy: bytes are admitted by the engine, kept in the object store, and only then recorded.
+//!
+//! In this order a crash leaves an object that nobody names, never a version without its component.
+
+use axum::extract::State;
+use bytes::Bytes;
+use http::StatusCode;
+use koyalite_policy::FunctionName;
+use object_store::{ObjectStore, PutMode, PutPayload};
+
+use crate::engine::{self, Admitted};
+use crate::http::Code;
+use crate::registry::functions::{self, DeployInput, Deployed};
+
+use super::Shared;
+use super::answer::Answer;
+use super::auth::Operator;
+use super::error::ApiError;
+use super::extract::{At, InProject, name};
+use super::functions::{WithUrl, with_url};
+use super::upload::Upload;
+
+pub(super) async fn deploy(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+    operator: Operator,
+    upload: Upload,
+) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
+    let wanted: FunctionName = name(&wanted)?;
+    let admitted = control.engine.admit(upload.component.clone()).await?;
+    keep(control.objects.as_ref(), &admitted.sha256, upload.component).await?;
+    let Admitted {
+        sha256,
+        imports,
+        exports,
+        handler,
+        scheduled,
+        shared,
+    } = admitted;
+    let input = DeployInput {
+        project: project.name.clone(),
+        name: wanted,
+        deployer: operator.user_id(&control.registry),
+        sha256,
+        imports,
+        exports,
+        handler,
+        scheduled,
+        shared_refused: shared.err().map(|reason| reason.to_string()),
+        manifest: upload.manifest,
+    };
+    let deployed = functions::deploy(&control.registry, input)
+        .await
+        .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
+    let status = if deployed.changed {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok(Answer(status, with_url(&control, &project, deployed)))
+}
+
+/// Stores the component unless it is there: its name is its hash, so what is there is the same.
+async fn keep(objects: &dyn ObjectStore, sha256: &str, component: Bytes) -> Result<(), ApiError> {
+    let path = engine::object_path(sha256);
+    let put = objects
+        .put_opts(&path, PutPayload::from(component), PutMode::Create.into())
+        .await;
+    match put {
+        Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+        Err(error) => Err(ApiError::Store(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_component_is_stored_once() {
+        let objects = InMemory::new();
+        for _ in 0..2 {
+            keep(&objects, "ab12", Bytes::from_static(b"\0asm"))
+                .await
+                .unwrap();
+        }
+        let stored = objects.get(&engine::object_path("ab12")).await.unwrap();
+        assert_eq!(stored.bytes().await.unwrap(), Bytes::from_static(b"\0asm"));
+    }
+}

@@ -1,0 +1,138 @@
+//! Functions and their versions: what runs, what ran, and the ways between the two.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use koyalite_policy::FunctionName;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::functions::{self, Deployed, Function, RollbackTo, Switch, Version};
+use crate::registry::{FunctionEntry, ProjectEntry};
+
+use super::answer::{Answer, Items, items, ok};
+use super::auth::Operator;
+use super::error::ApiError;
+use super::extract::{At, InProject, name};
+use super::json::Json;
+use super::{Control, Shared};
+
+/// A function, or a deployment of it, with the address where it answers.
+#[derive(Serialize)]
+pub(super) struct WithUrl<T> {
+    #[serde(flatten)]
+    what: T,
+    url: String,
+}
+
+/// What has a path below its project.
+pub(super) trait Served {
+    fn path(&self) -> &str;
+}
+
+impl Served for Function {
+    fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Served for Deployed {
+    fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Adds the address.
+pub(super) fn with_url<T: Served>(
+    control: &Control,
+    project: &ProjectEntry,
+    what: T,
+) -> WithUrl<T> {
+    let url = control.url(project, what.path());
+    WithUrl { what, url }
+}
+
+/// The function of that name in the snapshot.
+pub(super) fn find<'a>(
+    project: &'a ProjectEntry,
+    wanted: &str,
+) -> Result<&'a Arc<FunctionEntry>, ApiError> {
+    let mut functions = project.functions.iter();
+    functions
+        .find(|function| function.name.as_str() == wanted)
+        .ok_or_else(|| ApiError::UnknownFunction(wanted.to_owned()))
+}
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Items<WithUrl<Function>>>, ApiError> {
+    let functions = functions::list(&control.registry, &project.name).await?;
+    let with_urls = functions
+        .into_iter()
+        .map(|one| with_url(&control, &project, one));
+    Ok(items(with_urls.collect()))
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+) -> Result<Answer<WithUrl<Function>>, ApiError> {
+    let wanted = name(&wanted)?;
+    let function = functions::get(&control.registry, &project.name, &wanted).await?;
+    Ok(ok(with_url(&control, &project, function)))
+}
+
+pub(super) async fn versions(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+) -> Result<Answer<Items<Version>>, ApiError> {
+    let wanted = name(&wanted)?;
+    Ok(items(
+        functions::versions(&control.registry, &project.name, &wanted).await?,
+    ))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Patch {
+    enabled: bool,
+}
+
+pub(super) async fn change(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+    Json(patch): Json<Patch>,
+) -> Result<Answer<WithUrl<Function>>, ApiError> {
+    let wanted = name(&wanted)?;
+    let switch = if patch.enabled {
+        Switch::Enabled
+    } else {
+        Switch::Disabled
+    };
+    let function =
+        functions::set_enabled(&control.registry, &project.name, &wanted, switch).await?;
+    Ok(ok(with_url(&control, &project, function)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Rollback {
+    version: Option<u32>,
+}
+
+pub(super) async fn rollback(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+    operator: Operator,
+    Json(asked): Json<Rollback>,
+) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
+    let wanted: FunctionName = name(&wanted)?;
+    let to = asked
+        .version
+        .map_or(RollbackTo::Previous, RollbackTo::Version);
+    let user = operator.user_id(&control.registry);
+    let deployed = functions::rollback(&control.registry, &project.name, &wanted, to, user).await?;
+    Ok(ok(with_url(&control, &project, deployed)))
+}

@@ -1,0 +1,164 @@
+//! Who may call what, as a snapshot; and that a line of the table really guards its route.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{Request, Response, StatusCode};
+
+use super::route::Access::Needs;
+use super::*;
+use crate::http::body;
+use crate::keys::{ControlRole, ControlToken, KeyRing};
+
+const ROLES: [ControlRole; 3] = [
+    ControlRole::Viewer,
+    ControlRole::Developer,
+    ControlRole::Admin,
+];
+
+#[test]
+fn the_permission_matrix_is_as_checked_in() {
+    let mut text = format!("{:<72}{:<20}{:<8}", "route", "permission", "nobody");
+    for role in ROLES {
+        text.push_str(&format!("{:<11}", role.as_str()));
+    }
+    for route in routes() {
+        let (permission, nobody) = match route.access {
+            Open => ("-", true),
+            Needs(permission) => (permission.as_str(), false),
+        };
+        let line = format!("{:<7}{}", route.method, route.path);
+        let mut line = format!("{line:<72}{permission:<20}{:<8}", tick(nobody));
+        for role in ROLES {
+            let allowed = match route.access {
+                Open => true,
+                Needs(permission) => allows(role, permission),
+            };
+            line.push_str(&format!("{:<11}", tick(allowed)));
+        }
+        text = format!("{}\n{}", text.trim_end(), line);
+    }
+    let text = format!("{}\n", text.trim_end());
+    assert!(
+        text == include_str!("permissions.txt"),
+        "who may call what has changed; if it is meant, permissions.txt becomes:\n{text}"
+    );
+}
+
+fn tick(allowed: bool) -> &'static str {
+    if allowed { "yes" } else { "." }
+}
+
+#[test]
+fn no_two_lines_of_the_table_are_for_the_same_route() {
+    let mut seen = std::collections::HashSet::new();
+    for route in routes() {
+        assert!(
+            seen.insert((route.method, route.path)),
+            "{} {}",
+            route.method,
+            route.path
+        );
+    }
+}
+
+#[test]
+fn only_probes_are_open() {
+    let open = routes().into_iter().filter(|route| route.access == Open);
+    assert_eq!(
+        open.map(|route| route.path).collect::<Vec<_>>(),
+        ["/healthz", "/readyz"]
+    );
+}
+
+/// A table of one open and one guarded route, and an authority for it.
+struct Guarded {
+    authority: ControlAuthority,
+}
+
+impl Guarded {
+    fn new() -> Guarded {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = KeyRing::create(&folder.path().join("keys.json")).unwrap();
+        Guarded {
+            authority: ControlAuthority::new(&ring),
+        }
+    }
+
+    async fn ask(&self, method: &str, path: &str, role: Option<ControlRole>) -> Response<Body> {
+        let table = vec![
+            get::<_, _, ()>("/open", Open, async || "ok"),
+            put("/guarded", Permission::FunctionDeploy, async || "ok"),
+        ];
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(role) = role {
+            let token = ControlToken {
+                subject: "admin".to_owned(),
+                role,
+            };
+            let token = self
+                .authority
+                .issue(token, Duration::from_secs(60), Utc::now())
+                .unwrap();
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
+        }
+        let router = route::router(table, &self.authority, ());
+        serve(router)(request.body(body::empty()).unwrap()).await
+    }
+}
+
+async fn code(response: Response<Body>) -> String {
+    let bytes = body::collect(response.into_body(), 1 << 16).await.unwrap();
+    let problem: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    problem["code"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_guarded_route_wants_a_token_whose_role_holds_the_permission() {
+    let guarded = Guarded::new();
+    let check = async |role, expected: StatusCode| {
+        let response = guarded.ask("PUT", "/guarded", role).await;
+        assert_eq!(response.status(), expected, "{role:?}");
+        assert_eq!(response.headers()["koyalite-source"], "gateway");
+        assert!(response.headers().contains_key("x-request-id"));
+    };
+    check(None, StatusCode::UNAUTHORIZED).await;
+    check(Some(ControlRole::Viewer), StatusCode::FORBIDDEN).await;
+    check(Some(ControlRole::Developer), StatusCode::OK).await;
+    check(Some(ControlRole::Admin), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn a_refusal_says_what_is_missing() {
+    let guarded = Guarded::new();
+    let nobody = guarded.ask("PUT", "/guarded", None).await;
+    assert_eq!(nobody.headers()[WWW_AUTHENTICATE], "Bearer");
+    assert_eq!(code(nobody).await, "unauthorized");
+    let viewer = guarded
+        .ask("PUT", "/guarded", Some(ControlRole::Viewer))
+        .await;
+    let bytes = body::collect(viewer.into_body(), 1 << 16).await.unwrap();
+    let problem: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(
+        problem["detail"],
+        "this needs the permission `function:deploy`, which the role `viewer` does not hold"
+    );
+}
+
+#[tokio::test]
+async fn an_open_route_needs_no_token_and_unknown_ones_are_problems() {
+    let guarded = Guarded::new();
+    assert_eq!(
+        guarded.ask("GET", "/open", None).await.status(),
+        StatusCode::OK
+    );
+    let wrong_method = guarded.ask("DELETE", "/open", None).await;
+    assert_eq!(wrong_method.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(wrong_method.headers()[ALLOW], "GET,HEAD");
+    assert_eq!(code(wrong_method).await, "method_not_allowed");
+    assert_eq!(
+        code(guarded.ask("GET", "/nowhere", None).await).await,
+        "unknown_route"
+    );
+}

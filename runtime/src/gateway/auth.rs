@@ -1,0 +1,129 @@
+//! Who is calling: the `Authorization` header to an identity.
+//!
+//! A token that is there must be good: a broken one is refused, never served as an anonymous call.
+//! An operator's token is not an identity; all it does here is unlock older versions. What the
+//! identity may do is decided by policies, not here.
+
+use chrono::{DateTime, Utc};
+use http::header::{AUTHORIZATION, HeaderMap};
+use koyalite_policy::{Identity, User};
+use uuid::Uuid;
+
+use super::find::Wish;
+use crate::http::{Code, Problem};
+use crate::keys::{Audience, ControlAuthority, ControlRole, TokenError, TrustedKey, bearer, token};
+
+/// Who calls, and by what right.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Caller {
+    pub(super) identity: Identity,
+    pub(super) credential: Credential,
+}
+
+/// What the `Authorization` header held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// Nothing, or a scheme that only the guest can judge.
+    None,
+    /// A user's token, made for this project.
+    Project,
+    /// An operator's token whose role may call any version (`function:preview`).
+    Control,
+}
+
+/// Why a caller is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AuthError {
+    /// Several credentials: which one counts would be anyone's guess.
+    #[error("send one authorization header")]
+    Several,
+    /// The token is not for this project, or not good.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// An operator's token in place of a user's.
+    #[error(
+        "this is a token for the control API; make one for this project with `koyalite token`, \
+         or name the version to preview in koyalite-version"
+    )]
+    ControlToken,
+    /// The project's secret cannot verify anything: our fault.
+    #[error("the project's tokens cannot be verified")]
+    NoKey,
+}
+
+/// What tokens are checked against.
+pub(super) struct Trust<'a> {
+    pub(super) project: Uuid,
+    pub(super) jwt_secret: &'a [u8],
+    pub(super) authority: &'a ControlAuthority,
+}
+
+/// Reads the caller's credential. `wish` is the version asked for, the only thing that an
+/// operator's token is good for here.
+pub(super) fn authenticate(
+    headers: &HeaderMap,
+    trust: &Trust<'_>,
+    wish: Option<Wish>,
+    now: DateTime<Utc>,
+) -> Result<Caller, AuthError> {
+    let anonymous = Caller {
+        identity: Identity::Anonymous,
+        credential: Credential::None,
+    };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(anonymous);
+    };
+    if values.next().is_some() {
+        return Err(AuthError::Several);
+    }
+    let Some(text) = bearer(value)? else {
+        return Ok(anonymous);
+    };
+    let key = TrustedKey::hs256(trust.jwt_secret).map_err(|_| AuthError::NoKey)?;
+    match token::verify(text, &key, Audience::Project(trust.project), now) {
+        Ok(verified) => Ok(Caller {
+            identity: Identity::User(User::new(verified.subject, verified.claims)),
+            credential: Credential::Project,
+        }),
+        Err(refused) => match (trust.authority.verify(text, now), wish) {
+            (Ok(operator), Some(_)) if may_preview(operator.role) => Ok(Caller {
+                credential: Credential::Control,
+                ..anonymous
+            }),
+            (Ok(_), _) => Err(AuthError::ControlToken),
+            (Err(_), _) => Err(refused.into()),
+        },
+    }
+}
+
+/// Whoever may deploy a version may call one.
+fn may_preview(role: ControlRole) -> bool {
+    match role {
+        ControlRole::Admin | ControlRole::Developer => true,
+        ControlRole::Viewer => false,
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Problem {
+        let code = match &error {
+            AuthError::Several | AuthError::ControlToken => Code::InvalidToken,
+            AuthError::NoKey => Code::Internal,
+            AuthError::Token(TokenError::Expired) => Code::ExpiredToken,
+            AuthError::Token(
+                TokenError::Malformed(_)
+                | TokenError::BadSignature
+                | TokenError::NotYetValid
+                | TokenError::WrongAudience { .. }
+                | TokenError::WrongIssuer { .. }
+                | TokenError::AlgorithmNotAllowed { .. }
+                | TokenError::NoSubject,
+            ) => Code::InvalidToken,
+        };
+        Problem::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

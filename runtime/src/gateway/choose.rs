@@ -1,0 +1,183 @@
+//! From a routed request to what will run: the function, its version, and as whom.
+//!
+//! The order is deliberate: nothing about a function's versions is said to a caller whose token is
+//! broken, and nothing about its callers is asked in a region where it does not live.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, Request};
+use koyalite_policy::Identity;
+use uuid::Uuid;
+
+use super::auth::{self, Credential, Trust};
+use super::error::GatewayError;
+use super::find::{Found, Wish, find};
+use super::headers::VERSION;
+use super::route::{Style, Target};
+use crate::dispatch::{HttpCall, Selected};
+use crate::http::Body;
+use crate::keys::ControlAuthority;
+use crate::registry::manifest::Verify;
+use crate::registry::{Environment, FunctionEntry, Handler, ProjectEntry, VersionEntry};
+
+/// A region list entry that means all of them.
+const EVERYWHERE: &str = "*";
+
+/// What will run, and as whom.
+pub(super) struct Chosen {
+    pub(super) selected: Selected,
+    pub(super) identity: Identity,
+    pub(super) credential: Credential,
+    pub(super) base_path: String,
+    pub(super) style: Style,
+}
+
+/// A function that may serve here, before anything is known of the caller.
+#[derive(Debug)]
+pub(super) struct Placed {
+    function: Arc<FunctionEntry>,
+    wish: Option<Wish>,
+    base_path: String,
+    style: Style,
+}
+
+/// Finds the function of a target and checks that this node serves it.
+pub(super) fn function(
+    project: &ProjectEntry,
+    target: &Target<'_>,
+    region: &str,
+) -> Result<Placed, GatewayError> {
+    if project.environment == Environment::Prod && target.style == Style::Path {
+        return Err(GatewayError::PathStyleOff);
+    }
+    let paths = project
+        .functions
+        .iter()
+        .map(|f| (f.active.manifest.path.as_str(), f));
+    let Found {
+        function,
+        matched,
+        version,
+    } = find(paths, target.rest)
+        .ok_or_else(|| GatewayError::UnknownFunction(project.name.clone()))?;
+    let regions = &function.active.manifest.region;
+    if !function.enabled {
+        return Err(GatewayError::Disabled(function.name.clone()));
+    }
+    if !regions
+        .iter()
+        .any(|name| name == EVERYWHERE || name == region)
+    {
+        let function = function.name.clone();
+        return Err(GatewayError::WrongRegion {
+            function,
+            regions: regions.clone(),
+        });
+    }
+    Ok(Placed {
+        function: Arc::clone(function),
+        wish: version,
+        base_path: format!("{}{matched}", target.prefix),
+        style: target.style,
+    })
+}
+
+/// Decides who calls and which version answers.
+pub(super) fn version(
+    project: Arc<ProjectEntry>,
+    placed: Placed,
+    headers: &HeaderMap,
+    (authority, now): (&ControlAuthority, DateTime<Utc>),
+) -> Result<Chosen, GatewayError> {
+    let Placed {
+        function,
+        wish,
+        base_path,
+        style,
+    } = placed;
+    let wish = wish_of(wish, headers);
+    let trust = Trust {
+        project: project.id,
+        jwt_secret: project.jwt_secret.expose(),
+        authority,
+    };
+    let caller = auth::authenticate(headers, &trust, wish, now)?;
+    let version = wished(&function, wish, caller.credential)
+        .ok_or_else(|| GatewayError::UnknownVersion(function.name.clone()))?;
+    match (version.manifest.verify, &caller.identity) {
+        (Verify::Required, Identity::Anonymous) => {
+            return Err(GatewayError::TokenNeeded(function.name.clone()));
+        }
+        (Verify::Required | Verify::Optional, _) => {}
+    }
+    if version.handler == Handler::None {
+        return Err(GatewayError::NotCallable(function.name.clone()));
+    }
+    let version = Arc::clone(version);
+    let selected = Selected {
+        project,
+        function,
+        version,
+    };
+    let (identity, credential) = (caller.identity, caller.credential);
+    Ok(Chosen {
+        selected,
+        identity,
+        credential,
+        base_path,
+        style,
+    })
+}
+
+/// The version asked for by path, by header, or by both in agreement.
+fn wish_of(by_path: Option<Wish>, headers: &HeaderMap) -> Option<Wish> {
+    let by_header = headers
+        .get_all(VERSION)
+        .iter()
+        .map(|value| match value.to_str() {
+            Ok(text) => Wish::parse(text),
+            Err(_) => Wish::Never,
+        });
+    let agree = |one: Wish, other: Wish| if one == other { one } else { Wish::Never };
+    by_path.into_iter().chain(by_header).reduce(agree)
+}
+
+/// The version serving now is anyone's to name; any other takes an operator's token.
+fn wished(
+    function: &FunctionEntry,
+    wish: Option<Wish>,
+    credential: Credential,
+) -> Option<&Arc<VersionEntry>> {
+    match wish {
+        None => Some(&function.active),
+        Some(Wish::Never) => None,
+        Some(Wish::Number(number)) if number == function.active.number => Some(&function.active),
+        Some(Wish::Number(number)) => match credential {
+            Credential::Control => function.versions.get(&number),
+            Credential::None | Credential::Project => None,
+        },
+    }
+}
+
+impl Chosen {
+    /// How large a body the version takes.
+    pub(super) fn body_bytes_max(&self) -> u64 {
+        self.selected
+            .version
+            .manifest
+            .limits
+            .body_mib
+            .saturating_mul(1024 * 1024)
+    }
+
+    /// The call for the dispatcher.
+    pub(super) fn call(self, request_id: Uuid, request: Request<Body>) -> HttpCall {
+        HttpCall {
+            selected: self.selected,
+            identity: self.identity,
+            request_id,
+            request,
+        }
+    }
+}

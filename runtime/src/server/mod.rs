@@ -1,0 +1,159 @@
+//! Builds everything, starts the listeners and the scheduler, drains on shutdown. The only module that
+//! knows all parts; `parts` puts them together, `database` comes by a Postgres, `ready` tells the
+//! outside, and this file is the life of the process from the first port to the last byte.
+
+mod counters;
+mod database;
+mod firing;
+mod parts;
+mod ready;
+mod signals;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::database::Database;
+use self::parts::Parts;
+use self::ready::{Banner, ReadyFile};
+use crate::config::{LogFormat, ServeConfig};
+use crate::control;
+use crate::http::{Listener, ListenerLimits};
+use crate::scheduler::Scheduler;
+
+/// What kind of server this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Makes what is missing (keys, a token, a project called `demo`) and tells people about it.
+    Dev,
+    /// Makes nothing up, and prints no secret.
+    Serve,
+}
+
+/// Runs a server until it is told to stop.
+///
+/// # Errors
+/// When a part does not start; the message names it and says what would help.
+pub fn run(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
+    log(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config, mode))
+}
+
+fn log(config: &ServeConfig) {
+    let filter = tracing_subscriber::EnvFilter::new(&config.log.filter);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Fails only when a test has set its own up before; then that one is meant.
+    drop(match config.log.format {
+        LogFormat::Text => logs.with_target(false).try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    });
+}
+
+async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
+    // First of all, so that a signal during a long start is not lost.
+    let mut signals = signals::Signals::listen()?;
+    // A port in use is said before anything takes time. Nobody is served before all is ready.
+    let limits = ListenerLimits {
+        connections_max: config.limits.connections,
+        drain_timeout: config.drain_timeout,
+        ..ListenerLimits::default()
+    };
+    let functions = bind(config.listen, limits, "functions").await?;
+    let control = bind(config.control_listen, limits, "control").await?;
+    let addresses = (functions.local_addr()?, control.local_addr()?);
+
+    let drain = CancellationToken::new();
+    let started = tokio::select! {
+        started = start(&config, mode, addresses, &drain) => started?,
+        () = signals.any() => return Ok(()),
+    };
+    let (database, parts) = started;
+    let file = ReadyFile::write(&config.data, addresses)?;
+    if mode == Mode::Dev {
+        Banner::new(&config, addresses).print();
+    }
+    tracing::info!(functions = %addresses.0, control = %addresses.1, "ready");
+
+    let tasks = Tasks::spawn(&parts, functions, control, &drain);
+    signals.any().await;
+    tracing::info!("draining: new requests are refused, those in flight may finish");
+    drop(file);
+    drain.cancel();
+    tokio::select! {
+        () = tasks.finish(&parts, &config) => {}
+        () = signals.any() => tracing::warn!("a second signal: not waiting any longer"),
+    }
+    database.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(
+    address: std::net::SocketAddr,
+    limits: ListenerLimits,
+    what: &str,
+) -> anyhow::Result<Listener> {
+    Listener::bind(address, limits).await.with_context(|| {
+        format!("cannot listen on {address} for {what}; is another server running there?")
+    })
+}
+
+async fn start(
+    config: &ServeConfig,
+    mode: Mode,
+    addresses: ready::Addresses,
+    drain: &CancellationToken,
+) -> anyhow::Result<(Database, Parts)> {
+    let database = Database::come_by(config, mode).await?;
+    let parts = Parts::build(config, mode, &database, addresses, drain).await?;
+    Ok((database, parts))
+}
+
+/// What runs beside the signals.
+struct Tasks {
+    serving: TaskTracker,
+    background: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn(parts: &Parts, functions: Listener, control: Listener, drain: &CancellationToken) -> Self {
+        let (serving, background) = (TaskTracker::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
+        let gateway = Arc::clone(&parts.gateway);
+        let answer = move |request| {
+            let gateway = Arc::clone(&gateway);
+            async move { gateway.handle(request).await }.boxed()
+        };
+        serving.spawn(functions.serve(answer, drain.clone()));
+        let api = control::service(Arc::clone(&parts.control));
+        serving.spawn(control.serve(api, drain.clone()));
+        // Cron stops with the drain: what is due now is fired by whoever runs next.
+        let scheduler = Scheduler::new(Arc::clone(&parts.registry), Arc::clone(&parts.firing));
+        serving.spawn(scheduler.run(drain.clone()));
+        let registry = Arc::clone(&parts.registry);
+        let follow_until = stop.clone();
+        background.spawn(async move { registry.follow(follow_until).await });
+        background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
+        serving.close();
+        background.close();
+        Self { serving, background, stop }
+    }
+
+    /// Waits for what is in flight, then ends the rest.
+    async fn finish(self, parts: &Parts, config: &ServeConfig) {
+        // The listeners end by themselves after the drain time; runs of the scheduler may be longer
+        // than anybody wants to wait, and are marked by their lease.
+        let patience = config.drain_timeout + std::time::Duration::from_secs(1);
+        if tokio::time::timeout(patience, self.serving.wait()).await.is_err() {
+            tracing::warn!("not everything in flight has finished in time");
+        }
+        self.stop.cancel();
+        self.background.wait().await;
+        parts.records.flush().await;
+    }
+}

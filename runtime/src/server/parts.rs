@@ -1,0 +1,170 @@
+//! Puts the parts of a node together, in the order in which they need each other.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chrono::Utc;
+use koyalite_host_api::db::{self, Databases};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use tokio_util::sync::CancellationToken;
+
+use super::Mode;
+use super::counters::Counters;
+use super::database::Database;
+use super::firing::Firings;
+use super::ready::Addresses;
+use crate::config::ServeConfig;
+use crate::control::{Control, Metrics};
+use crate::dispatch::{AdmissionLimits, Dispatcher};
+use crate::egress::{Egress, Policy};
+use crate::engine::{Engine, Settings};
+use crate::gateway::{Gateway, GatewaySettings, Node};
+use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
+use crate::records::{RecordLimits, Records};
+use crate::registry::projects::NewProject;
+use crate::registry::{Environment, Registry, projects};
+
+/// The project that `dev` makes, so that there is one to deploy to.
+pub(super) const DEV_PROJECT: &str = "demo";
+
+/// The parts that run.
+pub(super) struct Parts {
+    pub(super) registry: Arc<Registry>,
+    pub(super) records: Arc<Records>,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) control: Arc<Control>,
+    pub(super) firing: Arc<Firings>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Parts {
+    pub(super) async fn build(
+        config: &ServeConfig,
+        mode: Mode,
+        database: &Database,
+        addresses: Addresses,
+        drain: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let ring = Arc::new(keys(config, mode)?);
+        let authority = ControlAuthority::new(&ring);
+        if mode == Mode::Dev {
+            token_file::create_or_read(&config.data.token(), &authority, Utc::now())
+                .context("the admin token cannot be kept")?;
+        }
+        let registry = Registry::connect(database.control.clone(), Arc::clone(&ring)).await;
+        let registry = Arc::new(registry.context("the database cannot be used")?);
+        if mode == Mode::Dev {
+            make_dev_project(&registry).await?;
+        }
+        let objects = objects(config)?;
+        let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
+        let records = Records::open(&config.data.logs(), RecordLimits::default());
+        let records = Arc::new(records.context("the log folder cannot be made")?);
+        let databases = tenants(config, database)?;
+        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), &databases));
+        let dispatcher = Arc::new(Dispatcher::new(
+            Arc::clone(&engine),
+            databases,
+            Arc::clone(&records),
+            admission(config),
+            ring.derive(Purpose::CronTrigger),
+        ));
+        let gateway = Gateway::new(
+            Node { registry: Arc::clone(&registry), dispatcher: Arc::clone(&dispatcher) },
+            GatewaySettings { domain: config.domain.clone(), region: config.region.clone() },
+            authority.clone(),
+            drain.clone(),
+        );
+        let control = Control {
+            registry: Arc::clone(&registry),
+            engine,
+            objects,
+            records: Arc::clone(&records),
+            authority,
+            metrics: Arc::clone(&counters.metrics),
+            public_base: public_base(config, addresses),
+            draining: drain.clone(),
+        };
+        Ok(Self {
+            registry,
+            records,
+            gateway: Arc::new(gateway),
+            control: Arc::new(control),
+            firing: Arc::new(Firings(dispatcher)),
+            counters,
+        })
+    }
+}
+
+fn keys(config: &ServeConfig, mode: Mode) -> anyhow::Result<KeyRing> {
+    let path = &config.key_file;
+    let ring = match mode {
+        Mode::Dev => {
+            std::fs::create_dir_all(config.data.root())
+                .with_context(|| format!("cannot make {}", config.data.root().display()))?;
+            KeyRing::open_or_create(path)
+        }
+        Mode::Serve => KeyRing::open(path),
+    };
+    ring.with_context(|| format!("the key ring {} cannot be used", path.display()))
+}
+
+async fn make_dev_project(registry: &Registry) -> anyhow::Result<()> {
+    let name = DEV_PROJECT.parse()?;
+    if registry.snapshot().project(&name).is_some() {
+        return Ok(());
+    }
+    let new = NewProject { name, environment: Environment::Dev, owner: registry.admin() };
+    projects::create(registry, new).await.context("the demo project cannot be made")?;
+    Ok(())
+}
+
+fn objects(config: &ServeConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let dir = config.data.objects();
+    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(&dir)?))
+}
+
+fn engine(
+    config: &ServeConfig,
+    mode: Mode,
+    ring: &KeyRing,
+    objects: Arc<dyn ObjectStore>,
+) -> anyhow::Result<Engine> {
+    let settings = Settings {
+        compiler: std::env::current_exe().context("cannot find this program's own file")?,
+        cache_dir: config.data.compiled(),
+        cache_key: *ring.derive(Purpose::CompiledCode).expose(),
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    // A function under development may call a server on the same machine, where its manifest says so.
+    let policy = match mode {
+        Mode::Dev => Policy::AllowLoopback,
+        Mode::Serve => Policy::Public,
+    };
+    Engine::new(&settings, objects, Egress::new(policy)?)
+}
+
+fn tenants(config: &ServeConfig, database: &Database) -> anyhow::Result<Databases> {
+    let limits = db::NodeLimits {
+        project_connections: config.limits.project_connections,
+        node_connections: config.limits.tenant_connections,
+        ..db::NodeLimits::default()
+    };
+    Ok(Databases::new(database.tenants.clone(), limits)?)
+}
+
+fn admission(config: &ServeConfig) -> AdmissionLimits {
+    AdmissionLimits {
+        per_function: config.limits.invocations_per_function,
+        per_node: config.limits.invocations.min(crate::engine::CALLS_MAX),
+        waiting: config.limits.waiting_per_function,
+        ..AdmissionLimits::default()
+    }
+}
+
+/// Where functions are reached. Where the system chose the port, only now is it known.
+fn public_base(config: &ServeConfig, (functions, _): Addresses) -> String {
+    if config.listen.port() == 0 { format!("http://{functions}") } else { config.public_url.clone() }
+}
