@@ -38,26 +38,45 @@ async fn a_new_function_is_made_built_deployed_called_and_watched() {
     let shell = CommandLine::of(&app, &project.name);
     let home = tempfile::tempdir().unwrap();
     let sdk = root().join("sdk").display().to_string();
-    let made = shell.run(home.path(), &["new", "todo", "my-api", "--sdk-path", &sdk]).await;
+    let made = shell
+        .run(home.path(), &["new", "todo", "my-api", "--sdk-path", &sdk])
+        .await;
     assert!(made.expect(0).contains("koyalite deploy"));
     let folder = home.path().join("my-api");
-    let built = shell.program(Command::new("cargo"), &folder, &toolchain_arguments()).await;
+    let built = shell
+        .program(Command::new("cargo"), &folder, &toolchain_arguments())
+        .await;
     built.expect(0);
 
     let deployed = shell.run(&folder, &["deploy"]).await.expect(0);
-    assert!(deployed.contains("my-api") && deployed.contains("http://"), "{deployed}");
+    assert!(
+        deployed.contains("my-api") && deployed.contains("http://"),
+        "{deployed}"
+    );
     let title = r#"{"title": "buy milk"}"#;
-    let added = shell.run(&folder, &["invoke", "my-api", "--as", ALICE, "--data", title]).await;
+    let added = shell
+        .run(
+            &folder,
+            &["invoke", "my-api", "--as", ALICE, "--data", title],
+        )
+        .await;
     assert!(added.expect(0).contains("buy milk"));
-    let list = shell.run(&folder, &["invoke", "my-api", "--as", ALICE]).await.expect(0);
+    let list = shell
+        .run(&folder, &["invoke", "my-api", "--as", ALICE])
+        .await
+        .expect(0);
     assert!(list.contains("buy milk"), "{list}");
     let refused = shell.run(&folder, &["invoke", "my-api"]).await;
     assert_eq!(refused.code, 1, "{refused:?}");
 
-    eventually("the log on the terminal", Duration::from_secs(30), async || {
-        let log = shell.run(&folder, &["logs", "my-api"]).await.expect(0);
-        (log.contains("201") || log.contains("200")).then_some(())
-    })
+    eventually(
+        "the log on the terminal",
+        Duration::from_secs(30),
+        async || {
+            let log = shell.run(&folder, &["logs", "my-api"]).await.expect(0);
+            (log.contains("201") || log.contains("200")).then_some(())
+        },
+    )
     .await;
     let again = shell.run(home.path(), &["new", "todo", "my-api"]).await;
     assert_eq!(again.code, 2, "what is there is not overwritten: {again:?}");
@@ -108,7 +127,10 @@ async fn rolling_back_and_asking_for_an_older_version_work_from_the_terminal() {
     let here = first.path();
     let says = async |arguments: &[&str]| shell.run(here, arguments).await.expect(0);
     assert_eq!(says(&["invoke", "hello"]).await, "hello from WASI 0.2\n");
-    assert_eq!(says(&["invoke", "hello", "--version", "1"]).await, "hello, world\n");
+    assert_eq!(
+        says(&["invoke", "hello", "--version", "1"]).await,
+        "hello, world\n"
+    );
     says(&["rollback", "hello"]).await;
     assert_eq!(says(&["invoke", "hello"]).await, "hello, world\n");
     says(&["rollback", "hello", "--to", "2"]).await;
@@ -126,17 +148,37 @@ async fn mistakes_end_with_a_code_that_means_something_and_a_word_of_help() {
     let fails = async |arguments: &[&str], code: i32, mention: &str| {
         let finished = shell.run(empty.path(), arguments).await;
         assert_eq!(finished.code, code, "{arguments:?}: {finished:?}");
-        assert!(finished.errors.contains(mention), "{arguments:?}: no {mention} in {finished:?}");
+        assert!(
+            finished.errors.contains(mention),
+            "{arguments:?}: no {mention} in {finished:?}"
+        );
     };
     fails(&["invoke", "nothing"], 1, "nothing").await;
     fails(&["logs", "nothing"], 1, "nothing").await;
     fails(&["rollback", "nothing"], 1, "nothing").await;
     fails(&["deploy"], 2, "koyalite.toml").await;
     fails(&["dance"], 2, "dance").await;
-    fails(&["functions", "--control", "http://127.0.0.1:1"], 3, "127.0.0.1:1").await;
+    fails(
+        &["functions", "--control", "http://127.0.0.1:1"],
+        3,
+        "127.0.0.1:1",
+    )
+    .await;
     fails(&["functions", "--token", "nonsense"], 1, "token").await;
-    let bare = CommandLine::bare().run(empty.path(), &["--help"]).await.expect(0);
-    for command in ["dev", "serve", "new", "deploy", "invoke", "logs", "rollback", "schedules"] {
+    let bare = CommandLine::bare()
+        .run(empty.path(), &["--help"])
+        .await
+        .expect(0);
+    for command in [
+        "dev",
+        "serve",
+        "new",
+        "deploy",
+        "invoke",
+        "logs",
+        "rollback",
+        "schedules",
+    ] {
         assert!(bare.contains(command), "{command} is not in the help");
     }
 }
@@ -149,16 +191,35 @@ async fn dev_keeps_its_token_where_the_commands_find_it() {
     let shell = CommandLine::bare();
     let control = app.listening().control.clone();
     let listed = shell
-        .run(folder, &["functions", "--control", &control, "--project", "mine", "--json"])
+        .run(
+            folder,
+            &[
+                "functions",
+                "--control",
+                &control,
+                "--project",
+                "mine",
+                "--json",
+            ],
+        )
         .await
         .expect(0);
-    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap().to_string().contains("items"), true);
+    assert_eq!(
+        serde_json::from_str::<Value>(&listed)
+            .unwrap()
+            .to_string()
+            .contains("items"),
+        true
+    );
     let shown = shell.run(folder, &["token", "show"]).await.expect(0);
     let kept = std::fs::read_to_string(app.launch.data().join("token")).unwrap();
     assert_eq!(shown.trim(), kept.trim());
     use std::os::unix::fs::PermissionsExt;
     for secret in ["token", "keys.json"] {
-        let mode = std::fs::metadata(app.launch.data().join(secret)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(app.launch.data().join(secret))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
 }

@@ -22,26 +22,43 @@ async fn every_mistake_is_told_at_once() {
         .set("KOYALITE_LOG_FORMAT", "xml")
         .set("KOYALITE_WALL_MS_MAX", "0")
         .set("KOYALITE_DATABASE_URL", "mysql://me:hunter2@host/db");
-    std::fs::write(launch.folder().join("koyalite-server.toml"), "colour = \"red\"\n").unwrap();
+    std::fs::write(
+        launch.folder().join("koyalite-server.toml"),
+        "colour = \"red\"\n",
+    )
+    .unwrap();
     let (code, said) = refused(&launch).await;
     assert_eq!(code, 2, "{said}");
     for setting in [
-        "KOYALITE_LISTEN", "KOYALITE_REGION", "KOYALITE_LOG_FORMAT", "KOYALITE_WALL_MS_MAX",
-        "KOYALITE_DATABASE_URL", "colour",
+        "KOYALITE_LISTEN",
+        "KOYALITE_REGION",
+        "KOYALITE_LOG_FORMAT",
+        "KOYALITE_WALL_MS_MAX",
+        "KOYALITE_DATABASE_URL",
+        "colour",
     ] {
         assert!(said.contains(setting), "nothing about {setting}:\n{said}");
     }
     assert!(said.contains("6 mistakes"), "{said}");
     assert!(!said.contains("hunter2"), "a password was shown:\n{said}");
-    assert!(!launch.data().exists(), "something was made before the mistakes were told");
+    assert!(
+        !launch.data().exists(),
+        "something was made before the mistakes were told"
+    );
 }
 
 #[tokio::test]
 async fn serve_says_what_it_needs() {
-    let launch = Launch::serve().await.unset("DATABASE_URL").unset("KOYALITE_KEY_FILE");
+    let launch = Launch::serve()
+        .await
+        .unset("DATABASE_URL")
+        .unset("KOYALITE_KEY_FILE");
     let (code, said) = refused(&launch).await;
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("DATABASE_URL") && said.contains("KOYALITE_KEY_FILE"), "{said}");
+    assert!(
+        said.contains("DATABASE_URL") && said.contains("KOYALITE_KEY_FILE"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

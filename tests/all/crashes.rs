@@ -28,7 +28,10 @@ async fn work(project: &Project<'_>, token: &str, round: u32, done: &mut Acknowl
     for number in 0.. {
         let title = format!("{round}.{number}");
         let row = json!({ "table": "notes", "rows": [{ "owner_id": ALICE, "title": title }] });
-        let call = project.call(Method::POST, "/writer/insert").bearer(token).json(&row);
+        let call = project
+            .call(Method::POST, "/writer/insert")
+            .bearer(token)
+            .json(&row);
         match call.attempt().await {
             Some(answer) if answer.status == 200 => done.titles.push(title),
             Some(_) => {}
@@ -38,7 +41,8 @@ async fn work(project: &Project<'_>, token: &str, round: u32, done: &mut Acknowl
             let bytes = other_bytes(&guest("hello"), &format!("round {round} number {number}"));
             match project.upload("hello", bytes).attempt().await {
                 Some(answer) if answer.status == 201 => {
-                    done.version = u32::try_from(answer.json()["version"].as_u64().unwrap()).unwrap();
+                    done.version =
+                        u32::try_from(answer.json()["version"].as_u64().unwrap()).unwrap();
                 }
                 Some(_) => {}
                 None => return,
@@ -58,24 +62,46 @@ async fn prepare(app: &TestApp) -> String {
 /// Everything that was acknowledged is there; what was under way may be there or not.
 async fn all_is_there(project: &Project<'_>, token: &str, done: &Acknowledged) {
     let query = json!({ "table": "notes", "columns": ["title"], "limit": 1000 });
-    let call = project.call(Method::POST, "/writer/select").bearer(token).json(&query);
+    let call = project
+        .call(Method::POST, "/writer/select")
+        .bearer(token)
+        .json(&query);
     let rows = call.send().await.from_function(200).json();
-    let rows: Vec<&str> = rows.as_array().unwrap().iter().filter_map(|r| r["title"].as_str()).collect();
+    let rows: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|r| r["title"].as_str())
+        .collect();
     for title in &done.titles {
-        assert_eq!(rows.iter().filter(|row| *row == title).count(), 1, "row {title}");
+        assert_eq!(
+            rows.iter().filter(|row| *row == title).count(),
+            1,
+            "row {title}"
+        );
     }
     let versions: Vec<Value> = project.list("/functions/hello/versions").await;
-    assert!(versions.len() as u64 >= u64::from(done.version), "{versions:?}");
+    assert!(
+        versions.len() as u64 >= u64::from(done.version),
+        "{versions:?}"
+    );
     let answer = project.fetch("/hello").await.from_function(200);
     let serving: u32 = answer.header("koyalite-version").parse().unwrap();
-    assert!(serving >= done.version, "{serving} serves after {} was there", done.version);
+    assert!(
+        serving >= done.version,
+        "{serving} serves after {} was there",
+        done.version
+    );
 }
 
 #[tokio::test]
 async fn kill_9_of_the_server_loses_nothing_that_was_acknowledged() {
     let mut app = TestApp::launch(Launch::dev()).await;
     let token = prepare(&app).await;
-    let mut done = Acknowledged { version: 1, ..Acknowledged::default() };
+    let mut done = Acknowledged {
+        version: 1,
+        ..Acknowledged::default()
+    };
     for round in 0..ROUNDS {
         let project = app.existing("survivor");
         let before = done.titles.len();
@@ -99,7 +125,10 @@ async fn kill_9_of_the_server_loses_nothing_that_was_acknowledged() {
 
 async fn acknowledged_since(project: &Project<'_>, token: &str) -> usize {
     let query = json!({ "table": "notes", "columns": ["title"], "limit": 1000 });
-    let call = project.call(Method::POST, "/writer/select").bearer(token).json(&query);
+    let call = project
+        .call(Method::POST, "/writer/select")
+        .bearer(token)
+        .json(&query);
     match call.attempt().await {
         Some(answer) if answer.status == 200 => answer.json().as_array().map_or(0, Vec::len),
         _ => 0,
@@ -116,7 +145,10 @@ async fn kill_9_of_postgres_is_recovered_from_while_the_server_stays_up() {
         let title = format!("round {round}");
         let row = json!({ "table": "notes", "rows": [{ "owner_id": ALICE, "title": title }] });
         let written = eventually("a row is written", PATIENCE, async || {
-            let call = project.call(Method::POST, "/writer/insert").bearer(&token).json(&row);
+            let call = project
+                .call(Method::POST, "/writer/insert")
+                .bearer(&token)
+                .json(&row);
             let answer = call.send().await;
             if answer.status != 200 {
                 // While Postgres is away, callers are told so; nothing else is an answer.
@@ -153,10 +185,19 @@ async fn a_crash_of_both_at_once_is_recovered_from() {
     let token = prepare(&app).await;
     let row = json!({ "table": "notes", "rows": [{ "owner_id": ALICE, "title": "kept" }] });
     let project = app.existing("survivor");
-    let call = project.call(Method::POST, "/writer/insert").bearer(&token).json(&row);
+    let call = project
+        .call(Method::POST, "/writer/insert")
+        .bearer(&token)
+        .json(&row);
     call.send().await.from_function(200);
-    send(postmaster(&app.launch).expect("a running Postgres"), libc::SIGKILL);
+    send(
+        postmaster(&app.launch).expect("a running Postgres"),
+        libc::SIGKILL,
+    );
     let app = app.crash().await;
-    let done = Acknowledged { titles: vec!["kept".to_owned()], version: 1 };
+    let done = Acknowledged {
+        titles: vec!["kept".to_owned()],
+        version: 1,
+    };
     all_is_there(&app.existing("survivor"), &token, &done).await;
 }

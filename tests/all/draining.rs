@@ -19,7 +19,11 @@ async fn drains(launch: Launch, signal: i32) {
     let (send, mut pieces) = mpsc::unbounded_channel::<Bytes>();
     let body = stream::poll_fn(move |context| pieces.poll_recv(context));
     send.send("before ".into()).unwrap();
-    let mut answer = project.call(Method::POST, "/behaviours/echo").stream(body).open().await;
+    let mut answer = project
+        .call(Method::POST, "/behaviours/echo")
+        .stream(body)
+        .open()
+        .await;
     assert_eq!(answer.piece().await.unwrap().unwrap(), "before ");
 
     app.process.signal(signal);
@@ -28,13 +32,21 @@ async fn drains(launch: Launch, signal: i32) {
         (ready.status == 503).then(|| drop(ready.problem(503, "draining")))
     })
     .await;
-    app.control(Method::GET, "/healthz").send().await.expect(200);
+    app.control(Method::GET, "/healthz")
+        .send()
+        .await
+        .expect(200);
 
     send.send("and after".into()).unwrap();
     drop(send);
     let rest = within("the rest of an answer", PATIENCE, answer.rest()).await;
     assert_eq!(rest.text(), "and after");
-    assert_eq!(app.process.wait(PATIENCE).await, 0, "{}", app.process.log_tail());
+    assert_eq!(
+        app.process.wait(PATIENCE).await,
+        0,
+        "{}",
+        app.process.log_tail()
+    );
     assert!(!app.launch.data().join("ready.json").exists());
 }
 
@@ -58,7 +70,12 @@ async fn a_request_that_never_ends_is_cut_when_its_time_is_up() {
     let mut answer = call.open().await;
     answer.piece().await.unwrap().unwrap();
     app.process.signal(libc::SIGTERM);
-    assert_eq!(app.process.wait(PATIENCE).await, 0, "{}", app.process.log_tail());
+    assert_eq!(
+        app.process.wait(PATIENCE).await,
+        0,
+        "{}",
+        app.process.log_tail()
+    );
     assert!(within("the cut", PATIENCE, answer.count()).await.1.is_err());
 }
 
@@ -76,8 +93,13 @@ async fn dev_takes_its_postgres_with_it() {
 /// The process number of the private Postgres, by the file that it keeps itself.
 pub(crate) fn postmaster(launch: &Launch) -> Option<i32> {
     let folder = launch.data().join("pg");
-    let files = [folder.join("postmaster.pid"), folder.join("data/postmaster.pid")];
-    let text = files.iter().find_map(|file| std::fs::read_to_string(file).ok())?;
+    let files = [
+        folder.join("postmaster.pid"),
+        folder.join("data/postmaster.pid"),
+    ];
+    let text = files
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok())?;
     text.lines().next()?.trim().parse().ok()
 }
 

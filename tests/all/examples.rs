@@ -15,7 +15,12 @@ fn file(example: &str, name: &str) -> String {
 
 /// As `koyalite deploy` does it: the schema first, then component and manifest.
 async fn deploy_example(project: &Project<'_>, example: &str) -> Value {
-    if root().join("examples").join(example).join("schema.json").exists() {
+    if root()
+        .join("examples")
+        .join(example)
+        .join("schema.json")
+        .exists()
+    {
         let schema = serde_json::from_str(&file(example, "schema.json")).unwrap();
         project.schema(&schema).await;
     }
@@ -38,7 +43,11 @@ async fn hello_02_says_hello_by_the_older_standard() {
     let app = TestApp::shared().await;
     let project = app.project().await;
     let deployed = deploy_example(&project, "hello-02").await;
-    assert!(deployed["exports"].to_string().contains("wasi:http/incoming-handler@0.2"));
+    assert!(
+        deployed["exports"]
+            .to_string()
+            .contains("wasi:http/incoming-handler@0.2")
+    );
     let answer = project.fetch("/hello-02").await.from_function(200);
     assert_eq!(answer.text(), "hello from WASI 0.2\n");
 }
@@ -64,12 +73,24 @@ async fn two_users_of_todo_see_and_change_only_their_own_rows() {
     let (alice, bob) = (project.token(ALICE).await, project.token(BOB).await);
     let add = async |token: &str, title: &str| {
         let call = project.call(Method::POST, "/todo").bearer(token);
-        call.json(&json!({ "title": title })).send().await.from_function(201).json()
+        call.json(&json!({ "title": title }))
+            .send()
+            .await
+            .from_function(201)
+            .json()
     };
     let titles = async |token: &str| {
-        let list = project.call(Method::GET, "/todo").bearer(token).send().await;
+        let list = project
+            .call(Method::GET, "/todo")
+            .bearer(token)
+            .send()
+            .await;
         let list = list.from_function(200).json();
-        let titles = list.as_array().unwrap().iter().map(|row| row["title"].clone());
+        let titles = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["title"].clone());
         titles.collect::<Vec<_>>()
     };
     let milk = add(&alice, "milk").await;
@@ -84,9 +105,19 @@ async fn two_users_of_todo_see_and_change_only_their_own_rows() {
         let call = project.call(method, &path).bearer(&bob).json(&done);
         assert_eq!(call.send().await.status, 404, "not there for anyone else");
     }
-    let change = project.call(Method::PATCH, &path).bearer(&alice).json(&done).send().await;
+    let change = project
+        .call(Method::PATCH, &path)
+        .bearer(&alice)
+        .json(&done)
+        .send()
+        .await;
     assert_eq!(change.from_function(200).json()["done"], true);
-    project.call(Method::DELETE, &path).bearer(&alice).send().await.from_function(204);
+    project
+        .call(Method::DELETE, &path)
+        .bearer(&alice)
+        .send()
+        .await
+        .from_function(204);
     assert_eq!(titles(&alice).await, ["tea"]);
     assert_eq!(titles(&bob).await, ["rent"]);
 }
@@ -100,12 +131,24 @@ async fn todo_does_not_let_anyone_write_for_another() {
     project.deploy("behaviours").await;
     let bob = project.token(BOB).await;
     let row = json!({ "table": "todos", "rows": [{ "owner_id": ALICE, "title": "forged" }] });
-    let call = project.call(Method::POST, "/behaviours/insert").bearer(&bob).json(&row);
+    let call = project
+        .call(Method::POST, "/behaviours/insert")
+        .bearer(&bob)
+        .json(&row);
     let refused = call.send().await;
     assert_eq!(refused.status, 403, "{refused:?}");
-    assert!(refused.text().contains("check_failed"), "{}", refused.text());
+    assert!(
+        refused.text().contains("check_failed"),
+        "{}",
+        refused.text()
+    );
     let alice = project.token(ALICE).await;
-    let list = project.call(Method::GET, "/todo").bearer(&alice).send().await.json();
+    let list = project
+        .call(Method::GET, "/todo")
+        .bearer(&alice)
+        .send()
+        .await
+        .json();
     assert_eq!(list, json!([]));
 }
 
@@ -121,11 +164,17 @@ async fn ticker_fires_by_itself_once_for_each_due_time() {
     let runs = format!("/schedules/{}/runs", task["id"].as_str().unwrap());
     let runs = eventually("three firings", Duration::from_secs(60), async || {
         let runs = project.list(&runs).await;
-        let done = runs.iter().filter(|run| run["status"] == "succeeded").count();
+        let done = runs
+            .iter()
+            .filter(|run| run["status"] == "succeeded")
+            .count();
         (done >= 3).then_some(runs)
     })
     .await;
-    let mut due: Vec<_> = runs.iter().map(|run| run["scheduled_for"].to_string()).collect();
+    let mut due: Vec<_> = runs
+        .iter()
+        .map(|run| run["scheduled_for"].to_string())
+        .collect();
     due.sort();
     let before = due.len();
     due.dedup();
@@ -134,9 +183,16 @@ async fn ticker_fires_by_itself_once_for_each_due_time() {
     let ticks = project.fetch("/ticker").await.from_function(200).json();
     let ticks = ticks.as_array().unwrap();
     assert!(ticks.len() >= 3, "{ticks:?}");
-    let mut seen: Vec<_> = ticks.iter().map(|tick| tick["scheduled_for"].to_string()).collect();
+    let mut seen: Vec<_> = ticks
+        .iter()
+        .map(|tick| tick["scheduled_for"].to_string())
+        .collect();
     seen.sort();
     let before = seen.len();
     seen.dedup();
-    assert_eq!(seen.len(), before, "each due time came to the function once");
+    assert_eq!(
+        seen.len(),
+        before,
+        "each due time came to the function once"
+    );
 }

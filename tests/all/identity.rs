@@ -19,7 +19,9 @@ async fn two_users(project: &Project<'_>) -> (String, String) {
     let (alice, bob) = (project.token(ALICE).await, project.token(BOB).await);
     for (token, owner, title) in [(&alice, ALICE, "of alice"), (&bob, BOB, "of bob")] {
         let row = json!({ "table": "notes", "rows": [{ "owner_id": owner, "title": title }] });
-        let call = project.call(Method::POST, "/behaviours/insert").bearer(token);
+        let call = project
+            .call(Method::POST, "/behaviours/insert")
+            .bearer(token);
         call.json(&row).send().await.from_function(200);
     }
     (alice, bob)
@@ -28,12 +30,22 @@ async fn two_users(project: &Project<'_>) -> (String, String) {
 /// What a waiting request saw before and after its wait, as one line.
 fn seen(answer: &Answer) -> String {
     let said = answer.json();
-    let subject = |when: &str| said[when]["subject"].as_str().unwrap_or("nobody").to_owned();
+    let subject = |when: &str| {
+        said[when]["subject"]
+            .as_str()
+            .unwrap_or("nobody")
+            .to_owned()
+    };
     let rows: Vec<_> = match said["rows"].as_array() {
         Some(rows) => rows.iter().map(|row| row["title"].to_string()).collect(),
         None => vec![said["rows"]["error"].to_string()],
     };
-    format!("{} then {} saw {}", subject("before"), subject("after"), rows.join(","))
+    format!(
+        "{} then {} saw {}",
+        subject("before"),
+        subject("after"),
+        rows.join(",")
+    )
 }
 
 /// Three calls of `path` wait in one instance; then `opener` lets them go on. Answers what each saw
@@ -46,7 +58,9 @@ async fn hold(
 ) -> ([String; 3], u64) {
     let wait = async |caller: Option<&str>| {
         let call = project.call(Method::GET, path);
-        let call = caller.into_iter().fold(call, |call, token| call.bearer(token));
+        let call = caller
+            .into_iter()
+            .fold(call, |call, token| call.bearer(token));
         seen(&call.send().await.from_function(200))
     };
     let release = async {
@@ -126,7 +140,12 @@ async fn work_after_the_answer_still_acts_for_the_caller_who_set_it_off() {
             (noted["caller"]["subject"] == subject).then_some(noted)
         });
         let noted = noted.await;
-        let titles: Vec<&Value> = noted["rows"].as_array().unwrap().iter().map(|r| &r["title"]).collect();
+        let titles: Vec<&Value> = noted["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|r| &r["title"])
+            .collect();
         assert_eq!(titles, [title], "{noted}");
     }
 }
@@ -134,11 +153,14 @@ async fn work_after_the_answer_still_acts_for_the_caller_who_set_it_off() {
 /// The guest task's number may come again: a firing after a request must not inherit its caller.
 #[tokio::test]
 async fn a_firing_after_a_request_acts_as_the_service_and_a_request_after_it_as_its_own_caller() {
-    const MANIFEST: &str = "isolation = \"shared\"\n[[schedules]]\nname = \"often\"\ncron = \"* * * * * *\"\n";
+    const MANIFEST: &str =
+        "isolation = \"shared\"\n[[schedules]]\nname = \"often\"\ncron = \"* * * * * *\"\n";
     let app = TestApp::shared().await;
     let project = app.project().await;
     project.schema(&own_rows("todos")).await;
-    project.deploy_as("both", "scheduled-then-http", MANIFEST).await;
+    project
+        .deploy_as("both", "scheduled-then-http", MANIFEST)
+        .await;
     let alice = project.token(ALICE).await;
     let whoami = async || {
         let call = project.call(Method::GET, "/both/whoami").bearer(&alice);
@@ -146,7 +168,11 @@ async fn a_firing_after_a_request_acts_as_the_service_and_a_request_after_it_as_
     };
     for _ in 0..3 {
         let me = whoami().await;
-        assert_eq!((&me["role"], &me["subject"]), (&json!("authenticated"), &json!(ALICE)), "{me}");
+        assert_eq!(
+            (&me["role"], &me["subject"]),
+            (&json!("authenticated"), &json!(ALICE)),
+            "{me}"
+        );
         let last = eventually("a firing", Duration::from_secs(30), async || {
             let call = project.call(Method::GET, "/both/last").bearer(&alice);
             let last = call.send().await.from_function(200).json();
@@ -165,7 +191,14 @@ async fn without_asking_for_it_every_request_has_an_instance_of_its_own() {
     let project = app.project().await;
     project.deploy("behaviours").await;
     for _ in 0..3 {
-        assert_eq!(project.fetch("/behaviours/count").await.from_function(200).text(), "1");
+        assert_eq!(
+            project
+                .fetch("/behaviours/count")
+                .await
+                .from_function(200)
+                .text(),
+            "1"
+        );
     }
 }
 
@@ -176,8 +209,14 @@ async fn who_may_not_share_is_refused_with_the_reason() {
     for name in ["hello-02", "p3-host-sync", "p2-host-async"] {
         let manifest = format!("name = \"{name}\"\n{SHARED}");
         let component = crate::support::guest(name);
-        let refused = project.upload_with(name, &component, &manifest).send().await;
+        let refused = project
+            .upload_with(name, &component, &manifest)
+            .send()
+            .await;
         let problem = refused.problem(422, "isolation_not_allowed");
-        assert!(problem["detail"].as_str().unwrap().contains("shared"), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("shared"),
+            "{problem}"
+        );
     }
 }

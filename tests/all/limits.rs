@@ -10,7 +10,8 @@ use tokio::sync::OnceCell;
 use crate::support::{Answer, Launch, Project, Shared, TestApp, within};
 
 /// Short, so that the tests are; each is the limit that its story is about.
-const LIMITS: &str = "[limits]\nmemory_mib = 32\ncpu_ms = 300\nfirst_byte_ms = 1500\nwall_ms = 4000\n";
+const LIMITS: &str =
+    "[limits]\nmemory_mib = 32\ncpu_ms = 300\nfirst_byte_ms = 1500\nwall_ms = 4000\n";
 
 /// Generous: the machine may be busy with other tests.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(10);
@@ -25,7 +26,9 @@ async fn neighbourhood(app: &TestApp) -> Project<'_> {
     let project = app.project().await;
     project.deploy("hello").await;
     project.deploy_as("behaviours", "behaviours", LIMITS).await;
-    project.deploy_as("behaviours-02", "behaviours-02", LIMITS).await;
+    project
+        .deploy_as("behaviours-02", "behaviours-02", LIMITS)
+        .await;
     project
 }
 
@@ -54,7 +57,10 @@ async fn each_fault_has_its_clear_answer_and_the_next_call_is_served() {
             answer.problem(status, code);
             assert_eq!(answer.header("koyalite-version"), "1", "{function} {fault}");
             hello_is_well(&project).await;
-            project.fetch(&format!("/{function}")).await.from_function(200);
+            project
+                .fetch(&format!("/{function}"))
+                .await
+                .from_function(200);
         }
     }
 }
@@ -63,8 +69,14 @@ async fn each_fault_has_its_clear_answer_and_the_next_call_is_served() {
 async fn a_function_that_never_answers_is_told_from_one_that_gives_up() {
     let app = app().await;
     let project = neighbourhood(&app).await;
-    project.fetch("/behaviours/pending").await.problem(504, "wall_limit");
-    project.fetch("/behaviours-02/never-set").await.problem(500, "no_response");
+    project
+        .fetch("/behaviours/pending")
+        .await
+        .problem(504, "wall_limit");
+    project
+        .fetch("/behaviours-02/never-set")
+        .await
+        .problem(500, "no_response");
     let twice = project.fetch("/behaviours-02/answer-twice").await;
     assert!(matches!(twice.status, 200 | 500), "{twice:?}");
     hello_is_well(&project).await;
@@ -74,12 +86,26 @@ async fn a_function_that_never_answers_is_told_from_one_that_gives_up() {
 async fn a_trap_after_the_first_byte_cuts_the_answer_off() {
     let app = app().await;
     let project = neighbourhood(&app).await;
-    for path in ["behaviours/trap-after-first-byte", "behaviours-02/trap-after-first-byte"] {
+    for path in [
+        "behaviours/trap-after-first-byte",
+        "behaviours-02/trap-after-first-byte",
+    ] {
         let mut answer = project.call(Method::GET, &format!("/{path}")).open().await;
-        assert_eq!((answer.status(), answer.header("koyalite-source")), (200, "function"));
+        assert_eq!(
+            (answer.status(), answer.header("koyalite-source")),
+            (200, "function")
+        );
         assert_eq!(answer.piece().await.unwrap().unwrap(), "first\n", "{path}");
-        let end = within("the end of a broken body", NEIGHBOUR_PATIENCE, answer.piece()).await;
-        assert!(end.is_err(), "{path}: a broken body must not look like a whole one: {end:?}");
+        let end = within(
+            "the end of a broken body",
+            NEIGHBOUR_PATIENCE,
+            answer.piece(),
+        )
+        .await;
+        assert!(
+            end.is_err(),
+            "{path}: a broken body must not look like a whole one: {end:?}"
+        );
     }
     hello_is_well(&project).await;
 }
@@ -88,7 +114,10 @@ async fn a_trap_after_the_first_byte_cuts_the_answer_off() {
 async fn a_body_that_the_function_breaks_off_is_cut_too() {
     let app = app().await;
     let project = neighbourhood(&app).await;
-    let mut answer = project.call(Method::GET, "/behaviours/break-off").open().await;
+    let mut answer = project
+        .call(Method::GET, "/behaviours/break-off")
+        .open()
+        .await;
     assert_eq!(answer.piece().await.unwrap().unwrap(), "first\n");
     assert!(answer.piece().await.is_err());
 }
@@ -110,7 +139,11 @@ async fn a_stream_that_outlives_its_time_is_cut() {
     let answer = call.open().await;
     let (bytes, ended) = within("the cut", Duration::from_secs(30), answer.count()).await;
     assert!(bytes > 0 && ended.is_err(), "{bytes} bytes, {ended:?}");
-    assert!(began.elapsed() >= Duration::from_millis(3500), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= Duration::from_millis(3500),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// A gibibyte of log: only the beginning is kept, and it says that the rest is not.
@@ -120,7 +153,9 @@ async fn a_flood_of_log_is_cut_short_and_says_so() {
     let project = app.project().await;
     let lines = "[limits]\ncpu_ms = 30000\n";
     project.deploy_as("behaviours", "behaviours", lines).await;
-    project.deploy_as("behaviours-02", "behaviours-02", lines).await;
+    project
+        .deploy_as("behaviours-02", "behaviours-02", lines)
+        .await;
     for (function, path) in [
         ("behaviours", "log-flood?mib=1024"),
         ("behaviours", "print-flood?mib=64"),
@@ -133,7 +168,10 @@ async fn a_flood_of_log_is_cut_short_and_says_so() {
         let path = format!("/functions/{function}/logs?limit=1000");
         let log = project.control(Method::GET, &path).send().await.expect(200);
         assert!(log.body.len() < 1 << 20, "{} bytes of log", log.body.len());
-        assert!(log.text().contains("truncated"), "nothing says that lines are missing");
+        assert!(
+            log.text().contains("truncated"),
+            "nothing says that lines are missing"
+        );
     }
     let kept: u64 = size_of(&app.launch.data().join("logs"));
     assert!(kept < 8 << 20, "{kept} bytes on disk");
@@ -154,9 +192,14 @@ async fn four_spinners_leave_the_neighbours_their_share() {
     let app = app().await;
     let project = app.project().await;
     project.deploy("hello").await;
-    project.deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 3000\n").await;
+    project
+        .deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 3000\n")
+        .await;
     let spin = async || {
-        project.fetch("/behaviours/spin").await.problem(504, "cpu_limit");
+        project
+            .fetch("/behaviours/spin")
+            .await
+            .problem(504, "cpu_limit");
     };
     let neighbours = async {
         for _ in 0..10 {
@@ -174,7 +217,10 @@ async fn a_fault_in_a_shared_instance_ends_that_instance_and_no_more() {
     project.deploy_as("behaviours", "behaviours", &lines).await;
     for (fault, status, code) in FAULTS {
         project.fetch("/behaviours/count").await.from_function(200);
-        project.fetch(&format!("/behaviours/{fault}")).await.problem(status, code);
+        project
+            .fetch(&format!("/behaviours/{fault}"))
+            .await
+            .problem(status, code);
         project.fetch("/behaviours").await.from_function(200);
     }
 }

@@ -11,7 +11,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn lines(text: &str) -> Vec<Value> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// The log, once it has the line.
@@ -29,9 +31,15 @@ async fn lines_have_level_invocation_and_version_and_invocations_their_outcome()
     let app = TestApp::shared().await;
     let project = app.project().await;
     project.deploy("behaviours").await;
-    let answer = project.fetch("/behaviours/log?line=remember").await.from_function(200);
+    let answer = project
+        .fetch("/behaviours/log?line=remember")
+        .await
+        .from_function(200);
     let id = answer.header("x-request-id").to_owned();
-    project.fetch("/behaviours/trap-before").await.problem(500, "guest_trapped");
+    project
+        .fetch("/behaviours/trap-before")
+        .await
+        .problem(500, "guest_trapped");
     let log = log_with(&project, "500").await;
     let of_level = |level: &str| {
         log.iter().any(|line| {
@@ -42,14 +50,30 @@ async fn lines_have_level_invocation_and_version_and_invocations_their_outcome()
         assert!(of_level(level), "no {level} line in {log:?}");
     }
     let said = |text: &str| log.iter().any(|line| line["message"] == text);
-    assert!(said("printed remember") && said("printed as an error remember"), "{log:?}");
-    let ended: Vec<&Value> = log.iter().filter(|line| line["kind"] == "invocation").collect();
+    assert!(
+        said("printed remember") && said("printed as an error remember"),
+        "{log:?}"
+    );
+    let ended: Vec<&Value> = log
+        .iter()
+        .filter(|line| line["kind"] == "invocation")
+        .collect();
     assert!(ended.iter().any(|line| line["status"] == 200), "{ended:?}");
     assert!(ended.iter().any(|line| line["status"] == 500), "{ended:?}");
-    assert!(ended.iter().all(|line| line["duration_ms"].is_number()), "{ended:?}");
+    assert!(
+        ended.iter().all(|line| line["duration_ms"].is_number()),
+        "{ended:?}"
+    );
     let of_request = |line: &&Value| line["invocation"] == id.as_str();
-    assert!(log.iter().filter(of_request).count() >= 5, "lines of request {id} in {log:?}");
-    assert!(log.iter().all(|line| line["time"].is_string() && line["version"] == 1), "{log:?}");
+    assert!(
+        log.iter().filter(of_request).count() >= 5,
+        "lines of request {id} in {log:?}"
+    );
+    assert!(
+        log.iter()
+            .all(|line| line["time"].is_string() && line["version"] == 1),
+        "{log:?}"
+    );
 }
 
 #[tokio::test]
@@ -62,10 +86,15 @@ async fn a_follower_sees_lines_as_they_are_written() {
     assert_eq!(follower.status(), 200);
     let mut seen = String::new();
     for number in 0..3 {
-        project.fetch(&format!("/behaviours/log?line=live-{number}")).await.from_function(200);
+        project
+            .fetch(&format!("/behaviours/log?line=live-{number}"))
+            .await
+            .from_function(200);
         while !seen.contains(&format!("live-{number}")) {
             let piece = within("a followed line", PATIENCE, follower.piece()).await;
-            seen.push_str(&String::from_utf8_lossy(&piece.unwrap().expect("an open stream")));
+            seen.push_str(&String::from_utf8_lossy(
+                &piece.unwrap().expect("an open stream"),
+            ));
         }
     }
 }
@@ -73,13 +102,26 @@ async fn a_follower_sees_lines_as_they_are_written() {
 #[tokio::test]
 async fn metrics_count_and_probes_answer() {
     let app = TestApp::shared().await;
-    let text = app.control(Method::GET, "/metrics").send().await.expect(200).text();
+    let text = app
+        .control(Method::GET, "/metrics")
+        .send()
+        .await
+        .expect(200)
+        .text();
     assert!(text.contains("koyalite_build_info{version="), "{text}");
     for (path, said) in [("/healthz", "ok"), ("/readyz", "ready")] {
-        let control = app.control(Method::GET, path).anonymous().send().await.expect(200);
+        let control = app
+            .control(Method::GET, path)
+            .anonymous()
+            .send()
+            .await
+            .expect(200);
         assert!(control.text().contains(said), "{path}");
         let functions = app.call(Method::GET, path).send().await.expect(200);
         assert!(functions.text().contains(said), "{path}");
     }
-    app.call(Method::GET, "/metrics").send().await.problem(404, "unknown_route");
+    app.call(Method::GET, "/metrics")
+        .send()
+        .await
+        .problem(404, "unknown_route");
 }

@@ -27,4 +27,5 @@ mod refused_components;
 mod schedules;
 mod surroundings;
 mod tables;
+mod tidy;
 mod unauthorized;

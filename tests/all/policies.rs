@@ -7,10 +7,19 @@ use crate::support::{ALICE, BOB, Project, TestApp, own_rows};
 
 async fn titles(project: &Project<'_>, token: &str) -> Value {
     let query = json!({ "table": "notes", "columns": ["title"], "order": [["title", "asc"]] });
-    let call = project.call(Method::POST, "/behaviours/select").bearer(token).json(&query);
+    let call = project
+        .call(Method::POST, "/behaviours/select")
+        .bearer(token)
+        .json(&query);
     let answer = call.send().await;
     match answer.status {
-        200 => answer.json().as_array().unwrap().iter().map(|row| row["title"].clone()).collect(),
+        200 => answer
+            .json()
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["title"].clone())
+            .collect(),
         _ => answer.json()["code"].clone(),
     }
 }
@@ -22,7 +31,10 @@ async fn prepared<'a>(app: &'a TestApp) -> (Project<'a>, String, String) {
     let (alice, bob) = (project.token(ALICE).await, project.token(BOB).await);
     for (token, owner, title) in [(&alice, ALICE, "a"), (&bob, BOB, "b")] {
         let row = json!({ "table": "notes", "rows": [{ "owner_id": owner, "title": title }] });
-        let call = project.call(Method::POST, "/behaviours/insert").bearer(token).json(&row);
+        let call = project
+            .call(Method::POST, "/behaviours/insert")
+            .bearer(token)
+            .json(&row);
         call.send().await.from_function(200);
     }
     (project, alice, bob)
@@ -42,7 +54,11 @@ async fn a_policy_is_stored_as_text_listed_changed_and_takes_effect_at_once() {
         "name": "shared_a", "table": "notes", "commands": ["select"],
         "using": "title = 'a' and (select auth.uid()) is not null",
     });
-    let saved = project.control(Method::POST, "/policies").json(&shared).send().await;
+    let saved = project
+        .control(Method::POST, "/policies")
+        .json(&shared)
+        .send()
+        .await;
     let saved = saved.expect(201).json();
     assert!(saved["warnings"].is_array(), "{saved}");
     assert_eq!(titles(&project, &bob).await, json!(["a", "b"]));
@@ -59,12 +75,22 @@ async fn a_policy_is_stored_as_text_listed_changed_and_takes_effect_at_once() {
     change(json!({ "enabled": false })).await;
     assert_eq!(titles(&project, &alice).await, json!(["a"]));
     change(json!({ "enabled": true, "effect": "deny", "using": "title = 'a'" })).await;
-    assert_eq!(titles(&project, &alice).await, json!([]), "a deny wins over an allow");
+    assert_eq!(
+        titles(&project, &alice).await,
+        json!([]),
+        "a deny wins over an allow"
+    );
     assert_eq!(titles(&project, &bob).await, json!(["b"]));
 
-    let bad = project.control(Method::PATCH, &path).json(&json!({ "using": "colour = 1" }));
+    let bad = project
+        .control(Method::PATCH, &path)
+        .json(&json!({ "using": "colour = 1" }));
     bad.send().await.problem(400, "invalid_policy");
-    project.control(Method::DELETE, &path).send().await.expect(204);
+    project
+        .control(Method::DELETE, &path)
+        .send()
+        .await
+        .expect(204);
     assert_eq!(titles(&project, &alice).await, json!(["a"]));
     let again = project.control(Method::DELETE, &path).send().await;
     again.problem(404, "unknown_policy");
@@ -78,7 +104,12 @@ async fn claims_beyond_the_subject_count_in_a_policy() {
         "name": "auditors", "table": "notes", "commands": ["select"],
         "using": "(auth.jwt() ->> 'team') = 'audit'",
     });
-    project.control(Method::POST, "/policies").json(&team).send().await.expect(201);
+    project
+        .control(Method::POST, "/policies")
+        .json(&team)
+        .send()
+        .await
+        .expect(201);
     let auditor = project.token_with(ALICE, &json!({ "team": "audit" })).await;
     assert_eq!(titles(&project, &auditor).await, json!(["a", "b"]));
     assert_eq!(titles(&project, &alice).await, json!(["a"]));
@@ -90,15 +121,27 @@ async fn a_policy_is_judged_before_it_is_saved_and_warned_about() {
     let (project, _, _) = prepared(&app).await;
     let check = async |using: &str| {
         let draft = json!({ "table": "notes", "using": using });
-        let call = project.control(Method::POST, "/policies/check").json(&draft);
+        let call = project
+            .control(Method::POST, "/policies/check")
+            .json(&draft);
         call.send().await.expect(200).json()
     };
     let fine = check("owner_id = auth.uid()").await;
-    assert_eq!((&fine["valid"], &fine["errors"]), (&json!(true), &json!([])));
+    assert_eq!(
+        (&fine["valid"], &fine["errors"]),
+        (&json!(true), &json!([]))
+    );
     let nullable = check("rank > 3").await;
     assert_eq!(nullable["valid"], true);
-    assert!(nullable["warnings"].to_string().contains("rank"), "{nullable}");
-    assert_eq!(project.list("/policies").await.len(), 1, "asking saved something");
+    assert!(
+        nullable["warnings"].to_string().contains("rank"),
+        "{nullable}"
+    );
+    assert_eq!(
+        project.list("/policies").await.len(),
+        1,
+        "asking saved something"
+    );
 }
 
 #[tokio::test]
@@ -106,7 +149,12 @@ async fn a_schema_applied_twice_does_nothing_the_second_time_and_never_loses_dat
     let app = TestApp::shared().await;
     let (project, alice, _) = prepared(&app).await;
     let again = project.schema(&own_rows("notes")).await;
-    for done in ["created_tables", "added_columns", "created_policies", "changed_policies"] {
+    for done in [
+        "created_tables",
+        "added_columns",
+        "created_policies",
+        "changed_policies",
+    ] {
         assert_eq!(again[done], json!([]), "{done}: {again}");
     }
     let mut wider = own_rows("notes");
@@ -115,12 +163,20 @@ async fn a_schema_applied_twice_does_nothing_the_second_time_and_never_loses_dat
     wider["tables"][0]["policies"][0]["using"] = json!("true");
     let done = project.schema(&wider).await;
     assert_eq!(done["added_columns"], json!(["notes.colour"]), "{done}");
-    assert_eq!(done["changed_policies"].as_array().unwrap().len(), 1, "{done}");
+    assert_eq!(
+        done["changed_policies"].as_array().unwrap().len(),
+        1,
+        "{done}"
+    );
     assert_eq!(titles(&project, &alice).await, json!(["a", "b"]));
 
     let mut other = wider.clone();
     other["tables"][0]["columns"][2]["type"] = json!("bigint");
-    let refused = project.control(Method::PUT, "/schema").json(&other).send().await;
+    let refused = project
+        .control(Method::PUT, "/schema")
+        .json(&other)
+        .send()
+        .await;
     assert_eq!(refused.status, 409, "{refused:?}");
     assert_eq!(titles(&project, &alice).await, json!(["a", "b"]));
 }
@@ -129,7 +185,10 @@ async fn a_schema_applied_twice_does_nothing_the_second_time_and_never_loses_dat
 async fn a_real_table_stands_behind_a_table() {
     let app = TestApp::shared().await;
     let (project, _, _) = prepared(&app).await;
-    let id = project.get("").await["id"].as_str().unwrap().replace('-', "");
+    let id = project.get("").await["id"]
+        .as_str()
+        .unwrap()
+        .replace('-', "");
     let database = app.launch.database().connect().await;
     let count = format!("SELECT count(*) FROM p_{id}.notes");
     let rows: i64 = database.query_one(&count, &[]).await.unwrap().get(0);
@@ -140,8 +199,15 @@ async fn a_real_table_stands_behind_a_table() {
     );
     let right: bool = database.query_one(&role, &[]).await.unwrap().get(0);
     assert!(right, "the project's role may more than it should");
-    let dropped = project.control(Method::DELETE, "/tables/notes").send().await;
+    let dropped = project
+        .control(Method::DELETE, "/tables/notes")
+        .send()
+        .await;
     dropped.expect(204);
     assert!(database.query_one(&count, &[]).await.is_err());
-    assert_eq!(project.list("/policies").await.len(), 0, "its policies went with it");
+    assert_eq!(
+        project.list("/policies").await.len(),
+        0,
+        "its policies went with it"
+    );
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use crate::support::{
-    Project, TestApp, compile_bomb, component, guest, handler_with, raw, within,
-};
+use crate::support::{Project, TestApp, compile_bomb, component, guest, handler_with, raw, within};
 
 /// Refused with that, and the function does not exist afterwards.
 async fn refused(project: &Project<'_>, bytes: Bytes, status: u16, code: &str) -> String {
@@ -28,15 +26,27 @@ async fn what_cannot_run_is_refused_with_a_word_of_help() {
     let mut scratched = hello.to_vec();
     let middle = scratched.len() / 2;
     scratched[middle..middle + 64].fill(0xff);
-    let core: Bytes = wat::parse_str(r#"(module (func (export "run")))"#).unwrap().into();
+    let core: Bytes = wat::parse_str(r#"(module (func (export "run")))"#)
+        .unwrap()
+        .into();
     for (bytes, status, code, help) in [
-        (Bytes::from_static(b"<html>not found</html>"), 422, "not_wasm", "component"),
+        (
+            Bytes::from_static(b"<html>not found</html>"),
+            422,
+            "not_wasm",
+            "component",
+        ),
         (Bytes::from_static(b"\0asm"), 422, "invalid_component", ""),
         (core, 422, "core_module", "wasm32-wasip2"),
         (half, 422, "invalid_component", ""),
         (scratched.into(), 422, "invalid_component", ""),
         (component(""), 422, "no_handler", "wasi:http/handler@0.3"),
-        (guest("no-handler"), 422, "no_handler", "example:library/arithmetic"),
+        (
+            guest("no-handler"),
+            422,
+            "no_handler",
+            "example:library/arithmetic",
+        ),
         (Bytes::new(), 400, "bad_request", "component"),
     ] {
         let said = refused(&project, bytes, status, code).await;
@@ -49,10 +59,17 @@ async fn all_missing_imports_are_named_at_once() {
     let app = TestApp::shared().await;
     let project = app.project().await;
     let said = refused(&project, guest("needs-unknown"), 422, "unknown_imports").await;
-    for missing in ["example:needy/weather", "example:needy/tides", "koyalite:host/telepathy"] {
+    for missing in [
+        "example:needy/weather",
+        "example:needy/tides",
+        "koyalite:host/telepathy",
+    ] {
         assert!(said.contains(missing), "no {missing} in {said}");
     }
-    assert!(!said.contains("wasi:http/types"), "what is there is not missing: {said}");
+    assert!(
+        !said.contains("wasi:http/types"),
+        "what is there is not missing: {said}"
+    );
 }
 
 #[tokio::test]

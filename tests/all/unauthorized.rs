@@ -28,16 +28,40 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects/{project}/functions", Viewer),
     ("GET", "/v1/projects/{project}/functions/{name}", Viewer),
     ("PUT", "/v1/projects/{project}/functions/{name}", Developer),
-    ("PATCH", "/v1/projects/{project}/functions/{name}", Developer),
-    ("GET", "/v1/projects/{project}/functions/{name}/versions", Viewer),
-    ("POST", "/v1/projects/{project}/functions/{name}/rollback", Developer),
-    ("GET", "/v1/projects/{project}/functions/{name}/logs", Viewer),
+    (
+        "PATCH",
+        "/v1/projects/{project}/functions/{name}",
+        Developer,
+    ),
+    (
+        "GET",
+        "/v1/projects/{project}/functions/{name}/versions",
+        Viewer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/rollback",
+        Developer,
+    ),
+    (
+        "GET",
+        "/v1/projects/{project}/functions/{name}/logs",
+        Viewer,
+    ),
     ("GET", "/v1/projects/{project}/tables", Viewer),
     ("POST", "/v1/projects/{project}/tables", Developer),
     ("GET", "/v1/projects/{project}/tables/{table}", Viewer),
     ("DELETE", "/v1/projects/{project}/tables/{table}", Developer),
-    ("POST", "/v1/projects/{project}/tables/{table}/columns", Developer),
-    ("DELETE", "/v1/projects/{project}/tables/{table}/columns/{column}", Developer),
+    (
+        "POST",
+        "/v1/projects/{project}/tables/{table}/columns",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/tables/{table}/columns/{column}",
+        Developer,
+    ),
     ("GET", "/v1/projects/{project}/policies", Viewer),
     ("POST", "/v1/projects/{project}/policies", Developer),
     ("POST", "/v1/projects/{project}/policies/check", Viewer),
@@ -46,7 +70,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/projects/{project}/policies/{id}", Developer),
     ("PUT", "/v1/projects/{project}/schema", Developer),
     ("GET", "/v1/projects/{project}/schedules", Viewer),
-    ("GET", "/v1/projects/{project}/schedules/{task}/runs", Viewer),
+    (
+        "GET",
+        "/v1/projects/{project}/schedules/{task}/runs",
+        Viewer,
+    ),
     ("POST", "/v1/projects/{project}/tokens", Developer),
     ("GET", "/metrics", Viewer),
     ("GET", "/healthz", Anyone),
@@ -86,11 +114,20 @@ async fn nobody_and_bearers_of_other_tokens_get_through_nowhere() {
         }
         let refused = call().anonymous().send().await;
         refused.problem(401, "unauthorized");
-        assert!(refused.header("www-authenticate").starts_with("Bearer"), "{method} {path}");
+        assert!(
+            refused.header("www-authenticate").starts_with("Bearer"),
+            "{method} {path}"
+        );
         for token in [user.as_str(), "nonsense", &cut] {
-            call().bearer(token).send().await.problem(401, "invalid_token");
+            call()
+                .bearer(token)
+                .send()
+                .await
+                .problem(401, "invalid_token");
         }
-        let basic = call().anonymous().header("authorization", "Basic YWRtaW46YWRtaW4=");
+        let basic = call()
+            .anonymous()
+            .header("authorization", "Basic YWRtaW46YWRtaW4=");
         assert_eq!(basic.send().await.status, 401, "{method} {path}");
     }
     // Nobody learns what exists: an unknown project is refused like a known one.

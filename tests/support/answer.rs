@@ -18,7 +18,9 @@ pub(crate) struct Answer {
 impl Answer {
     /// The value of a header, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -44,15 +46,28 @@ impl Answer {
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         let shown = self.shown();
-        let seen = (self.status, self.header("content-type"), self.header("koyalite-source"));
+        let seen = (
+            self.status,
+            self.header("content-type"),
+            self.header("koyalite-source"),
+        );
         let expected = (status, "application/problem+json", "gateway");
         assert_eq!(seen, expected, "{}: {shown}", self.what);
         let problem = self.json();
         assert_eq!(problem["code"], code, "{}: {shown}", self.what);
         assert_eq!(problem["status"], status, "{}: {shown}", self.what);
         assert_eq!(problem["type"], "about:blank", "{}: {shown}", self.what);
-        assert_eq!(problem["request_id"], self.header("x-request-id"), "{}: {shown}", self.what);
-        assert!(!self.header("x-request-id").is_empty(), "{}: {shown}", self.what);
+        assert_eq!(
+            problem["request_id"],
+            self.header("x-request-id"),
+            "{}: {shown}",
+            self.what
+        );
+        assert!(
+            !self.header("x-request-id").is_empty(),
+            "{}: {shown}",
+            self.what
+        );
         for text in ["title", "detail"] {
             let said = problem[text].as_str().unwrap_or_default();
             assert!(!said.is_empty(), "{}: no {text} in {shown}", self.what);
@@ -63,7 +78,13 @@ impl Answer {
     /// Fails unless the function itself answered, with this status.
     #[track_caller]
     pub(crate) fn from_function(self, status: u16) -> Answer {
-        assert_eq!(self.header("koyalite-source"), "function", "{}: {}", self.what, self.shown());
+        assert_eq!(
+            self.header("koyalite-source"),
+            "function",
+            "{}: {}",
+            self.what,
+            self.shown()
+        );
         self.expect(status)
     }
 
@@ -90,7 +111,10 @@ impl Opened {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+        self.response
+            .headers()
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The next piece of the body; `None` at its proper end, an error where it was cut off.
@@ -136,6 +160,11 @@ impl Opened {
     async fn try_rest(self) -> Result<Answer, hyper::Error> {
         let (head, body) = self.response.into_parts();
         let body = body.collect().await?.to_bytes();
-        Ok(Answer { what: self.what, status: head.status.as_u16(), headers: head.headers, body })
+        Ok(Answer {
+            what: self.what,
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        })
     }
 }

@@ -72,7 +72,13 @@ impl TestApp {
         });
         let listening = ready.await;
         let admin = issue(&launch, "admin", ControlRole::Admin);
-        TestApp { process, launch, listening, admin, projects: AtomicU32::new(1) }
+        TestApp {
+            process,
+            launch,
+            listening,
+            admin,
+            projects: AtomicU32::new(1),
+        }
     }
 
     /// The app that tests share which harm nobody: each works in a project of its own.
@@ -90,7 +96,11 @@ impl TestApp {
     /// A fresh project of that name.
     pub(crate) async fn project_named(&self, name: &str) -> Project<'_> {
         let wanted = json!({ "name": name });
-        self.control(Method::POST, "/v1/projects").json(&wanted).send().await.expect(201);
+        self.control(Method::POST, "/v1/projects")
+            .json(&wanted)
+            .send()
+            .await
+            .expect(201);
         Project::new(self, name)
     }
 
@@ -135,11 +145,21 @@ impl TestApp {
 
     /// The value of a counter, labels and all, summed over its series; 0 where there is none.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let text = self.control(Method::GET, "/metrics").send().await.expect(200).text();
+        let text = self
+            .control(Method::GET, "/metrics")
+            .send()
+            .await
+            .expect(200)
+            .text();
         let of_name = |line: &&str| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
         };
-        let value = |line: &str| line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok());
+        let value = |line: &str| {
+            line.rsplit(' ')
+                .next()
+                .and_then(|text| text.parse::<f64>().ok())
+        };
         text.lines().filter(of_name).filter_map(value).sum()
     }
 
@@ -148,7 +168,9 @@ impl TestApp {
         self.process.signal(libc::SIGKILL);
         self.process.wait(START_PATIENCE).await;
         let again = TestApp::launch(self.launch.clone()).await;
-        again.projects.store(self.projects.load(Ordering::Relaxed), Ordering::Relaxed);
+        again
+            .projects
+            .store(self.projects.load(Ordering::Relaxed), Ordering::Relaxed);
         again
     }
 }
@@ -159,8 +181,13 @@ fn authority(url: &str) -> &str {
 
 fn issue(launch: &Launch, subject: &str, role: ControlRole) -> String {
     let authority = ControlAuthority::new(&KeyRing::open(&launch.keys()).unwrap());
-    let operator = ControlToken { subject: subject.to_owned(), role };
-    let token = authority.issue(operator, TOKEN_LIFETIME, Utc::now()).unwrap();
+    let operator = ControlToken {
+        subject: subject.to_owned(),
+        role,
+    };
+    let token = authority
+        .issue(operator, TOKEN_LIFETIME, Utc::now())
+        .unwrap();
     token.expose().to_owned()
 }
 
@@ -193,7 +220,10 @@ impl Deref for Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the end of the shared server's log\n{}---", self.0.process.log_tail());
+            eprintln!(
+                "--- the end of the shared server's log\n{}---",
+                self.0.process.log_tail()
+            );
         }
     }
 }

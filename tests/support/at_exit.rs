@@ -13,7 +13,10 @@ static ENDINGS: Mutex<Vec<Ending>> = Mutex::new(Vec::new());
 pub(crate) fn drop_at_exit(kept: impl Send + 'static) {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
-        #[expect(unsafe_code, reason = "there is no safe way to run code after the last test")]
+        #[expect(
+            unsafe_code,
+            reason = "there is no safe way to run code after the last test"
+        )]
         // SAFETY: the function does not unwind: it joins a thread that may, and ignores how it ended.
         let refused = unsafe { libc::atexit(run_endings) };
         assert_eq!(refused, 0, "no room for another function at exit");

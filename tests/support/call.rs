@@ -61,7 +61,8 @@ impl Call {
     }
 
     pub(crate) fn json(self, body: &Value) -> Call {
-        self.header("content-type", "application/json").body(body.to_string())
+        self.header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     /// Sends pieces as they come, with no length told beforehand.
@@ -102,7 +103,9 @@ impl Call {
 }
 
 fn client() -> Client<HttpConnector, Body> {
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http()
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build_http()
 }
 
 fn full(bytes: Bytes) -> Body {

@@ -33,12 +33,15 @@ impl CommandLine {
 
     /// Knows nothing.
     pub(crate) fn bare() -> CommandLine {
-        CommandLine { settings: Vec::new() }
+        CommandLine {
+            settings: Vec::new(),
+        }
     }
 
     /// Runs `koyalite` with the arguments in `folder`.
     pub(crate) async fn run(&self, folder: &Path, arguments: &[&str]) -> Finished {
-        self.program(Command::new(Settings::program()), folder, arguments).await
+        self.program(Command::new(Settings::program()), folder, arguments)
+            .await
     }
 
     /// Runs another program there.
@@ -52,7 +55,10 @@ impl CommandLine {
         command.envs(Settings::path().map(|path| ("PATH", path)));
         command.envs(Settings::home().map(|home| ("HOME", home)));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .unwrap()
+            .unwrap();
         Finished {
             code: output.status.code().unwrap_or(-1),
             output: String::from_utf8_lossy(&output.stdout).into_owned(),

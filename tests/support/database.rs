@@ -23,9 +23,15 @@ impl Database {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let server = shared_server().await.clone();
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let created = Database { server: server.clone(), name: server.database().to_owned() };
+        let created = Database {
+            server: server.clone(),
+            name: server.database().to_owned(),
+        };
         let client = created.connect().await;
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        client
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .await
+            .unwrap();
         Database { server, name }
     }
 
@@ -40,7 +46,9 @@ impl Database {
     /// A connection as the owner of everything, to look at what really is there.
     pub(crate) async fn connect(&self) -> Client {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(self.server.socket_dir()).port(self.server.port());
+        config
+            .host_path(self.server.socket_dir())
+            .port(self.server.port());
         config.user(self.server.user()).dbname(&self.name);
         let (client, connection) = config.connect(NoTls).await.unwrap();
         // Ends by itself when the client is dropped.

@@ -15,7 +15,10 @@ pub(crate) fn guest(name: &str) -> Bytes {
     let file = file(name);
     match std::fs::read(&file) {
         Ok(bytes) => bytes.into(),
-        Err(error) => panic!("{}: {error}; run `cargo xtask guests` first", file.display()),
+        Err(error) => panic!(
+            "{}: {error}; run `cargo xtask guests` first",
+            file.display()
+        ),
     }
 }
 
@@ -30,7 +33,12 @@ pub(crate) fn other_bytes(component: &[u8], mark: &str) -> Bytes {
     let name = b"mark";
     // A section of kind 0: its length, the length of its name, the name, and what it says.
     let length = 1 + name.len() + mark.len();
-    let short = |length: usize| u8::try_from(length).ok().filter(|byte| *byte < 128).unwrap();
+    let short = |length: usize| {
+        u8::try_from(length)
+            .ok()
+            .filter(|byte| *byte < 128)
+            .unwrap()
+    };
     bytes.extend([0, short(length), short(name.len())]);
     bytes.extend(name);
     bytes.extend(mark.as_bytes());

@@ -28,8 +28,13 @@ impl Launch {
         KeyRing::create(&launch.keys()).unwrap();
         let database = Database::create().await;
         let keys = launch.keys().display().to_string();
-        let launch = launch.set("KOYALITE_KEY_FILE", &keys).set("DATABASE_URL", &database.url());
-        Launch { database: Some(database), ..launch }
+        let launch = launch
+            .set("KOYALITE_KEY_FILE", &keys)
+            .set("DATABASE_URL", &database.url());
+        Launch {
+            database: Some(database),
+            ..launch
+        }
     }
 
     /// `koyalite dev`, which brings its own Postgres.
@@ -39,7 +44,12 @@ impl Launch {
 
     fn new(command: &'static str) -> Launch {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let launch = Launch { folder, command, settings: Vec::new(), database: None };
+        let launch = Launch {
+            folder,
+            command,
+            settings: Vec::new(),
+            database: None,
+        };
         let data = launch.data().display().to_string();
         launch
             .set("KOYALITE_DATA_DIR", &data)
@@ -63,7 +73,10 @@ impl Launch {
     /// Starts the server; it is not ready yet.
     pub(crate) fn spawn(&self) -> Process {
         let mut command = Command::new(Settings::program());
-        command.arg(self.command).env_clear().current_dir(self.folder.path());
+        command
+            .arg(self.command)
+            .env_clear()
+            .current_dir(self.folder.path());
         command.envs(Settings::path().map(|path| ("PATH", path)));
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         Process::spawn(command, &self.log())
@@ -93,6 +106,8 @@ impl Launch {
 
     /// Its database, where the tests made it.
     pub(crate) fn database(&self) -> &Database {
-        self.database.as_ref().expect("only `serve` has a database of ours")
+        self.database
+            .as_ref()
+            .expect("only `serve` has a database of ours")
     }
 }

@@ -3,11 +3,14 @@
 use bytes::Bytes;
 
 /// What makes the host take a component for a handler without looking inside.
-const HANDLER: &str = r#"(instance $empty) (export "wasi:http/incoming-handler@0.2.3" (instance $empty))"#;
+const HANDLER: &str =
+    r#"(instance $empty) (export "wasi:http/incoming-handler@0.2.3" (instance $empty))"#;
 
 /// A component of the text format.
 pub(crate) fn component(inside: &str) -> Bytes {
-    wat::parse_str(format!("(component {inside})")).unwrap().into()
+    wat::parse_str(format!("(component {inside})"))
+        .unwrap()
+        .into()
 }
 
 /// A component that calls itself a handler, with something else beside.

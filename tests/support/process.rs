@@ -34,7 +34,9 @@ struct End {
 impl End {
     fn wait(&self, patience: Duration) -> Option<ExitStatus> {
         let status = self.status.lock().unwrap();
-        let waited = self.came.wait_timeout_while(status, patience, |status| status.is_none());
+        let waited = self
+            .came
+            .wait_timeout_while(status, patience, |status| status.is_none());
         *waited.unwrap().0
     }
 }
@@ -43,7 +45,10 @@ impl Process {
     /// Starts the command; what it writes goes to the end of `log`.
     pub(crate) fn spawn(mut command: Command, log: &Path) -> Process {
         let file = File::options().create(true).append(true).open(log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
         end_with_parent(&mut command);
         let end = Arc::new(End::default());
         let (started, id) = mpsc::channel();
@@ -58,7 +63,11 @@ impl Process {
             theirs.came.notify_all();
         });
         let id = id.recv().unwrap().unwrap();
-        Process { id, end, log: log.to_owned() }
+        Process {
+            id,
+            end,
+            log: log.to_owned(),
+        }
     }
 
     pub(crate) fn id(&self) -> i32 {
@@ -81,11 +90,15 @@ impl Process {
     pub(crate) async fn wait(&self, patience: Duration) -> i32 {
         let end = Arc::clone(&self.end);
         let waited = tokio::task::spawn_blocking(move || end.wait(patience));
-        let status = within("the end of a process", patience + GRACE, waited).await.unwrap();
+        let status = within("the end of a process", patience + GRACE, waited)
+            .await
+            .unwrap();
         let Some(status) = status else {
             panic!("still running after {patience:?}:\n{}", self.log_tail())
         };
-        status.code().unwrap_or_else(|| -status.signal().unwrap_or_default())
+        status
+            .code()
+            .unwrap_or_else(|| -status.signal().unwrap_or_default())
     }
 
     /// The end of what it wrote.
@@ -106,7 +119,10 @@ impl Process {
     pub(crate) fn stop(&self) {
         self.signal(libc::SIGTERM);
         if self.end.wait(GRACE).is_none() {
-            eprintln!("process {} did not end on SIGTERM within {GRACE:?}: killed", self.id);
+            eprintln!(
+                "process {} did not end on SIGTERM within {GRACE:?}: killed",
+                self.id
+            );
             self.signal(libc::SIGKILL);
             self.end.wait(GRACE);
         }
@@ -139,7 +155,11 @@ fn end_with_parent(command: &mut Command) {
 impl Drop for Process {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- the end of {}\n{}---", self.log.display(), self.log_tail());
+            eprintln!(
+                "--- the end of {}\n{}---",
+                self.log.display(),
+                self.log_tail()
+            );
         }
         self.stop();
     }

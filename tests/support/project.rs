@@ -21,17 +21,25 @@ pub(crate) struct Project<'a> {
 
 impl<'a> Project<'a> {
     pub(super) fn new(app: &'a TestApp, name: &str) -> Project<'a> {
-        Project { app, name: name.to_owned() }
+        Project {
+            app,
+            name: name.to_owned(),
+        }
     }
 
     /// A call of the control API below this project, as the administrator.
     pub(crate) fn control(&self, method: Method, path: &str) -> Call {
-        self.app.control(method, &format!("/v1/projects/{}{path}", self.name))
+        self.app
+            .control(method, &format!("/v1/projects/{}{path}", self.name))
     }
 
     /// What the control API has at that path.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        self.control(Method::GET, path).send().await.expect(200).json()
+        self.control(Method::GET, path)
+            .send()
+            .await
+            .expect(200)
+            .json()
     }
 
     /// The items of the list at that path.
@@ -43,7 +51,8 @@ impl<'a> Project<'a> {
 
     /// Uploads bytes as a function, with no word about them.
     pub(crate) fn upload(&self, function: &str, component: impl Into<Bytes>) -> Call {
-        self.control(Method::PUT, &format!("/functions/{function}")).body(component)
+        self.control(Method::PUT, &format!("/functions/{function}"))
+            .body(component)
     }
 
     /// Uploads bytes with a manifest.
@@ -53,13 +62,20 @@ impl<'a> Project<'a> {
         part(&mut form, "manifest", manifest.as_bytes());
         form.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
         self.control(Method::PUT, &format!("/functions/{function}"))
-            .header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}"))
+            .header(
+                "content-type",
+                &format!("multipart/form-data; boundary={BOUNDARY}"),
+            )
             .body(form)
     }
 
     /// Deploys the guest under its own name and expects that to work.
     pub(crate) async fn deploy(&self, name: &str) -> Value {
-        self.upload(name, guest(name)).send().await.expect(201).json()
+        self.upload(name, guest(name))
+            .send()
+            .await
+            .expect(201)
+            .json()
     }
 
     /// Deploys the guest as `function`, with the manifest's further lines.
@@ -87,13 +103,25 @@ impl<'a> Project<'a> {
     /// A user's token with further claims.
     pub(crate) async fn token_with(&self, subject: &str, claims: &Value) -> String {
         let wanted = json!({ "subject": subject, "claims": claims });
-        let made = self.control(Method::POST, "/tokens").json(&wanted).send().await;
-        made.expect(201).json()["token"].as_str().unwrap().to_owned()
+        let made = self
+            .control(Method::POST, "/tokens")
+            .json(&wanted)
+            .send()
+            .await;
+        made.expect(201).json()["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Makes the tables and policies of a schema document.
     pub(crate) async fn schema(&self, schema: &Value) -> Value {
-        self.control(Method::PUT, "/schema").json(schema).send().await.expect(200).json()
+        self.control(Method::PUT, "/schema")
+            .json(schema)
+            .send()
+            .await
+            .expect(200)
+            .json()
     }
 }
 

@@ -25,7 +25,11 @@ impl Settings {
         let tests = std::env::current_exe().unwrap();
         let program = tests.ancestors().nth(2).unwrap().join("koyalite");
         let there = program.exists();
-        assert!(there, "no {}: run `cargo build -p koyalite-runtime` first", program.display());
+        assert!(
+            there,
+            "no {}: run `cargo build -p koyalite-runtime` first",
+            program.display()
+        );
         program
     }
 }
