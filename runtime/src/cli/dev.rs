@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::config::{Flags, Raw, ServeConfig};
+use crate::server::Mode;
 
 use super::error::CliError;
 
@@ -19,6 +20,6 @@ impl DevArgs {
     /// Serves until it is told to stop.
     pub(super) fn run(self) -> Result<(), CliError> {
         let config = ServeConfig::dev(Raw::gather(self.flags))?;
-        Ok(crate::server::run(config)?)
+        Ok(crate::server::run(config, Mode::Dev)?)
     }
 }

@@ -4,7 +4,6 @@
 
 mod counters;
 mod database;
-mod firing;
 mod parts;
 mod ready;
 mod signals;
@@ -41,6 +40,21 @@ pub fn run(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     log(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(config, mode))
+}
+
+/// Brings the database of a `serve` configuration up to date and ends.
+///
+/// # Errors
+/// When the key ring or the database cannot be used.
+pub fn migrate(config: ServeConfig) -> anyhow::Result<()> {
+    log(&config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let database = Database::come_by(&config, Mode::Serve).await?;
+        parts::registry(&config, Mode::Serve, &database).await?;
+        database.stop().await;
+        Ok(())
+    })
 }
 
 fn log(config: &ServeConfig) {
@@ -133,7 +147,7 @@ impl Tasks {
         let api = control::service(Arc::clone(&parts.control));
         serving.spawn(control.serve(api, drain.clone()));
         // Cron stops with the drain: what is due now is fired by whoever runs next.
-        let scheduler = Scheduler::new(Arc::clone(&parts.registry), Arc::clone(&parts.firing));
+        let scheduler = Scheduler::new(Arc::clone(&parts.registry), Arc::clone(&parts.dispatcher));
         serving.spawn(scheduler.run(drain.clone()));
         let registry = Arc::clone(&parts.registry);
         let follow_until = stop.clone();

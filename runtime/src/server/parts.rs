@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use super::Mode;
 use super::counters::Counters;
 use super::database::Database;
-use super::firing::Firings;
 use super::ready::Addresses;
 use crate::config::ServeConfig;
 use crate::control::{Control, Metrics};
@@ -34,7 +33,7 @@ pub(super) struct Parts {
     pub(super) records: Arc<Records>,
     pub(super) gateway: Arc<Gateway>,
     pub(super) control: Arc<Control>,
-    pub(super) firing: Arc<Firings>,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -52,8 +51,7 @@ impl Parts {
             token_file::create_or_read(&config.data.token(), &authority, Utc::now())
                 .context("the admin token cannot be kept")?;
         }
-        let registry = Registry::connect(database.control.clone(), Arc::clone(&ring)).await;
-        let registry = Arc::new(registry.context("the database cannot be used")?);
+        let registry = Arc::new(connect(database, &ring).await?);
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
         }
@@ -91,10 +89,24 @@ impl Parts {
             records,
             gateway: Arc::new(gateway),
             control: Arc::new(control),
-            firing: Arc::new(Firings(dispatcher)),
+            dispatcher,
             counters,
         })
     }
+}
+
+/// The registry alone, migrated.
+pub(super) async fn registry(
+    config: &ServeConfig,
+    mode: Mode,
+    database: &Database,
+) -> anyhow::Result<Registry> {
+    connect(database, &Arc::new(keys(config, mode)?)).await
+}
+
+async fn connect(database: &Database, ring: &Arc<KeyRing>) -> anyhow::Result<Registry> {
+    let registry = Registry::connect(database.control.clone(), Arc::clone(ring)).await;
+    registry.context("the database cannot be used")
 }
 
 fn keys(config: &ServeConfig, mode: Mode) -> anyhow::Result<KeyRing> {
