@@ -126,7 +126,15 @@ impl NewPolicy {
 
 impl PolicyPatch {
     fn apply(self, source: &mut PolicySource) {
-        let PolicyPatch { name, effect, commands, roles, using, check, enabled } = self;
+        let PolicyPatch {
+            name,
+            effect,
+            commands,
+            roles,
+            using,
+            check,
+            enabled,
+        } = self;
         source.name = name.unwrap_or_else(|| std::mem::take(&mut source.name));
         source.effect = effect.unwrap_or(source.effect);
         source.commands = commands.unwrap_or_else(|| std::mem::take(&mut source.commands));
@@ -149,7 +157,11 @@ pub async fn check(
     let id = project_id(registry, project).await?;
     let mut conn = registry.pool.acquire().await?;
     let tables = columns::load(&mut conn, Some(id)).await?;
-    verdict(&new.source(Uuid::nil()), &tables, sources(&mut conn, id).await?)
+    verdict(
+        &new.source(Uuid::nil()),
+        &tables,
+        sources(&mut conn, id).await?,
+    )
 }
 
 /// Creates a policy.
@@ -227,7 +239,11 @@ pub async fn list(
     let mut conn = registry.pool.acquire().await?;
     let policies = load(&mut conn, Some(project)).await?;
     let wanted = |policy: &Policy| table.is_none_or(|table| &policy.source.table == table);
-    Ok(policies.into_iter().map(|(_, policy)| policy).filter(wanted).collect())
+    Ok(policies
+        .into_iter()
+        .map(|(_, policy)| policy)
+        .filter(wanted)
+        .collect())
 }
 
 /// Changes a policy.
@@ -287,7 +303,9 @@ pub async fn delete(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     find(change.conn(), locked.id, id).await?;
-    sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id).execute(change.conn()).await?;
+    sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id)
+        .execute(change.conn())
+        .await?;
     change.commit().await
 }
 
@@ -307,7 +325,10 @@ pub(crate) async fn sources(
     project: Uuid,
 ) -> Result<Vec<PolicySource>, RegistryError> {
     let policies = load(conn, Some(project)).await?;
-    Ok(policies.into_iter().map(|(_, policy)| policy.source).collect())
+    Ok(policies
+        .into_iter()
+        .map(|(_, policy)| policy.source)
+        .collect())
 }
 
 /// The policies of one project, or of all, each with its project's id.
@@ -339,7 +360,15 @@ pub(crate) async fn load(
             enabled: row.enabled,
         };
         let (created_by, created_at, updated_at) = (row.created_by, row.created_at, row.updated_at);
-        Ok((row.project_id, Policy { source, created_by, created_at, updated_at }))
+        Ok((
+            row.project_id,
+            Policy {
+                source,
+                created_by,
+                created_at,
+                updated_at,
+            },
+        ))
     });
     policies.collect()
 }
@@ -367,7 +396,11 @@ fn effect_of(word: &str) -> Result<Effect, RegistryError> {
 }
 
 fn command_words(source: &PolicySource) -> Vec<String> {
-    source.commands.iter().map(|command| command.as_str().to_owned()).collect()
+    source
+        .commands
+        .iter()
+        .map(|command| command.as_str().to_owned())
+        .collect()
 }
 
 fn command_of(word: &str) -> Result<Command, RegistryError> {

@@ -7,8 +7,8 @@
 //!
 //! Never here: HTTP, WebAssembly, SQL. Reading order: `cron` (pure), `claim`, `fire`.
 
-pub mod cron;
 mod claim;
+pub mod cron;
 mod fire;
 
 #[cfg(test)]
