@@ -21,6 +21,7 @@ pub mod error;
 pub mod functions;
 pub mod manifest;
 pub mod policies;
+mod policy_input;
 pub mod projects;
 pub mod roles;
 pub(crate) mod runs;

@@ -12,6 +12,8 @@ pub mod cron;
 mod fire;
 
 #[cfg(test)]
+mod claim_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -1,13 +1,13 @@
 //! Reading a manifest: every field once, every mistake at once.
 //!
-//! Pure. TOML and JSON meet in one JSON value; whatever is left in an object when its known fields
-//! were taken is unknown and named.
+//! Pure. TOML and JSON meet in one JSON value, whose objects are read through `fields`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use koyalite_policy::FunctionName;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
+use super::fields::Fields;
 use super::{Isolation, Limits, Manifest, Outbound, ScheduleSpec, Verify};
 use crate::egress::AllowList;
 use crate::registry::error::{Mistake, RegistryError, refuse_if_any};
@@ -20,9 +20,6 @@ const CONFIG_VALUE_BYTES_MAX: usize = 8 * 1024;
 
 /// More belong into several functions: they share one log and one limit.
 const SCHEDULES_MAX: usize = 50;
-
-/// Paths are compared on every request.
-const PATH_BYTES_MAX: usize = 256;
 
 /// A deployment names its regions one by one; an installation has a handful.
 const REGIONS_MAX: usize = 50;
@@ -282,141 +279,4 @@ fn schedule(fields: &mut Fields<'_>) -> Option<ScheduleSpec> {
         timezone: timezone.to_owned(),
         path,
     })
-}
-
-/// The fields of one object, taken one by one.
-struct Fields<'a> {
-    map: &'a Map<String, Json>,
-    at: String,
-    known: BTreeSet<&'static str>,
-    mistakes: &'a mut Vec<Mistake>,
-}
-
-/// Says that a value could not be read, in the place of the value.
-struct Wrong;
-
-impl Wrong {
-    fn none<T>(self) -> Option<T> {
-        None
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn of(value: &'a Json, at: &str, mistakes: &'a mut Vec<Mistake>) -> Option<Self> {
-        match value {
-            Json::Object(map) => Some(Self {
-                map,
-                at: at.to_owned(),
-                known: BTreeSet::new(),
-                mistakes,
-            }),
-            _ => {
-                mistakes.push(Mistake::new(at, "write a table of fields"));
-                None
-            }
-        }
-    }
-
-    fn name(&self, field: &str) -> String {
-        match (self.at.is_empty(), field.is_empty()) {
-            (true, _) => field.to_owned(),
-            (false, true) => self.at.clone(),
-            (false, false) => format!("{}.{field}", self.at),
-        }
-    }
-
-    fn wrong(&mut self, field: &str, message: impl std::fmt::Display) -> Wrong {
-        let name = self.name(field);
-        self.mistakes.push(Mistake::new(name, message));
-        Wrong
-    }
-
-    fn take(&mut self, field: &'static str) -> Option<&'a Json> {
-        self.known.insert(field);
-        self.map.get(field)
-    }
-
-    fn rest(&mut self) -> Vec<(&'a String, &'a Json)> {
-        self.map.iter().collect()
-    }
-
-    fn text(&mut self, field: &'static str) -> Option<&'a str> {
-        match self.take(field) {
-            None => None,
-            Some(Json::String(text)) => Some(text),
-            Some(_) => self.wrong(field, "write text, in quotes").none(),
-        }
-    }
-
-    /// A whole number from 1 to the operator's cap.
-    fn whole(&mut self, field: &'static str, usual: u64, cap: u64) -> u64 {
-        match self.take(field).map(Json::as_u64) {
-            None => usual,
-            Some(Some(number)) if (1..=cap).contains(&number) => number,
-            Some(_) => {
-                self.wrong(field, format!("write a whole number from 1 to {cap}"));
-                usual
-            }
-        }
-    }
-
-    fn word<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(field)?;
-        let found = words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
-        if found.is_none() {
-            let all: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            self.wrong(field, format!("write {}", all.join(" or ")));
-        }
-        found
-    }
-
-    /// A path as it is matched: absolute, plain segments, no end slash.
-    fn path(&mut self, field: &'static str) -> Option<String> {
-        let text = self.text(field)?;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-        let segment = |s: &str| !s.is_empty() && s != "." && s != ".." && s.bytes().all(plain);
-        let rest = text
-            .strip_prefix('/')
-            .filter(|_| text.len() <= PATH_BYTES_MAX);
-        let good = rest.is_some_and(|rest| rest.is_empty() || rest.split('/').all(segment));
-        if !good {
-            self.wrong(
-                field,
-                format!(
-                    "write a path such as /orders or /api/v1: a slash before each part, parts of \
-                 letters, digits, `-`, `_`, `.` and `~`, no slash at the end, at most \
-                 {PATH_BYTES_MAX} bytes"
-                ),
-            );
-        }
-        good.then(|| text.to_owned())
-    }
-
-    fn inner<T>(
-        &mut self,
-        field: &'static str,
-        read: impl FnOnce(&mut Fields<'_>) -> T,
-    ) -> Option<T> {
-        let value = self.take(field)?;
-        let at = self.name(field);
-        let mut inner = Fields::of(value, &at, self.mistakes)?;
-        Some(read(&mut inner))
-    }
-
-    /// Names every field that was not taken.
-    fn finish(&mut self) {
-        for field in self
-            .map
-            .keys()
-            .filter(|field| !self.known.contains(field.as_str()))
-        {
-            let known: Vec<&str> = self.known.iter().copied().collect();
-            let message = format!("unknown field; known are {}", known.join(", "));
-            let name = self.name(field);
-            self.mistakes.push(Mistake::new(name, message));
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! The registry against a real Postgres: a database per test, one server for all that run at once.
 
+mod apply;
 mod deploy;
 mod schema;
 mod tenants;
