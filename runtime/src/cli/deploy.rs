@@ -12,6 +12,8 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::control::COMPONENT_BYTES_MAX;
+
 use super::args::ControlArgs;
 use super::deploy_upload::{Upload, upload};
 use super::error::CliError;
@@ -74,8 +76,11 @@ impl DeployArgs {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let (manifest, text) = self.read_manifest()?;
         let component = self.find_component(&manifest)?;
-        let bytes = read(&component)?;
+        let bytes = read_component(&component)?;
         let client = self.server.client()?;
+        // A refusal in the middle of an upload breaks the connection before it can be read, so ask
+        // first whether the token and the project are good.
+        client.get(&self.server.path([])).await?;
         if let Some(schema) = self.read_schema()? {
             let answer = client
                 .send(Method::PUT, &self.server.path(["schema"]), &schema)
@@ -226,10 +231,19 @@ fn crate_name(folder: &Path, function: &str) -> String {
     toml::from_str::<Cargo>(&text).map_or_else(|_| function.to_owned(), |cargo| cargo.package.name)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(path)
+fn read_component(path: &Path) -> Result<Vec<u8>, CliError> {
+    let bytes = std::fs::read(path)
         .with_context(|| format!("cannot read {}", path.display()))
-        .map_err(CliError::Usage)
+        .map_err(CliError::Usage)?;
+    match bytes.len() > COMPONENT_BYTES_MAX {
+        true => Err(CliError::Usage(anyhow!(
+            "{} has {} MiB; a component can have at most {} MiB",
+            path.display(),
+            bytes.len() >> 20,
+            COMPONENT_BYTES_MAX >> 20
+        ))),
+        false => Ok(bytes),
+    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ use self::route::{Route, delete, get, patch, post, put};
 pub use self::auth::Operator;
 pub use self::metrics::{Description, Kind, Metrics};
 pub use self::permission::{Permission, allows};
+pub use self::upload::COMPONENT_BYTES_MAX;
 
 /// What the handlers work with. One per node.
 pub struct Control {

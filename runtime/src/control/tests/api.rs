@@ -252,6 +252,18 @@ async fn what_is_refused_is_refused_with_its_code_and_place() {
     .await;
     check("POST", "", "{", "400 invalid_json").await;
     check("PATCH", "/demo/functions/f", "{}", "400 invalid_field").await;
+}
+
+#[tokio::test]
+async fn a_document_is_refused_with_the_place_of_its_mistake() {
+    let api = Api::with_project().await;
+    api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
+    let check = async |method: &str, path: &str, body: &str, expected: &str| {
+        let said = api
+            .refused(method, &format!("/v1/projects{path}"), body.to_owned())
+            .await;
+        assert_eq!(said, expected, "{method} {path} {body}");
+    };
     let typed = r#"{"name": "t", "columns": [{"name": "a", "type": "strng"}]}"#;
     check(
         "POST",
