@@ -155,7 +155,7 @@ impl HostError {
         HostError::new(ErrorKind::Invalid, "invalid_rows", reason.to_string())
     }
 
-    /// A value does not fit its column. the reason says what would have been right.
+    /// A value does not fit its column; the reason says what would have been right.
     pub fn invalid_value(place: impl fmt::Display, reason: impl fmt::Display) -> HostError {
         HostError::new(
             ErrorKind::Invalid,

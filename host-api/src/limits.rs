@@ -44,8 +44,9 @@ pub const ORDER_KEYS: usize = 16;
 /// Columns named in one request, the same column twice included. Postgres tables end at 1600.
 pub const COLUMNS: usize = 1600;
 
-/// Binds of one statement: the wire protocol counts them in 16 bits.
-pub const STATEMENT_BINDS: usize = 65_535;
+/// Values of one insert, rows times columns. The wire protocol counts a statement's binds in 16 bits;
+/// the rest is for the binds of the policies.
+pub const INSERT_VALUES: usize = 64_000;
 
 /// Time of one statement. Set as `statement_timeout` on each project's role, so that it holds for
 /// every statement of a project, whichever way it came.

@@ -71,18 +71,7 @@ impl Database {
             _turn: turn,
         };
         self.node.count_statement();
-        let answer = flight.answer(statement, self.node.limits.statements).await;
-        if let Err(error) = &answer
-            && let Some(inside) = error.inside()
-        {
-            tracing::warn!(
-                code = error.code(),
-                inside,
-                schema = self.schema(),
-                "a statement failed"
-            );
-        }
-        answer
+        flight.answer(statement, self.node.limits.statements).await
     }
 }
 

@@ -17,8 +17,8 @@ use crate::db::sql::{Cell, Delete, Insert, Returning, Select, Update};
 use crate::db::values::{JsonRow, Place, bind_json, parse_changes, parse_rows};
 use crate::error::HostError;
 use crate::limits::{
-    COLUMNS, FILTER_BYTES, FILTER_PARAMS, ORDER_KEYS, PARAMS_BYTES, RETURNED_ROWS, SELECT_ROWS,
-    STATEMENT_BINDS,
+    COLUMNS, FILTER_BYTES, FILTER_PARAMS, INSERT_VALUES, ORDER_KEYS, PARAMS_BYTES, RETURNED_ROWS,
+    SELECT_ROWS,
 };
 
 /// A request that passed.
@@ -68,11 +68,11 @@ pub(super) fn insert(permit: &Permit, query: InsertQuery) -> Result<Checked<Inse
     let table = permit.table();
     let columns = insert_columns(permit, &rows)?;
     let cells = rows.len().saturating_mul(columns.len());
-    if cells > STATEMENT_BINDS {
+    if cells > INSERT_VALUES {
         return Err(HostError::too_much(
             "too_many_values",
             "values in one insert",
-            STATEMENT_BINDS,
+            INSERT_VALUES,
         ));
     }
     let rows = rows

@@ -253,3 +253,29 @@ async fn inserts_over_a_limit_are_told_which() {
         "rows_too_large"
     );
 }
+
+#[tokio::test]
+async fn more_values_than_one_statement_can_bind_are_refused_and_as_many_are_written() {
+    let db = TestDatabase::new().await;
+    let names: Vec<_> = (1..=66).map(|n| format!("c{n}")).collect();
+    let lines: Vec<_> = names.iter().map(|name| format!("{name} integer")).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let demo = db
+        .project(
+            &[("wide", &lines)],
+            vec![policy("wide", &Command::ALL, "c1 = 1")],
+        )
+        .await;
+    let row: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), json!(1))).collect();
+    let write = async |count: usize| {
+        let query = InsertQuery {
+            table: "wide".into(),
+            rows: json!(vec![&row; count]).to_string(),
+            ..InsertQuery::default()
+        };
+        insert(&demo.project, &Owner::new().identity, query).await
+    };
+    assert_eq!(code(write(1000).await), "too_many_values");
+    assert_eq!(write(969).await.unwrap(), "[]");
+    assert_eq!(db.count(&demo, "wide").await, 969);
+}

@@ -74,7 +74,7 @@ async fn wait_for(watch: &Client, query: &str, demo: &TestProject, count: i64) {
 async fn who_waits_too_long_for_a_connection_is_told_to_come_back() {
     let limits = NodeLimits {
         project_connections: 2,
-        wait: Duration::from_millis(200),
+        wait: Duration::from_millis(1500),
         ..NodeLimits::default()
     };
     let db = TestDatabase::with_limits(Server::shared(), limits).await;
@@ -204,9 +204,9 @@ async fn a_statement_ends_at_its_time_limit_and_changes_nothing() {
     let db = TestDatabase::new().await;
     let demo = open(&db).await;
     let role = &demo.access.role;
-    let faster = format!("ALTER ROLE {role} SET statement_timeout = '50ms'");
+    let faster = format!("ALTER ROLE {role} SET statement_timeout = '300ms'");
     db.admin.batch_execute(&faster).await.unwrap();
-    // A new handle with other credentials means new connections, which read the role's settings.
+    // Forgetting the project closes its connections; new ones read the role's settings.
     db.databases.forget(demo.project.id);
     let database = db.databases.project(demo.project.id, &demo.access);
     let project = Project {

@@ -12,8 +12,6 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::control::COMPONENT_BYTES_MAX;
-
 use super::args::ControlArgs;
 use super::deploy_upload::{Upload, upload};
 use super::error::CliError;
@@ -232,18 +230,9 @@ fn crate_name(folder: &Path, function: &str) -> String {
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, CliError> {
-    let bytes = std::fs::read(path)
+    std::fs::read(path)
         .with_context(|| format!("cannot read {}", path.display()))
-        .map_err(CliError::Usage)?;
-    match bytes.len() > COMPONENT_BYTES_MAX {
-        true => Err(CliError::Usage(anyhow!(
-            "{} has {} MiB; a component can have at most {} MiB",
-            path.display(),
-            bytes.len() >> 20,
-            COMPONENT_BYTES_MAX >> 20
-        ))),
-        false => Ok(bytes),
-    }
+        .map_err(CliError::Usage)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ const TEMPLATE: &str = "
     CREATE FUNCTION koyalite_api.require(passed boolean) RETURNS boolean
     LANGUAGE plpgsql VOLATILE AS $$
     BEGIN
-        IF passed IS NOT TRUE THEN
+        IF passed IS FALSE THEN
             RAISE EXCEPTION 'a written row does not pass' USING ERRCODE = 'KY001';
         END IF;
         RETURN true;
