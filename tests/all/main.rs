@@ -1,1 +1,31 @@
-fn main(){}
+//! The whole of KoyaLite through its front door: a real server process, real HTTP, a real Postgres.
+//!
+//! Each module is a theme, each test a story about one. What they are told with is in `../support`.
+//! `tidy` looks at the sources instead.
+
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod bad_requests;
+mod bodies;
+mod combinations;
+mod command_line;
+mod configuration;
+mod crashes;
+mod deploy;
+mod draining;
+mod egress;
+mod examples;
+mod identity;
+mod limits;
+mod logs;
+mod policies;
+mod refused_components;
+mod schedules;
+mod surroundings;
+mod tables;
+mod tidy;
+mod unauthorized;

@@ -8,12 +8,15 @@ use wasmtime::component::{Access, Accessor};
 use super::{Host, HostState, charged};
 use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
-use crate::error::HostError;
+use crate::error::{ErrorKind, HostError};
 use crate::invocation::Invocation;
 use crate::tables;
 
 /// Runs one operation for an invocation and writes what only the host may read to its log.
-async fn run<O, F>(invocation: Result<Arc<Invocation>, HostError>, operation: O) -> Result<String, HostError>
+async fn run<O, F>(
+    invocation: Result<Arc<Invocation>, HostError>,
+    operation: O,
+) -> Result<String, HostError>
 where
     O: FnOnce(Arc<Invocation>) -> F,
     F: Future<Output = Result<String, HostError>>,
@@ -21,9 +24,11 @@ where
     let invocation = invocation?;
     let id = invocation.id;
     let answer = operation(invocation).await;
+    // Refusals and conflicts are the guest's business; the operator's log is for what is ours.
     if let Err(error) = &answer
-        && let Some(inside) = error.inside()
+        && matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable)
     {
+        let inside = error.inside().unwrap_or_default();
         tracing::error!(invocation = %id, code = error.code(), inside, "a host call failed");
     }
     answer
@@ -51,7 +56,11 @@ macro_rules! implement {
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let query = tables::InsertQuery { table, rows, returning };
+                    let query = tables::InsertQuery {
+                        table,
+                        rows,
+                        returning,
+                    };
                     tables::insert(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))
@@ -67,8 +76,13 @@ macro_rules! implement {
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
                     let filter = filter.try_into()?;
-                    let query =
-                        tables::UpdateQuery { table, filter, changes, max_affected, returning };
+                    let query = tables::UpdateQuery {
+                        table,
+                        filter,
+                        changes,
+                        max_affected,
+                        returning,
+                    };
                     tables::update(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))
@@ -83,7 +97,12 @@ macro_rules! implement {
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
                     let filter = filter.try_into()?;
-                    let query = tables::DeleteQuery { table, filter, max_affected, returning };
+                    let query = tables::DeleteQuery {
+                        table,
+                        filter,
+                        max_affected,
+                        returning,
+                    };
                     tables::delete(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))

@@ -8,8 +8,10 @@ use super::error::CliError;
 
 /// Which database.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  DATABASE_URL=postgres://koyalite@db/koyalite koyalite migrate \
-                        --key-file /etc/koyalite/keys.json")]
+#[command(
+    after_help = "Examples:\n  DATABASE_URL=postgres://koyalite@db/koyalite koyalite migrate \
+                        --key-file /etc/koyalite/keys.json"
+)]
 pub(super) struct MigrateArgs {
     #[command(flatten)]
     flags: Flags,

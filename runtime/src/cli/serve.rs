@@ -9,8 +9,10 @@ use super::error::CliError;
 
 /// Where and with what.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  DATABASE_URL=postgres://koyalite@db/koyalite koyalite serve \
-                        --key-file /etc/koyalite/keys.json\n  koyalite serve --config node.toml")]
+#[command(
+    after_help = "Examples:\n  DATABASE_URL=postgres://koyalite@db/koyalite koyalite serve \
+                        --key-file /etc/koyalite/keys.json\n  koyalite serve --config node.toml"
+)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
     flags: Flags,

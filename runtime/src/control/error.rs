@@ -13,7 +13,7 @@ use crate::keys::{ControlRole, TokenError};
 use crate::registry::{self, RegistryError};
 
 use super::json::JsonError;
-use super::permission::Permission;
+use super::permission::{Permission, name};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum ApiError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// A good token of a role that does not hold the permission.
-    #[error("this needs the permission `{permission}`, which the role `{role}` does not hold", role = .role.as_str())]
+    #[error("this needs the permission `{}`, which the role `{}` does not hold", name(*.permission), .role.as_str())]
     Forbidden {
         /// What is needed.
         permission: Permission,

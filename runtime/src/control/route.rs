@@ -4,6 +4,7 @@
 //! from the table: a route cannot be served without saying who may call it.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{self, MethodRouter};
@@ -69,8 +70,7 @@ methods! {
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
     authority: &ControlAuthority,
-    state: S,
-) -> Router {
+) -> Router<S> {
     let mut router = Router::new();
     for route in routes {
         let answer = match route.access {
@@ -85,8 +85,10 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
         };
         router = router.route(route.path, answer);
     }
+    // Every handler bounds what it reads by a limit of its own. Axum's default of 2 MB would stop a
+    // component in a form long before the limit that the problem document names.
     router
+        .layer(DefaultBodyLimit::disable())
         .fallback(async || ApiError::UnknownRoute)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .with_state(state)
 }

@@ -117,7 +117,7 @@ pub(super) fn processes_of(pgdata: &Path) -> Vec<u32> {
     let Ok(output) = lsof.output() else {
         return Vec::new();
     };
-    let mut pid = None;
+    let mut pid: Option<u32> = None;
     let mut found = Vec::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         match line.split_at_checked(1) {

@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::sleep;
 
 use super::child;
@@ -62,6 +62,9 @@ const RECOVERY: &[&str] = if cfg!(target_os = "linux") {
 #[derive(Debug)]
 pub(super) struct Server {
     child: Child,
+    /// Where a shell watches over the server: its end tells of ours. Taken out of the child, because
+    /// waiting for a child closes what is in it.
+    _alive: Option<ChildStdin>,
     pub(super) log: Log,
 }
 
@@ -80,6 +83,7 @@ impl Server {
             .take()
             .ok_or_else(|| io(std::io::ErrorKind::BrokenPipe.into()))?;
         Ok(Self {
+            _alive: child.stdin.take(),
             child,
             log: Log::follow(pipe),
         })

@@ -1,0 +1,276 @@
+//! The control API over a real Postgres: what goes in, what comes out, what is refused and how.
+
+use axum::body::Body as AxumBody;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::OperatorCaps;
+use crate::egress::Egress;
+use crate::engine::Settings;
+use crate::records::RecordLimits;
+use crate::registry::tests::TestRegistry;
+
+/// A control API of its own, spoken to as an administrator.
+struct Api {
+    control: Shared,
+    token: String,
+    _registry: TestRegistry,
+    _home: tempfile::TempDir,
+}
+
+impl Api {
+    async fn new() -> Api {
+        let registry = TestRegistry::new().await;
+        let home = tempfile::tempdir().unwrap();
+        let ring = KeyRing::create(&home.path().join("keys.json")).unwrap();
+        let authority = ControlAuthority::new(&ring);
+        let objects: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let settings = Settings {
+            // Nothing here is admitted as far as the compiler.
+            compiler: home.path().join("no-compiler"),
+            cache_dir: home.path().join("compiled"),
+            cache_key: [7; 32],
+            cores: 1,
+        };
+        let egress = Egress::new(crate::egress::address::Policy::Public).unwrap();
+        let admin = ControlToken {
+            subject: "admin".to_owned(),
+            role: ControlRole::Admin,
+        };
+        let token = authority
+            .issue(admin, Duration::from_secs(600), Utc::now())
+            .unwrap();
+        let control = Arc::new(Control {
+            registry: registry.registry.clone(),
+            engine: Arc::new(Engine::new(&settings, objects.clone(), egress).unwrap()),
+            objects,
+            records: Arc::new(
+                Records::open(&home.path().join("logs"), RecordLimits::default()).unwrap(),
+            ),
+            authority,
+            metrics: Arc::default(),
+            caps: OperatorCaps {
+                memory_mib: 1024,
+                cpu_ms: 60_000,
+                first_byte_ms: 300_000,
+                wall_ms: 86_400_000,
+                body_mib: 256,
+                component_mib: 64,
+            },
+            component_bytes_max: 64 << 20,
+            public_base: "http://127.0.0.1:8080".to_owned(),
+            draining: CancellationToken::new(),
+        });
+        Api {
+            control,
+            token: token.expose().to_owned(),
+            _registry: registry,
+            _home: home,
+        }
+    }
+
+    async fn with_project() -> Api {
+        let api = Api::new().await;
+        let (status, _) = api.ask("POST", "/v1/projects", r#"{"name": "demo"}"#).await;
+        assert_eq!(status, StatusCode::CREATED);
+        api
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl Into<AxumBody>,
+    ) -> (StatusCode, Value) {
+        let body = body
+            .into()
+            .map_err(|error| BodyError::Source(error.into()))
+            .boxed_unsync();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .body(body)
+            .unwrap();
+        let response = service(self.control.clone())(request).await;
+        let status = response.status();
+        let bytes = body::collect(response.into_body(), 1 << 20).await.unwrap();
+        let value = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).as_ref())),
+        };
+        (status, value)
+    }
+
+    /// Asks what is refused, and answers the code with the first mistake's place.
+    async fn refused(&self, method: &str, path: &str, body: impl Into<AxumBody>) -> String {
+        let (status, problem) = self.ask(method, path, body).await;
+        assert_eq!(problem["status"], status.as_u16(), "{problem}");
+        let code = problem["code"].as_str().unwrap();
+        match problem["errors"][0]["field"].as_str() {
+            Some(field) => format!("{} {code} {field}", status.as_u16()),
+            None => format!("{} {code}", status.as_u16()),
+        }
+    }
+}
+
+const SCHEMA: &str = r#"{"tables": [{"name": "todos",
+    "columns": [{"name": "owner_id", "type": "uuid"}, {"name": "title", "type": "text"}],
+    "policies": [{"name": "own rows", "using": "owner_id = auth.uid()"}]}]}"#;
+
+#[tokio::test]
+async fn a_schema_is_applied_once_and_read_back() {
+    let api = Api::with_project().await;
+    let (status, applied) = api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
+    assert_eq!(status, StatusCode::OK, "{applied}");
+    assert_eq!(applied["created_tables"], json!(["todos"]));
+    let (_, again) = api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
+    assert_eq!(
+        (&again["created_tables"], &again["changed_policies"]),
+        (&json!([]), &json!([]))
+    );
+
+    let (_, tables) = api.ask("GET", "/v1/projects/demo/tables", "").await;
+    assert_eq!(tables["items"][0]["columns"][1]["name"], "owner_id");
+    let (_, policies) = api
+        .ask("GET", "/v1/projects/demo/policies?table=todos", "")
+        .await;
+    assert_eq!(policies["items"][0]["using"], "owner_id = auth.uid()");
+    assert_eq!(policies["next_cursor"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_policy_is_made_changed_and_deleted() {
+    let api = Api::with_project().await;
+    api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
+    let new = r#"{"name": "all", "table": "todos", "commands": ["select"], "using": "true"}"#;
+    let (status, made) = api.ask("POST", "/v1/projects/demo/policies", new).await;
+    assert_eq!(
+        (status, &made["warnings"]),
+        (StatusCode::CREATED, &json!([])),
+        "{made}"
+    );
+    let one = format!(
+        "/v1/projects/demo/policies/{}",
+        made["id"].as_str().unwrap()
+    );
+    let (_, changed) = api.ask("PATCH", &one, r#"{"enabled": false}"#).await;
+    assert_eq!(
+        (&changed["enabled"], &changed["using"]),
+        (&json!(false), &json!("true"))
+    );
+    assert_eq!(api.ask("DELETE", &one, "").await.0, StatusCode::NO_CONTENT);
+    assert_eq!(api.refused("GET", &one, "").await, "404 unknown_policy");
+}
+
+#[tokio::test]
+async fn a_draft_policy_gets_a_verdict_with_position_and_hint() {
+    let api = Api::with_project().await;
+    api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
+    let path = "/v1/projects/demo/policies/check";
+    let (status, verdict) = api
+        .ask(
+            "POST",
+            path,
+            r#"{"table": "todos", "using": "owner = auth.uid()"}"#,
+        )
+        .await;
+    assert_eq!(
+        (status, &verdict["valid"]),
+        (StatusCode::OK, &json!(false)),
+        "{verdict}"
+    );
+    let mistake = &verdict["errors"][0];
+    assert_eq!(
+        (&mistake["line"], &mistake["column"]),
+        (&json!(1), &json!(1)),
+        "{verdict}"
+    );
+    let good = r#"{"table": "todos", "using": "owner_id = auth.uid()"}"#;
+    assert_eq!(api.ask("POST", path, good).await.1["valid"], true);
+}
+
+#[tokio::test]
+async fn a_project_token_is_minted_for_any_subject() {
+    let api = Api::with_project().await;
+    let path = "/v1/projects/demo/tokens";
+    let (status, minted) = api
+        .ask(
+            "POST",
+            path,
+            r#"{"subject": "alice", "claims": {"team": 7}}"#,
+        )
+        .await;
+    assert_eq!(status, StatusCode::CREATED, "{minted}");
+    assert_eq!(minted["token"].as_str().unwrap().split('.').count(), 3);
+    assert!(
+        api.control
+            .authority
+            .verify(minted["token"].as_str().unwrap(), Utc::now())
+            .is_err()
+    );
+    assert_eq!(
+        api.refused("POST", path, r#"{"subject": ""}"#).await,
+        "400 invalid_field"
+    );
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_with_its_code_and_place() {
+    let api = Api::with_project().await;
+    api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
+    let typed = r#"{"name": "t", "columns": [{"name": "a", "type": "strng"}]}"#;
+    let policy = r#"{"name": "p", "table": "todos", "using": "nope = 1"}"#;
+    let schema = SCHEMA.replace("auth.uid()", "nope");
+    #[rustfmt::skip]
+    let refusals = [
+        ("GET", "/nope", "", "404 unknown_project"),
+        ("GET", "/demo/functions/nope", "", "404 unknown_function"),
+        ("GET", "/demo/functions/nope/logs", "", "404 unknown_function"),
+        ("GET", "/demo/functions/nope/logs?folow=1", "", "400 invalid_query"),
+        ("GET", "/demo/tables/nope", "", "404 unknown_table"),
+        ("GET", "/demo/schedules/a.b/runs", "", "404 unknown_schedule"),
+        ("DELETE", "/demo/policies/nope", "", "404 unknown_policy"),
+        ("POST", "", r#"{"name": "Demo"}"#, "400 invalid_name"),
+        ("POST", "", r#"{"name": "demo"}"#, "409 conflict"),
+        ("POST", "", r#"{"name": "a", "x": 1}"#, "400 unknown_field x"),
+        ("POST", "", "{", "400 invalid_json"),
+        ("PATCH", "/demo/functions/f", "{}", "400 invalid_field"),
+        ("POST", "/demo/tables", typed, "400 invalid_field columns[0].type"),
+        ("POST", "/demo/policies", policy, "400 invalid_policy using"),
+        ("PUT", "/demo/schema", &schema, "400 invalid_schema tables[0].policies[0].using"),
+        ("PUT", "/demo/functions/f", "", "400 bad_request"),
+        ("PUT", "/demo/functions/f", "not wasm", "422 not_wasm"),
+        ("PUT", "/demo/functions/f", "\0asm\u{1}\0\0\0", "422 core_module"),
+    ];
+    for (method, path, body, expected) in refusals {
+        let path = format!("/v1/projects{path}");
+        let said = api.refused(method, &path, body.to_owned()).await;
+        assert_eq!(said, expected, "{method} {path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_not_read_to_its_end() {
+    let api = Api::new().await;
+    let long = format!("{{\"name\": \"{}\"}}", "a".repeat(json::BODY_BYTES_MAX));
+    assert_eq!(
+        api.refused("POST", "/v1/projects", long).await,
+        "413 body_too_large"
+    );
+}
+
+#[tokio::test]
+async fn probes_and_counters_answer_and_draining_is_not_ready() {
+    let api = Api::new().await;
+    assert_eq!(api.ask("GET", "/readyz", "").await.0, StatusCode::OK);
+    let (_, metrics) = api.ask("GET", "/metrics", "").await;
+    assert!(
+        metrics.as_str().unwrap().contains("koyalite_snapshot_seq "),
+        "{metrics}"
+    );
+    api.control.draining.cancel();
+    assert_eq!(api.refused("GET", "/readyz", "").await, "503 draining");
+    assert_eq!(api.ask("GET", "/healthz", "").await.0, StatusCode::OK);
+}

@@ -1,0 +1,415 @@
+//! Control requests that are wrong in one way each: the status, the code, the place and the reason.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Project, TestApp, guest, own_rows};
+
+/// Method, path below the project, body, status, code, and what the problem must mention.
+type Wrong = (
+    Method,
+    &'static str,
+    &'static str,
+    u16,
+    &'static str,
+    &'static [&'static str],
+);
+
+async fn check(project: &Project<'_>, wrong: &[Wrong]) {
+    for (method, path, body, status, code, mentions) in wrong {
+        let call = project.control(method.clone(), path);
+        let call = call.header("content-type", "application/json").body(*body);
+        let problem = call.send().await.problem(*status, code).to_string();
+        for mention in *mentions {
+            assert!(
+                problem.contains(mention),
+                "{path} {body}: no {mention} in {problem}"
+            );
+        }
+    }
+}
+
+async fn prepared(app: &TestApp) -> Project<'_> {
+    let project = app.project().await;
+    project.schema(&own_rows("notes")).await;
+    project.deploy("hello").await;
+    project
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_named() {
+    use Method as M;
+    let app = TestApp::shared().await;
+    let project = prepared(&app).await;
+    check(
+        &project,
+        &[
+            (
+                M::GET,
+                "/functions/nothing",
+                "",
+                404,
+                "unknown_function",
+                &["nothing"],
+            ),
+            (
+                M::GET,
+                "/functions/nothing/versions",
+                "",
+                404,
+                "unknown_function",
+                &["nothing"],
+            ),
+            (
+                M::GET,
+                "/functions/nothing/logs",
+                "",
+                404,
+                "unknown_function",
+                &["nothing"],
+            ),
+            (
+                M::POST,
+                "/functions/nothing/rollback",
+                "{}",
+                404,
+                "unknown_function",
+                &["nothing"],
+            ),
+            (
+                M::PATCH,
+                "/functions/nothing",
+                r#"{"enabled":false}"#,
+                404,
+                "unknown_function",
+                &[],
+            ),
+            (
+                M::POST,
+                "/functions/hello/rollback",
+                r#"{"version":7}"#,
+                404,
+                "unknown_version",
+                &["7"],
+            ),
+            (
+                M::GET,
+                "/tables/nothing",
+                "",
+                404,
+                "unknown_table",
+                &["nothing"],
+            ),
+            (
+                M::DELETE,
+                "/tables/nothing",
+                "",
+                404,
+                "unknown_table",
+                &["nothing"],
+            ),
+            (
+                M::DELETE,
+                "/tables/notes/columns/nothing",
+                "",
+                404,
+                "unknown_column",
+                &["nothing"],
+            ),
+            (M::GET, "/policies/nothing", "", 404, "unknown_policy", &[]),
+            (
+                M::DELETE,
+                "/policies/00000000-0000-4000-8000-000000000000",
+                "",
+                404,
+                "unknown_policy",
+                &[],
+            ),
+            (
+                M::GET,
+                "/schedules/00000000-0000-4000-8000-000000000000/runs",
+                "",
+                404,
+                "unknown_schedule",
+                &[],
+            ),
+            (M::GET, "/nowhere", "", 404, "unknown_route", &[]),
+            (M::DELETE, "/functions", "", 405, "method_not_allowed", &[]),
+            (
+                M::GET,
+                "/functions/No_Name",
+                "",
+                400,
+                "invalid_name",
+                &["No_Name"],
+            ),
+            (
+                M::GET,
+                "/tables/drop%20table",
+                "",
+                400,
+                "invalid_name",
+                &["drop table"],
+            ),
+        ],
+    )
+    .await;
+    let nobody = app.existing("nobody");
+    for (method, path) in [(M::GET, ""), (M::GET, "/functions"), (M::POST, "/tokens")] {
+        let call = nobody
+            .control(method, path)
+            .json(&json!({ "subject": "a" }));
+        call.send().await.problem(404, "unknown_project");
+    }
+    let upload = nobody.upload("hello", guest("hello"));
+    upload.send().await.problem(404, "unknown_project");
+}
+
+#[tokio::test]
+async fn malformed_json_is_told_with_its_place() {
+    use Method as M;
+    let app = TestApp::shared().await;
+    let project = prepared(&app).await;
+    check(
+        &project,
+        &[
+            (
+                M::POST,
+                "/tables",
+                "{\"name\":\n nope}",
+                400,
+                "invalid_json",
+                &["\"line\":2", "\"column\":"],
+            ),
+            (
+                M::POST,
+                "/tables",
+                "{\"name\": \"a\"",
+                400,
+                "invalid_json",
+                &["\"line\":1"],
+            ),
+            (M::POST, "/tables", "[1,2", 400, "invalid_json", &[]),
+            (M::POST, "/tables", "\u{0}", 400, "invalid_json", &[]),
+            (M::POST, "/tables", "{}", 400, "invalid_field", &["name"]),
+            (M::POST, "/tables", "7", 400, "invalid_field", &[]),
+            (
+                M::POST,
+                "/tables",
+                r#"{"name": 7}"#,
+                400,
+                "invalid_field",
+                &["name"],
+            ),
+            (
+                M::POST,
+                "/tables",
+                r#"{"name": "a", "colums": []}"#,
+                400,
+                "unknown_field",
+                &["colums"],
+            ),
+            (
+                M::POST,
+                "/tokens",
+                r#"{"subject": "a", "admin": true}"#,
+                400,
+                "unknown_field",
+                &["admin"],
+            ),
+            (
+                M::POST,
+                "/tokens",
+                r#"{"subject": "a", "ttl_s": 0}"#,
+                400,
+                "invalid_field",
+                &["ttl_s"],
+            ),
+            (
+                M::POST,
+                "/tokens",
+                r#"{"subject": ""}"#,
+                400,
+                "invalid_field",
+                &["subject"],
+            ),
+            (
+                M::PATCH,
+                "/functions/hello",
+                r#"{"enabled": "no"}"#,
+                400,
+                "invalid_field",
+                &["enabled"],
+            ),
+            (
+                M::GET,
+                "/functions/hello/logs?limit=many",
+                "",
+                400,
+                "invalid_query",
+                &[],
+            ),
+            (
+                M::GET,
+                "/functions/hello/logs?lines=1",
+                "",
+                400,
+                "invalid_query",
+                &["lines"],
+            ),
+        ],
+    )
+    .await;
+    let deep = "[".repeat(100_000);
+    let answer = project
+        .control(Method::POST, "/tables")
+        .body(deep)
+        .send()
+        .await;
+    answer.problem(400, "invalid_json");
+    let long = format!(r#"{{"name": "{}"}}"#, "a".repeat(2 << 20));
+    if let Some(answer) = project
+        .control(Method::POST, "/tables")
+        .body(long)
+        .attempt()
+        .await
+    {
+        answer.problem(413, "body_too_large");
+    }
+}
+
+#[tokio::test]
+async fn tables_that_make_no_sense_are_refused_whole() {
+    use Method as M;
+    let app = TestApp::shared().await;
+    let project = prepared(&app).await;
+    let before = project.list("/tables").await;
+    check(&project, &[
+        (M::POST, "/tables", r#"{"name": "drop table"}"#, 400, "invalid_schema", &["name"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "blob"}]}"#, 400, "invalid_schema", &["columns[0]", "blob"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "text"}, {"name": "a", "type": "text"}]}"#, 400, "invalid_schema", &["columns[1]"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "integer", "default": "lots"}]}"#, 400, "invalid_schema", &["columns[0]"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "uuid", "references": {"table": "nothing"}}]}"#, 404, "unknown_table", &["nothing"]),
+    ]).await;
+    let again = project
+        .control(Method::POST, "/tables")
+        .json(&json!({ "name": "notes" }));
+    assert_eq!(again.send().await.status, 409);
+    assert_eq!(
+        project.list("/tables").await,
+        before,
+        "nothing of them was made"
+    );
+}
+
+#[tokio::test]
+async fn a_manifest_with_mistakes_is_refused_with_all_of_them() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let hello = guest("hello");
+    let refuse = async |manifest: &str, mentions: &[&str]| {
+        let problem = project.upload_with("hello", &hello, manifest).send().await;
+        let problem = problem.problem(400, "invalid_manifest").to_string();
+        for mention in mentions {
+            assert!(
+                problem.contains(mention),
+                "{manifest}: no {mention} in {problem}"
+            );
+        }
+    };
+    refuse("name = \"hello\"\nname = 1", &["\"line\":2"]).await;
+    refuse("{\"name\": \"hello\",\n oops}", &["\"line\":2"]).await;
+    refuse("name = \"hello\"\ncolour = \"red\"", &["colour"]).await;
+    let many = "name = \"hello\"\nisolation = \"none\"\nverify = 7\n[limits]\ncpu_ms = 0\nmemory_mib = 99999\n";
+    refuse(
+        many,
+        &["isolation", "verify", "limits.cpu_ms", "limits.memory_mib"],
+    )
+    .await;
+    refuse(
+        "name = \"hello\"\n[outbound]\nallow = [\"https://*\"]",
+        &["outbound.allow"],
+    )
+    .await;
+    let cron = |text: &str, zone: &str| {
+        format!(
+            "name = \"hello\"\n[[schedules]]\nname = \"a\"\ncron = \"{text}\"\ntimezone = \"{zone}\"\n"
+        )
+    };
+    refuse(
+        &cron("61 * * * *", "UTC"),
+        &["schedules[0].cron", "\"column\""],
+    )
+    .await;
+    refuse(&cron("* * *", "UTC"), &["schedules[0].cron"]).await;
+    refuse(&cron("30 2 31 2 *", "UTC"), &["schedules[0].cron"]).await;
+    refuse(
+        &cron("* * * * *", "Mars/Olympus"),
+        &["schedules[0].timezone", "Mars/Olympus"],
+    )
+    .await;
+    assert_eq!(project.list("/functions").await.len(), 0);
+
+    let other = project
+        .upload_with("hello", &hello, "name = \"another\"")
+        .send()
+        .await;
+    assert_eq!(
+        other.status, 400,
+        "the manifest of another function: {other:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_makes_no_sense_is_refused_with_place_reason_and_what_to_write() {
+    let app = TestApp::shared().await;
+    let project = prepared(&app).await;
+    for (using, mentions) in [
+        ("owner_id = ", &["using", "\"line\":1", "\"column\":"][..]),
+        ("owner_id = auth.uid(", &["using", "\"column\":"]),
+        ("colour = 'red'", &["colour", "\"column\":1"]),
+        ("title = 7", &["\"column\":"]),
+        ("title ~ 'a.*'", &["\"column\":", "hint"]),
+        ("owner_id = auth.email()", &["auth.email", "\"column\":"]),
+        ("title = $1", &["\"column\":"]),
+        ("title", &["boolean"]),
+        ("true; drop table notes", &["\"column\":"]),
+        ("pg_sleep(10) is null", &["pg_sleep"]),
+        ("(select count(*) from notes) > 0", &["\"column\":"]),
+    ] {
+        let policy = json!({ "name": "odd", "table": "notes", "using": using });
+        let saved = project
+            .control(Method::POST, "/policies")
+            .json(&policy)
+            .send()
+            .await;
+        let problem = saved.problem(400, "invalid_policy").to_string();
+        for mention in mentions {
+            assert!(
+                problem.contains(mention),
+                "{using}: no {mention} in {problem}"
+            );
+        }
+        let asked = project
+            .control(Method::POST, "/policies/check")
+            .json(&policy)
+            .send()
+            .await;
+        let verdict = asked.expect(200).json();
+        assert_eq!(verdict["valid"], false, "{using}: {verdict}");
+        assert!(
+            verdict["errors"][0]["message"].is_string(),
+            "{using}: {verdict}"
+        );
+    }
+    let names: Vec<Value> = project.list("/policies").await;
+    assert_eq!(names.len(), 1, "only the one of the schema: {names:?}");
+
+    let nowhere = json!({ "name": "odd", "table": "nothing", "using": "true" });
+    let saved = project
+        .control(Method::POST, "/policies")
+        .json(&nowhere)
+        .send()
+        .await;
+    saved.problem(404, "unknown_table");
+}

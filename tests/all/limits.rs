@@ -1,0 +1,226 @@
+//! Guests that misbehave, and neighbours who must not notice.
+//!
+//! A server of its own: what happens here would slow other stories down.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use tokio::sync::OnceCell;
+
+use crate::support::{Answer, Launch, Project, Shared, TestApp, within};
+
+/// Short, so that the tests are; each is the limit that its story is about.
+const LIMITS: &str =
+    "[limits]\nmemory_mib = 32\ncpu_ms = 300\nfirst_byte_ms = 1500\nwall_ms = 4000\n";
+
+/// Generous: the machine may be busy with other tests.
+const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(10);
+
+async fn app() -> Shared {
+    static APP: OnceCell<TestApp> = OnceCell::const_new();
+    Shared::of(&APP, Launch::serve).await
+}
+
+/// A project with the misbehaving guests of both generations, and a well-behaved one.
+async fn neighbourhood(app: &TestApp) -> Project<'_> {
+    let project = app.project().await;
+    project.deploy("hello").await;
+    project.deploy_as("behaviours", "behaviours", LIMITS).await;
+    project
+        .deploy_as("behaviours-02", "behaviours-02", LIMITS)
+        .await;
+    project
+}
+
+async fn hello_is_well(project: &Project<'_>) {
+    let hello = project.fetch("/hello");
+    let answer = within("a neighbour's answer", NEIGHBOUR_PATIENCE, hello).await;
+    assert_eq!(answer.from_function(200).text(), "hello, world\n");
+}
+
+/// Behaviour, status and code, for guests of both generations.
+const FAULTS: [(&str, u16, &str); 5] = [
+    ("spin", 504, "cpu_limit"),
+    ("sleep", 504, "wall_limit"),
+    ("grow", 500, "memory_limit"),
+    ("recurse", 500, "guest_trapped"),
+    ("trap-before", 500, "guest_trapped"),
+];
+
+#[tokio::test]
+async fn each_fault_has_its_clear_answer_and_the_next_call_is_served() {
+    let app = app().await;
+    let project = neighbourhood(&app).await;
+    for function in ["behaviours", "behaviours-02"] {
+        for (fault, status, code) in FAULTS {
+            let answer = project.fetch(&format!("/{function}/{fault}")).await;
+            answer.problem(status, code);
+            assert_eq!(answer.header("koyalite-version"), "1", "{function} {fault}");
+            hello_is_well(&project).await;
+            project
+                .fetch(&format!("/{function}"))
+                .await
+                .from_function(200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_never_answers_is_told_from_one_that_gives_up() {
+    let app = app().await;
+    let project = neighbourhood(&app).await;
+    project
+        .fetch("/behaviours/pending")
+        .await
+        .problem(504, "wall_limit");
+    project
+        .fetch("/behaviours-02/never-set")
+        .await
+        .problem(500, "no_response");
+    let twice = project.fetch("/behaviours-02/answer-twice").await;
+    assert!(matches!(twice.status, 200 | 500), "{twice:?}");
+    hello_is_well(&project).await;
+}
+
+#[tokio::test]
+async fn a_trap_after_the_first_byte_cuts_the_answer_off() {
+    let app = app().await;
+    let project = neighbourhood(&app).await;
+    for path in [
+        "behaviours/trap-after-first-byte",
+        "behaviours-02/trap-after-first-byte",
+    ] {
+        let mut answer = project.call(Method::GET, &format!("/{path}")).open().await;
+        assert_eq!(
+            (answer.status(), answer.header("koyalite-source")),
+            (200, "function")
+        );
+        assert_eq!(answer.piece().await.unwrap().unwrap(), "first\n", "{path}");
+        let end = within(
+            "the end of a broken body",
+            NEIGHBOUR_PATIENCE,
+            answer.piece(),
+        )
+        .await;
+        assert!(
+            end.is_err(),
+            "{path}: a broken body must not look like a whole one: {end:?}"
+        );
+    }
+    hello_is_well(&project).await;
+}
+
+#[tokio::test]
+async fn a_body_that_the_function_breaks_off_is_cut_too() {
+    let app = app().await;
+    let project = neighbourhood(&app).await;
+    let mut answer = project
+        .call(Method::GET, "/behaviours/break-off")
+        .open()
+        .await;
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "first\n");
+    assert!(answer.piece().await.is_err());
+}
+
+#[tokio::test]
+async fn an_error_of_the_function_is_its_own_answer_and_keeps_its_secret() {
+    let app = app().await;
+    let project = neighbourhood(&app).await;
+    let answer: Answer = project.fetch("/behaviours/fault").await.from_function(500);
+    assert!(!answer.text().contains("secret"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_stream_that_outlives_its_time_is_cut() {
+    let app = app().await;
+    let project = neighbourhood(&app).await;
+    let call = project.call(Method::GET, "/behaviours/sse?n=1000&ms=100");
+    let began = Instant::now();
+    let answer = call.open().await;
+    let (bytes, ended) = within("the cut", Duration::from_secs(30), answer.count()).await;
+    assert!(bytes > 0 && ended.is_err(), "{bytes} bytes, {ended:?}");
+    assert!(
+        began.elapsed() >= Duration::from_millis(3500),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+/// A gibibyte of log: only the beginning is kept, and it says that the rest is not.
+#[tokio::test]
+async fn a_flood_of_log_is_cut_short_and_says_so() {
+    let app = app().await;
+    let project = app.project().await;
+    let lines = "[limits]\ncpu_ms = 30000\n";
+    project.deploy_as("behaviours", "behaviours", lines).await;
+    project
+        .deploy_as("behaviours-02", "behaviours-02", lines)
+        .await;
+    for (function, path) in [
+        ("behaviours", "log-flood?mib=1024"),
+        ("behaviours", "print-flood?mib=64"),
+        ("behaviours-02", "log-flood"),
+    ] {
+        let answer = project.fetch(&format!("/{function}/{path}")).await;
+        assert!(answer.status == 200 || answer.status == 504, "{answer:?}");
+    }
+    for function in ["behaviours", "behaviours-02"] {
+        let path = format!("/functions/{function}/logs?limit=1000");
+        let log = project.control(Method::GET, &path).send().await.expect(200);
+        assert!(log.body.len() < 1 << 20, "{} bytes of log", log.body.len());
+        assert!(
+            log.text().contains("truncated"),
+            "nothing says that lines are missing"
+        );
+    }
+    let kept: u64 = size_of(&app.launch.data().join("logs"));
+    assert!(kept < 8 << 20, "{kept} bytes on disk");
+}
+
+fn size_of(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    entries
+        .map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => size_of(&entry.path()),
+            false => entry.metadata().unwrap().len(),
+        })
+        .sum()
+}
+
+#[tokio::test]
+async fn four_spinners_leave_the_neighbours_their_share() {
+    let app = app().await;
+    let project = app.project().await;
+    project.deploy("hello").await;
+    project
+        .deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 3000\n")
+        .await;
+    let spin = async || {
+        project
+            .fetch("/behaviours/spin")
+            .await
+            .problem(504, "cpu_limit");
+    };
+    let neighbours = async {
+        for _ in 0..10 {
+            hello_is_well(&project).await;
+        }
+    };
+    tokio::join!(spin(), spin(), spin(), spin(), neighbours);
+}
+
+#[tokio::test]
+async fn a_fault_in_a_shared_instance_ends_that_instance_and_no_more() {
+    let app = app().await;
+    let project = app.project().await;
+    let lines = format!("isolation = \"shared\"\n{LIMITS}");
+    project.deploy_as("behaviours", "behaviours", &lines).await;
+    for (fault, status, code) in FAULTS {
+        project.fetch("/behaviours/count").await.from_function(200);
+        project
+            .fetch(&format!("/behaviours/{fault}"))
+            .await
+            .problem(status, code);
+        project.fetch("/behaviours").await.from_function(200);
+    }
+}

@@ -1,0 +1,171 @@
+//! Every route of the control API, as nobody and as the wrong somebody.
+//!
+//! [`ROUTES`] is the list, and who may call what is in it for people to read. A route that is added
+//! to the product and not to this list fails `tidy`.
+
+use http::Method;
+use koyalite_runtime::keys::ControlRole;
+use serde_json::json;
+
+use crate::support::{ALICE, TestApp, own_rows};
+
+/// The weakest operator who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Anyone,
+    Viewer,
+    Developer,
+    Admin,
+}
+
+use Who::{Admin, Anyone, Developer, Viewer};
+
+/// Method, path, the weakest operator.
+const ROUTES: &[(&str, &str, Who)] = &[
+    ("GET", "/v1/projects", Viewer),
+    ("POST", "/v1/projects", Admin),
+    ("GET", "/v1/projects/{project}", Viewer),
+    ("GET", "/v1/projects/{project}/functions", Viewer),
+    ("GET", "/v1/projects/{project}/functions/{name}", Viewer),
+    ("PUT", "/v1/projects/{project}/functions/{name}", Developer),
+    (
+        "PATCH",
+        "/v1/projects/{project}/functions/{name}",
+        Developer,
+    ),
+    (
+        "GET",
+        "/v1/projects/{project}/functions/{name}/versions",
+        Viewer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/rollback",
+        Developer,
+    ),
+    (
+        "GET",
+        "/v1/projects/{project}/functions/{name}/logs",
+        Viewer,
+    ),
+    ("GET", "/v1/projects/{project}/tables", Viewer),
+    ("POST", "/v1/projects/{project}/tables", Developer),
+    ("GET", "/v1/projects/{project}/tables/{table}", Viewer),
+    ("DELETE", "/v1/projects/{project}/tables/{table}", Developer),
+    (
+        "POST",
+        "/v1/projects/{project}/tables/{table}/columns",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/tables/{table}/columns/{column}",
+        Developer,
+    ),
+    ("GET", "/v1/projects/{project}/policies", Viewer),
+    ("POST", "/v1/projects/{project}/policies", Developer),
+    ("POST", "/v1/projects/{project}/policies/check", Viewer),
+    ("GET", "/v1/projects/{project}/policies/{id}", Viewer),
+    ("PATCH", "/v1/projects/{project}/policies/{id}", Developer),
+    ("DELETE", "/v1/projects/{project}/policies/{id}", Developer),
+    ("PUT", "/v1/projects/{project}/schema", Developer),
+    ("GET", "/v1/projects/{project}/schedules", Viewer),
+    (
+        "GET",
+        "/v1/projects/{project}/schedules/{task}/runs",
+        Viewer,
+    ),
+    ("POST", "/v1/projects/{project}/tokens", Developer),
+    ("GET", "/metrics", Viewer),
+    ("GET", "/healthz", Anyone),
+    ("GET", "/readyz", Anyone),
+];
+
+/// The list as method and path, for whoever compares it with the product's.
+pub(crate) fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(method, path, _)| (*method, *path))
+}
+
+/// The path with names that exist where that would be no harm, and not where it would.
+fn filled(path: &str, project: &str) -> String {
+    let nowhere = "00000000-0000-4000-8000-000000000000";
+    path.replace("{project}", project)
+        .replace("{name}", "hello")
+        .replace("{table}", "notes")
+        .replace("{column}", "nothing")
+        .replace("{id}", nowhere)
+        .replace("{task}", nowhere)
+}
+
+#[tokio::test]
+async fn nobody_and_bearers_of_other_tokens_get_through_nowhere() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let user = project.token(ALICE).await;
+    let mut cut = app.admin().to_owned();
+    cut.truncate(cut.len() - 6);
+    for (method, path, who) in ROUTES {
+        let method: Method = method.parse().unwrap();
+        let path = filled(path, &project.name);
+        let call = || app.control(method.clone(), &path).json(&json!({}));
+        if *who == Anyone {
+            call().anonymous().send().await.expect(200);
+            continue;
+        }
+        let refused = call().anonymous().send().await;
+        refused.problem(401, "unauthorized");
+        assert!(
+            refused.header("www-authenticate").starts_with("Bearer"),
+            "{method} {path}"
+        );
+        for token in [user.as_str(), "nonsense", &cut] {
+            call()
+                .bearer(token)
+                .send()
+                .await
+                .problem(401, "invalid_token");
+        }
+        let basic = call()
+            .anonymous()
+            .header("authorization", "Basic YWRtaW46YWRtaW4=");
+        assert_eq!(basic.send().await.status, 401, "{method} {path}");
+    }
+    // Nobody learns what exists: an unknown project is refused like a known one.
+    let unknown = app.control(Method::GET, "/v1/projects/nobody").anonymous();
+    unknown.send().await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn every_operator_may_do_what_their_role_says_and_no_more() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.schema(&own_rows("notes")).await;
+    project.deploy("hello").await;
+    let roles = [
+        (Viewer, app.operator(ControlRole::Viewer)),
+        (Developer, app.operator(ControlRole::Developer)),
+        (Admin, app.operator(ControlRole::Admin)),
+    ];
+    for (method, path, who) in ROUTES {
+        let parsed: Method = method.parse().unwrap();
+        let place = filled(path, &project.name);
+        for (role, token) in &roles {
+            // A body that nothing accepts: what is allowed gets as far as a complaint about it.
+            let call = app.control(parsed.clone(), &place).bearer(token);
+            let answer = match *method {
+                "GET" => call.send().await,
+                _ => call.json(&json!({ "no_such_field": 1 })).send().await,
+            };
+            if role < who {
+                answer.problem(403, "forbidden");
+            } else {
+                let through = !matches!(answer.status, 401 | 403);
+                assert!(through, "{role:?} {method} {path}: {answer:?}");
+            }
+            // A deletion that was allowed took the table with it.
+            if *method == "DELETE" && answer.status < 300 {
+                project.schema(&own_rows("notes")).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! How a server is started: the command, its folder, and the settings it is given. Nothing of the
+//! environment of the tests reaches it but the search path.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use koyalite_runtime::keys::KeyRing;
+use tempfile::TempDir;
+
+use super::database::Database;
+use super::process::Process;
+use super::settings::Settings;
+
+/// Everything that a start needs; can be started again and again in the same folder.
+#[derive(Clone)]
+pub(crate) struct Launch {
+    folder: Arc<TempDir>,
+    command: &'static str,
+    settings: Vec<(String, String)>,
+    database: Option<Database>,
+}
+
+impl Launch {
+    /// `koyalite serve` on a fresh database of the Postgres that all tests share.
+    pub(crate) async fn serve() -> Launch {
+        let launch = Launch::new("serve");
+        KeyRing::create(&launch.keys()).unwrap();
+        let database = Database::create().await;
+        let keys = launch.keys().display().to_string();
+        let launch = launch
+            .set("KOYALITE_KEY_FILE", &keys)
+            .set("DATABASE_URL", &database.url());
+        Launch {
+            database: Some(database),
+            ..launch
+        }
+    }
+
+    /// `koyalite dev`, which brings its own Postgres.
+    pub(crate) fn dev() -> Launch {
+        Launch::new("dev")
+    }
+
+    fn new(command: &'static str) -> Launch {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let launch = Launch {
+            folder,
+            command,
+            settings: Vec::new(),
+            database: None,
+        };
+        let data = launch.data().display().to_string();
+        launch
+            .set("KOYALITE_DATA_DIR", &data)
+            .set("KOYALITE_LISTEN", "127.0.0.1:0")
+            .set("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
+            .set("KOYALITE_LOG_FORMAT", "text")
+    }
+
+    /// One setting, as the server's environment has it. The last one of a name counts.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Launch {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Without one setting.
+    pub(crate) fn unset(mut self, name: &str) -> Launch {
+        self.settings.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Starts the server; it is not ready yet.
+    pub(crate) fn spawn(&self) -> Process {
+        let mut command = Command::new(Settings::program());
+        command
+            .arg(self.command)
+            .env_clear()
+            .current_dir(self.folder.path());
+        command.envs(Settings::path().map(|path| ("PATH", path)));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        Process::spawn(command, &self.log())
+    }
+
+    /// The working folder of the server: `.koyalite` is in it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join(".koyalite")
+    }
+
+    /// Its key ring.
+    pub(crate) fn keys(&self) -> PathBuf {
+        match self.command {
+            "serve" => self.folder.path().join("keys.json"),
+            _ => self.data().join("keys.json"),
+        }
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Its database, where the tests made it.
+    pub(crate) fn database(&self) -> &Database {
+        self.database
+            .as_ref()
+            .expect("only `serve` has a database of ours")
+    }
+}

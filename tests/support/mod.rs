@@ -1,0 +1,34 @@
+//! What the stories in `all/` are told with: a real server, real HTTP, a real Postgres.
+//!
+//! [`TestApp`] is a `koyalite` process of its own; [`Project`] is a tenant in it, one per test, so
+//! that tests share a process without seeing each other. [`Call`] is a request and [`Answer`] what
+//! came back. Nothing here is a stand-in for a part of the product.
+
+mod answer;
+mod app;
+mod at_exit;
+mod call;
+mod command_line;
+mod database;
+mod guests;
+mod launch;
+mod odd_components;
+mod process;
+mod project;
+mod raw;
+mod schemas;
+mod settings;
+mod wait;
+
+pub(crate) use answer::Answer;
+pub(crate) use app::{Shared, TestApp};
+pub(crate) use call::Call;
+pub(crate) use command_line::CommandLine;
+pub(crate) use guests::{guest, has_guest, other_bytes, root};
+pub(crate) use launch::Launch;
+pub(crate) use odd_components::{compile_bomb, component, handler_with};
+pub(crate) use process::{Process, send};
+pub(crate) use project::Project;
+pub(crate) use raw::raw;
+pub(crate) use schemas::{ALICE, BOB, own_rows};
+pub(crate) use wait::{eventually, within};

@@ -1,0 +1,35 @@
+//! The little that the tests take from their surroundings. Everything else of the environment is
+//! kept from the servers that they start.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Reads what is needed, where it is needed.
+pub(crate) struct Settings;
+
+impl Settings {
+    /// Where programs are looked for.
+    #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
+    pub(crate) fn path() -> Option<OsString> {
+        std::env::var_os("PATH")
+    }
+
+    /// Where toolchains keep what they have downloaded.
+    #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
+    pub(crate) fn home() -> Option<OsString> {
+        std::env::var_os("HOME")
+    }
+
+    /// The `koyalite` program of the same build as these tests: one folder up from them.
+    pub(crate) fn program() -> PathBuf {
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.ancestors().nth(2).unwrap().join("koyalite");
+        let there = program.exists();
+        assert!(
+            there,
+            "no {}: run `cargo build -p koyalite-runtime` first",
+            program.display()
+        );
+        program
+    }
+}
