@@ -4,10 +4,18 @@
 //! are rows of [`COMMANDS`]; each lives in a module of its own. Nothing here may depend on the
 //! host's crates: this program is compiled before anything else and must be ready in seconds.
 
+mod check;
+mod demo;
 mod guests;
+mod host;
 mod javascript;
 mod paths;
+mod postgres;
+mod signals;
+mod sqlx;
 mod step;
+mod stopwatch;
+mod test;
 mod toolchain;
 mod wit;
 
@@ -23,6 +31,21 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command {
+        name: "demo",
+        summary: "start everything, deploy and call every example (--exit: then stop; --data-dir)",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        summary: "prepare what the tests need and run all of them (--filter TEXT)",
+        run: test::run,
+    },
+    Command {
+        name: "check",
+        summary: "formatting, lints, documentation, licences: all that needs no running",
+        run: check::run,
+    },
+    Command {
         name: "guests",
         summary: "build every example and test guest into target/guests/*.wasm",
         run: guests::run,
@@ -31,6 +54,11 @@ const COMMANDS: &[Command] = &[
         name: "wit",
         summary: "write wit/host-sync from wit/host (--check: only say whether it is current)",
         run: wit::run,
+    },
+    Command {
+        name: "sqlx",
+        summary: "write .sqlx from the migrations and statements (--check: only compare)",
+        run: sqlx::run,
     },
 ];
 

@@ -1,0 +1,171 @@
+//! `cargo xtask test`: everything that the tests need, and then all the tests.
+//!
+//! What cargo prints is thinned out as it comes: tests that pass are counted, everything else is
+//! shown. The totals at the end are sums over all test programs and doc tests.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context, bail};
+
+use crate::{guests, host, paths, postgres, stopwatch::Stopwatch, toolchain};
+
+const USAGE: &str = "usage: cargo xtask test [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    /// Only tests whose name contains this.
+    filter: Option<String>,
+    /// For the test programs themselves.
+    rest: Vec<String>,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> anyhow::Result<Self> {
+        let mut options = Self::default();
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            match (word.as_str(), word.strip_prefix("--filter=")) {
+                ("--", _) => options.rest = words.by_ref().cloned().collect(),
+                ("--filter", _) => match words.next() {
+                    Some(text) => options.filter = Some(text.clone()),
+                    None => bail!("--filter needs a part of a test's name; {USAGE}"),
+                },
+                (_, Some(text)) => options.filter = Some(text.to_owned()),
+                (other, None) => bail!("what is `{other}`? {USAGE}"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Prepares and tests.
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let options = Options::parse(arguments)?;
+    let mut watch = Stopwatch::start();
+    let mut totals = Totals::default();
+    watch.step("build the guests", || guests::run(&[]))?;
+    if !postgres::is_there() {
+        watch.step("install Postgres", || postgres::install(postgres::Need::ForTests))?;
+    }
+    watch.step("build the koyalite program", host::build)?;
+    watch.step("build the tests", || {
+        host::run(host::cargo().args(["test", "--workspace", "--no-run", "--quiet"]))
+    })?;
+    let host = watch.step("test the host", || {
+        let mut cargo = host::cargo();
+        test(cargo.args(["test", "--workspace", "--no-fail-fast"]), &options, &mut totals)
+    });
+    let sdk = watch.step("test the documentation of the SDK", || {
+        let folder = paths::root().join("sdk");
+        let mut cargo = toolchain::Toolchain::Default.cargo(&folder);
+        cargo.args(["test", "--doc", "--target-dir"]).arg(paths::guests_build());
+        test(&mut cargo, &options, &mut totals)
+    });
+    watch.print_table();
+    totals.print();
+    host.and(sdk)
+}
+
+/// Runs one `cargo test` and adds to the totals.
+fn test(
+    cargo: &mut std::process::Command,
+    options: &Options,
+    totals: &mut Totals,
+) -> anyhow::Result<()> {
+    cargo.args(options.filter.iter()).arg("--").args(&options.rest);
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line.context("cannot read what the tests print")?;
+            totals.count(&line);
+            if is_worth_showing(&line) {
+                println!("  {line}");
+            }
+        }
+    }
+    match child.wait()?.success() {
+        true => Ok(()),
+        false => bail!("there are tests that fail; they are named above"),
+    }
+}
+
+/// Not the tests that passed, nor what frames them.
+fn is_worth_showing(line: &str) -> bool {
+    let passed = line.starts_with("test ") && line.ends_with("... ok");
+    let frame = line.is_empty() || line.starts_with("running ");
+    let nothing = line.starts_with("test result: ok. 0 passed; 0 failed");
+    !(passed || frame || nothing)
+}
+
+/// What all test programs together say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    filtered: u64,
+    programs: u64,
+}
+
+impl Totals {
+    /// Adds a line such as `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
+    fn count(&mut self, line: &str) {
+        let Some(counts) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let number_before = |word: &str| {
+            let part = counts.split([';', '.']).find(|part| part.trim_end().ends_with(word));
+            let number = part.and_then(|part| part.trim().split(' ').next()?.parse::<u64>().ok());
+            number.unwrap_or_default()
+        };
+        self.passed += number_before("passed");
+        self.failed += number_before("failed");
+        self.filtered += number_before("filtered out");
+        self.programs += 1;
+    }
+
+    fn print(&self) {
+        let Self { passed, failed, filtered, programs } = self;
+        let left_out = match filtered {
+            0 => String::new(),
+            some => format!(", {some} left out"),
+        };
+        println!("{passed} tests passed, {failed} failed{left_out} (in {programs} test programs)");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_totals_are_sums_over_the_programs() {
+        let mut totals = Totals::default();
+        totals.count("test a::b ... ok");
+        totals.count("test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.05s");
+        totals.count("test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
+        let sums = Totals { passed: 13, failed: 2, filtered: 4, programs: 2 };
+        assert_eq!(totals, sums);
+    }
+
+    #[test]
+    fn passing_tests_are_counted_and_not_shown() {
+        let check = |line, shown| assert_eq!(is_worth_showing(line), shown, "{line}");
+        check("test a::b ... ok", false);
+        check("running 3 tests", false);
+        check("", false);
+        check("test result: ok. 0 passed; 0 failed; 0 ignored", false);
+        check("test result: ok. 1 passed; 0 failed; 0 ignored", true);
+        check("test a::b ... FAILED", true);
+        check("thread 'a::b' panicked at src/a.rs:1:1:", true);
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_for_the_test_programs() {
+        let words = ["--filter", "todo", "--", "--nocapture"].map(str::to_owned);
+        let options = Options::parse(&words).unwrap();
+        assert_eq!(options.filter.as_deref(), Some("todo"));
+        assert_eq!(options.rest, ["--nocapture"]);
+        assert!(Options::parse(&["--nocapture".to_owned()]).is_err());
+    }
+}
