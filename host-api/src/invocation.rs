@@ -68,7 +68,9 @@ impl CallBudget {
     /// `host_calls_limit` when nothing is left.
     pub fn take(&self) -> Result<(), HostError> {
         self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            })
             .map(drop)
             .map_err(|_| HostError::host_calls_limit())
     }
@@ -108,7 +110,9 @@ pub struct GuestLog {
 
 impl fmt::Debug for GuestLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuestLog").field("left_bytes", &self.left_bytes).finish_non_exhaustive()
+        f.debug_struct("GuestLog")
+            .field("left_bytes", &self.left_bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +120,10 @@ impl GuestLog {
     /// A log that hands its lines to `sink`.
     #[must_use]
     pub fn new(sink: impl LogSink) -> Self {
-        Self { sink: Box::new(sink), left_bytes: AtomicUsize::new(LOG_BYTES_MAX) }
+        Self {
+            sink: Box::new(sink),
+            left_bytes: AtomicUsize::new(LOG_BYTES_MAX),
+        }
     }
 
     /// Writes one line, as far as the limits allow.
@@ -124,15 +131,20 @@ impl GuestLog {
         let line = cut(message, LOG_LINE_BYTES_MAX);
         // A line costs at least one byte, so that endless empty lines end as well.
         let cost = line.len().max(1);
-        let before = self.left_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            (left > 0).then(|| left.saturating_sub(cost))
-        });
+        let before = self
+            .left_bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                (left > 0).then(|| left.saturating_sub(cost))
+            });
         match before {
             Err(_) => {}
             Ok(left) if left > cost => self.sink.line(level, line),
             Ok(_) => self.sink.line(
                 LogLevel::Warn,
-                format!("log truncated: this invocation wrote {} KiB", LOG_BYTES_MAX / 1024),
+                format!(
+                    "log truncated: this invocation wrote {} KiB",
+                    LOG_BYTES_MAX / 1024
+                ),
             ),
         }
     }
@@ -143,8 +155,14 @@ fn cut(message: &str, max: usize) -> String {
     if message.len() <= max {
         return message.to_owned();
     }
-    let end = (0..=max).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
-    format!("{}… (line truncated)", message.get(..end).unwrap_or_default())
+    let end = (0..=max)
+        .rev()
+        .find(|&i| message.is_char_boundary(i))
+        .unwrap_or(0);
+    format!(
+        "{}… (line truncated)",
+        message.get(..end).unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -179,7 +197,13 @@ mod tests {
         }
         let lines = lines.0.lock().unwrap();
         assert!(lines.last().unwrap().starts_with("log truncated"));
-        assert_eq!(lines.iter().filter(|l| l.starts_with("log truncated")).count(), 1);
+        assert_eq!(
+            lines
+                .iter()
+                .filter(|l| l.starts_with("log truncated"))
+                .count(),
+            1
+        );
         assert!(lines.len() <= LOG_BYTES_MAX / 10 + 1);
     }
 

@@ -2,15 +2,15 @@
 
 pub mod cli;
 pub mod config;
-pub mod server;
-pub mod http;
-pub mod gateway;
-pub mod dispatch;
-pub mod engine;
-pub mod egress;
 pub mod control;
-pub mod registry;
-pub mod scheduler;
-pub mod records;
+pub mod dispatch;
+pub mod egress;
+pub mod engine;
+pub mod gateway;
+pub mod http;
 pub mod keys;
 pub mod postgres;
+pub mod records;
+pub mod registry;
+pub mod scheduler;
+pub mod server;

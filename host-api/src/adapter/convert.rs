@@ -25,7 +25,11 @@ macro_rules! implement {
                     ErrorKind::Unavailable => Wit::Unavailable,
                     ErrorKind::Internal => Wit::Internal,
                 };
-                Self { kind, code: error.code().to_owned(), message: error.message().to_owned() }
+                Self {
+                    kind,
+                    code: error.code().to_owned(),
+                    message: error.message().to_owned(),
+                }
             }
         }
 
@@ -49,15 +53,23 @@ macro_rules! implement {
             type Error = HostError;
 
             fn try_from(filter: $package::tables::Filter) -> Result<Self, HostError> {
-                let params = filter.params.into_iter().map(|value| Param::try_from(value).map(|p| p.0));
-                Ok(Self { text: filter.text, params: params.collect::<Result<_, _>>()? })
+                let params = filter
+                    .params
+                    .into_iter()
+                    .map(|value| Param::try_from(value).map(|p| p.0));
+                Ok(Self {
+                    text: filter.text,
+                    params: params.collect::<Result<_, _>>()?,
+                })
             }
         }
 
         impl TryFrom<(String, $package::tables::Query)> for SelectQuery {
             type Error = HostError;
 
-            fn try_from((table, query): (String, $package::tables::Query)) -> Result<Self, HostError> {
+            fn try_from(
+                (table, query): (String, $package::tables::Query),
+            ) -> Result<Self, HostError> {
                 use $package::tables::Direction as Wit;
                 let direction = |direction| match direction {
                     Wit::Ascending => Direction::Ascending,
@@ -68,7 +80,9 @@ macro_rules! implement {
                     table,
                     columns: query.columns,
                     filter: query.filter.try_into()?,
-                    order: order.map(|key| (key.column, direction(key.direction))).collect(),
+                    order: order
+                        .map(|key| (key.column, direction(key.direction)))
+                        .collect(),
                     limit: query.limit,
                 })
             }

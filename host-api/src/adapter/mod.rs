@@ -66,7 +66,12 @@ fn current<T: 'static>(access: &mut Access<'_, T, Host>) -> Result<Arc<Invocatio
         .ok()
         .and_then(Iterator::last)
         .ok_or_else(HostError::no_identity)?;
-    access.get().invocations.get(&root).cloned().ok_or_else(HostError::no_identity)
+    access
+        .get()
+        .invocations
+        .get(&root)
+        .cloned()
+        .ok_or_else(HostError::no_identity)
 }
 
 /// The invocation, with one call taken from its budget.

@@ -17,22 +17,33 @@ struct Caller {
 impl Caller {
     fn of<T: 'static>(access: &mut Access<'_, T, Host>) -> Self {
         // No entry means nobody: the caller with the fewest rights.
-        match current(access).as_ref().map(|invocation| &invocation.identity) {
+        match current(access)
+            .as_ref()
+            .map(|invocation| &invocation.identity)
+        {
             Ok(identity @ Identity::User(user)) => Self {
                 role: identity.role(),
                 subject: Some(user.subject().to_owned()),
                 claims: serde_json::to_string(user.claims()).unwrap_or_else(|_| "{}".to_owned()),
             },
-            Ok(identity @ (Identity::Anonymous | Identity::Service(_))) => {
-                Self { role: identity.role(), subject: None, claims: "{}".to_owned() }
-            }
-            Err(_) => Self { role: AuthRole::Anon, subject: None, claims: "{}".to_owned() },
+            Ok(identity @ (Identity::Anonymous | Identity::Service(_))) => Self {
+                role: identity.role(),
+                subject: None,
+                claims: "{}".to_owned(),
+            },
+            Err(_) => Self {
+                role: AuthRole::Anon,
+                subject: None,
+                claims: "{}".to_owned(),
+            },
         }
     }
 }
 
 fn config<T: 'static>(access: &mut Access<'_, T, Host>, key: &str) -> Option<String> {
-    current(access).ok().and_then(|invocation| invocation.config.get(key).cloned())
+    current(access)
+        .ok()
+        .and_then(|invocation| invocation.config.get(key).cloned())
 }
 
 fn log<T: 'static>(access: &mut Access<'_, T, Host>, level: LogLevel, message: &str) {

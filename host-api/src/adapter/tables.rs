@@ -13,7 +13,10 @@ use crate::invocation::Invocation;
 use crate::tables;
 
 /// Runs one operation for an invocation and writes what only the host may read to its log.
-async fn run<O, F>(invocation: Result<Arc<Invocation>, HostError>, operation: O) -> Result<String, HostError>
+async fn run<O, F>(
+    invocation: Result<Arc<Invocation>, HostError>,
+    operation: O,
+) -> Result<String, HostError>
 where
     O: FnOnce(Arc<Invocation>) -> F,
     F: Future<Output = Result<String, HostError>>,
@@ -53,7 +56,11 @@ macro_rules! implement {
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let query = tables::InsertQuery { table, rows, returning };
+                    let query = tables::InsertQuery {
+                        table,
+                        rows,
+                        returning,
+                    };
                     tables::insert(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))
@@ -69,8 +76,13 @@ macro_rules! implement {
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
                     let filter = filter.try_into()?;
-                    let query =
-                        tables::UpdateQuery { table, filter, changes, max_affected, returning };
+                    let query = tables::UpdateQuery {
+                        table,
+                        filter,
+                        changes,
+                        max_affected,
+                        returning,
+                    };
                     tables::update(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))
@@ -85,7 +97,12 @@ macro_rules! implement {
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
                 let answer = run($charged, |call: Arc<Invocation>| async move {
                     let filter = filter.try_into()?;
-                    let query = tables::DeleteQuery { table, filter, max_affected, returning };
+                    let query = tables::DeleteQuery {
+                        table,
+                        filter,
+                        max_affected,
+                        returning,
+                    };
                     tables::delete(&call.project, &call.identity, query).await
                 });
                 Ok(answer.await.map_err(Into::into))

@@ -8,9 +8,12 @@ use http::StatusCode;
 use koyalite_policy::FunctionName;
 use object_store::{ObjectStore, PutMode, PutPayload};
 
+use crate::config::OperatorCaps;
 use crate::engine::{self, Admitted};
 use crate::http::Code;
 use crate::registry::functions::{self, DeployInput, Deployed};
+use crate::registry::manifest::Limits;
+use crate::registry::{Mistake, RegistryError};
 
 use super::Shared;
 use super::answer::Answer;
@@ -28,6 +31,9 @@ pub(super) async fn deploy(
     upload: Upload,
 ) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
+    if let Some(manifest) = &upload.manifest {
+        within_caps(manifest.limits, control.caps)?;
+    }
     let admitted = control.engine.admit(upload.component.clone()).await?;
     keep(control.objects.as_ref(), &admitted.sha256, upload.component).await?;
     let Admitted {
@@ -61,6 +67,33 @@ pub(super) async fn deploy(
     Ok(Answer(status, with_url(&control, &project, deployed)))
 }
 
+/// Refuses limits above the operator's, all of them at once. The registry has checked them against
+/// what any node can give.
+fn within_caps(limits: Limits, caps: OperatorCaps) -> Result<(), ApiError> {
+    let over = [
+        ("limits.memory_mib", limits.memory_mib, caps.memory_mib),
+        ("limits.cpu_ms", limits.cpu_ms, caps.cpu_ms),
+        (
+            "limits.first_byte_ms",
+            limits.first_byte_ms,
+            caps.first_byte_ms,
+        ),
+        ("limits.wall_ms", limits.wall_ms, caps.wall_ms),
+        ("limits.body_mib", limits.body_mib, caps.body_mib),
+    ];
+    let errors: Vec<_> = over
+        .into_iter()
+        .filter(|(_, wanted, cap)| wanted > cap)
+        .map(|(field, _, cap)| Mistake::new(field, format!("this node's operator allows {cap}")))
+        .collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::invalid_as(Code::InvalidManifest)(
+        RegistryError::Invalid { errors },
+    ))
+}
+
 /// Stores the component unless it is there: its name is its hash, so what is there is the same.
 async fn keep(objects: &dyn ObjectStore, sha256: &str, component: Bytes) -> Result<(), ApiError> {
     let path = engine::object_path(sha256);
@@ -79,6 +112,26 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+
+    #[test]
+    fn limits_above_the_operators_are_refused_together() {
+        let caps = OperatorCaps {
+            memory_mib: 128,
+            cpu_ms: 2_000,
+            first_byte_ms: 30_000,
+            wall_ms: 900_000,
+            body_mib: 16,
+            component_mib: 64,
+        };
+        assert!(within_caps(Limits::DEFAULT, caps).is_ok());
+        let greedy = Limits {
+            memory_mib: 256,
+            cpu_ms: 2_001,
+            ..Limits::DEFAULT
+        };
+        let problem = within_caps(greedy, caps).unwrap_err().problem();
+        assert_eq!(problem.errors.len(), 2);
+    }
 
     #[tokio::test]
     async fn a_component_is_stored_once() {

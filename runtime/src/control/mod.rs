@@ -48,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::config::OperatorCaps;
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -76,6 +77,10 @@ pub struct Control {
     pub authority: ControlAuthority,
     /// Counters of this node, shared with whoever counts.
     pub metrics: Arc<Metrics>,
+    /// What manifests may ask for on this node.
+    pub caps: OperatorCaps,
+    /// Bytes of a component.
+    pub component_bytes_max: usize,
     /// Where functions are reached from outside: scheme and authority, no slash at the end.
     pub public_base: String,
     /// Cancelled when the node drains.

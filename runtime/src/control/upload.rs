@@ -13,10 +13,6 @@ use crate::registry::Manifest;
 use super::Shared;
 use super::error::ApiError;
 
-/// JavaScript and Python components are 13 to 19 MB; four times that leaves room for data inside,
-/// and a compilation of more would not end within its own limits.
-pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
-
 /// A manifest with a thousand config keys has a tenth of this.
 const MANIFEST_BYTES_MAX: usize = 256 << 10;
 
@@ -30,23 +26,27 @@ impl FromRequest<Shared> for Upload {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Shared) -> Result<Upload, ApiError> {
+        let limit = state.component_bytes_max;
         // An honest length is refused before the first byte is sent: `curl -T` waits for our word.
-        if declared_length(request.headers()).is_some_and(|length| length > FORM_BYTES_MAX) {
-            return Err(ApiError::ComponentTooLarge {
-                limit: COMPONENT_BYTES_MAX,
-            });
+        let whole_max = limit + FORM_OVERHEAD_BYTES_MAX;
+        if declared_length(request.headers()).is_some_and(|length| length > whole_max) {
+            return Err(ApiError::ComponentTooLarge { limit });
         }
         if is_form(request.headers()) {
             let form = Multipart::from_request(request, state).await;
-            return from_form(form.map_err(|_| BAD_FORM)?).await;
+            return from_form(form.map_err(|_| BAD_FORM)?, limit).await;
         }
-        let component = gather(request.into_body().into_data_stream(), COMPONENT).await?;
+        let component = gather(
+            request.into_body().into_data_stream(),
+            component_part(limit),
+        )
+        .await?;
         finish(Some(component), None)
     }
 }
 
-/// Both parts at their largest, and the form's own lines.
-const FORM_BYTES_MAX: usize = COMPONENT_BYTES_MAX + MANIFEST_BYTES_MAX + (16 << 10);
+/// What a form may have beside the component: the manifest at its largest, and its own lines.
+const FORM_OVERHEAD_BYTES_MAX: usize = MANIFEST_BYTES_MAX + (16 << 10);
 
 const BAD_FORM: ApiError =
     ApiError::BadUpload("the form cannot be read: send `multipart/form-data` with its boundary");
@@ -66,12 +66,12 @@ fn is_form(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn from_form(mut form: Multipart) -> Result<Upload, ApiError> {
+async fn from_form(mut form: Multipart, limit: usize) -> Result<Upload, ApiError> {
     let (mut component, mut manifest) = (None, None);
     while let Some(field) = form.next_field().await.map_err(|_| BAD_FORM)? {
         match field.name() {
             Some("component") if component.is_none() => {
-                component = Some(gather(field, COMPONENT).await?);
+                component = Some(gather(field, component_part(limit)).await?);
             }
             Some("manifest") if manifest.is_none() => manifest = Some(read_manifest(field).await?),
             _ => {
@@ -111,10 +111,12 @@ struct Part {
     too_large: fn(usize) -> ApiError,
 }
 
-const COMPONENT: Part = Part {
-    limit: COMPONENT_BYTES_MAX,
-    too_large: |limit| ApiError::ComponentTooLarge { limit },
-};
+fn component_part(limit: usize) -> Part {
+    Part {
+        limit,
+        too_large: |limit| ApiError::ComponentTooLarge { limit },
+    }
+}
 
 const MANIFEST: Part = Part {
     limit: MANIFEST_BYTES_MAX,
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     async fn check(sizes: &[usize], limit: usize, accepted: bool) {
-        let part = Part { limit, ..COMPONENT };
+        let part = component_part(limit);
         let chunks = sizes
             .iter()
             .map(|size| Ok::<_, axum::Error>(Bytes::from(vec![0; *size])));
@@ -196,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_upload_is_not_a_component() {
         let chunks = Body::empty().into_data_stream();
-        let nothing = gather(chunks, COMPONENT).await.unwrap();
+        let nothing = gather(chunks, component_part(1)).await.unwrap();
         assert!(matches!(
             finish(Some(nothing), None),
             Err(ApiError::BadUpload(_))

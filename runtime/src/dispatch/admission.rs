@@ -61,7 +61,11 @@ struct Gate {
 
 impl Admission {
     pub(super) fn new(limits: AdmissionLimits) -> Self {
-        Self { limits, node: Arc::new(Semaphore::new(limits.per_node)), functions: DashMap::new() }
+        Self {
+            limits,
+            node: Arc::new(Semaphore::new(limits.per_node)),
+            functions: DashMap::new(),
+        }
     }
 
     /// A place for one invocation of this function, now or within the patience.
@@ -75,7 +79,10 @@ impl Admission {
             // The function's place first: waiting for it must not hold a place of the node's.
             let function = Arc::clone(&gate.places).acquire_owned().await.ok()?;
             let node = Arc::clone(&self.node).acquire_owned().await.ok()?;
-            Some(Permit { _function: function, _node: node })
+            Some(Permit {
+                _function: function,
+                _node: node,
+            })
         };
         match tokio::time::timeout(self.limits.patience, both).await {
             Ok(Some(permit)) => Ok(permit),
@@ -86,7 +93,10 @@ impl Admission {
     fn at_once(&self, gate: &Gate) -> Option<Permit> {
         let function = Arc::clone(&gate.places).try_acquire_owned().ok()?;
         let node = Arc::clone(&self.node).try_acquire_owned().ok()?;
-        Some(Permit { _function: function, _node: node })
+        Some(Permit {
+            _function: function,
+            _node: node,
+        })
     }
 
     fn gate(&self, function: Uuid) -> Arc<Gate> {
@@ -95,7 +105,10 @@ impl Admission {
         }
         let gate = self.functions.entry(function).or_insert_with(|| {
             let places = Arc::new(Semaphore::new(self.limits.per_function));
-            Arc::new(Gate { places, waiting: AtomicUsize::new(0) })
+            Arc::new(Gate {
+                places,
+                waiting: AtomicUsize::new(0),
+            })
         });
         Arc::clone(&gate)
     }
@@ -125,7 +138,12 @@ mod tests {
     use super::*;
 
     fn admission(patience: Duration) -> Admission {
-        Admission::new(AdmissionLimits { per_function: 2, per_node: 3, waiting: 1, patience })
+        Admission::new(AdmissionLimits {
+            per_function: 2,
+            per_node: 3,
+            waiting: 1,
+            patience,
+        })
     }
 
     #[tokio::test]
@@ -134,7 +152,10 @@ mod tests {
         let (busy, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let _first = admission.enter(busy).await.unwrap();
         let _second = admission.enter(busy).await.unwrap();
-        assert!(matches!(admission.enter(busy).await, Err(DispatchError::Overloaded)));
+        assert!(matches!(
+            admission.enter(busy).await,
+            Err(DispatchError::Overloaded)
+        ));
         assert!(admission.enter(other).await.is_ok());
     }
 
@@ -152,7 +173,10 @@ mod tests {
             tokio::task::yield_now().await;
         }
         // The queue holds one; the next one hears at once that it is full.
-        assert!(matches!(admission.enter(function).await, Err(DispatchError::Overloaded)));
+        assert!(matches!(
+            admission.enter(function).await,
+            Err(DispatchError::Overloaded)
+        ));
         drop(first);
         assert!(waiting.await.unwrap());
         assert_eq!(admission.gate(function).waiting.load(Ordering::Relaxed), 0);

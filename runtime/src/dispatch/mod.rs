@@ -20,9 +20,9 @@ use koyalite_host_api::{CallBudget, GuestLog, Invocation, Project};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
+use self::admission::Admission;
 pub use self::admission::AdmissionLimits;
 pub use self::error::DispatchError;
-use self::admission::Admission;
 use self::target::Targets;
 use self::tracked::Tracking;
 use crate::engine::{Answer, Call, Engine, Trigger};
@@ -89,7 +89,14 @@ impl Dispatcher {
         cron_key: SecretKey,
     ) -> Self {
         let admission = Admission::new(limits);
-        Self { engine, databases, records, admission, targets: Targets::default(), cron_key }
+        Self {
+            engine,
+            databases,
+            records,
+            admission,
+            targets: Targets::default(),
+            cron_key,
+        }
     }
 
     /// Runs a function for a request. The answer's body may go on streaming; the invocation ends
@@ -98,11 +105,18 @@ impl Dispatcher {
     /// # Errors
     /// When there is no room, or the function fails before it has begun to answer.
     pub async fn http(&self, call: HttpCall) -> Result<http::Response<Body>, DispatchError> {
-        let HttpCall { selected, identity, request_id, request } = call;
+        let HttpCall {
+            selected,
+            identity,
+            request_id,
+            request,
+        } = call;
         let request = request.map(|body| body.map_err(into_wasi).boxed_unsync());
         let trigger = Trigger::Http(request);
         let started = Started::now(request_id, RecordedTrigger::Http);
-        self.run(&selected, identity, started, trigger).await?.ok_or(DispatchError::Confused)
+        self.run(&selected, identity, started, trigger)
+            .await?
+            .ok_or(DispatchError::Confused)
     }
 
     /// Runs a function for a firing: by its `scheduled` export, else by a request to its declared
@@ -111,15 +125,28 @@ impl Dispatcher {
     /// # Errors
     /// When there is no room, the function fails, or it answers the request with an error status.
     pub async fn scheduled(&self, call: ScheduledCall) -> Result<(), DispatchError> {
-        let ScheduledCall { selected, task, scheduled_for, attempt, run_id } = call;
-        let firing = schedule::Firing { task: &task, scheduled_for, attempt };
+        let ScheduledCall {
+            selected,
+            task,
+            scheduled_for,
+            attempt,
+            run_id,
+        } = call;
+        let firing = schedule::Firing {
+            task: &task,
+            scheduled_for,
+            attempt,
+        };
         let trigger = if selected.version.scheduled {
             Trigger::Scheduled(firing.event())
         } else {
             Trigger::Http(firing.request(&selected, &self.cron_key, Utc::now())?)
         };
         let function = selected.function.name.clone();
-        let identity = Identity::Service(Service { function, bypass: Default::default() });
+        let identity = Identity::Service(Service {
+            function,
+            bypass: Default::default(),
+        });
         let started = Started::now(run_id, RecordedTrigger::Schedule);
         match self.run(&selected, identity, started, trigger).await? {
             None => Ok(()),
@@ -140,7 +167,16 @@ impl Dispatcher {
         let permit = tracking.or_failed(admitted)?;
         let target = tracking.or_failed(self.targets.of(selected))?;
         let invocation = Arc::new(self.invocation(selected, identity, started, &tracking));
-        let answer = self.engine.invoke(&target, Call { trigger, invocation }).await;
+        let answer = self
+            .engine
+            .invoke(
+                &target,
+                Call {
+                    trigger,
+                    invocation,
+                },
+            )
+            .await;
         match tracking.or_failed(answer.map_err(DispatchError::Invoke))? {
             Answer::Http(response) => Ok(Some(tracking.follow(response, permit))),
             Answer::Done => {
@@ -157,7 +193,11 @@ impl Dispatcher {
         started: Started,
         tracking: &Tracking,
     ) -> Invocation {
-        let Selected { project, function, version } = selected;
+        let Selected {
+            project,
+            function,
+            version,
+        } = selected;
         Invocation {
             id: started.id,
             project: Arc::new(Project {
@@ -186,7 +226,11 @@ struct Started {
 
 impl Started {
     fn now(id: Uuid, trigger: RecordedTrigger) -> Self {
-        Self { id, at: Instant::now(), trigger }
+        Self {
+            id,
+            at: Instant::now(),
+            trigger,
+        }
     }
 }
 

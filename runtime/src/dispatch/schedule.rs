@@ -27,7 +27,8 @@ pub(super) struct Firing<'a> {
 
 impl Firing<'_> {
     fn due(&self) -> String {
-        self.scheduled_for.to_rfc3339_opts(SecondsFormat::Secs, true)
+        self.scheduled_for
+            .to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
     /// For the `scheduled` export.
@@ -52,15 +53,21 @@ impl Firing<'_> {
             inside: format!("the schedule cannot be sent as a request: {error}"),
         };
         let manifest = &selected.version.manifest;
-        let spec = manifest.schedules.iter().find(|spec| spec.name == self.task);
-        let path = spec.and_then(|spec| spec.path.as_deref()).unwrap_or(&manifest.path);
+        let spec = manifest
+            .schedules
+            .iter()
+            .find(|spec| spec.name == self.task);
+        let path = spec
+            .and_then(|spec| spec.path.as_deref())
+            .unwrap_or(&manifest.path);
         let mut request = http::Request::builder()
             .method(Method::POST)
             .uri(path)
             .body(Empty::new().map_err(|never| match never {}).boxed_unsync())
             .map_err(|error| unusable(&error))?;
-        *request.headers_mut() =
-            self.headers(selected, key, now).map_err(|error| unusable(&error))?;
+        *request.headers_mut() = self
+            .headers(selected, key, now)
+            .map_err(|error| unusable(&error))?;
         Ok(request)
     }
 
@@ -107,6 +114,8 @@ pub(super) async fn verdict(response: http::Response<Body>) -> Result<(), Dispat
     if status.is_success() {
         Ok(())
     } else {
-        Err(DispatchError::ScheduleRefused { status: status.as_u16() })
+        Err(DispatchError::ScheduleRefused {
+            status: status.as_u16(),
+        })
     }
 }

@@ -28,7 +28,8 @@ impl Targets {
             return Ok(Arc::clone(&target));
         }
         let target = Arc::new(make(selected)?);
-        self.targets.insert(selected.version.id, Arc::clone(&target));
+        self.targets
+            .insert(selected.version.id, Arc::clone(&target));
         Ok(target)
     }
 
@@ -44,16 +45,25 @@ impl Targets {
 }
 
 fn make(selected: &Selected) -> Result<Target, DispatchError> {
-    let Selected { project, function, version } = selected;
+    let Selected {
+        project,
+        function,
+        version,
+    } = selected;
     let manifest = &version.manifest;
     // Checked when the version was deployed; a failure means that the rules have changed since.
-    let outbound = AllowList::parse(&manifest.outbound.allow)
-        .map_err(|error| DispatchError::Unusable { inside: error.to_string() })?;
+    let outbound =
+        AllowList::parse(&manifest.outbound.allow).map_err(|error| DispatchError::Unusable {
+            inside: error.to_string(),
+        })?;
     let memory_bytes = usize::try_from(manifest.limits.memory_mib << 20).unwrap_or(usize::MAX);
     Ok(Target {
         sha256: version.sha256.clone(),
         version: version.id,
-        tenant: Tenant { project: project.id, function: function.id },
+        tenant: Tenant {
+            project: project.id,
+            function: function.id,
+        },
         isolation: match manifest.isolation {
             manifest::Isolation::Request => Isolation::Request,
             manifest::Isolation::Shared => Isolation::Shared,

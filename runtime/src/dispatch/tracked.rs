@@ -33,12 +33,19 @@ impl Tracking {
             version: selected.version.number,
             invocation: started.id,
         };
-        Self { records, of, started }
+        Self {
+            records,
+            of,
+            started,
+        }
     }
 
     /// Where the guest's lines go.
     pub(super) fn log(&self) -> impl LogSink + use<> {
-        GuestLines { records: Arc::clone(&self.records), of: self.of.clone() }
+        GuestLines {
+            records: Arc::clone(&self.records),
+            of: self.of.clone(),
+        }
     }
 
     /// Records a failure, if it is one, and passes it on.
@@ -64,7 +71,12 @@ impl Tracking {
     fn record(&self, outcome: Outcome) {
         let Started { at, trigger, .. } = self.started;
         let of = self.of.clone();
-        self.records.invocation(InvocationRecord { of, trigger, duration: at.elapsed(), outcome });
+        self.records.invocation(InvocationRecord {
+            of,
+            trigger,
+            duration: at.elapsed(),
+            outcome,
+        });
     }
 
     /// Follows an answer to its last byte. The invocation keeps its place until then: a stream is
@@ -76,7 +88,13 @@ impl Tracking {
     ) -> http::Response<Body> {
         let status = response.status().as_u16();
         response.map(|inner| {
-            let tracked = Tracked { inner, tracking: self, status, ended: false, _permit: permit };
+            let tracked = Tracked {
+                inner,
+                tracking: self,
+                status,
+                ended: false,
+                _permit: permit,
+            };
             tracked.boxed_unsync()
         })
     }

@@ -30,7 +30,9 @@ pub enum SharedRefused {
     #[error("shared instances need `wasi:http/handler@0.3`; a 0.2 handler blocks its instance")]
     Handler,
     /// Calls of `koyalite:host-sync` hold their instance while they wait.
-    #[error("shared instances need `koyalite:host`; calls of `koyalite:host-sync` block the instance")]
+    #[error(
+        "shared instances need `koyalite:host`; calls of `koyalite:host-sync` block the instance"
+    )]
     SyncHost,
     /// Nobody has shown that this language's tools keep concurrent calls apart.
     #[error("shared instances are for guests built with Rust so far")]
@@ -49,7 +51,9 @@ impl Engine {
             return Err(AdmitError::MissingImports { missing });
         }
         if surface.handler == Handler::None && !surface.scheduled {
-            return Err(AdmitError::NoHandler { found: surface.exports });
+            return Err(AdmitError::NoHandler {
+                found: surface.exports,
+            });
         }
         let sha256 = code::hash(&bytes);
         self.code.compile(&sha256, bytes).await?;

@@ -78,12 +78,15 @@ impl Code {
                 code
             }
         };
-        let component = self.deserialize(&code).map_err(|error| AdmitError::Internal {
-            inside: format!("fresh code did not load: {error:#}"),
-        })?;
-        let loaded = Loaded::link(&self.linker, &component).map_err(|error| {
-            AdmitError::MissingImports { missing: vec![format!("{:#}", error)] }
-        })?;
+        let component = self
+            .deserialize(&code)
+            .map_err(|error| AdmitError::Internal {
+                inside: format!("fresh code did not load: {error:#}"),
+            })?;
+        let loaded =
+            Loaded::link(&self.linker, &component).map_err(|error| AdmitError::MissingImports {
+                missing: vec![format!("{:#}", error)],
+            })?;
         let cell = self.slot(sha256);
         drop(cell.set(Arc::new(loaded)));
         Ok(())
@@ -92,13 +95,18 @@ impl Code {
     /// A component that was admitted before.
     pub(super) async fn load(&self, sha256: &str) -> Result<Arc<Loaded>, InvokeError> {
         let cell = self.slot(sha256);
-        cell.get_or_try_init(|| self.bring_back(sha256)).await.cloned()
+        cell.get_or_try_init(|| self.bring_back(sha256))
+            .await
+            .cloned()
     }
 
     async fn bring_back(&self, sha256: &str) -> Result<Arc<Loaded>, InvokeError> {
         let unloadable = |inside: String| InvokeError::Unloadable { inside };
         if let Some(code) = self.cache.load(sha256) {
-            match self.deserialize(&code).and_then(|c| Loaded::link(&self.linker, &c)) {
+            match self
+                .deserialize(&code)
+                .and_then(|c| Loaded::link(&self.linker, &c))
+            {
                 Ok(loaded) => return Ok(Arc::new(loaded)),
                 Err(error) => {
                     tracing::warn!(%error, component = sha256, "cached code does not load");
@@ -108,7 +116,10 @@ impl Code {
         }
         let object = self.objects.get(&object_path(sha256)).await;
         let object = object.map_err(|error| unloadable(error.to_string()))?;
-        let bytes = object.bytes().await.map_err(|error| unloadable(error.to_string()))?;
+        let bytes = object
+            .bytes()
+            .await
+            .map_err(|error| unloadable(error.to_string()))?;
         if hash(&bytes) != sha256 {
             return Err(unloadable(format!("the object {sha256} holds other bytes")));
         }
@@ -149,9 +160,10 @@ impl Code {
         {
             loaded.remove(&oldest);
         }
-        let slot = loaded
-            .entry(sha256.to_owned())
-            .or_insert_with(|| Slot { cell: Arc::default(), used: AtomicU64::new(now) });
+        let slot = loaded.entry(sha256.to_owned()).or_insert_with(|| Slot {
+            cell: Arc::default(),
+            used: AtomicU64::new(now),
+        });
         Arc::clone(&slot.cell)
     }
 }

@@ -19,9 +19,15 @@ const SLICE: Duration = Duration::from_millis(8);
 /// CPU time that the current thread has used.
 #[must_use]
 pub fn thread_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid timespec for the call to fill; the call keeps no pointer to it.
-    #[expect(unsafe_code, reason = "there is no safe binding of the thread's CPU clock")]
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe binding of the thread's CPU clock"
+    )]
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     if result != 0 {
         return Duration::ZERO;
@@ -65,13 +71,19 @@ impl CpuPermits {
     #[must_use]
     pub fn for_cores(cores: usize) -> Self {
         let free = (cores / 2).max(1);
-        Self(Arc::new(Mutex::new(Permits { free, ..Permits::default() })))
+        Self(Arc::new(Mutex::new(Permits {
+            free,
+            ..Permits::default()
+        })))
     }
 
     /// The gate as one tenant sees it.
     #[must_use]
     pub fn gate(&self, tenant: Tenant) -> CpuGate {
-        CpuGate { permits: self.clone(), tenant }
+        CpuGate {
+            permits: self.clone(),
+            tenant,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Permits> {
@@ -126,12 +138,18 @@ impl Permits {
     }
 
     fn forget(&mut self, tenant: Tenant, ticket: u64) {
-        let Some(project) = self.waiting.get_mut(&tenant.project) else { return };
-        let Some(tickets) = project.tickets.get_mut(&tenant.function) else { return };
+        let Some(project) = self.waiting.get_mut(&tenant.project) else {
+            return;
+        };
+        let Some(tickets) = project.tickets.get_mut(&tenant.function) else {
+            return;
+        };
         tickets.retain(|(waiting, _)| *waiting != ticket);
         if tickets.is_empty() {
             project.tickets.remove(&tenant.function);
-            project.functions.retain(|function| *function != tenant.function);
+            project
+                .functions
+                .retain(|function| *function != tenant.function);
         }
         if project.functions.is_empty() {
             self.waiting.remove(&tenant.project);
@@ -151,7 +169,10 @@ impl CpuGate {
     /// A turn for one instance: nothing used yet, so the first poll is free.
     #[must_use]
     pub fn turn(&self) -> Turn<'_> {
-        Turn { gate: self, state: TurnState::Free }
+        Turn {
+            gate: self,
+            state: TurnState::Free,
+        }
     }
 }
 
@@ -191,7 +212,11 @@ impl Turn<'_> {
                 Poll::Pending
             }
             TurnState::Waiting(ticket) => {
-                let Some(at) = permits.granted.iter().position(|granted| *granted == ticket) else {
+                let Some(at) = permits
+                    .granted
+                    .iter()
+                    .position(|granted| *granted == ticket)
+                else {
                     return Poll::Pending;
                 };
                 permits.granted.swap_remove(at);
@@ -211,7 +236,11 @@ impl Turn<'_> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.state = if used_since_idle >= SLICE { TurnState::Spent } else { TurnState::Free };
+        self.state = if used_since_idle >= SLICE {
+            TurnState::Spent
+        } else {
+            TurnState::Free
+        };
     }
 }
 
@@ -222,7 +251,11 @@ impl Drop for Turn<'_> {
             TurnState::Free | TurnState::Spent => None,
             TurnState::Holding => permits.hand_back(),
             TurnState::Waiting(ticket) => {
-                match permits.granted.iter().position(|granted| *granted == ticket) {
+                match permits
+                    .granted
+                    .iter()
+                    .position(|granted| *granted == ticket)
+                {
                     Some(at) => {
                         permits.granted.swap_remove(at);
                         permits.hand_back()
@@ -246,7 +279,10 @@ mod tests {
     use super::*;
 
     fn tenant(project: u128, function: u128) -> Tenant {
-        Tenant { project: Uuid::from_u128(project), function: Uuid::from_u128(function) }
+        Tenant {
+            project: Uuid::from_u128(project),
+            function: Uuid::from_u128(function),
+        }
     }
 
     fn spent<'a>(gate: &'a CpuGate) -> Turn<'a> {

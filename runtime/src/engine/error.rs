@@ -111,7 +111,10 @@ pub enum AdmitError {
         found: Vec<String>,
     },
     /// Imports that this host does not provide.
-    #[error("this component imports what this host does not provide: {}", list(missing))]
+    #[error(
+        "this component imports what this host does not provide: {}",
+        list(missing)
+    )]
     MissingImports {
         /// Every one of them, each with a word on why where there is one.
         missing: Vec<String>,
@@ -151,5 +154,9 @@ impl AdmitError {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

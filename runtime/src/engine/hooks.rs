@@ -19,7 +19,10 @@ pub struct Hooks {
 impl Hooks {
     /// Hooks that allow nothing until a call brings its grant.
     pub(super) fn new(egress: Egress) -> Self {
-        Self { egress, grant: EgressGrant::nothing() }
+        Self {
+            egress,
+            grant: EgressGrant::nothing(),
+        }
     }
 
     /// Gives the store the budget of the call that starts now. On a shared instance calls spend

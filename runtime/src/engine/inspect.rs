@@ -52,7 +52,10 @@ pub fn inspect(bytes: &[u8]) -> Result<Surface, AdmitError> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| invalid(&error))? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => {
                 return Err(AdmitError::CoreModule);
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
@@ -105,10 +108,14 @@ impl Walk {
 
     // A malformed producers section is nobody's fault that matters: it only ever takes rights away.
     fn producers(&mut self, producers: ProducersSectionReader<'_>) {
-        let languages = producers.into_iter().flatten().filter(|field| field.name == "language");
+        let languages = producers
+            .into_iter()
+            .flatten()
+            .filter(|field| field.name == "language");
         for field in languages {
             let values = field.values.into_iter().flatten();
-            self.languages.extend(values.map(|value| value.name.to_owned()));
+            self.languages
+                .extend(values.map(|value| value.name.to_owned()));
         }
     }
 
@@ -124,7 +131,10 @@ impl Walk {
         Surface {
             handler,
             scheduled: exported("koyalite:host/scheduled@"),
-            sync_host: self.imports.iter().any(|name| name.starts_with("koyalite:host-sync/")),
+            sync_host: self
+                .imports
+                .iter()
+                .any(|name| name.starts_with("koyalite:host-sync/")),
             imports: self.imports,
             exports: self.exports,
             languages: self.languages,
@@ -133,7 +143,9 @@ impl Walk {
 }
 
 fn invalid(error: &wasmparser::BinaryReaderError) -> AdmitError {
-    AdmitError::Invalid { reason: error.to_string() }
+    AdmitError::Invalid {
+        reason: error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -146,8 +158,14 @@ mod tests {
     fn what_is_not_a_component_is_named() {
         assert!(matches!(inspect(b"hello"), Err(AdmitError::NotWasm)));
         assert!(matches!(inspect(b""), Err(AdmitError::NotWasm)));
-        assert!(matches!(inspect(b"\0asm\x01\0\0\0"), Err(AdmitError::CoreModule)));
-        assert!(matches!(inspect(b"\0asm\xff\0\0\0"), Err(AdmitError::Invalid { .. })));
+        assert!(matches!(
+            inspect(b"\0asm\x01\0\0\0"),
+            Err(AdmitError::CoreModule)
+        ));
+        assert!(matches!(
+            inspect(b"\0asm\xff\0\0\0"),
+            Err(AdmitError::Invalid { .. })
+        ));
     }
 
     #[test]

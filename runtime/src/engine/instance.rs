@@ -44,11 +44,15 @@ impl Instance {
                 scheduled(accessor, cron, event, enter, reply).await
             }
             (Trigger::Http(_), None, _) => {
-                reply.error(InvokeError::NotExported { export: "HTTP handler" });
+                reply.error(InvokeError::NotExported {
+                    export: "HTTP handler",
+                });
                 Ok(())
             }
             (Trigger::Scheduled(_), _, None) => {
-                reply.error(InvokeError::NotExported { export: "scheduled" });
+                reply.error(InvokeError::NotExported {
+                    export: "scheduled",
+                });
                 Ok(())
             }
         }
@@ -108,10 +112,14 @@ fn guest_error(error: &wasmtime::Error) -> Option<InvokeError> {
         return None;
     }
     if let Some(code) = error.downcast_ref::<p3::bindings::http::types::ErrorCode>() {
-        return Some(InvokeError::GuestError { code: format!("{code:?}") });
+        return Some(InvokeError::GuestError {
+            code: format!("{code:?}"),
+        });
     }
     if let Some(code) = error.downcast_ref::<p2::bindings::http::types::ErrorCode>() {
-        return Some(InvokeError::GuestError { code: format!("{code:?}") });
+        return Some(InvokeError::GuestError {
+            code: format!("{code:?}"),
+        });
     }
     // The only other error without a trap: wasi:http says so in words, not in a type.
     (error.root_cause().to_string().contains("never invoked")).then_some(InvokeError::NoResponse)
@@ -138,7 +146,9 @@ async fn scheduled(
     match handle.finish_call_concurrent(accessor, call).await? {
         (Ok(()),) => reply.done(),
         (Err(message),) => {
-            reply.error(InvokeError::ScheduledFailed { message: first_line(&message) });
+            reply.error(InvokeError::ScheduledFailed {
+                message: first_line(&message),
+            });
         }
     }
     Ok(())

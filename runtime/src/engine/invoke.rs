@@ -7,6 +7,7 @@ use futures::channel::oneshot;
 use koyalite_host_api::{GuestLog, Invocation, LogLevel, LogSink};
 use wasmtime::Store;
 
+use super::Engine;
 use super::call::{Answer, Call, Isolation, Target};
 use super::error::InvokeError;
 use super::hooks::Hooks;
@@ -19,7 +20,6 @@ use super::state::State;
 use super::stdio::GuestStdio;
 use super::trap::classify;
 use super::worker::{Intake, Job, Worker};
-use super::Engine;
 
 impl Engine {
     /// Runs one call and answers as soon as the guest does; the body of a response may go on
@@ -31,7 +31,11 @@ impl Engine {
         let loaded = self.code.load(&target.sha256).await?;
         let (reply, answer) = oneshot::channel();
         let fate = Fate::default();
-        let job = Job { call, reply, fate: fate.clone() };
+        let job = Job {
+            call,
+            reply,
+            fate: fate.clone(),
+        };
         let _busy = match target.isolation {
             Isolation::Request => {
                 self.start(loaded, target, job, Intake::Single);
@@ -79,7 +83,13 @@ impl Engine {
             };
             let error = match made {
                 Ok(Ok(instance)) => {
-                    let worker = Worker { store, instance, limits, outbound, gate };
+                    let worker = Worker {
+                        store,
+                        instance,
+                        limits,
+                        outbound,
+                        gate,
+                    };
                     return worker.run(job, intake).await;
                 }
                 Ok(Err(error)) => not_instantiated(&error, &store),

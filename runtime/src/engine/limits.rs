@@ -59,13 +59,21 @@ impl MemoryLimiter {
     /// A limiter for one store.
     #[must_use]
     pub const fn new(limit_bytes: usize) -> Self {
-        Self { used_bytes: 0, limit_bytes, breached: false }
+        Self {
+            used_bytes: 0,
+            limit_bytes,
+            breached: false,
+        }
     }
 
     /// The limit, if the guest has run into it.
     #[must_use]
     pub const fn breach(&self) -> Option<usize> {
-        if self.breached { Some(self.limit_bytes) } else { None }
+        if self.breached {
+            Some(self.limit_bytes)
+        } else {
+            None
+        }
     }
 
     fn grow(&mut self, by: usize) -> wasmtime::Result<bool> {
@@ -74,7 +82,9 @@ impl MemoryLimiter {
             self.breached = true;
             // A trap rather than a failed `memory.grow`: the guest's allocator would turn the
             // latter into a panic whose message does not name the limit.
-            return Err(wasmtime::format_err!("memory limit of the function reached"));
+            return Err(wasmtime::format_err!(
+                "memory limit of the function reached"
+            ));
         }
         self.used_bytes = wanted;
         Ok(true)
@@ -98,7 +108,11 @@ impl ResourceLimiter for MemoryLimiter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         // A table element is a pointer and a tag in the host.
-        self.grow(desired.saturating_sub(current).saturating_mul(2 * size_of::<usize>()))
+        self.grow(
+            desired
+                .saturating_sub(current)
+                .saturating_mul(2 * size_of::<usize>()),
+        )
     }
 }
 

@@ -46,7 +46,11 @@ impl Watch {
         let mut watched = self.lock();
         watched.next_id += 1;
         let id = watched.next_id;
-        watched.deadlines.push(Deadline { id, at: Instant::now() + limit, limit });
+        watched.deadlines.push(Deadline {
+            id,
+            at: Instant::now() + limit,
+            limit,
+        });
         DeadlineId(id)
     }
 
@@ -69,7 +73,11 @@ impl Watch {
     /// The oldest outstanding deadline. The oldest, not the newest: with steady traffic a stuck
     /// older call would otherwise live for as long as new ones arrive.
     fn nearest(&self) -> Option<Deadline> {
-        self.lock().deadlines.iter().copied().min_by_key(|deadline| deadline.at)
+        self.lock()
+            .deadlines
+            .iter()
+            .copied()
+            .min_by_key(|deadline| deadline.at)
     }
 }
 
@@ -91,7 +99,13 @@ impl<'a, F> Metered<'a, F> {
         gate: &'a CpuGate,
     ) -> Self {
         let timer = Box::pin(tokio::time::sleep(Duration::MAX / 4));
-        Self { inner, watch, cpu_limit, timer, gate: gate.turn() }
+        Self {
+            inner,
+            watch,
+            cpu_limit,
+            timer,
+            gate: gate.turn(),
+        }
     }
 
     fn past_deadline(&mut self, cx: &mut Context<'_>) -> Option<InvokeError> {
@@ -101,7 +115,9 @@ impl<'a, F> Metered<'a, F> {
             .as_mut()
             .poll(cx)
             .is_ready()
-            .then_some(InvokeError::WallLimit { limit: nearest.limit })
+            .then_some(InvokeError::WallLimit {
+                limit: nearest.limit,
+            })
     }
 }
 
@@ -124,7 +140,9 @@ impl<F: Future> Future for Metered<'_, F> {
             return Poll::Ready(Ok(output));
         }
         if used_since_idle > self.cpu_limit {
-            return Poll::Ready(Err(InvokeError::CpuLimit { limit: self.cpu_limit }));
+            return Poll::Ready(Err(InvokeError::CpuLimit {
+                limit: self.cpu_limit,
+            }));
         }
         // Registered again after the poll: the calls inside may have set or cleared deadlines.
         match self.past_deadline(cx) {
@@ -148,8 +166,14 @@ mod tests {
         assert_eq!(watch.nearest().unwrap().limit, Duration::from_secs(2));
         watch.clear_deadline(second);
         assert!(watch.nearest().is_none());
-        assert_eq!(watch.charge(Duration::from_millis(5)), Duration::from_millis(5));
+        assert_eq!(
+            watch.charge(Duration::from_millis(5)),
+            Duration::from_millis(5)
+        );
         watch.idle();
-        assert_eq!(watch.charge(Duration::from_millis(3)), Duration::from_millis(3));
+        assert_eq!(
+            watch.charge(Duration::from_millis(3)),
+            Duration::from_millis(3)
+        );
     }
 }

@@ -40,13 +40,13 @@ use uuid::Uuid;
 
 pub use self::admit::Admitted;
 pub use self::call::{Answer, Call, CallLimits, Isolation, ScheduledEvent, Target, Trigger};
+use self::code::Code;
 pub use self::code::{hash, object_path};
+use self::cpu::CpuPermits;
 pub use self::cpu::Tenant;
 pub use self::error::{AdmitError, InvokeError};
 pub use self::inspect::Handler;
 pub use self::limits::CALLS_MAX;
-use self::code::Code;
-use self::cpu::CpuPermits;
 use self::shared::SharedPool;
 use crate::egress::Egress;
 
@@ -99,13 +99,15 @@ impl Engine {
 /// every core inside a guest, a task would wait for the very guests it should interrupt.
 fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
     let engine = engine.weak();
-    std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            #[expect(clippy::disallowed_methods, reason = "this thread is the clock")]
-            std::thread::sleep(limits::EPOCH_TICK);
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("epoch".to_owned())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                #[expect(clippy::disallowed_methods, reason = "this thread is the clock")]
+                std::thread::sleep(limits::EPOCH_TICK);
+            }
+        })?;
     Ok(())
 }

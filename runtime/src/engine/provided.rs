@@ -5,8 +5,22 @@ use super::inspect::Surface;
 /// Interfaces in the linker, without their versions, and the version tracks that are there.
 /// Within a track a component may ask for any release: WASI 0.2.0 is served by 0.2.12.
 const PROVIDED: &[(&str, &[&str], &[&str])] = &[
-    ("wasi:cli", &["environment", "exit", "stdin", "stdout", "stderr", "terminal-input",
-        "terminal-output", "terminal-stdin", "terminal-stdout", "terminal-stderr"], &["0.2", "0.3"]),
+    (
+        "wasi:cli",
+        &[
+            "environment",
+            "exit",
+            "stdin",
+            "stdout",
+            "stderr",
+            "terminal-input",
+            "terminal-output",
+            "terminal-stdin",
+            "terminal-stdout",
+            "terminal-stderr",
+        ],
+        &["0.2", "0.3"],
+    ),
     ("wasi:cli", &["types"], &["0.3"]),
     ("wasi:clocks", &["monotonic-clock"], &["0.2", "0.3"]),
     ("wasi:clocks", &["wall-clock"], &["0.2"]),
@@ -16,19 +30,45 @@ const PROVIDED: &[(&str, &[&str], &[&str])] = &[
     ("wasi:http", &["outgoing-handler"], &["0.2"]),
     ("wasi:http", &["client"], &["0.3"]),
     ("wasi:io", &["error", "poll", "streams"], &["0.2"]),
-    ("wasi:random", &["random", "insecure", "insecure-seed"], &["0.2", "0.3"]),
+    (
+        "wasi:random",
+        &["random", "insecure", "insecure-seed"],
+        &["0.2", "0.3"],
+    ),
     ("wasi:sockets", &["ip-name-lookup"], &["0.2", "0.3"]),
     ("wasi:sockets", &["types"], &["0.3"]),
-    ("wasi:sockets", &["instance-network", "network", "tcp", "tcp-create-socket", "udp",
-        "udp-create-socket"], &["0.2"]),
-    ("koyalite:host", &["types", "tables", "identity", "log", "config"], &["0.1"]),
-    ("koyalite:host-sync", &["types", "tables", "identity", "log", "config"], &["0.1"]),
+    (
+        "wasi:sockets",
+        &[
+            "instance-network",
+            "network",
+            "tcp",
+            "tcp-create-socket",
+            "udp",
+            "udp-create-socket",
+        ],
+        &["0.2"],
+    ),
+    (
+        "koyalite:host",
+        &["types", "tables", "identity", "log", "config"],
+        &["0.1"],
+    ),
+    (
+        "koyalite:host-sync",
+        &["types", "tables", "identity", "log", "config"],
+        &["0.1"],
+    ),
 ];
 
 /// Every import that this host lacks, each with a word on what would do instead.
 #[must_use]
 pub fn missing(surface: &Surface) -> Vec<String> {
-    surface.imports.iter().filter_map(|name| complaint(name)).collect()
+    surface
+        .imports
+        .iter()
+        .filter_map(|name| complaint(name))
+        .collect()
 }
 
 /// What is wrong with one import, or nothing.
@@ -44,10 +84,14 @@ fn complaint(name: &str) -> Option<String> {
         return Some(format!("`{name}`"));
     }
     if let Some((release, _)) = version.split_once('-') {
-        return Some(format!("`{name}` (a release candidate; build against {release})"));
+        return Some(format!(
+            "`{name}` (a release candidate; build against {release})"
+        ));
     }
     let on_track = |track: &&&str| {
-        version.strip_prefix(**track).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        version
+            .strip_prefix(**track)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     if tracks.iter().any(|track| on_track(&track)) {
         return None;
@@ -66,7 +110,10 @@ mod tests {
         for (name, said) in [
             ("wasi:http/types@0.3.0", None),
             ("wasi:io/poll@0.2.0", None),
-            ("wasi:http/types@0.3.0-rc-2026-03-15", Some("release candidate; build against 0.3.0")),
+            (
+                "wasi:http/types@0.3.0-rc-2026-03-15",
+                Some("release candidate; build against 0.3.0"),
+            ),
             ("wasi:http/types@0.4.0", Some("has version 0.2 and 0.3")),
             ("wasi:io/poll@0.20.0", Some("has version 0.2")),
             ("acme:kv/store@1.0.0", Some("`acme:kv/store@1.0.0`")),
@@ -85,10 +132,14 @@ mod tests {
         let engine = config::compiling().unwrap();
         let linker = link::linker(&engine).unwrap();
         for (package, members, tracks) in PROVIDED {
-            for (member, track) in members.iter().flat_map(|m| tracks.iter().map(move |t| (m, t))) {
+            for (member, track) in members
+                .iter()
+                .flat_map(|m| tracks.iter().map(move |t| (m, t)))
+            {
                 let name = format!("{package}/{member}@{track}.0");
                 let text = format!("(component (import \"{name}\" (instance)))");
-                let component = wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap());
+                let component =
+                    wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap());
                 let found = linker.instantiate_pre(&component.unwrap());
                 assert!(found.is_ok(), "{name}: {:?}", found.err());
             }

@@ -48,23 +48,37 @@ impl<'a> Reply<'a> {
     pub(super) fn new(sender: Sender, watch: &'a Watch, limits: CallLimits, fate: Fate) -> Self {
         let deadline = watch.set_deadline(limits.first_byte);
         let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
-        Self { sender, watch, limits, deadline, fate }
+        Self {
+            sender,
+            watch,
+            limits,
+            deadline,
+            fate,
+        }
     }
 
     fn take(&mut self) -> Option<Sender> {
-        self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.sender
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
     }
 
     /// Whether nothing was answered yet.
     pub(super) fn is_pending(&self) -> bool {
-        self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+        self.sender
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .is_some()
     }
 
     /// Resolves when the caller has gone before it got an answer; never once it has one.
     pub(super) fn gone(&self) -> impl Future<Output = ()> + use<> {
         let sender = Arc::clone(&self.sender);
         poll_fn(move |cx| {
-            let mut sender = sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut sender = sender
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             match sender.as_mut() {
                 Some(sender) => sender.poll_canceled(cx),
                 None => Poll::Pending,
@@ -119,7 +133,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 impl AnswerBody {
     fn new(inner: WasiBody, fate: Fate) -> Self {
-        Self { inner, fate, silence: Box::pin(tokio::time::sleep(SILENCE_MAX)) }
+        Self {
+            inner,
+            fate,
+            silence: Box::pin(tokio::time::sleep(SILENCE_MAX)),
+        }
     }
 }
 
@@ -156,4 +174,3 @@ impl Body for AnswerBody {
         self.inner.size_hint()
     }
 }
-

@@ -27,11 +27,18 @@ impl Drop for Busy {
 }
 
 /// What became of a job that was offered to the pool.
-#[expect(clippy::large_enum_variant, reason = "one value at a time, never stored")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value at a time, never stored"
+)]
 pub(super) enum Offer {
     Taken(Busy),
     /// No worker has room: start one, with this queue for the calls that follow.
-    Start { job: Job, queue: mpsc::Receiver<Job>, busy: Busy },
+    Start {
+        job: Job,
+        queue: mpsc::Receiver<Job>,
+        busy: Busy,
+    },
 }
 
 impl SharedPool {
@@ -53,7 +60,10 @@ impl SharedPool {
         let (sender, queue) = mpsc::channel(SHARED_CONCURRENCY);
         let count = Arc::default();
         let busy = Busy::enter(&count);
-        workers.push(Handle { queue: sender, busy: count });
+        workers.push(Handle {
+            queue: sender,
+            busy: count,
+        });
         Offer::Start { job, queue, busy }
     }
 }

@@ -47,11 +47,17 @@ struct Lines {
 
 impl Lines {
     fn new(log: Arc<GuestLog>, level: LogLevel) -> Self {
-        Self { log, level, pending: Arc::default() }
+        Self {
+            log,
+            level,
+            pending: Arc::default(),
+        }
     }
 
     fn push(&self, bytes: &[u8]) {
-        let Ok(mut pending) = self.pending.lock() else { return };
+        let Ok(mut pending) = self.pending.lock() else {
+            return;
+        };
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let room = LINE_BYTES_MAX.saturating_sub(pending.len());
             pending.extend(piece.iter().take(room));
@@ -64,7 +70,8 @@ impl Lines {
 
     fn finish(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
-        self.log.write(self.level, text.trim_end_matches(['\r', '\n']));
+        self.log
+            .write(self.level, text.trim_end_matches(['\r', '\n']));
     }
 }
 

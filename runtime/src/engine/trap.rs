@@ -12,18 +12,31 @@ pub(super) fn classify(error: &wasmtime::Error, limiter: &MemoryLimiter) -> Invo
         return InvokeError::MemoryLimit { limit_bytes };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
-        return InvokeError::Trapped { reason: trap.to_string() };
+        return InvokeError::Trapped {
+            reason: trap.to_string(),
+        };
     }
     if error.is::<wasmtime_wasi::I32Exit>() {
-        return InvokeError::Trapped { reason: "the guest called exit".to_owned() };
+        return InvokeError::Trapped {
+            reason: "the guest called exit".to_owned(),
+        };
     }
     if let Some(code) = error.downcast_ref::<wasmtime_wasi_http::Error>() {
-        return InvokeError::GuestError { code: code.to_string() };
+        return InvokeError::GuestError {
+            code: code.to_string(),
+        };
     }
-    InvokeError::Trapped { reason: first_line(&error.root_cause().to_string()) }
+    InvokeError::Trapped {
+        reason: first_line(&error.root_cause().to_string()),
+    }
 }
 
 /// One line of at most 200 characters.
 pub(super) fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(200).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(200)
+        .collect()
 }

@@ -55,11 +55,22 @@ pub(super) struct Worker {
 impl Worker {
     /// Runs until there is no more work, then drops the instance.
     pub(super) async fn run(self, first: Job, intake: Intake) {
-        let Self { mut store, instance, limits, outbound, gate } = self;
+        let Self {
+            mut store,
+            instance,
+            limits,
+            outbound,
+            gate,
+        } = self;
         let watch = Watch::default();
         let fate = Arc::new(OnceLock::new());
-        let service =
-            Service { instance: &instance, limits, outbound: &outbound, watch: &watch, fate: &fate };
+        let service = Service {
+            instance: &instance,
+            limits,
+            outbound: &outbound,
+            watch: &watch,
+            fate: &fate,
+        };
         let ended = {
             let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
                 service.serve(accessor, first, intake).await
@@ -155,8 +166,7 @@ impl Service<'_> {
             }
             // Every call has answered. Guests may go on streaming or logging; their time is limited.
             if accessor.poll_no_interesting_tasks(cx).is_pending() {
-                after_answer
-                    .get_or_insert_with(|| self.watch.set_deadline(self.limits.wall));
+                after_answer.get_or_insert_with(|| self.watch.set_deadline(self.limits.wall));
                 return Poll::Pending;
             }
             if let Some(deadline) = after_answer.take() {
@@ -185,15 +195,22 @@ impl Service<'_> {
             let enter = |mut access: Access<'_, State>, task| {
                 let state: &mut State = access.data_mut();
                 state.host().enter(task, invocation);
-                state.hooks().grant(EgressGrant::new(Arc::clone(self.outbound)));
+                state
+                    .hooks()
+                    .grant(EgressGrant::new(Arc::clone(self.outbound)));
             };
-            let running = pin!(self.instance.call(accessor, call.trigger, enter, &mut reply));
+            let running = pin!(
+                self.instance
+                    .call(accessor, call.trigger, enter, &mut reply)
+            );
             match select(running, pin!(gone)).await {
                 Either::Left((ended, _)) => ended,
                 Either::Right(((), _)) => return Ok(Finish::CallerGone),
             }
         };
-        let Err(trap) = ended else { return Ok(Finish::Ended) };
+        let Err(trap) = ended else {
+            return Ok(Finish::Ended);
+        };
         let error = accessor.with(|mut access| classify(&trap, &access.get().limiter));
         reply.error(error.clone());
         Err(error)
@@ -207,7 +224,10 @@ enum Finish {
     CallerGone,
 }
 
-#[expect(clippy::large_enum_variant, reason = "one value at a time, never stored")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value at a time, never stored"
+)]
 enum Next {
     Job(Job),
     Ended(Result<Finish, InvokeError>),

@@ -48,10 +48,21 @@ impl Applied {
     /// Whether the project was already as the file says.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        let Self { created_tables, added_columns, created_policies, changed_policies, .. } = self;
-        [created_tables, added_columns, created_policies, changed_policies]
-            .iter()
-            .all(|done| done.is_empty())
+        let Self {
+            created_tables,
+            added_columns,
+            created_policies,
+            changed_policies,
+            ..
+        } = self;
+        [
+            created_tables,
+            added_columns,
+            created_policies,
+            changed_policies,
+        ]
+        .iter()
+        .all(|done| done.is_empty())
     }
 }
 
@@ -70,7 +81,10 @@ pub async fn apply_schema(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let existing = columns::load(change.conn(), Some(locked.id)).await?;
-    let mut applied = Applied { kept: kept_tables(&existing, &definitions), ..Applied::default() };
+    let mut applied = Applied {
+        kept: kept_tables(&existing, &definitions),
+        ..Applied::default()
+    };
 
     let mut missing = Vec::new();
     for (definition, new) in definitions.iter().zip(&file.tables) {
@@ -81,7 +95,9 @@ pub async fn apply_schema(
                 let plan = compare(stored, definition, keyed)?;
                 for column in plan.missing {
                     tables::add_column_in(&mut change, &locked, stored, column).await?;
-                    applied.added_columns.push(format!("{}.{}", stored.name, column.name));
+                    applied
+                        .added_columns
+                        .push(format!("{}.{}", stored.name, column.name));
                 }
                 applied.kept.extend(plan.kept);
             }
@@ -105,8 +121,15 @@ fn read(file: &SchemaFile) -> Result<Vec<TableDefinition>, RegistryError> {
     for (index, table) in file.tables.iter().enumerate() {
         let field = format!("tables[{index}]");
         match table.read() {
-            Ok(definition) if definitions.iter().any(|other| other.name == definition.name) => {
-                mistakes.push(Mistake::new(field, format!("a second table {}", definition.name)));
+            Ok(definition)
+                if definitions
+                    .iter()
+                    .any(|other| other.name == definition.name) =>
+            {
+                mistakes.push(Mistake::new(
+                    field,
+                    format!("a second table {}", definition.name),
+                ));
             }
             Ok(definition) => definitions.push(definition),
             Err(errors) => mistakes.extend(errors.into_iter().map(|m| m.under(&field))),
@@ -118,7 +141,11 @@ fn read(file: &SchemaFile) -> Result<Vec<TableDefinition>, RegistryError> {
 
 fn kept_tables(existing: &[StoredTable], definitions: &[TableDefinition]) -> Vec<String> {
     let unmentioned = |table: &&StoredTable| !definitions.iter().any(|d| d.name == table.name);
-    existing.iter().filter(unmentioned).map(|table| table.name.to_string()).collect()
+    existing
+        .iter()
+        .filter(unmentioned)
+        .map(|table| table.name.to_string())
+        .collect()
 }
 
 /// What a table that exists lacks, and what it has beyond the file.
@@ -133,7 +160,10 @@ fn compare<'a>(
     wanted: &'a TableDefinition,
     keyed: bool,
 ) -> Result<Plan<'a>, RegistryError> {
-    let mut plan = Plan { missing: Vec::new(), kept: Vec::new() };
+    let mut plan = Plan {
+        missing: Vec::new(),
+        kept: Vec::new(),
+    };
     let mut differences = Vec::new();
     for column in &wanted.columns {
         match stored.column(&column.name) {
@@ -143,7 +173,11 @@ fn compare<'a>(
         }
     }
     for column in &stored.columns {
-        if !wanted.columns.iter().any(|wanted| wanted.name == column.name) {
+        if !wanted
+            .columns
+            .iter()
+            .any(|wanted| wanted.name == column.name)
+        {
             plan.kept.push(format!("{}.{}", stored.name, column.name));
         }
     }
@@ -157,15 +191,16 @@ fn compare<'a>(
     }
 }
 
-fn difference(
-    table: &StoredTable,
-    found: &Column,
-    wanted: &ColumnDefinition,
-) -> Option<String> {
+fn difference(table: &StoredTable, found: &Column, wanted: &ColumnDefinition) -> Option<String> {
     let reference = |table: &TableName, column: &dyn std::fmt::Display| format!("{table}.{column}");
-    let found_target = found.references.as_ref().map(|r| (reference(&r.table, &r.column), r.on_delete));
-    let wanted_target =
-        wanted.references.as_ref().map(|r| (reference(&r.table, &r.column), r.on_delete));
+    let found_target = found
+        .references
+        .as_ref()
+        .map(|r| (reference(&r.table, &r.column), r.on_delete));
+    let wanted_target = wanted
+        .references
+        .as_ref()
+        .map(|r| (reference(&r.table, &r.column), r.on_delete));
     let what = if found.ty != wanted.ty {
         format!("is {} and would be {}", found.ty, wanted.ty)
     } else if found.nullable != wanted.nullable {
@@ -192,7 +227,10 @@ fn in_order(
         let named: Vec<TableName> = missing.iter().map(|table| table.name.clone()).collect();
         // What neither exists nor is in the file is reported when the table is made.
         let ready = |table: &TableDefinition| {
-            let targets = table.columns.iter().filter_map(|column| column.references.as_ref());
+            let targets = table
+                .columns
+                .iter()
+                .filter_map(|column| column.references.as_ref());
             targets.map(|reference| &reference.table).all(|target| {
                 target == &table.name || have.contains(target) || !named.contains(target)
             })
@@ -223,7 +261,9 @@ async fn apply_policies(
     let existing = policies::sources(change.conn(), project.id).await?;
     for (index, new) in file.policies.iter().enumerate() {
         let label = format!("{}: {}", new.table, new.name);
-        let found = existing.iter().find(|p| p.table == new.table && p.name == new.name);
+        let found = existing
+            .iter()
+            .find(|p| p.table == new.table && p.name == new.name);
         let wanted = new.source(found.map_or_else(Uuid::nil, |found| found.id));
         let saved = match found {
             Some(found) if *found == wanted => continue,
@@ -233,17 +273,29 @@ async fn apply_policies(
             }
             None => {
                 applied.created_policies.push(label.clone());
-                policies::create_in(change, project, new, by).await.map(|(_, warnings)| warnings)
+                policies::create_in(change, project, new, by)
+                    .await
+                    .map(|(_, warnings)| warnings)
             }
         };
         let warnings = saved.map_err(|error| under(error, &format!("policies[{index}]")))?;
-        applied.warnings.extend(warnings.into_iter().map(|warning| format!("{label}: {warning}")));
+        applied.warnings.extend(
+            warnings
+                .into_iter()
+                .map(|warning| format!("{label}: {warning}")),
+        );
     }
     let mentioned = |name: &str, table: &TableName| {
-        file.policies.iter().any(|new| new.name == name && &new.table == table)
+        file.policies
+            .iter()
+            .any(|new| new.name == name && &new.table == table)
     };
-    let kept = existing.iter().filter(|policy| !mentioned(&policy.name, &policy.table));
-    applied.kept.extend(kept.map(|policy| format!("{}: {}", policy.table, policy.name)));
+    let kept = existing
+        .iter()
+        .filter(|policy| !mentioned(&policy.name, &policy.table));
+    applied
+        .kept
+        .extend(kept.map(|policy| format!("{}: {}", policy.table, policy.name)));
     Ok(())
 }
 
@@ -251,7 +303,10 @@ async fn apply_policies(
 fn under(error: RegistryError, parent: &str) -> RegistryError {
     match error {
         RegistryError::Invalid { errors } => RegistryError::Invalid {
-            errors: errors.into_iter().map(|mistake| mistake.under(parent)).collect(),
+            errors: errors
+                .into_iter()
+                .map(|mistake| mistake.under(parent))
+                .collect(),
         },
         error => error,
     }

@@ -31,7 +31,10 @@ pub(crate) struct LockedProject {
 
 impl<'a> Change<'a> {
     pub(crate) async fn begin(registry: &'a Registry) -> Result<Self, RegistryError> {
-        Ok(Self { registry, tx: registry.pool.begin().await? })
+        Ok(Self {
+            registry,
+            tx: registry.pool.begin().await?,
+        })
     }
 
     /// The connection, for metadata statements.
@@ -41,7 +44,10 @@ impl<'a> Change<'a> {
 
     /// Locks the project, so that a policy is never checked against tables that another change is
     /// about to alter.
-    pub(crate) async fn lock(&mut self, name: &ProjectName) -> Result<LockedProject, RegistryError> {
+    pub(crate) async fn lock(
+        &mut self,
+        name: &ProjectName,
+    ) -> Result<LockedProject, RegistryError> {
         sqlx::query_as!(
             LockedProject,
             r#"SELECT id, database_schema AS schema, database_role AS role
@@ -80,7 +86,10 @@ impl<'a> Change<'a> {
         self.tx.commit().await?;
         // The change stands whether or not it can be read back; polling will catch up.
         if let Err(error) = self.registry.refresh().await {
-            tracing::warn!(error = error.detail(), "a change is stored but not served yet");
+            tracing::warn!(
+                error = error.detail(),
+                "a change is stored but not served yet"
+            );
         }
         Ok(())
     }
@@ -91,8 +100,11 @@ pub(crate) async fn project_id(
     registry: &Registry,
     name: &ProjectName,
 ) -> Result<Uuid, RegistryError> {
-    sqlx::query_scalar!("SELECT id FROM koyalite.projects WHERE name = $1", name.as_str())
-        .fetch_optional(&registry.pool)
-        .await?
-        .ok_or_else(|| RegistryError::not_found("project", name))
+    sqlx::query_scalar!(
+        "SELECT id FROM koyalite.projects WHERE name = $1",
+        name.as_str()
+    )
+    .fetch_optional(&registry.pool)
+    .await?
+    .ok_or_else(|| RegistryError::not_found("project", name))
 }

@@ -66,7 +66,11 @@ pub(crate) struct StoredTable {
 impl StoredTable {
     /// The table as the policy engine sees it.
     pub(crate) fn shape(&self) -> TableShape {
-        let keys = self.columns.iter().filter(|column| column.primary_key).count();
+        let keys = self
+            .columns
+            .iter()
+            .filter(|column| column.primary_key)
+            .count();
         let shape = |column: &Column| ColumnShape {
             name: column.name.clone(),
             ty: column.ty,

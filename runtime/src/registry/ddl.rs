@@ -88,7 +88,10 @@ pub(crate) fn create_table(
 }
 
 pub(crate) fn drop_table(project: &LockedProject, table: &TableName) -> Ddl {
-    Ddl(format!("DROP TABLE {} RESTRICT;", qualified(&project.schema, table)))
+    Ddl(format!(
+        "DROP TABLE {} RESTRICT;",
+        qualified(&project.schema, table)
+    ))
 }
 
 pub(crate) fn add_column(
@@ -98,17 +101,27 @@ pub(crate) fn add_column(
     key: Option<&ForeignKey>,
 ) -> Ddl {
     let name = qualified(&project.schema, table);
-    Ddl(format!("ALTER TABLE {name} ADD COLUMN {};", self::column(&project.schema, column, key)))
+    Ddl(format!(
+        "ALTER TABLE {name} ADD COLUMN {};",
+        self::column(&project.schema, column, key)
+    ))
 }
 
 pub(crate) fn drop_column(project: &LockedProject, table: &TableName, column: &ColumnName) -> Ddl {
     let name = qualified(&project.schema, table);
-    Ddl(format!("ALTER TABLE {name} DROP COLUMN {} RESTRICT;", quote_ident(column.as_str())))
+    Ddl(format!(
+        "ALTER TABLE {name} DROP COLUMN {} RESTRICT;",
+        quote_ident(column.as_str())
+    ))
 }
 
 /// One column in full.
 fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
-    let mut text = format!("{} {}", quote_ident(column.name.as_str()), column.ty.sql_name());
+    let mut text = format!(
+        "{} {}",
+        quote_ident(column.name.as_str()),
+        column.ty.sql_name()
+    );
     // So that the host's evaluator, which compares bytes, and Postgres always agree.
     if column.ty == ColumnType::Text {
         text.push_str(" COLLATE \"C\"");

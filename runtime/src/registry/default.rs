@@ -60,7 +60,9 @@ impl ColumnDefault {
             Self::RandomUuid => "gen_random_uuid()".to_owned(),
             Self::Boolean(value) => value.to_string(),
             Self::Integer(value) => format!("({value})"),
-            Self::Double(value) => format!("{}::double precision", quote_literal(&value.to_string())),
+            Self::Double(value) => {
+                format!("{}::double precision", quote_literal(&value.to_string()))
+            }
             Self::Numeric(value) => format!("{}::numeric", quote_literal(value)),
             Self::Text(value) => quote_literal(value),
             Self::Uuid(value) => format!("{}::uuid", quote_literal(&value.to_string())),
@@ -133,7 +135,11 @@ mod tests {
 
     fn check(ty: ColumnType, given: Json, sql: Option<&str>) {
         let read = ColumnDefault::read(&given, ty);
-        assert_eq!(read.as_ref().ok().map(ColumnDefault::to_sql).as_deref(), sql, "{given}");
+        assert_eq!(
+            read.as_ref().ok().map(ColumnDefault::to_sql).as_deref(),
+            sql,
+            "{given}"
+        );
         if let Err(message) = read {
             assert!(message.contains(expected(ty)), "{message}");
         }
@@ -145,25 +151,53 @@ mod tests {
         check(ColumnType::Boolean, json!("false"), None);
         check(ColumnType::Integer, json!(-1), Some("(-1)"));
         check(ColumnType::Integer, json!(2_147_483_648_i64), None);
-        check(ColumnType::Bigint, json!(2_147_483_648_i64), Some("(2147483648)"));
+        check(
+            ColumnType::Bigint,
+            json!(2_147_483_648_i64),
+            Some("(2147483648)"),
+        );
         check(ColumnType::Bigint, json!(1.5), None);
-        check(ColumnType::Double, json!(1.5), Some("E'1.5'::double precision"));
-        check(ColumnType::Numeric, json!("-10.50"), Some("E'-10.50'::numeric"));
+        check(
+            ColumnType::Double,
+            json!(1.5),
+            Some("E'1.5'::double precision"),
+        );
+        check(
+            ColumnType::Numeric,
+            json!("-10.50"),
+            Some("E'-10.50'::numeric"),
+        );
         check(ColumnType::Numeric, json!("1e5"), None);
         check(ColumnType::Numeric, json!("1.2.3"), None);
-        check(ColumnType::Uuid, json!("gen_random_uuid()"), Some("gen_random_uuid()"));
+        check(
+            ColumnType::Uuid,
+            json!("gen_random_uuid()"),
+            Some("gen_random_uuid()"),
+        );
         check(ColumnType::Uuid, json!("now()"), None);
         check(ColumnType::Timestamptz, json!("now()"), Some("now()"));
         check(ColumnType::Timestamptz, json!("tomorrow"), None);
-        check(ColumnType::Date, json!("2026-01-31"), Some("E'2026-01-31'::date"));
+        check(
+            ColumnType::Date,
+            json!("2026-01-31"),
+            Some("E'2026-01-31'::date"),
+        );
         check(ColumnType::Date, json!("2026-02-30"), None);
-        check(ColumnType::Jsonb, json!({"a": "it's"}), Some("E'{\"a\":\"it''s\"}'::jsonb"));
+        check(
+            ColumnType::Jsonb,
+            json!({"a": "it's"}),
+            Some("E'{\"a\":\"it''s\"}'::jsonb"),
+        );
     }
 
     #[test]
     fn text_is_never_read_as_sql() {
         check(ColumnType::Text, json!("now()"), Some("E'now()'"));
-        check(ColumnType::Text, json!("'; drop table x; --"), Some("E'''; drop table x; --'"));
+        check(
+            ColumnType::Text,
+            json!("'; drop table x; --"),
+            Some("E'''; drop table x; --'"),
+        );
         check(ColumnType::Text, json!("\\'"), Some("E'\\\\'''"));
         check(ColumnType::Text, json!("a\0b"), None);
     }

@@ -144,7 +144,10 @@ impl NewTable {
         for (index, column) in self.columns.iter().enumerate() {
             let field = format!("columns[{index}]");
             if !seen.insert(column.name.as_str()) {
-                mistakes.push(Mistake::new(&field, format!("a second column {:?}", column.name)));
+                mistakes.push(Mistake::new(
+                    &field,
+                    format!("a second column {:?}", column.name),
+                ));
             }
             match column.read() {
                 Ok(column) => columns.push(column),
@@ -152,7 +155,10 @@ impl NewTable {
             }
         }
         if columns.len() > COLUMNS_MAX {
-            mistakes.push(Mistake::new("columns", format!("a table has at most {COLUMNS_MAX} columns")));
+            mistakes.push(Mistake::new(
+                "columns",
+                format!("a table has at most {COLUMNS_MAX} columns"),
+            ));
         }
         if !columns.iter().any(|column| column.primary_key) && mistakes.is_empty() {
             match seen.contains("id") {
@@ -178,11 +184,17 @@ impl NewColumn {
     pub(crate) fn read(&self) -> Result<ColumnDefinition, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         if SYSTEM_COLUMNS.contains(&self.name.as_str()) {
-            let message = format!("every table has a system column {:?}; choose another", self.name);
+            let message = format!(
+                "every table has a system column {:?}; choose another",
+                self.name
+            );
             mistakes.push(Mistake::new("name", message));
         }
         if self.primary_key && self.nullable {
-            mistakes.push(Mistake::new("nullable", "a primary key is never NULL; leave it out"));
+            mistakes.push(Mistake::new(
+                "nullable",
+                "a primary key is never NULL; leave it out",
+            ));
         }
         let name = keep(self.name.parse::<ColumnName>(), "name", &mut mistakes);
         let ty = keep(self.ty.parse::<ColumnType>(), "type", &mut mistakes);
@@ -220,7 +232,11 @@ impl NewReference {
     fn read(&self, mistakes: &mut Vec<Mistake>) -> Option<Reference> {
         let table = keep(self.table.parse(), "references.table", mistakes);
         let column = keep(self.column.parse(), "references.column", mistakes);
-        Some(Reference { table: table?, column: column?, on_delete: self.on_delete })
+        Some(Reference {
+            table: table?,
+            column: column?,
+            on_delete: self.on_delete,
+        })
     }
 }
 
@@ -230,7 +246,8 @@ fn keep<T, E: std::fmt::Display>(
     field: &str,
     mistakes: &mut Vec<Mistake>,
 ) -> Option<T> {
-    read.map_err(|error| mistakes.push(Mistake::new(field, error))).ok()
+    read.map_err(|error| mistakes.push(Mistake::new(field, error)))
+        .ok()
 }
 
 /// `id uuid`, for a table whose author named no key. An option only because names are parsed.

@@ -85,15 +85,20 @@ pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed,
     };
     check_fit(&input, &manifest)?;
     let hash = manifest.hash();
-    let same = |version: &StoredVersion| {
-        version.sha256 == input.sha256 && version.manifest_hash == hash
-    };
+    let same =
+        |version: &StoredVersion| version.sha256 == input.sha256 && version.manifest_hash == hash;
     if let Some(current) = current.filter(|current| same(&current.version)) {
-        return current.version.deployed(&input.name, &manifest.path, Changed::No);
+        return current
+            .version
+            .deployed(&input.name, &manifest.path, Changed::No);
     }
     let function = upsert_function(change.conn(), &project, &input, &manifest.path).await?;
     let version = find_or_insert_version(change.conn(), function, &input, &manifest).await?;
-    let what = Deploying { project: project.id, function, by: input.deployer };
+    let what = Deploying {
+        project: project.id,
+        function,
+        by: input.deployer,
+    };
     serve(change.conn(), what, &version, &manifest).await?;
     change.commit().await?;
     version.deployed(&input.name, &manifest.path, Changed::Yes)
@@ -123,7 +128,11 @@ pub async fn rollback(
     if version.id == current.version.id {
         return version.deployed(name, &manifest.path, Changed::No);
     }
-    let what = Deploying { project: project.id, function: current.function, by };
+    let what = Deploying {
+        project: project.id,
+        function: current.function,
+        by,
+    };
     serve(change.conn(), what, &version, &manifest).await?;
     change.commit().await?;
     version.deployed(name, &manifest.path, Changed::Yes)
@@ -132,7 +141,10 @@ pub async fn rollback(
 /// What the manifest asks of the component.
 fn check_fit(input: &DeployInput, manifest: &Manifest) -> Result<(), RegistryError> {
     if manifest.name != input.name {
-        let message = format!("the manifest is for {}; deploy it under that name", manifest.name);
+        let message = format!(
+            "the manifest is for {}; deploy it under that name",
+            manifest.name
+        );
         return Err(RegistryError::invalid("name", message));
     }
     if let (Isolation::Shared, Some(reason)) = (manifest.isolation, &input.shared_refused) {
@@ -222,7 +234,10 @@ async fn active(
 }
 
 /// The version of the latest earlier deployment that served another one.
-async fn previous(conn: &mut PgConnection, active: &Active) -> Result<StoredVersion, RegistryError> {
+async fn previous(
+    conn: &mut PgConnection,
+    active: &Active,
+) -> Result<StoredVersion, RegistryError> {
     sqlx::query_as!(
         StoredVersion,
         "SELECT v.id, v.number, v.sha256, v.manifest, v.manifest_hash, v.imports, v.exports

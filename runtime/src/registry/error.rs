@@ -69,7 +69,12 @@ pub struct Place {
 impl Mistake {
     /// A mistake in one field.
     pub fn new(field: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self { field: field.into(), message: message.to_string(), position: None, hint: None }
+        Self {
+            field: field.into(),
+            message: message.to_string(),
+            position: None,
+            hint: None,
+        }
     }
 
     /// The same, at a place in the field's text.
@@ -130,15 +135,22 @@ impl fmt::Display for Mistakes<'_> {
 
 impl RegistryError {
     pub(crate) fn not_found(what: &'static str, name: impl fmt::Display) -> Self {
-        Self::NotFound { what, name: name.to_string() }
+        Self::NotFound {
+            what,
+            name: name.to_string(),
+        }
     }
 
     pub(crate) fn conflict(reason: impl fmt::Display) -> Self {
-        Self::Conflict { reason: reason.to_string() }
+        Self::Conflict {
+            reason: reason.to_string(),
+        }
     }
 
     pub(crate) fn invalid(field: &str, message: impl fmt::Display) -> Self {
-        Self::Invalid { errors: vec![Mistake::new(field, message)] }
+        Self::Invalid {
+            errors: vec![Mistake::new(field, message)],
+        }
     }
 
     pub(crate) fn internal(source: impl Into<Source>) -> Self {
@@ -204,7 +216,9 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
                 .to_owned(),
         ),
         "42P07" | "42701" => Meaning::Conflict("the name is taken in the database".to_owned()),
-        "42830" => Meaning::Invalid("a reference needs a unique or primary key column as its target"),
+        "42830" => {
+            Meaning::Invalid("a reference needs a unique or primary key column as its target")
+        }
         "42804" => Meaning::Invalid("a reference and its target must have the same type"),
         // Serialisation, deadlock, lock wait, statement cancelled.
         "40001" | "40P01" | "55P03" | "57014" => Meaning::ComeBack,

@@ -105,8 +105,12 @@ pub async fn get(
     name: &FunctionName,
 ) -> Result<Function, RegistryError> {
     let functions = list(registry, project).await?;
-    let mut matching = functions.into_iter().filter(|function| &function.name == name);
-    matching.next().ok_or_else(|| RegistryError::not_found("function", name))
+    let mut matching = functions
+        .into_iter()
+        .filter(|function| &function.name == name);
+    matching
+        .next()
+        .ok_or_else(|| RegistryError::not_found("function", name))
 }
 
 /// The functions of a project, by name.

@@ -10,25 +10,26 @@
 //! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
 //! `snapshot` last.
 
-pub mod error;
-pub mod secret;
-pub(crate) mod change;
-pub(crate) mod ddl;
-pub mod roles;
-pub mod projects;
-pub mod definition;
-pub mod default;
-pub mod columns;
-pub mod tables;
-pub mod policies;
-mod verdict;
 pub mod apply;
-pub mod manifest;
-pub mod functions;
+pub(crate) mod change;
+pub mod columns;
+pub(crate) mod ddl;
+pub mod default;
+pub mod definition;
 mod deploy;
-pub mod schedules;
+pub mod error;
+pub mod functions;
+pub mod manifest;
+pub mod policies;
+mod policy_input;
+pub mod projects;
+pub mod roles;
 pub(crate) mod runs;
+pub mod schedules;
+pub mod secret;
 pub mod snapshot;
+pub mod tables;
+mod verdict;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -161,7 +162,9 @@ impl Registry {
     /// # Errors
     /// `Unavailable` where it does not.
     pub async fn ping(&self) -> Result<(), RegistryError> {
-        sqlx::query_scalar!("SELECT seq FROM koyalite.head").fetch_one(&self.pool).await?;
+        sqlx::query_scalar!("SELECT seq FROM koyalite.head")
+            .fetch_one(&self.pool)
+            .await?;
         Ok(())
     }
 }

@@ -3,17 +3,16 @@
 //! The policy engine does the checking; here is only where the text lives. Nothing is saved that
 //! does not make sense on its table, so the snapshot can always be built.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use koyalite_policy::{Command, Effect, PolicySource, ProjectName, TableName};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, LockedProject, project_id};
 use super::columns;
 use super::error::RegistryError;
+pub use super::policy_input::{NewPolicy, PolicyPatch};
 use super::verdict::verdict;
 use super::{Registry, tables};
 
@@ -41,102 +40,6 @@ pub struct SavedPolicy {
     pub warnings: Vec<String>,
 }
 
-/// A policy to create. Unknown fields are for the reader of the request to refuse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewPolicy {
-    /// What people will call it; unique on its table.
-    pub name: String,
-    /// The table it guards.
-    pub table: TableName,
-    /// Allow or deny.
-    #[serde(default = "allow")]
-    pub effect: Effect,
-    /// The commands it speaks about; left out: all four.
-    #[serde(default = "all_commands")]
-    pub commands: BTreeSet<Command>,
-    /// Whom it applies to; empty: everyone.
-    #[serde(default)]
-    pub roles: Vec<String>,
-    /// The condition on rows that exist.
-    #[serde(default)]
-    pub using: Option<String>,
-    /// The condition on rows as written.
-    #[serde(default)]
-    pub check: Option<String>,
-    /// Is it in force?
-    #[serde(default = "enabled")]
-    pub enabled: bool,
-}
-
-fn allow() -> Effect {
-    Effect::Allow
-}
-
-fn all_commands() -> BTreeSet<Command> {
-    Command::ALL.into()
-}
-
-fn enabled() -> bool {
-    true
-}
-
-/// What to change of a policy. A field left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct PolicyPatch {
-    /// A new name.
-    pub name: Option<String>,
-    /// Allow or deny.
-    pub effect: Option<Effect>,
-    /// Other commands.
-    pub commands: Option<BTreeSet<Command>>,
-    /// Other roles.
-    pub roles: Option<Vec<String>>,
-    /// Another condition on rows that exist; `null` removes it.
-    #[serde(default, deserialize_with = "given")]
-    pub using: Option<Option<String>>,
-    /// Another condition on rows as written; `null` removes it.
-    #[serde(default, deserialize_with = "given")]
-    pub check: Option<Option<String>>,
-    /// Put it in force, or out of it.
-    pub enabled: Option<bool>,
-}
-
-/// Tells `null` from a field that is not there.
-fn given<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
-}
-
-impl NewPolicy {
-    pub(crate) fn source(&self, id: Uuid) -> PolicySource {
-        PolicySource {
-            id,
-            name: self.name.clone(),
-            table: self.table.clone(),
-            effect: self.effect,
-            commands: self.commands.clone(),
-            roles: self.roles.clone(),
-            using: self.using.clone(),
-            check: self.check.clone(),
-            enabled: self.enabled,
-        }
-    }
-}
-
-impl PolicyPatch {
-    fn apply(self, source: &mut PolicySource) {
-        let PolicyPatch { name, effect, commands, roles, using, check, enabled } = self;
-        source.name = name.unwrap_or_else(|| std::mem::take(&mut source.name));
-        source.effect = effect.unwrap_or(source.effect);
-        source.commands = commands.unwrap_or_else(|| std::mem::take(&mut source.commands));
-        source.roles = roles.unwrap_or_else(|| std::mem::take(&mut source.roles));
-        source.using = using.unwrap_or_else(|| source.using.take());
-        source.check = check.unwrap_or_else(|| source.check.take());
-        source.enabled = enabled.unwrap_or(source.enabled);
-    }
-}
-
 /// Checks a policy against the project's tables, as is done before it is saved; saves nothing.
 ///
 /// # Errors
@@ -149,7 +52,11 @@ pub async fn check(
     let id = project_id(registry, project).await?;
     let mut conn = registry.pool.acquire().await?;
     let tables = columns::load(&mut conn, Some(id)).await?;
-    verdict(&new.source(Uuid::nil()), &tables, sources(&mut conn, id).await?)
+    verdict(
+        &new.source(Uuid::nil()),
+        &tables,
+        sources(&mut conn, id).await?,
+    )
 }
 
 /// Creates a policy.
@@ -227,7 +134,11 @@ pub async fn list(
     let mut conn = registry.pool.acquire().await?;
     let policies = load(&mut conn, Some(project)).await?;
     let wanted = |policy: &Policy| table.is_none_or(|table| &policy.source.table == table);
-    Ok(policies.into_iter().map(|(_, policy)| policy).filter(wanted).collect())
+    Ok(policies
+        .into_iter()
+        .map(|(_, policy)| policy)
+        .filter(wanted)
+        .collect())
 }
 
 /// Changes a policy.
@@ -287,7 +198,9 @@ pub async fn delete(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     find(change.conn(), locked.id, id).await?;
-    sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id).execute(change.conn()).await?;
+    sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id)
+        .execute(change.conn())
+        .await?;
     change.commit().await
 }
 
@@ -307,7 +220,10 @@ pub(crate) async fn sources(
     project: Uuid,
 ) -> Result<Vec<PolicySource>, RegistryError> {
     let policies = load(conn, Some(project)).await?;
-    Ok(policies.into_iter().map(|(_, policy)| policy.source).collect())
+    Ok(policies
+        .into_iter()
+        .map(|(_, policy)| policy.source)
+        .collect())
 }
 
 /// The policies of one project, or of all, each with its project's id.
@@ -339,7 +255,15 @@ pub(crate) async fn load(
             enabled: row.enabled,
         };
         let (created_by, created_at, updated_at) = (row.created_by, row.created_at, row.updated_at);
-        Ok((row.project_id, Policy { source, created_by, created_at, updated_at }))
+        Ok((
+            row.project_id,
+            Policy {
+                source,
+                created_by,
+                created_at,
+                updated_at,
+            },
+        ))
     });
     policies.collect()
 }
@@ -367,7 +291,11 @@ fn effect_of(word: &str) -> Result<Effect, RegistryError> {
 }
 
 fn command_words(source: &PolicySource) -> Vec<String> {
-    source.commands.iter().map(|command| command.as_str().to_owned()).collect()
+    source
+        .commands
+        .iter()
+        .map(|command| command.as_str().to_owned())
+        .collect()
 }
 
 fn command_of(word: &str) -> Result<Command, RegistryError> {

@@ -54,7 +54,10 @@ pub(crate) struct Tenant {
 impl Tenant {
     fn of(project: Uuid) -> Self {
         let id = project.simple();
-        Self { schema: format!("p_{id}"), role: format!("koya_p_{id}") }
+        Self {
+            schema: format!("p_{id}"),
+            role: format!("koya_p_{id}"),
+        }
     }
 }
 
@@ -88,7 +91,9 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     .fetch_one(change.conn())
     .await?;
     let verifier = scram_verifier(password.expose(), rand::random());
-    change.run(ddl::create_tenant(&tenant, &verifier, &row.database)).await?;
+    change
+        .run(ddl::create_tenant(&tenant, &verifier, &row.database))
+        .await?;
     change.commit().await?;
     Ok(Project {
         id,
@@ -106,7 +111,9 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
 /// `NotFound` where there is none.
 pub async fn get(registry: &Registry, name: &ProjectName) -> Result<Project, RegistryError> {
     let mut found = select(registry, Some(name)).await?;
-    found.pop().ok_or_else(|| RegistryError::not_found("project", name))
+    found
+        .pop()
+        .ok_or_else(|| RegistryError::not_found("project", name))
 }
 
 /// All projects, by name.

@@ -56,7 +56,9 @@ pub(crate) enum Outcome {
 
 /// The database's clock, at this moment rather than at the transaction's start.
 pub(crate) async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, RegistryError> {
-    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(conn).await?;
+    let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
+        .fetch_one(conn)
+        .await?;
     Ok(now)
 }
 
@@ -120,7 +122,10 @@ pub(crate) async fn claim(
     )
     .fetch_optional(conn)
     .await?;
-    Ok(claimed.map(|row| Claimed { run: row.id, fence: row.fence }))
+    Ok(claimed.map(|row| Claimed {
+        run: row.id,
+        fence: row.fence,
+    }))
 }
 
 /// Records a firing that is not going to happen.
@@ -203,7 +208,11 @@ pub(crate) async fn extend(
     )
     .execute(conn)
     .await?;
-    Ok(if extended.rows_affected() == 1 { Lease::Held } else { Lease::Lost })
+    Ok(if extended.rows_affected() == 1 {
+        Lease::Held
+    } else {
+        Lease::Lost
+    })
 }
 
 /// Says how a run ended, if it is still one's own to say.
@@ -227,7 +236,11 @@ pub(crate) async fn finish(
     )
     .execute(conn)
     .await?;
-    Ok(if finished.rows_affected() == 1 { Lease::Held } else { Lease::Lost })
+    Ok(if finished.rows_affected() == 1 {
+        Lease::Held
+    } else {
+        Lease::Lost
+    })
 }
 
 /// Ends runs whose node went silent. Answers how many.

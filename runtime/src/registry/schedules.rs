@@ -8,10 +8,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::Registry;
 use super::change::project_id;
 use super::error::RegistryError;
 use super::manifest::{Manifest, ScheduleSpec};
-use super::Registry;
 use crate::scheduler::cron::Schedule;
 
 /// Runs are listed newest first; older ones are asked for by narrowing, not by a longer list.
@@ -140,7 +140,11 @@ pub(crate) async fn sync(
     manifest: &Manifest,
 ) -> Result<(), RegistryError> {
     let now = super::runs::now(&mut *conn).await?;
-    let names: Vec<String> = manifest.schedules.iter().map(|spec| spec.name.clone()).collect();
+    let names: Vec<String> = manifest
+        .schedules
+        .iter()
+        .map(|spec| spec.name.clone())
+        .collect();
     sqlx::query!(
         "UPDATE koyalite.scheduled_tasks
          SET status = 'removed', next_run = NULL, updated_at = now()

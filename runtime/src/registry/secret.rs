@@ -73,8 +73,14 @@ pub(crate) fn seal(
     secret: &Secret,
 ) -> Result<Vec<u8>, RegistryError> {
     let row = project.to_string();
-    let context = Context { table: "projects", row: &row, column: column.name() };
-    let sealed = ring.seal(secret.expose(), &context).map_err(RegistryError::internal)?;
+    let context = Context {
+        table: "projects",
+        row: &row,
+        column: column.name(),
+    };
+    let sealed = ring
+        .seal(secret.expose(), &context)
+        .map_err(RegistryError::internal)?;
     Ok(sealed.into_bytes())
 }
 
@@ -86,8 +92,13 @@ pub(crate) fn unseal(
     sealed: Vec<u8>,
 ) -> Result<Secret, RegistryError> {
     let row = project.to_string();
-    let context = Context { table: "projects", row: &row, column: column.name() };
-    let plain =
-        ring.unseal(&Sealed::from_bytes(sealed), &context).map_err(RegistryError::internal)?;
+    let context = Context {
+        table: "projects",
+        row: &row,
+        column: column.name(),
+    };
+    let plain = ring
+        .unseal(&Sealed::from_bytes(sealed), &context)
+        .map_err(RegistryError::internal)?;
     Ok(Secret(plain.to_vec()))
 }

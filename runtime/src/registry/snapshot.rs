@@ -152,9 +152,15 @@ impl FromStr for Environment {
     type Err = RegistryError;
 
     fn from_str(text: &str) -> Result<Self, RegistryError> {
-        Self::ALL.into_iter().find(|environment| environment.as_str() == text).ok_or_else(|| {
-            RegistryError::invalid("environment", format!("{text:?}; write dev, staging or prod"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|environment| environment.as_str() == text)
+            .ok_or_else(|| {
+                RegistryError::invalid(
+                    "environment",
+                    format!("{text:?}; write dev, staging or prod"),
+                )
+            })
     }
 }
 
@@ -171,18 +177,30 @@ pub(crate) fn handler_word(handler: Handler) -> &'static str {
 
 /// Reads everything in one view of the database.
 pub(crate) async fn load(pool: &PgPool, ring: &KeyRing) -> Result<Snapshot, RegistryError> {
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-    let seq =
-        sqlx::query_scalar!("SELECT seq FROM koyalite.head").fetch_one(&mut *tx).await?;
+    let mut tx = pool
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .await?;
+    let seq = sqlx::query_scalar!("SELECT seq FROM koyalite.head")
+        .fetch_one(&mut *tx)
+        .await?;
     let mut parts = Parts {
-        tables: grouped(columns::load(&mut tx, None).await?, |table| table.project_id),
+        tables: grouped(columns::load(&mut tx, None).await?, |table| {
+            table.project_id
+        }),
         policies: HashMap::new(),
         functions: functions(&mut tx).await?,
     };
     for (project, policy) in policies::load(&mut tx, None).await? {
-        parts.policies.entry(project).or_default().push(policy.source);
+        parts
+            .policies
+            .entry(project)
+            .or_default()
+            .push(policy.source);
     }
-    let mut snapshot = Snapshot { seq, ..Snapshot::default() };
+    let mut snapshot = Snapshot {
+        seq,
+        ..Snapshot::default()
+    };
     for row in projects(&mut tx).await? {
         let (id, name) = (row.id, row.name.clone());
         match entry(row, &mut parts, ring) {
@@ -192,7 +210,11 @@ pub(crate) async fn load(pool: &PgPool, ring: &KeyRing) -> Result<Snapshot, Regi
                 snapshot.projects.insert(entry.name.clone(), entry);
             }
             Err(error) => {
-                tracing::error!(project = name, error = error.detail(), "a project is left out");
+                tracing::error!(
+                    project = name,
+                    error = error.detail(),
+                    "a project is left out"
+                );
             }
         }
     }
@@ -246,7 +268,12 @@ fn entry(
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
     let shapes = tables.iter().map(StoredTable::shape).collect();
     let policies = parts.policies.remove(&row.id).unwrap_or_default();
-    let password = unseal(ring, row.id, Column::DatabasePassword, row.database_password)?;
+    let password = unseal(
+        ring,
+        row.id,
+        Column::DatabasePassword,
+        row.database_password,
+    )?;
     let mut functions = parts.functions.remove(&row.id).unwrap_or_default();
     functions.sort_by_key(|function| std::cmp::Reverse(function.active.manifest.path.len()));
     Ok(ProjectEntry {
@@ -292,17 +319,23 @@ async fn functions(
     for row in rows {
         let versions = versions.remove(&row.id).unwrap_or_default();
         let Some(active) = versions.get(&number(row.number)?).cloned() else {
-            tracing::error!(function = row.name, "a function is left out: its version is broken");
+            tracing::error!(
+                function = row.name,
+                "a function is left out: its version is broken"
+            );
             continue;
         };
-        functions.entry(row.project_id).or_default().push(Arc::new(FunctionEntry {
-            id: row.id,
-            name: row.name.parse().map_err(RegistryError::internal)?,
-            owner_id: row.user_id,
-            enabled: row.enabled,
-            active,
-            versions,
-        }));
+        functions
+            .entry(row.project_id)
+            .or_default()
+            .push(Arc::new(FunctionEntry {
+                id: row.id,
+                name: row.name.parse().map_err(RegistryError::internal)?,
+                owner_id: row.user_id,
+                enabled: row.enabled,
+                active,
+                versions,
+            }));
     }
     Ok(functions)
 }
@@ -319,7 +352,9 @@ async fn versions(conn: &mut PgConnection) -> Result<HashMap<Uuid, Versions>, Re
     .await?;
     let mut versions: HashMap<Uuid, Versions> = HashMap::new();
     for row in rows {
-        let handler = HANDLERS.into_iter().find(|handler| handler_word(*handler) == row.handler);
+        let handler = HANDLERS
+            .into_iter()
+            .find(|handler| handler_word(*handler) == row.handler);
         let (Ok(manifest), Some(handler)) = (Manifest::from_stored(row.manifest), handler) else {
             tracing::error!(version = %row.id, "a version is left out: it cannot be read");
             continue;
@@ -334,7 +369,10 @@ async fn versions(conn: &mut PgConnection) -> Result<HashMap<Uuid, Versions>, Re
             handler,
             scheduled: row.scheduled,
         };
-        versions.entry(row.function_id).or_default().insert(number, Arc::new(entry));
+        versions
+            .entry(row.function_id)
+            .or_default()
+            .insert(number, Arc::new(entry));
     }
     Ok(versions)
 }

@@ -33,8 +33,19 @@ pub struct Table {
 
 impl From<StoredTable> for Table {
     fn from(stored: StoredTable) -> Self {
-        let StoredTable { id, name, columns, created_at, .. } = stored;
-        Self { id, name, columns, created_at }
+        let StoredTable {
+            id,
+            name,
+            columns,
+            created_at,
+            ..
+        } = stored;
+        Self {
+            id,
+            name,
+            columns,
+            created_at,
+        }
     }
 }
 
@@ -47,7 +58,9 @@ pub async fn create(
     project: &ProjectName,
     new: &NewTable,
 ) -> Result<Table, RegistryError> {
-    let definition = new.read().map_err(|errors| RegistryError::Invalid { errors })?;
+    let definition = new
+        .read()
+        .map_err(|errors| RegistryError::Invalid { errors })?;
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     create_in(&mut change, &locked, &definition).await?;
@@ -67,7 +80,9 @@ pub async fn get(
 ) -> Result<Table, RegistryError> {
     let tables = list(registry, project).await?;
     let mut matching = tables.into_iter().filter(|table| &table.name == name);
-    matching.next().ok_or_else(|| RegistryError::not_found("table", name))
+    matching
+        .next()
+        .ok_or_else(|| RegistryError::not_found("table", name))
 }
 
 /// The tables of a project, by name.
@@ -119,7 +134,9 @@ pub async fn add_column(
     table: &TableName,
     new: &NewColumn,
 ) -> Result<Table, RegistryError> {
-    let definition = new.read().map_err(|errors| RegistryError::Invalid { errors })?;
+    let definition = new
+        .read()
+        .map_err(|errors| RegistryError::Invalid { errors })?;
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let stored = find(&mut change, &locked, table).await?;
@@ -142,9 +159,13 @@ pub async fn drop_column(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let stored = find(&mut change, &locked, table).await?;
-    let found = stored.column(column).ok_or_else(|| RegistryError::not_found("column", column))?;
+    let found = stored
+        .column(column)
+        .ok_or_else(|| RegistryError::not_found("column", column))?;
     if found.primary_key {
-        return Err(RegistryError::conflict("a column of the primary key cannot be dropped"));
+        return Err(RegistryError::conflict(
+            "a column of the primary key cannot be dropped",
+        ));
     }
     sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", found.id)
         .execute(change.conn())
@@ -169,14 +190,22 @@ pub(crate) async fn create_in(
     }
     let table_id = Uuid::now_v7();
     let ids: Vec<Uuid> = table.columns.iter().map(|_| Uuid::now_v7()).collect();
-    let own = Own { id: table_id, table, ids: &ids };
+    let own = Own {
+        id: table_id,
+        table,
+        ids: &ids,
+    };
     let mut mistakes = Vec::new();
     let mut placed = Vec::new();
     for (index, (definition, id)) in table.columns.iter().zip(&ids).enumerate() {
         let target = target(definition, *id, &others, Some(&own))
             .map_err(|mistake| mistakes.push(mistake.under(&format!("columns[{index}]"))))
             .unwrap_or_default();
-        placed.push(PlacedColumn { id: *id, definition, target });
+        placed.push(PlacedColumn {
+            id: *id,
+            definition,
+            target,
+        });
     }
     refuse_if_any(mistakes)?;
     sqlx::query!(
@@ -193,8 +222,10 @@ pub(crate) async fn create_in(
     for column in &placed {
         columns::insert_relationship(change.conn(), table_id, column).await?;
     }
-    let keys: Vec<_> =
-        placed.into_iter().map(|column| column.target.map(|target| target.key)).collect();
+    let keys: Vec<_> = placed
+        .into_iter()
+        .map(|column| column.target.map(|target| target.key))
+        .collect();
     change.run(ddl::create_table(project, table, &keys)).await
 }
 
@@ -211,13 +242,21 @@ pub(crate) async fn add_column_in(
     }
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let id = Uuid::now_v7();
-    let target = target(definition, id, &tables, None)
-        .map_err(|mistake| RegistryError::Invalid { errors: vec![mistake] })?;
-    let column = PlacedColumn { id, definition, target };
+    let target =
+        target(definition, id, &tables, None).map_err(|mistake| RegistryError::Invalid {
+            errors: vec![mistake],
+        })?;
+    let column = PlacedColumn {
+        id,
+        definition,
+        target,
+    };
     columns::insert(change.conn(), table.id, &column).await?;
     columns::insert_relationship(change.conn(), table.id, &column).await?;
     let key = column.target.as_ref().map(|target| &target.key);
-    change.run(ddl::add_column(project, &table.name, definition, key)).await?;
+    change
+        .run(ddl::add_column(project, &table.name, definition, key))
+        .await?;
     check_policies(change, project).await
 }
 
@@ -235,25 +274,38 @@ fn target(
     tables: &[StoredTable],
     own: Option<&Own<'_>>,
 ) -> Result<Option<Target>, Mistake> {
-    let Some(reference) = &column.references else { return Ok(None) };
+    let Some(reference) = &column.references else {
+        return Ok(None);
+    };
     let found = match own.filter(|own| own.table.name == reference.table) {
         Some(own) => own.find(&reference.column),
-        None => tables.iter().find(|table| table.name == reference.table).map(|table| {
-            let shape = table.shape();
-            let unique = shape.column(reference.column.as_str()).is_some_and(|c| c.unique);
-            let found = table.column(&reference.column);
-            (table.id, found.map(|found| (found.id, found.ty, unique)))
-        }),
+        None => tables
+            .iter()
+            .find(|table| table.name == reference.table)
+            .map(|table| {
+                let shape = table.shape();
+                let unique = shape
+                    .column(reference.column.as_str())
+                    .is_some_and(|c| c.unique);
+                let found = table.column(&reference.column);
+                (table.id, found.map(|found| (found.id, found.ty, unique)))
+            }),
     };
     let (table_id, found) = found.ok_or_else(|| {
-        Mistake::new("references.table", format!("there is no table {}", reference.table))
+        Mistake::new(
+            "references.table",
+            format!("there is no table {}", reference.table),
+        )
     })?;
     let (target_id, ty, unique) = found.ok_or_else(|| {
         let message = format!("{} has no column {}", reference.table, reference.column);
         Mistake::new("references.column", message)
     })?;
     if !unique {
-        let message = format!("{} is not unique; refer to a unique column", reference.column);
+        let message = format!(
+            "{} is not unique; refer to a unique column",
+            reference.column
+        );
         return Err(Mistake::new("references.column", message));
     }
     if ty != column.ty {
@@ -276,10 +328,24 @@ type Found = (Uuid, Option<(Uuid, koyalite_policy::ColumnType, bool)>);
 
 impl Own<'_> {
     fn find(&self, name: &ColumnName) -> Option<Found> {
-        let keys = self.table.columns.iter().filter(|column| column.primary_key).count();
-        let found = self.table.columns.iter().zip(self.ids).find(|(c, _)| &c.name == name);
+        let keys = self
+            .table
+            .columns
+            .iter()
+            .filter(|column| column.primary_key)
+            .count();
+        let found = self
+            .table
+            .columns
+            .iter()
+            .zip(self.ids)
+            .find(|(c, _)| &c.name == name);
         let facts = found.map(|(column, id)| {
-            (*id, column.ty, column.unique || (column.primary_key && keys == 1))
+            (
+                *id,
+                column.ty,
+                column.unique || (column.primary_key && keys == 1),
+            )
         });
         Some((self.id, facts))
     }
@@ -293,7 +359,9 @@ pub(crate) async fn find(
 ) -> Result<StoredTable, RegistryError> {
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let mut matching = tables.into_iter().filter(|table| &table.name == name);
-    matching.next().ok_or_else(|| RegistryError::not_found("table", name))
+    matching
+        .next()
+        .ok_or_else(|| RegistryError::not_found("table", name))
 }
 
 /// Refuses the change if a policy of the project no longer makes sense.
@@ -304,11 +372,13 @@ pub(crate) async fn check_policies(
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let policies = policies::sources(change.conn(), project.id).await?;
     let shapes = tables.iter().map(StoredTable::shape).collect();
-    Schema::build(shapes, policies).map(|_| ()).map_err(|errors| {
-        let broken: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        RegistryError::conflict(format!(
-            "this would break a policy; change or disable it first: {}",
-            broken.join("; ")
-        ))
-    })
+    Schema::build(shapes, policies)
+        .map(|_| ())
+        .map_err(|errors| {
+            let broken: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            RegistryError::conflict(format!(
+                "this would break a policy; change or disable it first: {}",
+                broken.join("; ")
+            ))
+        })
 }

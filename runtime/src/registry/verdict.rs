@@ -23,7 +23,10 @@ pub(crate) fn verdict(
     }
     let shapes: Vec<_> = tables.iter().map(StoredTable::shape).collect();
     let checked = check_policy(source, &shapes).map_err(|error| refusal(&error.fault))?;
-    let mut all: Vec<_> = others.into_iter().filter(|other| other.id != source.id).collect();
+    let mut all: Vec<_> = others
+        .into_iter()
+        .filter(|other| other.id != source.id)
+        .collect();
     all.push(source.clone());
     // The others were good without this one, so whatever is wrong with all together is its doing.
     Schema::build(shapes, all).map_err(|errors| {
@@ -39,7 +42,9 @@ pub(crate) fn verdict(
 fn refusal(fault: &PolicyFault) -> RegistryError {
     match fault {
         PolicyFault::UnknownTable(table) => RegistryError::not_found("table", table),
-        fault => RegistryError::Invalid { errors: vec![mistake(fault)] },
+        fault => RegistryError::Invalid {
+            errors: vec![mistake(fault)],
+        },
     }
 }
 

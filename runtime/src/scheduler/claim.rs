@@ -26,7 +26,8 @@ const LATE_AFTER: TimeDelta = TimeDelta::minutes(1);
 const FIRST_WINDOW: TimeDelta = TimeDelta::seconds(MISSED_ROWS_MAX as i64);
 
 const MISSED: &str = "no node was there at the time; the latest missed firing ran instead";
-const MISSED_AND_MORE: &str = "no node was there at the time; neither were the firings before this one, which are not listed";
+const MISSED_AND_MORE: &str =
+    "no node was there at the time; neither were the firings before this one, which are not listed";
 const DISABLED: &str = "the function is disabled";
 const UNREADABLE: &str = "the cron expression can no longer be read; deploy the function again";
 
@@ -54,7 +55,10 @@ pub(super) async fn claim(registry: &Registry, limit: usize) -> Result<Batch, Re
     let mut tx = registry.begin().await?;
     let now = runs::now(&mut tx).await?;
     let tasks = runs::lock_due(&mut tx, now, limit.try_into().unwrap_or(i64::MAX)).await?;
-    let mut batch = Batch { claimed: Vec::new(), seen: tasks.len() };
+    let mut batch = Batch {
+        claimed: Vec::new(),
+        seen: tasks.len(),
+    };
     for task in tasks {
         let Ok(schedule) = Schedule::parse(&task.cron_schedule, &task.timezone) else {
             runs::record(&mut tx, task.id, task.due, Unrun::Skipped, UNREADABLE).await?;
@@ -90,7 +94,8 @@ fn hindrance(task: &DueTask) -> Option<String> {
     if !task.enabled {
         return Some(DISABLED.to_owned());
     }
-    task.running.map(|since| format!("the run that was due at {since} is still going"))
+    task.running
+        .map(|since| format!("the run that was due at {since} is still going"))
 }
 
 /// What becomes of a due task.
@@ -126,13 +131,21 @@ pub(super) fn plan(schedule: &Schedule, due: DateTime<Utc>, now: DateTime<Utc>) 
         (0, Complete::No) => MISSED_AND_MORE,
         _ => MISSED,
     };
-    let missed: Vec<_> =
-        times.into_iter().enumerate().map(|(index, time)| (time, reason(index))).collect();
+    let missed: Vec<_> = times
+        .into_iter()
+        .enumerate()
+        .map(|(index, time)| (time, reason(index)))
+        .collect();
     let late = (now - fire > LATE_AFTER).then(|| match missed.len() {
         0 => "caught up late".to_owned(),
         missed => format!("caught up late, for {missed} earlier firings too"),
     });
-    Plan { missed, fire, late, next: schedule.next_after(now.max(fire)) }
+    Plan {
+        missed,
+        fire,
+        late,
+        next: schedule.next_after(now.max(fire)),
+    }
 }
 
 /// Whether a list of firings lacks earlier ones.
@@ -149,7 +162,11 @@ fn latest(
     from: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> (VecDeque<DateTime<Utc>>, Complete) {
-    let mut complete = if first.is_some() { Complete::Yes } else { Complete::No };
+    let mut complete = if first.is_some() {
+        Complete::Yes
+    } else {
+        Complete::No
+    };
     let mut times: VecDeque<_> = first.into_iter().collect();
     let mut at = from;
     while let Some(time) = schedule.next_after(at).filter(|time| *time <= now) {

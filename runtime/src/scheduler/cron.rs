@@ -147,7 +147,14 @@ impl fmt::Display for Field {
     }
 }
 
-const NICKNAMES: [&str; 6] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"];
+const NICKNAMES: [&str; 6] = [
+    "@hourly",
+    "@daily",
+    "@weekly",
+    "@monthly",
+    "@yearly",
+    "@annually",
+];
 
 /// Where the search for a first firing starts when an expression is checked. Any moment will do:
 /// without a year field, what ever fires does so within 28 years.
@@ -162,8 +169,12 @@ impl Schedule {
         let zone = Tz::from_str(zone).map_err(|_| CronError::Zone { given: short(zone) })?;
         let trimmed = expression.trim();
         if trimmed.starts_with('@') {
-            let known = NICKNAMES.iter().any(|name| name.eq_ignore_ascii_case(trimmed));
-            known.then_some(()).ok_or_else(|| CronError::Nickname { given: short(trimmed) })?;
+            let known = NICKNAMES
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(trimmed));
+            known.then_some(()).ok_or_else(|| CronError::Nickname {
+                given: short(trimmed),
+            })?;
         } else {
             check_fields(expression)?;
         }
@@ -185,7 +196,10 @@ impl Schedule {
 }
 
 fn parser() -> CronParser {
-    CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build()
+    CronParser::builder()
+        .seconds(Seconds::Optional)
+        .year(Year::Disallowed)
+        .build()
 }
 
 /// Finds the first field that makes no sense, by trying each one alone.

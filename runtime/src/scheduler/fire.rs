@@ -46,7 +46,9 @@ pub trait Fire: Send + Sync + 'static {
 
 impl Fire for Dispatcher {
     async fn fire(&self, call: ScheduledCall) -> Result<(), FireError> {
-        self.scheduled(call).await.map_err(|error| FireError { reason: error.to_string() })
+        self.scheduled(call).await.map_err(|error| FireError {
+            reason: error.to_string(),
+        })
     }
 }
 

@@ -7,10 +7,12 @@
 //!
 //! Never here: HTTP, WebAssembly, SQL. Reading order: `cron` (pure), `claim`, `fire`.
 
-pub mod cron;
 mod claim;
+pub mod cron;
 mod fire;
 
+#[cfg(test)]
+mod claim_tests;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,8 @@ use super::claim::{MISSED_ROWS_MAX, plan};
 use super::cron::{CronError, Schedule};
 
 fn at(text: &str) -> DateTime<Utc> {
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn schedule(cron: &str, zone: &str) -> Schedule {
@@ -18,64 +19,138 @@ fn check(cron: &str, zone: &str, now: &str, expected: &[&str]) {
     let mut time = at(now);
     for (index, expected) in expected.iter().enumerate() {
         time = schedule.next_after(time).unwrap();
-        assert_eq!(time, at(expected), "{cron} in {zone}, firing {index} after {now}");
+        assert_eq!(
+            time,
+            at(expected),
+            "{cron} in {zone}, firing {index} after {now}"
+        );
     }
 }
 
 #[test]
 fn expressions_mean_what_vixie_cron_means() {
     let now = "2026-02-27T23:59:59Z"; // a Friday
-    check("* * * * *", "UTC", now, &["2026-02-28T00:00:00Z", "2026-02-28T00:01:00Z"]);
-    check("*/20 * * * * *", "UTC", now, &["2026-02-28T00:00:00Z", "2026-02-28T00:00:20Z"]);
+    check(
+        "* * * * *",
+        "UTC",
+        now,
+        &["2026-02-28T00:00:00Z", "2026-02-28T00:01:00Z"],
+    );
+    check(
+        "*/20 * * * * *",
+        "UTC",
+        now,
+        &["2026-02-28T00:00:00Z", "2026-02-28T00:00:20Z"],
+    );
     check("0 12 * * MON-FRI", "UTC", now, &["2026-03-02T12:00:00Z"]);
     check("0 0 * * 0", "UTC", now, &["2026-03-01T00:00:00Z"]);
     check("0 0 * * 7", "UTC", now, &["2026-03-01T00:00:00Z"]);
-    check("0 0 13 * 5", "UTC", now, &["2026-03-06T00:00:00Z", "2026-03-13T00:00:00Z"]);
-    check("0 0 31 * *", "UTC", now, &["2026-03-31T00:00:00Z", "2026-05-31T00:00:00Z"]);
-    check("0 0 L * *", "UTC", now, &["2026-02-28T00:00:00Z", "2026-03-31T00:00:00Z"]);
-    check("0 0 29 2 *", "UTC", now, &["2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z"]);
+    check(
+        "0 0 13 * 5",
+        "UTC",
+        now,
+        &["2026-03-06T00:00:00Z", "2026-03-13T00:00:00Z"],
+    );
+    check(
+        "0 0 31 * *",
+        "UTC",
+        now,
+        &["2026-03-31T00:00:00Z", "2026-05-31T00:00:00Z"],
+    );
+    check(
+        "0 0 L * *",
+        "UTC",
+        now,
+        &["2026-02-28T00:00:00Z", "2026-03-31T00:00:00Z"],
+    );
+    check(
+        "0 0 29 2 *",
+        "UTC",
+        now,
+        &["2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z"],
+    );
     check("0 0 * * 1#2", "UTC", now, &["2026-03-09T00:00:00Z"]);
     check("@monthly", "UTC", now, &["2026-03-01T00:00:00Z"]);
-    check("  0 9 1 jan *  ", "Europe/Berlin", now, &["2027-01-01T08:00:00Z"]);
+    check(
+        "  0 9 1 jan *  ",
+        "Europe/Berlin",
+        now,
+        &["2027-01-01T08:00:00Z"],
+    );
 }
 
 #[test]
 fn a_time_that_is_a_firing_is_not_its_own_next() {
-    check("0 0 * * *", "UTC", "2026-01-01T00:00:00Z", &["2026-01-02T00:00:00Z"]);
-    check("0 0 * * *", "UTC", "2026-01-01T00:00:00.000001Z", &["2026-01-02T00:00:00Z"]);
-    check("0 0 * * *", "UTC", "2025-12-31T23:59:59.999999Z", &["2026-01-01T00:00:00Z"]);
+    check(
+        "0 0 * * *",
+        "UTC",
+        "2026-01-01T00:00:00Z",
+        &["2026-01-02T00:00:00Z"],
+    );
+    check(
+        "0 0 * * *",
+        "UTC",
+        "2026-01-01T00:00:00.000001Z",
+        &["2026-01-02T00:00:00Z"],
+    );
+    check(
+        "0 0 * * *",
+        "UTC",
+        "2025-12-31T23:59:59.999999Z",
+        &["2026-01-01T00:00:00Z"],
+    );
 }
 
 #[test]
 fn a_fixed_time_in_a_gap_fires_when_the_gap_ends() {
     // Berlin skips 02:00–03:00 on 2026-03-29.
     let now = "2026-03-28T12:00:00Z";
-    check("30 2 * * *", "Europe/Berlin", now, &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
+    check(
+        "30 2 * * *",
+        "Europe/Berlin",
+        now,
+        &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"],
+    );
 }
 
 #[test]
 fn a_repeating_expression_skips_what_does_not_exist() {
     let now = "2026-03-29T00:30:00Z"; // 01:30 in Berlin
-    check("*/30 * * * *", "Europe/Berlin", now, &["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]);
+    check(
+        "*/30 * * * *",
+        "Europe/Berlin",
+        now,
+        &["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"],
+    );
 }
 
 #[test]
 fn a_fixed_time_that_comes_twice_fires_once() {
     // Berlin has 02:00–03:00 twice on 2026-10-25.
     let now = "2026-10-24T12:00:00Z";
-    check("30 2 * * *", "Europe/Berlin", now, &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
+    check(
+        "30 2 * * *",
+        "Europe/Berlin",
+        now,
+        &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"],
+    );
 }
 
 #[test]
 fn a_repeating_expression_fires_in_both_passes() {
     let now = "2026-10-24T23:59:00Z"; // 01:59 in Berlin
-    check("*/30 * * * *", "Europe/Berlin", now, &[
-        "2026-10-25T00:00:00Z",
-        "2026-10-25T00:30:00Z",
-        "2026-10-25T01:00:00Z",
-        "2026-10-25T01:30:00Z",
-        "2026-10-25T02:00:00Z",
-    ]);
+    check(
+        "*/30 * * * *",
+        "Europe/Berlin",
+        now,
+        &[
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T01:30:00Z",
+            "2026-10-25T02:00:00Z",
+        ],
+    );
 }
 
 #[test]
@@ -92,7 +167,9 @@ fn a_refusal_says_where_and_what_would_be_right() {
     assert_eq!(column("60 * * * * *"), 1);
     assert_eq!(column("* * * * FRIDAYS"), 9);
     assert_eq!(column("5-1 * * * *"), 1);
-    let text = Schedule::parse("* 24 * * *", "UTC").unwrap_err().to_string();
+    let text = Schedule::parse("* 24 * * *", "UTC")
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         text,
         "\"24\" is not a hour; write `*`, 0-23, a list 6,18, a range 9-17 or a step */2"
@@ -103,35 +180,59 @@ fn a_refusal_says_where_and_what_would_be_right() {
 fn what_is_no_schedule_is_refused() {
     let refused = |cron: &str, zone: &str| Schedule::parse(cron, zone).unwrap_err();
     for cron in ["", "*", "* * * *", "* * * * * * *", "0 0 0 1 1 * 2030"] {
-        assert!(matches!(refused(cron, "UTC"), CronError::Fields { .. }), "{cron}");
+        assert!(
+            matches!(refused(cron, "UTC"), CronError::Fields { .. }),
+            "{cron}"
+        );
     }
     for cron in ["@reboot", "@every 5m", "@"] {
-        assert!(matches!(refused(cron, "UTC"), CronError::Nickname { .. }), "{cron}");
+        assert!(
+            matches!(refused(cron, "UTC"), CronError::Nickname { .. }),
+            "{cron}"
+        );
     }
     for cron in ["0 0 30 2 *", "0 0 31 2,4,6 *"] {
         assert_eq!(refused(cron, "UTC"), CronError::Never, "{cron}");
     }
     for zone in ["", "Mars/Olympus", "CEST", "+02:00"] {
-        assert!(matches!(refused("* * * * *", zone), CronError::Zone { .. }), "{zone}");
+        assert!(
+            matches!(refused("* * * * *", zone), CronError::Zone { .. }),
+            "{zone}"
+        );
     }
 }
 
 #[test]
 fn the_latest_firing_runs_and_the_earlier_ones_are_missed() {
     let hourly = schedule("0 * * * *", "UTC");
-    let plan = plan(&hourly, at("2026-01-01T00:00:00Z"), at("2026-01-01T03:10:00Z"));
+    let plan = plan(
+        &hourly,
+        at("2026-01-01T00:00:00Z"),
+        at("2026-01-01T03:10:00Z"),
+    );
     let missed: Vec<_> = plan.missed.iter().map(|(time, _)| *time).collect();
-    let expected = ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"];
+    let expected = [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T01:00:00Z",
+        "2026-01-01T02:00:00Z",
+    ];
     assert_eq!(missed, expected.map(at));
     assert_eq!(plan.fire, at("2026-01-01T03:00:00Z"));
-    assert_eq!(plan.late.as_deref(), Some("caught up late, for 3 earlier firings too"));
+    assert_eq!(
+        plan.late.as_deref(),
+        Some("caught up late, for 3 earlier firings too")
+    );
     assert_eq!(plan.next, Some(at("2026-01-01T04:00:00Z")));
 }
 
 #[test]
 fn a_firing_on_time_says_nothing() {
     let hourly = schedule("0 * * * *", "UTC");
-    let plan = plan(&hourly, at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:01Z"));
+    let plan = plan(
+        &hourly,
+        at("2026-01-01T00:00:00Z"),
+        at("2026-01-01T00:00:01Z"),
+    );
     assert_eq!((plan.missed.len(), plan.late), (0, None));
     assert_eq!(plan.fire, at("2026-01-01T00:00:00Z"));
 }
@@ -144,7 +245,10 @@ fn a_year_of_seconds_is_not_walked_through() {
     assert_eq!(plan.fire, at("2027-01-01T00:00:00Z"));
     assert_eq!(plan.missed.len(), MISSED_ROWS_MAX);
     assert!(plan.missed[0].1.contains("not listed") && !plan.missed[1].1.contains("not listed"));
-    assert_eq!(plan.missed[MISSED_ROWS_MAX - 1].0, at("2026-12-31T23:59:59Z"));
+    assert_eq!(
+        plan.missed[MISSED_ROWS_MAX - 1].0,
+        at("2026-12-31T23:59:59Z")
+    );
 }
 
 fn field(max: u32, least: u32) -> impl Strategy<Value = String> {
@@ -158,12 +262,23 @@ fn field(max: u32, least: u32) -> impl Strategy<Value = String> {
 }
 
 fn any_cron() -> impl Strategy<Value = String> {
-    (field(59, 0), field(59, 0), field(23, 0), field(28, 1), field(12, 1), field(7, 0))
+    (
+        field(59, 0),
+        field(59, 0),
+        field(23, 0),
+        field(28, 1),
+        field(12, 1),
+        field(7, 0),
+    )
         .prop_map(|(s, m, h, dom, mon, dow)| [s, m, h, dom, mon, dow].join(" "))
 }
 
 const ZONES: [&str; 6] = [
-    "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe",
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
     "Pacific/Apia",
 ];
 

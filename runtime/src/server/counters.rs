@@ -51,8 +51,10 @@ impl Counters {
     /// Copies until `stop`.
     pub(super) async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.decided.store(self.databases.decided_without_database(), Ordering::Relaxed);
-            self.statements.store(self.databases.statements(), Ordering::Relaxed);
+            self.decided
+                .store(self.databases.decided_without_database(), Ordering::Relaxed);
+            self.statements
+                .store(self.databases.statements(), Ordering::Relaxed);
             let open = u64::try_from(self.databases.open_connections()).unwrap_or(u64::MAX);
             self.connections.store(open, Ordering::Relaxed);
             tokio::select! {

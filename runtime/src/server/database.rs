@@ -23,16 +23,28 @@ impl Database {
             DatabaseChoice::Embedded(embedded) => {
                 let supervised = start(config, embedded, mode).await?;
                 let connection = supervised.connection();
-                (connection.url(), connection.sqlx_options(), Some(supervised))
+                (
+                    connection.url(),
+                    connection.sqlx_options(),
+                    Some(supervised),
+                )
             }
             DatabaseChoice::Url(url) => {
                 let url = url.expose();
-                let options = url.parse().context("the database URL is not one that Postgres knows")?;
+                let options = url
+                    .parse()
+                    .context("the database URL is not one that Postgres knows")?;
                 (url.to_owned(), options, None)
             }
         };
-        let tenants = url.parse().context("the database URL is not one that Postgres knows")?;
-        Ok(Self { control, tenants, supervised })
+        let tenants = url
+            .parse()
+            .context("the database URL is not one that Postgres knows")?;
+        Ok(Self {
+            control,
+            tenants,
+            supervised,
+        })
     }
 
     /// Stops the private Postgres, if there is one.
@@ -62,7 +74,9 @@ async fn start(
             say(progress);
         }
     };
-    Supervised::start(options, tell).await.context("the private Postgres did not start")
+    Supervised::start(options, tell)
+        .await
+        .context("the private Postgres did not start")
 }
 
 /// The steps that take long enough to wonder about.
@@ -72,10 +86,9 @@ fn say(progress: Progress) {
             format!("downloading {bundle} ({} MB), once", bytes / 1_000_000)
         }
         Progress::Initialising { major } => format!("creating a Postgres {major} database, once"),
-        Progress::Looking
-        | Progress::Unpacking { .. }
-        | Progress::Starting
-        | Progress::Ready => return,
+        Progress::Looking | Progress::Unpacking { .. } | Progress::Starting | Progress::Ready => {
+            return;
+        }
     };
     drop(writeln!(std::io::stderr(), "{line} …"));
 }

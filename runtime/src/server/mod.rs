@@ -38,7 +38,9 @@ pub enum Mode {
 /// When a part does not start; the message names it and says what would help.
 pub fn run(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     log(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(config, mode))
 }
 
@@ -48,7 +50,9 @@ pub fn run(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
 /// When the key ring or the database cannot be used.
 pub fn migrate(config: ServeConfig) -> anyhow::Result<()> {
     log(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let database = Database::come_by(&config, Mode::Serve).await?;
         parts::registry(&config, Mode::Serve, &database).await?;
@@ -59,7 +63,9 @@ pub fn migrate(config: ServeConfig) -> anyhow::Result<()> {
 
 fn log(config: &ServeConfig) {
     let filter = tracing_subscriber::EnvFilter::new(&config.log.filter);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // Fails only when a test has set its own up before; then that one is meant.
     drop(match config.log.format {
         LogFormat::Text => logs.with_target(false).try_init(),
@@ -135,7 +141,12 @@ struct Tasks {
 }
 
 impl Tasks {
-    fn spawn(parts: &Parts, functions: Listener, control: Listener, drain: &CancellationToken) -> Self {
+    fn spawn(
+        parts: &Parts,
+        functions: Listener,
+        control: Listener,
+        drain: &CancellationToken,
+    ) -> Self {
         let (serving, background) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
         let gateway = Arc::clone(&parts.gateway);
@@ -161,7 +172,11 @@ impl Tasks {
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
         serving.close();
         background.close();
-        Self { serving, background, stop }
+        Self {
+            serving,
+            background,
+            stop,
+        }
     }
 
     /// Waits for what is in flight, then ends the rest.
@@ -169,7 +184,10 @@ impl Tasks {
         // The listeners end by themselves after the drain time; runs of the scheduler may be longer
         // than anybody wants to wait, and are marked by their lease.
         let patience = config.drain_timeout + std::time::Duration::from_secs(1);
-        if tokio::time::timeout(patience, self.serving.wait()).await.is_err() {
+        if tokio::time::timeout(patience, self.serving.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("not everything in flight has finished in time");
         }
         self.stop.cancel();

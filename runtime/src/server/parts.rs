@@ -69,8 +69,14 @@ impl Parts {
             ring.derive(Purpose::CronTrigger),
         ));
         let gateway = Gateway::new(
-            Node { registry: Arc::clone(&registry), dispatcher: Arc::clone(&dispatcher) },
-            GatewaySettings { domain: config.domain.clone(), region: config.region.clone() },
+            Node {
+                registry: Arc::clone(&registry),
+                dispatcher: Arc::clone(&dispatcher),
+            },
+            GatewaySettings {
+                domain: config.domain.clone(),
+                region: config.region.clone(),
+            },
             authority.clone(),
             drain.clone(),
         );
@@ -81,6 +87,8 @@ impl Parts {
             records: Arc::clone(&records),
             authority,
             metrics: Arc::clone(&counters.metrics),
+            caps: config.caps,
+            component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
             public_base: public_base(config, addresses),
             draining: drain.clone(),
         };
@@ -127,8 +135,14 @@ async fn make_dev_project(registry: &Registry) -> anyhow::Result<()> {
     if registry.snapshot().project(&name).is_some() {
         return Ok(());
     }
-    let new = NewProject { name, environment: Environment::Dev, owner: registry.admin() };
-    projects::create(registry, new).await.context("the demo project cannot be made")?;
+    let new = NewProject {
+        name,
+        environment: Environment::Dev,
+        owner: registry.admin(),
+    };
+    projects::create(registry, new)
+        .await
+        .context("the demo project cannot be made")?;
     Ok(())
 }
 
@@ -178,5 +192,9 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
 
 /// Where functions are reached. Where the system chose the port, only now is it known.
 fn public_base(config: &ServeConfig, (functions, _): Addresses) -> String {
-    if config.listen.port() == 0 { format!("http://{functions}") } else { config.public_url.clone() }
+    if config.listen.port() == 0 {
+        format!("http://{functions}")
+    } else {
+        config.public_url.clone()
+    }
 }

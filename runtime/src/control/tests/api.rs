@@ -4,6 +4,7 @@ use axum::body::Body as AxumBody;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::OperatorCaps;
 use crate::egress::Egress;
 use crate::engine::Settings;
 use crate::records::RecordLimits;
@@ -48,6 +49,15 @@ impl Api {
             ),
             authority,
             metrics: Arc::default(),
+            caps: OperatorCaps {
+                memory_mib: 1024,
+                cpu_ms: 60_000,
+                first_byte_ms: 300_000,
+                wall_ms: 86_400_000,
+                body_mib: 256,
+                component_mib: 64,
+            },
+            component_bytes_max: 64 << 20,
             public_base: "http://127.0.0.1:8080".to_owned(),
             draining: CancellationToken::new(),
         });
@@ -210,75 +220,35 @@ async fn a_project_token_is_minted_for_any_subject() {
 async fn what_is_refused_is_refused_with_its_code_and_place() {
     let api = Api::with_project().await;
     api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
-    let check = async |method: &str, path: &str, body: &str, expected: &str| {
-        let said = api
-            .refused(method, &format!("/v1/projects{path}"), body.to_owned())
-            .await;
-        assert_eq!(said, expected, "{method} {path} {body}");
-    };
-    check("GET", "/nope", "", "404 unknown_project").await;
-    check("GET", "/demo/functions/nope", "", "404 unknown_function").await;
-    check(
-        "GET",
-        "/demo/functions/nope/logs",
-        "",
-        "404 unknown_function",
-    )
-    .await;
-    check(
-        "GET",
-        "/demo/functions/nope/logs?folow=1",
-        "",
-        "400 invalid_query",
-    )
-    .await;
-    check("GET", "/demo/tables/nope", "", "404 unknown_table").await;
-    check(
-        "GET",
-        "/demo/schedules/a.b/runs",
-        "",
-        "404 unknown_schedule",
-    )
-    .await;
-    check("DELETE", "/demo/policies/nope", "", "404 unknown_policy").await;
-    check("POST", "", r#"{"name": "Demo"}"#, "400 invalid_name").await;
-    check("POST", "", r#"{"name": "demo"}"#, "409 conflict").await;
-    check(
-        "POST",
-        "",
-        r#"{"name": "a", "x": 1}"#,
-        "400 unknown_field x",
-    )
-    .await;
-    check("POST", "", "{", "400 invalid_json").await;
-    check("PATCH", "/demo/functions/f", "{}", "400 invalid_field").await;
     let typed = r#"{"name": "t", "columns": [{"name": "a", "type": "strng"}]}"#;
-    check(
-        "POST",
-        "/demo/tables",
-        typed,
-        "400 invalid_field columns[0].type",
-    )
-    .await;
     let policy = r#"{"name": "p", "table": "todos", "using": "nope = 1"}"#;
-    check("POST", "/demo/policies", policy, "400 invalid_policy using").await;
     let schema = SCHEMA.replace("auth.uid()", "nope");
-    check(
-        "PUT",
-        "/demo/schema",
-        &schema,
-        "400 invalid_schema tables[0].policies[0].using",
-    )
-    .await;
-    check("PUT", "/demo/functions/f", "", "400 bad_request").await;
-    check("PUT", "/demo/functions/f", "not wasm", "422 not_wasm").await;
-    check(
-        "PUT",
-        "/demo/functions/f",
-        "\0asm\u{1}\0\0\0",
-        "422 core_module",
-    )
-    .await;
+    #[rustfmt::skip]
+    let refusals = [
+        ("GET", "/nope", "", "404 unknown_project"),
+        ("GET", "/demo/functions/nope", "", "404 unknown_function"),
+        ("GET", "/demo/functions/nope/logs", "", "404 unknown_function"),
+        ("GET", "/demo/functions/nope/logs?folow=1", "", "400 invalid_query"),
+        ("GET", "/demo/tables/nope", "", "404 unknown_table"),
+        ("GET", "/demo/schedules/a.b/runs", "", "404 unknown_schedule"),
+        ("DELETE", "/demo/policies/nope", "", "404 unknown_policy"),
+        ("POST", "", r#"{"name": "Demo"}"#, "400 invalid_name"),
+        ("POST", "", r#"{"name": "demo"}"#, "409 conflict"),
+        ("POST", "", r#"{"name": "a", "x": 1}"#, "400 unknown_field x"),
+        ("POST", "", "{", "400 invalid_json"),
+        ("PATCH", "/demo/functions/f", "{}", "400 invalid_field"),
+        ("POST", "/demo/tables", typed, "400 invalid_field columns[0].type"),
+        ("POST", "/demo/policies", policy, "400 invalid_policy using"),
+        ("PUT", "/demo/schema", &schema, "400 invalid_schema tables[0].policies[0].using"),
+        ("PUT", "/demo/functions/f", "", "400 bad_request"),
+        ("PUT", "/demo/functions/f", "not wasm", "422 not_wasm"),
+        ("PUT", "/demo/functions/f", "\0asm\u{1}\0\0\0", "422 core_module"),
+    ];
+    for (method, path, body, expected) in refusals {
+        let path = format!("/v1/projects{path}");
+        let said = api.refused(method, &path, body.to_owned()).await;
+        assert_eq!(said, expected, "{method} {path} {body}");
+    }
 }
 
 #[tokio::test]

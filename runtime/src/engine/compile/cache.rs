@@ -26,10 +26,17 @@ impl CodeCache {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(dir: &Path, key: [u8; 32], engine: &wasmtime::Engine) -> std::io::Result<Self> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir: dir.to_owned(), key, engine: hasher.finish() })
+        Ok(Self {
+            dir: dir.to_owned(),
+            key,
+            engine: hasher.finish(),
+        })
     }
 
     /// The code of a component, if it is here and sealed by us. What is here and not sealed by us
@@ -37,11 +44,17 @@ impl CodeCache {
     pub fn load(&self, sha256: &str) -> Option<Vec<u8>> {
         let path = self.path(sha256);
         let mut bytes = std::fs::read(&path).ok()?;
-        let verified = bytes.split_at_checked(SEAL_BYTES).is_some_and(|(seal, code)| {
-            self.mac(sha256, code).is_some_and(|mac| mac.verify_slice(seal).is_ok())
-        });
+        let verified = bytes
+            .split_at_checked(SEAL_BYTES)
+            .is_some_and(|(seal, code)| {
+                self.mac(sha256, code)
+                    .is_some_and(|mac| mac.verify_slice(seal).is_ok())
+            });
         if !verified {
-            tracing::warn!(component = sha256, "cached code was not sealed by this node; deleted");
+            tracing::warn!(
+                component = sha256,
+                "cached code was not sealed by this node; deleted"
+            );
             drop(std::fs::remove_file(&path));
             return None;
         }
@@ -55,11 +68,16 @@ impl CodeCache {
     /// # Errors
     /// When the disk does not take it.
     pub fn store(&self, sha256: &str, code: &[u8]) -> std::io::Result<()> {
-        let mac = self.mac(sha256, code).ok_or_else(|| std::io::Error::other("no seal"))?;
+        let mac = self
+            .mac(sha256, code)
+            .ok_or_else(|| std::io::Error::other("no seal"))?;
         let aside = self.dir.join(format!(".{}.tmp", uuid::Uuid::new_v4()));
         let written = (|| {
-            let mut file =
-                std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&aside)?;
             file.write_all(&mac.finalize().into_bytes())?;
             file.write_all(code)?;
             std::fs::rename(&aside, self.path(sha256))
@@ -76,7 +94,8 @@ impl CodeCache {
     }
 
     fn path(&self, sha256: &str) -> PathBuf {
-        self.dir.join(format!("{sha256}-{:016x}.cwasm", self.engine))
+        self.dir
+            .join(format!("{sha256}-{:016x}.cwasm", self.engine))
     }
 
     fn mac(&self, sha256: &str, code: &[u8]) -> Option<Hmac<Sha256>> {
@@ -122,9 +141,13 @@ mod tests {
             },
             |cache: &CodeCache| std::fs::write(cache.path("aa"), b"short").unwrap(),
             |cache: &CodeCache| {
-                CodeCache { dir: cache.dir.clone(), key: [2; 32], engine: cache.engine }
-                    .store("aa", b"code of another node")
-                    .unwrap();
+                CodeCache {
+                    dir: cache.dir.clone(),
+                    key: [2; 32],
+                    engine: cache.engine,
+                }
+                .store("aa", b"code of another node")
+                .unwrap();
             },
         ] {
             cache_a.store("aa", b"native code").unwrap();

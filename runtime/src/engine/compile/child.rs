@@ -23,7 +23,9 @@ pub fn child_main() -> ExitCode {
     if std::io::stdin().lock().read_to_end(&mut bytes).is_err() {
         return ExitCode::FAILURE;
     }
-    let Ok(engine) = config::compiling() else { return ExitCode::FAILURE };
+    let Ok(engine) = config::compiling() else {
+        return ExitCode::FAILURE;
+    };
     match engine.precompile_component(&bytes) {
         Ok(code) => match std::io::stdout().lock().write_all(&code) {
             Ok(()) => ExitCode::SUCCESS,
@@ -39,11 +41,17 @@ pub fn child_main() -> ExitCode {
 /// Lowers what this process may use. A limit that the system refuses to set is not fatal: the
 /// parent's clock still ends us.
 fn limit_self() {
-    let limit = |value: u64| libc::rlimit { rlim_cur: value, rlim_max: value };
+    let limit = |value: u64| libc::rlimit {
+        rlim_cur: value,
+        rlim_max: value,
+    };
     let (memory, cpu, core) = (limit(ADDRESS_SPACE_BYTES), limit(CPU_SECONDS), limit(0));
     // SAFETY: plain system calls on this process with valid, local arguments; no thread but this
     // one exists yet.
-    #[expect(unsafe_code, reason = "there is no safe binding for limits on the own process")]
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe binding for limits on the own process"
+    )]
     unsafe {
         libc::setrlimit(libc::RLIMIT_AS, &raw const memory);
         libc::setrlimit(libc::RLIMIT_CPU, &raw const cpu);

@@ -9,6 +9,6 @@ mod cache;
 mod child;
 mod parent;
 
-pub use child::child_main;
 pub(super) use cache::CodeCache;
+pub use child::child_main;
 pub(super) use parent::Compiler;

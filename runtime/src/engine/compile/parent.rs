@@ -37,7 +37,11 @@ impl Compiler {
     /// Children are `program compile`. At most half of the cores compile at once.
     pub fn new(program: PathBuf, cores: usize) -> Self {
         let permits = Arc::new(Semaphore::new((cores / 2).max(1)));
-        Self { program, permits, waiting: Arc::default() }
+        Self {
+            program,
+            permits,
+            waiting: Arc::default(),
+        }
     }
 
     /// Compiles a component to native code.
@@ -67,7 +71,9 @@ impl Compiler {
         let (Some(mut stdin), Some(mut stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(AdmitError::Internal { inside: "the child has no pipes".to_owned() });
+            return Err(AdmitError::Internal {
+                inside: "the child has no pipes".to_owned(),
+            });
         };
         let (mut code, mut complaint) = (Vec::new(), String::new());
         let mut stderr = stderr.take(COMPLAINT_BYTES_MAX);
@@ -82,9 +88,15 @@ impl Compiler {
             stderr.read_to_string(&mut complaint),
         );
         read.map_err(|error| internal("the compiling child was not heard", &error))?;
-        let status =
-            child.wait().await.map_err(|error| internal("the compiling child was lost", &error))?;
-        if status.success() { Ok(code) } else { Err(verdict(status, &complaint)) }
+        let status = child
+            .wait()
+            .await
+            .map_err(|error| internal("the compiling child was lost", &error))?;
+        if status.success() {
+            Ok(code)
+        } else {
+            Err(verdict(status, &complaint))
+        }
     }
 }
 
@@ -92,22 +104,28 @@ impl Compiler {
 fn verdict(status: ExitStatus, complaint: &str) -> AdmitError {
     let complaint = complaint.lines().last().unwrap_or_default().trim();
     match (status.code(), status.signal()) {
-        (Some(code), _) if code == i32::from(EXIT_INVALID) => {
-            AdmitError::Invalid { reason: complaint.to_owned() }
-        }
-        (_, Some(libc::SIGXCPU | libc::SIGKILL)) => {
-            AdmitError::CompileLimit { limit: "60 s of CPU time" }
-        }
+        (Some(code), _) if code == i32::from(EXIT_INVALID) => AdmitError::Invalid {
+            reason: complaint.to_owned(),
+        },
+        (_, Some(libc::SIGXCPU | libc::SIGKILL)) => AdmitError::CompileLimit {
+            limit: "60 s of CPU time",
+        },
         // Rust aborts when memory cannot be had; a thread that gets no stack dies likewise.
         (_, Some(libc::SIGABRT | libc::SIGSEGV | libc::SIGBUS)) | (Some(101), _) => {
-            AdmitError::CompileLimit { limit: "2 GiB of memory" }
+            AdmitError::CompileLimit {
+                limit: "2 GiB of memory",
+            }
         }
-        _ => AdmitError::Internal { inside: format!("{status}: {complaint}") },
+        _ => AdmitError::Internal {
+            inside: format!("{status}: {complaint}"),
+        },
     }
 }
 
 fn internal(what: &str, error: &std::io::Error) -> AdmitError {
-    AdmitError::Internal { inside: format!("{what}: {error}") }
+    AdmitError::Internal {
+        inside: format!("{what}: {error}"),
+    }
 }
 
 /// One place in the queue, given back when dropped.

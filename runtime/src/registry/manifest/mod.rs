@@ -4,6 +4,7 @@
 //! and names unknown fields. A value of [`Manifest`] is complete: defaults are filled in, so a
 //! stored version keeps its meaning when a default changes.
 
+mod fields;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
 //! Reading a manifest: every field once, every mistake at once.
 //!
-//! Pure. TOML and JSON meet in one JSON value; whatever is left in an object when its known fields
-//! were taken is unknown and named.
+//! Pure. TOML and JSON meet in one JSON value, whose objects are read through `fields`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use koyalite_policy::FunctionName;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
+use super::fields::Fields;
 use super::{Isolation, Limits, Manifest, Outbound, ScheduleSpec, Verify};
 use crate::egress::AllowList;
 use crate::registry::error::{Mistake, RegistryError, refuse_if_any};
@@ -21,20 +21,22 @@ const CONFIG_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// More belong into several functions: they share one log and one limit.
 const SCHEDULES_MAX: usize = 50;
 
-/// Paths are compared on every request.
-const PATH_BYTES_MAX: usize = 256;
-
 /// A deployment names its regions one by one; an installation has a handful.
 const REGIONS_MAX: usize = 50;
 
 pub(super) fn toml_value(text: &str) -> Result<Json, RegistryError> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         let message = format!("not TOML: {}", error.message());
         let mistake = Mistake::new("", message).at(line as u64, column as u64);
-        RegistryError::Invalid { errors: vec![mistake] }
+        RegistryError::Invalid {
+            errors: vec![mistake],
+        }
     })
 }
 
@@ -42,7 +44,9 @@ pub(super) fn json_value(bytes: &[u8]) -> Result<Json, RegistryError> {
     serde_json::from_slice(bytes).map_err(|error| {
         let mistake = Mistake::new("", format!("not JSON: {error}"))
             .at(error.line() as u64, error.column() as u64);
-        RegistryError::Invalid { errors: vec![mistake] }
+        RegistryError::Invalid {
+            errors: vec![mistake],
+        }
     })
 }
 
@@ -65,14 +69,20 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
     let component = fields.text("component").map(str::to_owned);
     let path = fields.path("path");
     let region = region(&mut fields);
-    let isolation = fields.word("isolation", &[
-        ("request", Isolation::Request),
-        ("shared", Isolation::Shared),
-    ]);
-    let verify = fields.word("verify", &[
-        ("optional", Verify::Optional),
-        ("required", Verify::Required),
-    ]);
+    let isolation = fields.word(
+        "isolation",
+        &[
+            ("request", Isolation::Request),
+            ("shared", Isolation::Shared),
+        ],
+    );
+    let verify = fields.word(
+        "verify",
+        &[
+            ("optional", Verify::Optional),
+            ("required", Verify::Required),
+        ],
+    );
     let limits = fields.inner("limits", limits).unwrap_or_default();
     let config = fields.inner("config", config).unwrap_or_default();
     let outbound = fields.inner("outbound", outbound).unwrap_or_default();
@@ -98,9 +108,11 @@ fn region(fields: &mut Fields<'_>) -> Vec<String> {
     let given = match fields.take("region") {
         None => return all(),
         Some(Json::String(one)) => vec![one.clone()],
-        Some(Json::Array(list)) if list.iter().all(Json::is_string) => {
-            list.iter().filter_map(Json::as_str).map(str::to_owned).collect()
-        }
+        Some(Json::Array(list)) if list.iter().all(Json::is_string) => list
+            .iter()
+            .filter_map(Json::as_str)
+            .map(str::to_owned)
+            .collect(),
         Some(_) => {
             fields.wrong("region", "write a region's name, a list of them, or \"*\"");
             return all();
@@ -110,13 +122,21 @@ fn region(fields: &mut Fields<'_>) -> Vec<String> {
         name == "*"
             || (name.starts_with(|c: char| c.is_ascii_lowercase())
                 && name.len() <= 63
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
     };
     if given.is_empty() || given.len() > REGIONS_MAX {
-        fields.wrong("region", format!("name 1 to {REGIONS_MAX} regions, or write \"*\""));
+        fields.wrong(
+            "region",
+            format!("name 1 to {REGIONS_MAX} regions, or write \"*\""),
+        );
     }
     if let Some(bad) = given.iter().find(|name| !named(name)) {
-        fields.wrong("region", format!("{bad:?} is not a region; write a name such as eu-west"));
+        fields.wrong(
+            "region",
+            format!("{bad:?} is not a region; write a name such as eu-west"),
+        );
     }
     // Order and repetition mean nothing, so they must not make another version.
     let unique: BTreeSet<String> = given.into_iter().collect();
@@ -157,7 +177,10 @@ fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
                 config.insert(key.clone(), text.clone());
             }
             Json::String(_) => {
-                fields.wrong(key, format!("a value has at most {CONFIG_VALUE_BYTES_MAX} bytes"));
+                fields.wrong(
+                    key,
+                    format!("a value has at most {CONFIG_VALUE_BYTES_MAX} bytes"),
+                );
             }
             _ => {
                 fields.wrong(key, "config values are text; put it in quotes");
@@ -175,7 +198,10 @@ fn outbound(fields: &mut Fields<'_>) -> Outbound {
             allow.extend(list.iter().filter_map(Json::as_str).map(str::to_owned));
         }
         Some(_) => {
-            fields.wrong("allow", "write a list of origins such as \"https://api.example.com\"");
+            fields.wrong(
+                "allow",
+                "write a list of origins such as \"https://api.example.com\"",
+            );
         }
     }
     if let Err(error) = AllowList::parse(&allow) {
@@ -195,15 +221,22 @@ fn schedules(fields: &mut Fields<'_>) -> Vec<ScheduleSpec> {
         }
     };
     if list.len() > SCHEDULES_MAX {
-        fields.wrong("schedules", format!("a function has at most {SCHEDULES_MAX} schedules"));
+        fields.wrong(
+            "schedules",
+            format!("a function has at most {SCHEDULES_MAX} schedules"),
+        );
         return Vec::new();
     }
     let mut names = BTreeSet::new();
     let mut schedules = Vec::new();
     for (index, value) in list.iter().enumerate() {
         let field = format!("schedules[{index}]");
-        let Some(mut inner) = Fields::of(value, &field, fields.mistakes) else { continue };
-        let Some(schedule) = schedule(&mut inner) else { continue };
+        let Some(mut inner) = Fields::of(value, &field, fields.mistakes) else {
+            continue;
+        };
+        let Some(schedule) = schedule(&mut inner) else {
+            continue;
+        };
         if !names.insert(schedule.name.clone()) {
             inner.wrong("name", format!("a second schedule {:?}", schedule.name));
         }
@@ -216,13 +249,17 @@ fn schedule(fields: &mut Fields<'_>) -> Option<ScheduleSpec> {
     // The rule of a function's name: it appears in URLs and logs beside it.
     let name = match fields.text("name").map(str::parse::<FunctionName>) {
         Some(Ok(name)) => Some(name.to_string()),
-        Some(Err(_)) => fields.wrong("name", "write lower-case letters, digits and dashes").none(),
+        Some(Err(_)) => fields
+            .wrong("name", "write lower-case letters, digits and dashes")
+            .none(),
         None => fields.wrong("name", "write a name for the schedule").none(),
     };
     let timezone = fields.text("timezone").unwrap_or("UTC");
     let path = fields.path("path");
     let cron = match fields.text("cron") {
-        None => fields.wrong("cron", "write a cron expression such as \"*/5 * * * *\"").none(),
+        None => fields
+            .wrong("cron", "write a cron expression such as \"*/5 * * * *\"")
+            .none(),
         Some(cron) => match Schedule::parse(cron, timezone) {
             Ok(_) => Some(cron.to_owned()),
             Err(error) => {
@@ -236,128 +273,10 @@ fn schedule(fields: &mut Fields<'_>) -> Option<ScheduleSpec> {
         },
     };
     fields.finish();
-    Some(ScheduleSpec { name: name?, cron: cron?, timezone: timezone.to_owned(), path })
-}
-
-/// The fields of one object, taken one by one.
-struct Fields<'a> {
-    map: &'a Map<String, Json>,
-    at: String,
-    known: BTreeSet<&'static str>,
-    mistakes: &'a mut Vec<Mistake>,
-}
-
-/// Says that a value could not be read, in the place of the value.
-struct Wrong;
-
-impl Wrong {
-    fn none<T>(self) -> Option<T> {
-        None
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn of(value: &'a Json, at: &str, mistakes: &'a mut Vec<Mistake>) -> Option<Self> {
-        match value {
-            Json::Object(map) => {
-                Some(Self { map, at: at.to_owned(), known: BTreeSet::new(), mistakes })
-            }
-            _ => {
-                mistakes.push(Mistake::new(at, "write a table of fields"));
-                None
-            }
-        }
-    }
-
-    fn name(&self, field: &str) -> String {
-        match (self.at.is_empty(), field.is_empty()) {
-            (true, _) => field.to_owned(),
-            (false, true) => self.at.clone(),
-            (false, false) => format!("{}.{field}", self.at),
-        }
-    }
-
-    fn wrong(&mut self, field: &str, message: impl std::fmt::Display) -> Wrong {
-        let name = self.name(field);
-        self.mistakes.push(Mistake::new(name, message));
-        Wrong
-    }
-
-    fn take(&mut self, field: &'static str) -> Option<&'a Json> {
-        self.known.insert(field);
-        self.map.get(field)
-    }
-
-    fn rest(&mut self) -> Vec<(&'a String, &'a Json)> {
-        self.map.iter().collect()
-    }
-
-    fn text(&mut self, field: &'static str) -> Option<&'a str> {
-        match self.take(field) {
-            None => None,
-            Some(Json::String(text)) => Some(text),
-            Some(_) => self.wrong(field, "write text, in quotes").none(),
-        }
-    }
-
-    /// A whole number from 1 to the operator's cap.
-    fn whole(&mut self, field: &'static str, usual: u64, cap: u64) -> u64 {
-        match self.take(field).map(Json::as_u64) {
-            None => usual,
-            Some(Some(number)) if (1..=cap).contains(&number) => number,
-            Some(_) => {
-                self.wrong(field, format!("write a whole number from 1 to {cap}"));
-                usual
-            }
-        }
-    }
-
-    fn word<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text(field)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        if found.is_none() {
-            let all: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            self.wrong(field, format!("write {}", all.join(" or ")));
-        }
-        found
-    }
-
-    /// A path as it is matched: absolute, plain segments, no end slash.
-    fn path(&mut self, field: &'static str) -> Option<String> {
-        let text = self.text(field)?;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-        let segment =
-            |s: &str| !s.is_empty() && s != "." && s != ".." && s.bytes().all(plain);
-        let rest = text.strip_prefix('/').filter(|_| text.len() <= PATH_BYTES_MAX);
-        let good = rest.is_some_and(|rest| rest.is_empty() || rest.split('/').all(segment));
-        if !good {
-            self.wrong(field, format!(
-                "write a path such as /orders or /api/v1: a slash before each part, parts of \
-                 letters, digits, `-`, `_`, `.` and `~`, no slash at the end, at most \
-                 {PATH_BYTES_MAX} bytes"
-            ));
-        }
-        good.then(|| text.to_owned())
-    }
-
-    fn inner<T>(
-        &mut self,
-        field: &'static str,
-        read: impl FnOnce(&mut Fields<'_>) -> T,
-    ) -> Option<T> {
-        let value = self.take(field)?;
-        let at = self.name(field);
-        let mut inner = Fields::of(value, &at, self.mistakes)?;
-        Some(read(&mut inner))
-    }
-
-    /// Names every field that was not taken.
-    fn finish(&mut self) {
-        for field in self.map.keys().filter(|field| !self.known.contains(field.as_str())) {
-            let known: Vec<&str> = self.known.iter().copied().collect();
-            let message = format!("unknown field; known are {}", known.join(", "));
-            let name = self.name(field);
-            self.mistakes.push(Mistake::new(name, message));
-        }
-    }
+    Some(ScheduleSpec {
+        name: name?,
+        cron: cron?,
+        timezone: timezone.to_owned(),
+        path,
+    })
 }

@@ -48,7 +48,12 @@ fn everything_is_read() {
     assert_eq!(manifest.config["GREETING"], "hi");
     assert_eq!(manifest.schedules[0].timezone, "UTC");
     assert_eq!(manifest.schedules[1].path.as_deref(), Some("/api/night"));
-    assert_eq!(Manifest::from_stored(manifest.to_stored().unwrap()).unwrap().hash(), manifest.hash());
+    assert_eq!(
+        Manifest::from_stored(manifest.to_stored().unwrap())
+            .unwrap()
+            .hash(),
+        manifest.hash()
+    );
 }
 
 #[test]
@@ -73,24 +78,50 @@ fn every_mistake_is_reported_at_once_with_its_field() {
         "#,
     );
     let expected = [
-        "name", "path", "region", "isolation", "verify", "limits.memory_mib", "limits.cpu",
-        "config.A", "outbound.allow", "outbound.deny", "schedules[0].cron",
-        "schedules[1].timezone", "schedules[2].cron", "schedules[4].name", "nmae",
+        "name",
+        "path",
+        "region",
+        "isolation",
+        "verify",
+        "limits.memory_mib",
+        "limits.cpu",
+        "config.A",
+        "outbound.allow",
+        "outbound.deny",
+        "schedules[0].cron",
+        "schedules[1].timezone",
+        "schedules[2].cron",
+        "schedules[4].name",
+        "nmae",
     ];
     assert_eq!(found, expected);
 }
 
 #[test]
 fn a_limit_is_within_the_operators_cap() {
-    for text in ["limits.memory_mib = 1025", "limits.wall_ms = -1", "limits.cpu_ms = 1.5"] {
-        assert_eq!(mistakes(&format!("name = \"a\"\n{text}")).len(), 1, "{text}");
+    for text in [
+        "limits.memory_mib = 1025",
+        "limits.wall_ms = -1",
+        "limits.cpu_ms = 1.5",
+    ] {
+        assert_eq!(
+            mistakes(&format!("name = \"a\"\n{text}")).len(),
+            1,
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn paths_are_plain() {
-    for path in ["", "a", "/a/", "//", "/a//b", "/a/./b", "/..", "/a%20b", "/a b", "/hello@1", "/ä"] {
-        assert_eq!(mistakes(&format!("name = \"a\"\npath = {path:?}")), ["path"], "{path}");
+    for path in [
+        "", "a", "/a/", "//", "/a//b", "/a/./b", "/..", "/a%20b", "/a b", "/hello@1", "/ä",
+    ] {
+        assert_eq!(
+            mistakes(&format!("name = \"a\"\npath = {path:?}")),
+            ["path"],
+            "{path}"
+        );
     }
     for path in ["/", "/a", "/a/b.c/~d_e-f"] {
         Manifest::parse_toml(&format!("name = \"a\"\npath = {path:?}")).unwrap();
@@ -121,8 +152,18 @@ fn what_cannot_be_read_at_all_says_where() {
 #[test]
 fn the_hash_names_what_a_version_is_made_of() {
     let base = Manifest::default_for(&"a".parse().unwrap());
-    let elsewhere = Manifest { component: Some("x.wasm".to_owned()), ..base.clone() };
-    assert_eq!(base.hash(), elsewhere.hash(), "where the file lies is not part of a version");
-    let other = Manifest { path: "/b".to_owned(), ..base.clone() };
+    let elsewhere = Manifest {
+        component: Some("x.wasm".to_owned()),
+        ..base.clone()
+    };
+    assert_eq!(
+        base.hash(),
+        elsewhere.hash(),
+        "where the file lies is not part of a version"
+    );
+    let other = Manifest {
+        path: "/b".to_owned(),
+        ..base.clone()
+    };
     assert_ne!(base.hash(), other.hash());
 }

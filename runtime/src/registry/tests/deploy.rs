@@ -32,7 +32,9 @@ impl Deploying {
     }
 
     async fn deploy(&self, code: char, manifest: Option<&str>) -> Deployed {
-        functions::deploy(&self.registry, self.input("hello", code, manifest)).await.unwrap()
+        functions::deploy(&self.registry, self.input("hello", code, manifest))
+            .await
+            .unwrap()
     }
 
     async fn rollback(&self, to: RollbackTo) -> Result<Deployed, RegistryError> {
@@ -43,11 +45,15 @@ impl Deploying {
     /// The version that requests reach.
     fn served(&self) -> u32 {
         let snapshot = self.registry.snapshot();
-        snapshot.project(&self.project).unwrap().functions[0].active.number
+        snapshot.project(&self.project).unwrap().functions[0]
+            .active
+            .number
     }
 
     async fn deployments(&self) -> i64 {
-        self.registry.ask("SELECT count(*) FROM koyalite.deployments").await
+        self.registry
+            .ask("SELECT count(*) FROM koyalite.deployments")
+            .await
     }
 }
 
@@ -55,11 +61,17 @@ impl Deploying {
 async fn other_bytes_make_a_version_the_same_none_and_older_ones_a_deployment() {
     let t = Deploying::new().await;
     let first = t.deploy('a', None).await;
-    assert_eq!((first.version, first.changed, first.path.as_str()), (1, true, "/hello"));
+    assert_eq!(
+        (first.version, first.changed, first.path.as_str()),
+        (1, true, "/hello")
+    );
     let seq = t.registry.snapshot().seq;
     let same = t.deploy('a', None).await;
     assert_eq!((same.version, same.changed), (1, false));
-    assert_eq!(t.registry.ask::<i64>("SELECT seq FROM koyalite.head").await, seq);
+    assert_eq!(
+        t.registry.ask::<i64>("SELECT seq FROM koyalite.head").await,
+        seq
+    );
 
     let second = t.deploy('b', None).await;
     assert_eq!((second.version, second.changed, t.served()), (2, true, 2));
@@ -68,7 +80,9 @@ async fn other_bytes_make_a_version_the_same_none_and_older_ones_a_deployment() 
     assert_eq!(t.deployments().await, 3);
 
     let name = "hello".parse().unwrap();
-    let versions = functions::versions(&t.registry, &t.project, &name).await.unwrap();
+    let versions = functions::versions(&t.registry, &t.project, &name)
+        .await
+        .unwrap();
     let numbers: Vec<_> = versions.iter().map(|v| (v.version, v.active)).collect();
     assert_eq!(numbers, [(2, false), (1, true)]);
 }
@@ -76,7 +90,8 @@ async fn other_bytes_make_a_version_the_same_none_and_older_ones_a_deployment() 
 #[tokio::test]
 async fn a_deploy_without_a_manifest_keeps_the_one_that_serves() {
     let t = Deploying::new().await;
-    t.deploy('a', Some("name = \"hello\"\npath = \"/hi\"")).await;
+    t.deploy('a', Some("name = \"hello\"\npath = \"/hi\""))
+        .await;
     let second = t.deploy('b', None).await;
     assert_eq!((second.version, second.path.as_str()), (2, "/hi"));
     let third = t.deploy('b', Some("name = \"hello\"")).await;
@@ -96,7 +111,16 @@ async fn rolling_back_is_a_new_deployment_of_an_old_version() {
     assert_eq!(t.rollback(RollbackTo::Version(1)).await.unwrap().version, 1);
     assert!(!t.rollback(RollbackTo::Version(1)).await.unwrap().changed);
     let error = t.rollback(RollbackTo::Version(9)).await.unwrap_err();
-    assert!(matches!(error, RegistryError::NotFound { what: "version", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            RegistryError::NotFound {
+                what: "version",
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(t.served(), 1);
 }
 
@@ -105,9 +129,22 @@ async fn a_path_belongs_to_one_function() {
     let t = Deploying::new().await;
     t.deploy('a', None).await;
     let manifest = Some("name = \"other\"\npath = \"/hello\"");
-    let error = functions::deploy(&t.registry, t.input("other", 'b', manifest)).await.unwrap_err();
-    assert!(error.to_string().contains("another function of the project has this path"), "{error}");
-    assert_eq!(functions::list(&t.registry, &t.project).await.unwrap().len(), 1);
+    let error = functions::deploy(&t.registry, t.input("other", 'b', manifest))
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("another function of the project has this path"),
+        "{error}"
+    );
+    assert_eq!(
+        functions::list(&t.registry, &t.project)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -131,17 +168,31 @@ async fn a_version_brings_its_schedules() {
     let tick = "[[schedules]]\nname = \"tick\"\ncron = \"*/5 * * * *\"\n";
     let nightly = "[[schedules]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\n";
     let tasks = async || schedules::list(&t.registry, &t.project).await.unwrap();
-    t.deploy('a', Some(&format!("name = \"hello\"\n{tick}{nightly}"))).await;
+    t.deploy('a', Some(&format!("name = \"hello\"\n{tick}{nightly}")))
+        .await;
     let before = tasks().await;
-    assert_eq!(before.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["nightly", "tick"]);
-    assert!(before.iter().all(|task| task.status == "active" && task.next_run.is_some()));
+    assert_eq!(
+        before.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(),
+        ["nightly", "tick"]
+    );
+    assert!(
+        before
+            .iter()
+            .all(|task| task.status == "active" && task.next_run.is_some())
+    );
 
-    t.registry.run("UPDATE koyalite.scheduled_tasks SET next_run = '2020-01-01Z'").await;
-    t.deploy('b', Some(&format!("name = \"hello\"\n{tick}"))).await;
+    t.registry
+        .run("UPDATE koyalite.scheduled_tasks SET next_run = '2020-01-01Z'")
+        .await;
+    t.deploy('b', Some(&format!("name = \"hello\"\n{tick}")))
+        .await;
     let kept = tasks().await;
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0].id, before[1].id);
-    assert_eq!(kept[0].next_run, Some("2020-01-01T00:00:00Z".parse().unwrap()));
+    assert_eq!(
+        kept[0].next_run,
+        Some("2020-01-01T00:00:00Z".parse().unwrap())
+    );
 
     t.rollback(RollbackTo::Previous).await.unwrap();
     let again = tasks().await;
@@ -154,7 +205,11 @@ async fn a_function_is_switched_off_and_on() {
     let t = Deploying::new().await;
     t.deploy('a', None).await;
     let name = "hello".parse().unwrap();
-    let set = async |to| functions::set_enabled(&t.registry, &t.project, &name, to).await.unwrap();
+    let set = async |to| {
+        functions::set_enabled(&t.registry, &t.project, &name, to)
+            .await
+            .unwrap()
+    };
     assert!(!set(Switch::Disabled).await.enabled);
     assert!(!t.registry.snapshot().project(&t.project).unwrap().functions[0].enabled);
     assert!(set(Switch::Enabled).await.enabled);

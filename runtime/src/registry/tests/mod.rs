@@ -1,5 +1,6 @@
 //! The registry against a real Postgres: a database per test, one server for all that run at once.
 
+mod apply;
 mod deploy;
 mod schema;
 mod tenants;
@@ -43,7 +44,10 @@ async fn server() -> Arc<Server> {
         consent: Consent::Refuse,
     };
     let postgres = Supervised::start(options, |_| {}).await.unwrap();
-    let server = Arc::new(Server { postgres, _home: home });
+    let server = Arc::new(Server {
+        postgres,
+        _home: home,
+    });
     *shared = Arc::downgrade(&server);
     server
 }
@@ -71,18 +75,32 @@ impl TestRegistry {
         let options = server.postgres.connection().sqlx_options();
         let mut maintenance = PgConnection::connect_with(&options).await.unwrap();
         let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut maintenance).await.unwrap();
+        sqlx::raw_sql(create)
+            .execute(&mut maintenance)
+            .await
+            .unwrap();
         maintenance.close().await.unwrap();
         let keys = tempfile::tempdir().unwrap();
         let ring = Arc::new(KeyRing::create(&keys.path().join("keys.json")).unwrap());
         let options = options.database(&name);
-        let registry = Arc::new(Registry::connect(options.clone(), ring.clone()).await.unwrap());
-        Self { registry, options, ring, _server: server }
+        let registry = Arc::new(
+            Registry::connect(options.clone(), ring.clone())
+                .await
+                .unwrap(),
+        );
+        Self {
+            registry,
+            options,
+            ring,
+            _server: server,
+        }
     }
 
     /// Another node over the same database.
     pub(crate) async fn another_node(&self) -> Registry {
-        Registry::connect(self.options.clone(), self.ring.clone()).await.unwrap()
+        Registry::connect(self.options.clone(), self.ring.clone())
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn project(&self, name: &str) -> Project {
@@ -96,20 +114,32 @@ impl TestRegistry {
 
     /// A connection as the project's own role, with the password from the snapshot's place.
     async fn as_tenant(&self, project: &Project) -> PgConnection {
-        let role = self.snapshot().project_by_id(project.id).unwrap().database.role.clone();
+        let role = self
+            .snapshot()
+            .project_by_id(project.id)
+            .unwrap()
+            .database
+            .role
+            .clone();
         let options = self.options.clone().username(&role);
         PgConnection::connect_with(&options).await.unwrap()
     }
 
     pub(crate) async fn run(&self, sql: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn ask<T>(&self, sql: &str) -> T
     where
         T: for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres> + Send + Unpin,
     {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
     }
 }
 

@@ -18,18 +18,34 @@ async fn a_projects_role_reaches_its_own_tables_and_nothing_else() {
     let registry = TestRegistry::new().await;
     let (one, two) = (registry.project("one").await, registry.project("two").await);
     for project in [&one, &two] {
-        tables::create(&registry, &project.name, &notes()).await.unwrap();
+        tables::create(&registry, &project.name, &notes())
+            .await
+            .unwrap();
     }
-    let other = registry.snapshot().project(&two.name).unwrap().database.schema.clone();
+    let other = registry
+        .snapshot()
+        .project(&two.name)
+        .unwrap()
+        .database
+        .schema
+        .clone();
     let mut tenant = registry.as_tenant(&one).await;
 
     let insert = "INSERT INTO notes (body) VALUES ('hello')";
     sqlx::raw_sql(insert).execute(&mut tenant).await.unwrap();
-    let timeout: String =
-        sqlx::query_scalar("SHOW statement_timeout").fetch_one(&mut tenant).await.unwrap();
+    let timeout: String = sqlx::query_scalar("SHOW statement_timeout")
+        .fetch_one(&mut tenant)
+        .await
+        .unwrap();
     assert_eq!(timeout, "5s");
-    sqlx::raw_sql("SELECT koyalite_api.require(true)").execute(&mut tenant).await.unwrap();
-    assert_eq!(refusal(&mut tenant, "SELECT koyalite_api.require(false)").await, "KY001");
+    sqlx::raw_sql("SELECT koyalite_api.require(true)")
+        .execute(&mut tenant)
+        .await
+        .unwrap();
+    assert_eq!(
+        refusal(&mut tenant, "SELECT koyalite_api.require(false)").await,
+        "KY001"
+    );
 
     for sql in [
         &format!("SELECT * FROM {other}.notes"),
@@ -77,14 +93,21 @@ async fn the_password_is_scram_and_the_snapshot_holds_it() {
 async fn a_name_is_taken_once_and_leaves_nothing_the_second_time() {
     let registry = TestRegistry::new().await;
     let project = registry.project("one").await;
-    let again =
-        NewProject { name: project.name.clone(), environment: Environment::Prod, owner: registry.admin() };
+    let again = NewProject {
+        name: project.name.clone(),
+        environment: Environment::Prod,
+        owner: registry.admin(),
+    };
     let seq = registry.snapshot().seq;
     let error = projects::create(&registry, again).await.unwrap_err();
     assert!(matches!(error, RegistryError::Conflict { .. }), "{error}");
-    assert_eq!(registry.ask::<i64>("SELECT seq FROM koyalite.head").await, seq);
-    let schemas: i64 =
-        registry.ask("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'p\\_%'").await;
+    assert_eq!(
+        registry.ask::<i64>("SELECT seq FROM koyalite.head").await,
+        seq
+    );
+    let schemas: i64 = registry
+        .ask("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'p\\_%'")
+        .await;
     assert_eq!(schemas, 1);
     let unknown: ProjectName = "nobody".parse().unwrap();
     let error = projects::get(&registry, &unknown).await.unwrap_err();
@@ -107,7 +130,10 @@ async fn another_node_sees_a_change_when_it_looks() {
 #[tokio::test]
 async fn a_broken_project_does_not_stop_the_others() {
     let registry = TestRegistry::new().await;
-    let (broken, fine) = (registry.project("broken").await, registry.project("fine").await);
+    let (broken, fine) = (
+        registry.project("broken").await,
+        registry.project("fine").await,
+    );
     registry
         .run(
             "UPDATE koyalite.projects SET jwt_secret = 'x' WHERE name = 'broken';
@@ -138,12 +164,16 @@ async fn a_secret_of_another_row_does_not_open() {
 #[tokio::test]
 async fn built_in_roles_are_there_and_nobody_signs_in_as_the_first_user() {
     let registry = TestRegistry::new().await;
-    let roles: Vec<String> =
-        registry.ask("SELECT array_agg(name ORDER BY name) FROM koyalite.roles").await;
+    let roles: Vec<String> = registry
+        .ask("SELECT array_agg(name ORDER BY name) FROM koyalite.roles")
+        .await;
     assert_eq!(roles, ["admin", "developer", "member", "viewer"]);
-    let member: serde_json::Value =
-        registry.ask("SELECT permissions FROM koyalite.roles WHERE name = 'member'").await;
+    let member: serde_json::Value = registry
+        .ask("SELECT permissions FROM koyalite.roles WHERE name = 'member'")
+        .await;
     assert_eq!(member, json!([]));
-    let hash: String = registry.ask("SELECT hashed_password FROM koyalite.users").await;
+    let hash: String = registry
+        .ask("SELECT hashed_password FROM koyalite.users")
+        .await;
     assert_eq!(hash, "!");
 }

@@ -1,0 +1,113 @@
+//! Policies as operators send them: whole, or the part that changes.
+//!
+//! Whether one makes sense is for [`super::verdict`]; where it is kept, for [`super::policies`].
+
+use std::collections::BTreeSet;
+
+use koyalite_policy::{Command, Effect, PolicySource, TableName};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A policy to create. Unknown fields are for the reader of the request to refuse.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPolicy {
+    /// What people will call it; unique on its table.
+    pub name: String,
+    /// The table it guards.
+    pub table: TableName,
+    /// Allow or deny.
+    #[serde(default = "allow")]
+    pub effect: Effect,
+    /// The commands it speaks about; left out: all four.
+    #[serde(default = "all_commands")]
+    pub commands: BTreeSet<Command>,
+    /// Whom it applies to; empty: everyone.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The condition on rows that exist.
+    #[serde(default)]
+    pub using: Option<String>,
+    /// The condition on rows as written.
+    #[serde(default)]
+    pub check: Option<String>,
+    /// Is it in force?
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn allow() -> Effect {
+    Effect::Allow
+}
+
+fn all_commands() -> BTreeSet<Command> {
+    Command::ALL.into()
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// What to change of a policy. A field left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct PolicyPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// Allow or deny.
+    pub effect: Option<Effect>,
+    /// Other commands.
+    pub commands: Option<BTreeSet<Command>>,
+    /// Other roles.
+    pub roles: Option<Vec<String>>,
+    /// Another condition on rows that exist; `null` removes it.
+    #[serde(default, deserialize_with = "given")]
+    pub using: Option<Option<String>>,
+    /// Another condition on rows as written; `null` removes it.
+    #[serde(default, deserialize_with = "given")]
+    pub check: Option<Option<String>>,
+    /// Put it in force, or out of it.
+    pub enabled: Option<bool>,
+}
+
+/// Tells `null` from a field that is not there.
+fn given<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+impl NewPolicy {
+    pub(crate) fn source(&self, id: Uuid) -> PolicySource {
+        PolicySource {
+            id,
+            name: self.name.clone(),
+            table: self.table.clone(),
+            effect: self.effect,
+            commands: self.commands.clone(),
+            roles: self.roles.clone(),
+            using: self.using.clone(),
+            check: self.check.clone(),
+            enabled: self.enabled,
+        }
+    }
+}
+
+impl PolicyPatch {
+    pub(crate) fn apply(self, source: &mut PolicySource) {
+        let PolicyPatch {
+            name,
+            effect,
+            commands,
+            roles,
+            using,
+            check,
+            enabled,
+        } = self;
+        source.name = name.unwrap_or_else(|| std::mem::take(&mut source.name));
+        source.effect = effect.unwrap_or(source.effect);
+        source.commands = commands.unwrap_or_else(|| std::mem::take(&mut source.commands));
+        source.roles = roles.unwrap_or_else(|| std::mem::take(&mut source.roles));
+        source.using = using.unwrap_or_else(|| source.using.take());
+        source.check = check.unwrap_or_else(|| source.check.take());
+        source.enabled = enabled.unwrap_or(source.enabled);
+    }
+}
