@@ -73,7 +73,7 @@ impl Tls {
 
 async fn drive<S>(connection: impl Future<Output = Result<(), Error>>, slot: S) {
     if let Err(error) = connection.await {
-        tracing::warn!(%error, "a tenant connection ended");
+        tracing::debug!(%error, "a tenant connection ended");
     }
     drop(slot);
 }

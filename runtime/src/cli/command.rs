@@ -16,7 +16,7 @@ Examples:
   koyalite dev                         everything on this machine, Postgres included
   koyalite new todo my-api             a small crate to start from
   koyalite deploy                      in its folder, once it is built
-  koyalite invoke todo --as alice      call it by URL as a user
+  koyalite invoke todo --as $(uuidgen) call it by URL as a user
   koyalite logs todo -f                watch what it writes
 
 Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 no server answers";

@@ -17,8 +17,8 @@ use super::token::{self, DEFAULT_TTL_S, Minted, parse_claims};
 /// Who calls what, and how.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite invoke hello\n  \
-                        koyalite invoke todo --as alice --data '{\"title\": \"buy milk\"}'\n  \
-                        koyalite invoke todo --as alice --path /1 --method DELETE -i\n  \
+                        koyalite invoke todo --as $(uuidgen) --data '{\"title\": \"buy milk\"}'\n  \
+                        koyalite invoke todo --as $(uuidgen) --path /1 --method DELETE -i\n  \
                         koyalite invoke hello --version 1")]
 pub(super) struct InvokeArgs {
     /// The function

@@ -19,7 +19,8 @@ pub(super) struct NewArgs {
     template: String,
     /// The folder to make; its last part names the function
     folder: PathBuf,
-    /// Use the SDK in this folder instead of the published one
+    /// Use the SDK in this folder [default: the one of the checkout that this program was built in,
+    /// else the published one]
     #[arg(long, value_name = "FOLDER")]
     sdk_path: Option<PathBuf>,
 }
@@ -31,12 +32,10 @@ impl NewArgs {
             .ok_or_else(|| CliError::Usage(anyhow!("no template is called {}", self.template)))?;
         let name = function_name(&self.folder).map_err(CliError::Usage)?;
         refuse_overwrite(&self.folder, template).map_err(CliError::Usage)?;
-        let sdk = self
-            .sdk_path
-            .as_deref()
-            .map(absolute)
-            .transpose()
-            .map_err(CliError::Usage)?;
+        let sdk = match &self.sdk_path {
+            Some(path) => Some(absolute(path).map_err(CliError::Usage)?),
+            None => sdk_beside_this_program(),
+        };
         for (path, text) in template.files {
             write(
                 &self.folder.join(path),
@@ -83,6 +82,16 @@ fn refuse_overwrite(folder: &Path, template: &Template) -> anyhow::Result<()> {
             there.join(", ")
         )),
     }
+}
+
+/// The SDK of the checkout that this program was built in, if it was: the one that fits it.
+fn sdk_beside_this_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let sdk = program.ancestors().map(|folder| folder.join("sdk"));
+    sdk.into_iter().find(|sdk| {
+        let manifest = std::fs::read_to_string(sdk.join("Cargo.toml"));
+        manifest.is_ok_and(|text| text.contains("name = \"koyalite-sdk\""))
+    })
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {

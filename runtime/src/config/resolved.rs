@@ -30,7 +30,8 @@ pub struct ServeConfig {
     pub database: DatabaseChoice,
     /// The key ring; made when missing by `dev`, required by `serve`.
     pub key_file: PathBuf,
-    /// The administrator's token: written and read by `dev`, only read by `serve`.
+    /// Where the administrator's token is kept; written when missing. `dev` always has one, `serve`
+    /// where the operator names a file.
     pub admin_token_file: Option<PathBuf>,
     /// What manifests may ask for.
     pub caps: OperatorCaps,

@@ -8,20 +8,19 @@ use http::StatusCode;
 use koyalite_policy::FunctionName;
 use object_store::{ObjectStore, PutMode, PutPayload};
 
-use crate::config::OperatorCaps;
 use crate::engine::{self, Admitted};
 use crate::http::Code;
 use crate::registry::functions::{self, DeployInput, Deployed};
 use crate::registry::manifest::Limits;
-use crate::registry::{Mistake, RegistryError};
+use crate::registry::{Manifest, Mistake, ProjectEntry, RegistryError};
 
-use super::Shared;
 use super::answer::Answer;
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::functions::{WithUrl, with_url};
 use super::upload::Upload;
+use super::{Control, Shared};
 
 pub(super) async fn deploy(
     State(control): State<Shared>,
@@ -31,9 +30,13 @@ pub(super) async fn deploy(
     upload: Upload,
 ) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
-    if let Some(manifest) = &upload.manifest {
-        within_caps(manifest.limits, control.caps)?;
-    }
+    let manifest = match upload.manifest {
+        Some(manifest) => {
+            within_caps(manifest.limits, control.caps)?;
+            Some(manifest)
+        }
+        None => first_manifest(&control, &project, &wanted).await?,
+    };
     let admitted = control.engine.admit(upload.component.clone()).await?;
     keep(control.objects.as_ref(), &admitted.sha256, upload.component).await?;
     let Admitted {
@@ -54,7 +57,7 @@ pub(super) async fn deploy(
         handler,
         scheduled,
         shared_refused: shared.err().map(|reason| reason.to_string()),
-        manifest: upload.manifest,
+        manifest,
     };
     let deployed = functions::deploy(&control.registry, input)
         .await
@@ -67,9 +70,27 @@ pub(super) async fn deploy(
     Ok(Answer(status, with_url(&control, &project, deployed)))
 }
 
+/// The manifest of a function that is deployed for the first time and without one: the usual, or
+/// what the operator allows where that is less. Later deploys inherit.
+async fn first_manifest(
+    control: &Control,
+    project: &ProjectEntry,
+    wanted: &FunctionName,
+) -> Result<Option<Manifest>, ApiError> {
+    match functions::get(&control.registry, &project.name, wanted).await {
+        Ok(_) => Ok(None),
+        Err(RegistryError::NotFound { .. }) => {
+            let mut manifest = Manifest::default_for(wanted);
+            manifest.limits = manifest.limits.at_most(control.caps);
+            Ok(Some(manifest))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Refuses limits above the operator's, all of them at once. The registry has checked them against
 /// what any node can give.
-fn within_caps(limits: Limits, caps: OperatorCaps) -> Result<(), ApiError> {
+fn within_caps(limits: Limits, caps: Limits) -> Result<(), ApiError> {
     let over = [
         ("limits.memory_mib", limits.memory_mib, caps.memory_mib),
         ("limits.cpu_ms", limits.cpu_ms, caps.cpu_ms),
@@ -115,13 +136,12 @@ mod tests {
 
     #[test]
     fn limits_above_the_operators_are_refused_together() {
-        let caps = OperatorCaps {
+        let caps = Limits {
             memory_mib: 128,
             cpu_ms: 2_000,
             first_byte_ms: 30_000,
             wall_ms: 900_000,
             body_mib: 16,
-            component_mib: 64,
         };
         assert!(within_caps(Limits::DEFAULT, caps).is_ok());
         let greedy = Limits {

@@ -48,11 +48,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::config::OperatorCaps;
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
 use crate::records::Records;
+use crate::registry::manifest::Limits;
 use crate::registry::{ProjectEntry, Registry};
 
 use self::error::ApiError;
@@ -78,7 +78,7 @@ pub struct Control {
     /// Counters of this node, shared with whoever counts.
     pub metrics: Arc<Metrics>,
     /// What manifests may ask for on this node.
-    pub caps: OperatorCaps,
+    pub caps: Limits,
     /// Bytes of a component.
     pub component_bytes_max: usize,
     /// Where functions are reached from outside: scheme and authority, no slash at the end.

@@ -48,7 +48,11 @@ impl Engine {
         };
         match select(response, answer).await {
             Either::Left((Ok(Ok(response)), _)) => Ok(ticket.response(response)),
-            Either::Left((Ok(Err(error)), _)) => Err(ticket.classify(&error)),
+            // Silence is also what a trap sounds like on this channel; the worker knows better.
+            Either::Left((Ok(Err(error)), answer)) => match ticket.classify(&error) {
+                InvokeError::NoResponse => settle(answer.await, &ticket),
+                error => Err(error),
+            },
             Either::Left((Err(oneshot::Canceled), answer)) => settle(answer.await, &ticket),
             Either::Right((answer, _)) => settle(answer, &ticket),
         }

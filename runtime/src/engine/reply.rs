@@ -163,6 +163,23 @@ impl Reply {
     }
 }
 
+/// Keeps the line to every caller open until the worker has said why it ended. The calls themselves
+/// go with the store's event loop, which is before that.
+#[derive(Default)]
+pub(super) struct Unanswered(Mutex<Vec<Arc<Mutex<Option<Sender>>>>>);
+
+impl Unanswered {
+    pub(super) fn keep(&self, reply: &Reply) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(Arc::clone(&reply.sender));
+    }
+
+    pub(super) fn let_go(&self, reply: &Reply) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|sender| !Arc::ptr_eq(sender, &reply.sender));
+    }
+}
+
 impl Drop for Reply {
     fn drop(&mut self) {
         self.ticket.ended();

@@ -16,14 +16,14 @@ use tokio::sync::mpsc;
 use wasmtime::Store;
 use wasmtime::component::{Access, Accessor};
 
-use super::call::{Answer, Call, CallLimits};
+use super::call::{Answer, Call, CallLimits, Trigger};
 use super::cpu::CpuGate;
 use super::error::InvokeError;
 use super::hooks::Allowed;
 use super::instance::{DirectResponse, Instance, Ways};
 use super::limits::{self, Breach};
 use super::meter::{Metered, Watch};
-use super::reply::{Fate, Reply, Ticket};
+use super::reply::{Fate, Reply, Ticket, Unanswered};
 use super::state::State;
 use super::trap::classify;
 use crate::egress::EgressGrant;
@@ -66,6 +66,7 @@ impl Worker {
         let watch = Arc::new(Watch::default());
         let breach = store.data().limiter.breach();
         let fate = Fate::default();
+        let unanswered = Unanswered::default();
         let service = Service {
             instance: &instance,
             limits,
@@ -73,6 +74,7 @@ impl Worker {
             watch: &watch,
             fate: &fate,
             breach: &breach,
+            unanswered: &unanswered,
         };
         let ended = {
             let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
@@ -101,6 +103,7 @@ struct Service<'a> {
     watch: &'a Arc<Watch>,
     fate: &'a Fate,
     breach: &'a Breach,
+    unanswered: &'a Unanswered,
 }
 
 impl Service<'_> {
@@ -196,8 +199,17 @@ impl Service<'_> {
             direct,
             ticket,
         } = job;
-        ticket.join(self.watch, self.fate, self.breach.clone(), self.limits);
+        let limits = match call.trigger {
+            Trigger::Http(_) => self.limits,
+            // Nobody waits for a first byte of a firing; all that counts is that it ends.
+            Trigger::Scheduled(_) => CallLimits {
+                first_byte: self.limits.wall,
+                ..self.limits
+            },
+        };
+        ticket.join(self.watch, self.fate, self.breach.clone(), limits);
         let reply = Reply::new(reply, ticket);
+        self.unanswered.keep(&reply);
         let ended = {
             let invocation = call.invocation;
             let enter = |mut access: Access<'_, State>, task| {
@@ -217,6 +229,7 @@ impl Service<'_> {
                 Either::Right(((), _)) => return Ok(Finish::CallerGone),
             }
         };
+        self.unanswered.let_go(&reply);
         let Err(trap) = ended else {
             return Ok(Finish::Ended);
         };

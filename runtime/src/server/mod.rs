@@ -8,6 +8,7 @@ mod parts;
 mod ready;
 mod signals;
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -62,13 +63,17 @@ pub fn migrate(config: ServeConfig) -> anyhow::Result<()> {
 }
 
 fn log(config: &ServeConfig) {
-    let filter = tracing_subscriber::EnvFilter::new(&config.log.filter);
+    // What Postgres notes while it migrates is for whoever asks for it by name.
+    let filter = tracing_subscriber::EnvFilter::new(format!("sqlx=warn,{}", config.log.filter));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     // Fails only when a test has set its own up before; then that one is meant.
     drop(match config.log.format {
-        LogFormat::Text => logs.with_target(false).try_init(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            logs.with_target(false).with_ansi(colours).try_init()
+        }
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     });
 }

@@ -13,7 +13,7 @@ use super::Mode;
 use super::counters::Counters;
 use super::database::Database;
 use super::ready::Addresses;
-use crate::config::ServeConfig;
+use crate::config::{OperatorCaps, ServeConfig};
 use crate::control::{Control, Metrics};
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
@@ -21,6 +21,7 @@ use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node};
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
+use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
 
@@ -47,9 +48,9 @@ impl Parts {
     ) -> anyhow::Result<Self> {
         let ring = Arc::new(keys(config, mode)?);
         let authority = ControlAuthority::new(&ring);
-        if mode == Mode::Dev {
-            token_file::create_or_read(&config.data.token(), &authority, Utc::now())
-                .context("the admin token cannot be kept")?;
+        if let Some(path) = &config.admin_token_file {
+            token_file::create_or_read(path, &authority, Utc::now())
+                .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
         }
         let registry = Arc::new(connect(database, &ring).await?);
         if mode == Mode::Dev {
@@ -87,7 +88,7 @@ impl Parts {
             records: Arc::clone(&records),
             authority,
             metrics: Arc::clone(&counters.metrics),
-            caps: config.caps,
+            caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
             public_base: public_base(config, addresses),
             draining: drain.clone(),
@@ -187,6 +188,25 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
         per_node: config.limits.invocations.min(crate::engine::CALLS_MAX),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
+    }
+}
+
+/// What manifests may ask for, in the registry's words.
+fn caps(config: &ServeConfig) -> Limits {
+    let OperatorCaps {
+        memory_mib,
+        cpu_ms,
+        first_byte_ms,
+        wall_ms,
+        body_mib,
+        component_mib: _,
+    } = config.caps;
+    Limits {
+        memory_mib,
+        cpu_ms,
+        first_byte_ms,
+        wall_ms,
+        body_mib,
     }
 }
 

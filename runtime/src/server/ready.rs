@@ -44,7 +44,8 @@ pub(super) struct Banner(String);
 impl Banner {
     pub(super) fn new(config: &ServeConfig, (_, control): Addresses) -> Self {
         let (functions, project) = (&config.public_url, super::parts::DEV_PROJECT);
-        let token = config.data.token();
+        let usual = config.data.token();
+        let token = config.admin_token_file.as_ref().unwrap_or(&usual);
         let token = token.display();
         Self(format!(
             "\nKoyaLite is up.\n\n  \

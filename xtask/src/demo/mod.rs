@@ -60,10 +60,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     watch.step("build the example functions", || guests::run(&[]))?;
     let program = watch.step("build the koyalite program", host::build)?;
     if !postgres::is_there() {
-        watch.step("install Postgres", || postgres::install(postgres::Need::ForDev))?;
+        watch.step("install Postgres", || {
+            postgres::install(postgres::Need::ForDev)
+        })?;
     }
     signals::listen();
-    let mut server = watch.step("start koyalite dev", || Server::start(&program, &options.data))?;
+    let mut server = watch.step("start koyalite dev", || {
+        Server::start(&program, &options.data)
+    })?;
     let shown = show(&mut server, &mut watch, options.afterwards);
     let stopped = server.stop();
     if signals::asked_to_stop() {
@@ -127,10 +131,16 @@ mod tests {
         assert_eq!(plain.afterwards, Afterwards::StayUp);
         assert!(plain.data.ends_with(".koyalite"));
         let machine = parse(&["--exit", "--data-dir", "/d"]).unwrap();
-        assert_eq!((machine.afterwards, machine.data), (Afterwards::Exit, "/d".into()));
+        assert_eq!(
+            (machine.afterwards, machine.data),
+            (Afterwards::Exit, "/d".into())
+        );
         assert_eq!(parse(&["--data-dir=/d"]).unwrap().data, PathBuf::from("/d"));
         let wrong = parse(&["--quit"]).unwrap_err().to_string();
-        assert!(wrong.contains("--quit") && wrong.contains("usage"), "{wrong}");
+        assert!(
+            wrong.contains("--quit") && wrong.contains("usage"),
+            "{wrong}"
+        );
         assert!(parse(&["--data-dir"]).is_err());
     }
 }

@@ -61,7 +61,10 @@ impl Server {
             server.stop()?;
             return Err(error.context(server.last_words()));
         }
-        println!("  functions {}, control {}", server.functions, server.control);
+        println!(
+            "  functions {}, control {}",
+            server.functions, server.control
+        );
         Ok(server)
     }
 
@@ -78,7 +81,10 @@ impl Server {
             self.check_alive()?;
             signals::moment();
         }
-        bail!("koyalite dev was not ready after {} s", START_PATIENCE.as_secs())
+        bail!(
+            "koyalite dev was not ready after {} s",
+            START_PATIENCE.as_secs()
+        )
     }
 
     /// Says so if it has ended, or if somebody wants us to.
@@ -121,7 +127,11 @@ impl Server {
             .context("cannot start koyalite")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            bail!("`koyalite {}` failed:\n{}", arguments.join(" "), said.trim());
+            bail!(
+                "`koyalite {}` failed:\n{}",
+                arguments.join(" "),
+                said.trim()
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -138,7 +148,10 @@ impl Server {
         let lines: Vec<&str> = log.lines().collect();
         let from = lines.len().saturating_sub(LAST_LINES);
         let end = lines.get(from..).unwrap_or_default().join("\n  ");
-        format!("the end of the server's log ({}):\n  {end}", log_file().display())
+        format!(
+            "the end of the server's log ({}):\n  {end}",
+            log_file().display()
+        )
     }
 
     /// Where its administrator's token is.
@@ -153,7 +166,9 @@ impl Server {
 
     /// The program that runs.
     pub(super) fn program(&self) -> &Path {
-        self.program.strip_prefix(paths::root()).unwrap_or(&self.program)
+        self.program
+            .strip_prefix(paths::root())
+            .unwrap_or(&self.program)
     }
 }
 

@@ -4,10 +4,10 @@ use axum::body::Body as AxumBody;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::OperatorCaps;
 use crate::egress::Egress;
 use crate::engine::Settings;
 use crate::records::RecordLimits;
+use crate::registry::manifest::Limits;
 use crate::registry::tests::TestRegistry;
 
 /// A control API of its own, spoken to as an administrator.
@@ -49,14 +49,7 @@ impl Api {
             ),
             authority,
             metrics: Arc::default(),
-            caps: OperatorCaps {
-                memory_mib: 1024,
-                cpu_ms: 60_000,
-                first_byte_ms: 300_000,
-                wall_ms: 86_400_000,
-                body_mib: 256,
-                component_mib: 64,
-            },
+            caps: Limits::CAP,
             component_bytes_max: 64 << 20,
             public_base: "http://127.0.0.1:8080".to_owned(),
             draining: CancellationToken::new(),

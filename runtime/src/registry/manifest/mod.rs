@@ -104,6 +104,20 @@ impl Limits {
     };
 }
 
+impl Limits {
+    /// These limits, each no higher than the cap's.
+    #[must_use]
+    pub fn at_most(self, cap: Self) -> Self {
+        Self {
+            memory_mib: self.memory_mib.min(cap.memory_mib),
+            cpu_ms: self.cpu_ms.min(cap.cpu_ms),
+            first_byte_ms: self.first_byte_ms.min(cap.first_byte_ms),
+            wall_ms: self.wall_ms.min(cap.wall_ms),
+            body_mib: self.body_mib.min(cap.body_mib),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT

@@ -1,1 +1,0 @@
-../../../todo/src/lib.rs
