@@ -236,7 +236,7 @@ async fn malformed_json_is_told_with_its_place() {
                 r#"{"subject": ""}"#,
                 400,
                 "invalid_field",
-                &["subject"],
+                &["user"],
             ),
             (
                 M::PATCH,
@@ -294,7 +294,7 @@ async fn tables_that_make_no_sense_are_refused_whole() {
         (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "blob"}]}"#, 400, "invalid_field", &["columns[0]", "blob"]),
         (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "text"}, {"name": "a", "type": "text"}]}"#, 400, "invalid_field", &["columns[1]"]),
         (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "integer", "default": "lots"}]}"#, 400, "invalid_field", &["columns[0]"]),
-        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "uuid", "references": {"table": "nothing"}}]}"#, 404, "unknown_table", &["nothing"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "uuid", "references": {"table": "nothing"}}]}"#, 400, "invalid_field", &["nothing"]),
     ]).await;
     let again = project
         .control(Method::POST, "/tables")

@@ -1,9 +1,11 @@
 //! Every generation of handler with every package of the host's interface.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::json;
 
-use crate::support::{ALICE, BOB, TestApp, own_rows};
+use crate::support::{ALICE, BOB, TestApp, eventually, own_rows};
 
 /// Guest, what it exports, what it imports.
 const COMBINATIONS: [(&str, &str, &str); 4] = [
@@ -62,7 +64,7 @@ async fn every_handler_runs_with_every_package_and_acts_for_its_caller() {
         "{inserted}"
     );
 
-    for guest in ["p3-host-sync", "p2-host-async", "behaviours-02"] {
+    for guest in ["p3-host-sync", "behaviours-02"] {
         let rows = async |token: Option<&str>| {
             let call = project.call(Method::GET, &format!("/{guest}/select"));
             let call = token
@@ -84,6 +86,34 @@ async fn every_handler_runs_with_every_package_and_acts_for_its_caller() {
         .from_function(200)
         .json();
     assert_eq!(rows[0]["title"], "from 0.2");
+}
+
+/// The component model lets no 0.2 handler wait for an `async func`: it may call what answers at
+/// once, and where it tries to wait the log says what is wrong.
+#[tokio::test]
+async fn a_handler_without_async_that_waits_for_an_async_function_is_told_so() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.schema(&own_rows("todos")).await;
+    project.deploy("p2-host-async").await;
+    project
+        .fetch("/p2-host-async/whoami")
+        .await
+        .from_function(200);
+    let waits = project.fetch("/p2-host-async/select").await;
+    waits.problem(500, "guest_trapped");
+    let path = "/functions/p2-host-async/logs";
+    eventually(
+        "the reason in the log",
+        Duration::from_secs(20),
+        async || {
+            let log = project.control(Method::GET, path).send().await.expect(200);
+            log.text()
+                .contains("cannot block a synchronous task")
+                .then_some(())
+        },
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -251,7 +251,7 @@ async fn bad_calls_are_told_what_would_have_been_right() {
         ),
         (
             "insert",
-            of(json!({ "rows": [{ "owner_id": "nobody" }] })),
+            of(json!({ "rows": [{ "owner_id": "nobody", "title": "t" }] })),
             400,
             "invalid_value",
         ),

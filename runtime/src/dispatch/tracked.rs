@@ -93,6 +93,7 @@ impl Tracking {
                 tracking: self,
                 status,
                 ended: false,
+                cut: None,
                 _permit: permit,
             };
             tracked.boxed_unsync()
@@ -106,6 +107,8 @@ struct Tracked {
     tracking: Tracking,
     status: u16,
     ended: bool,
+    /// What is left to say of an answer that broke off.
+    cut: Option<BodyError>,
     _permit: Permit,
 }
 
@@ -129,6 +132,9 @@ impl HttpBody for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.cut.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
             None => {
@@ -137,13 +143,17 @@ impl HttpBody for Tracked {
             }
             Some(Err(error)) => {
                 self.end(Some(format!("the answer was cut: {error}")));
-                Poll::Ready(Some(Err(BodyError::Source(Box::new(error)))))
+                // Not at once: hyper throws away what it has not sent yet when a body fails, and
+                // sends it when a body makes it wait. The caller shall see what was written.
+                self.cut = Some(BodyError::Source(Box::new(error)));
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.cut.is_none() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -229,10 +229,7 @@ const NEVER: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    (
-        "control",
-        &["cli", "config", "dispatch", "gateway", "server"],
-    ),
+    ("control", &["cli", "dispatch", "gateway", "server"]),
     (
         "config",
         &[

@@ -20,14 +20,18 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 
 #[test]
 fn every_module_begins_with_what_it_is() {
-    // A `tests.rs` beside a module belongs to it and needs no introduction.
+    // Tests inside a crate belong to the module that they stand by and need no introduction.
     let bare = sources("", ".rs").into_iter().filter(|source| {
-        !source.path.ends_with("/tests.rs") && !source.text.trim_start().starts_with("//!")
+        !is_inner_test(&source.path) && !source.text.trim_start().starts_with("//!")
     });
     none(
         bare.map(|source| source.path).collect(),
         "begin with `//!`: what it is, what it never does",
     );
+}
+
+fn is_inner_test(path: &str) -> bool {
+    path.ends_with("tests.rs") || (path.contains("/src/") && path.contains("/tests/"))
 }
 
 #[test]
