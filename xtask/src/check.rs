@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut watch = Stopwatch::start();
     let checks: &[(&str, fn() -> anyhow::Result<()>)] = &[
         ("formatting", formatting),
-        ("wit/host-sync is what wit/host makes it", || wit::run(&["--check".to_owned()])),
+        ("wit/host-sync is what wit/host makes it", || {
+            wit::run(&["--check".to_owned()])
+        }),
         ("lints", lints),
         ("documentation", documentation),
         ("dependencies", dependencies),
@@ -45,7 +47,11 @@ fn formatting() -> anyhow::Result<()> {
     host::run(host::cargo().args(["fmt", "--all", "--check"]))?;
     for workspace in GUEST_WORKSPACES {
         let folder = paths::root().join(workspace);
-        host::run(Toolchain::Default.cargo(&folder).args(["fmt", "--all", "--check"]))?;
+        host::run(
+            Toolchain::Default
+                .cargo(&folder)
+                .args(["fmt", "--all", "--check"]),
+        )?;
     }
     Ok(())
 }
@@ -54,14 +60,26 @@ fn formatting() -> anyhow::Result<()> {
 /// a changed text made another one, fails.
 fn lints() -> anyhow::Result<()> {
     let mut clippy = host::cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
+    clippy.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]);
     clippy.env_remove("DATABASE_URL");
     host::run(clippy.env("SQLX_OFFLINE", "true"))
 }
 
 fn documentation() -> anyhow::Result<()> {
     let mut doc = host::cargo();
-    doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    doc.args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ]);
     doc.env_remove("DATABASE_URL").env("SQLX_OFFLINE", "true");
     host::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
 }

@@ -28,7 +28,11 @@ fn forget_own_package(command: &mut Command) {
 
 fn is_about_own_package(name: &str) -> bool {
     const GROUPS: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_"];
-    const NAMES: &[&str] = &["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
+    const NAMES: &[&str] = &[
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
     NAMES.contains(&name) || GROUPS.iter().any(|group| name.starts_with(group))
 }
 
@@ -42,7 +46,9 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let words = words.join(" ");
-    let status = command.status().with_context(|| format!("cannot start `{words}`"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start `{words}`"))?;
     if !status.success() {
         bail!("`{words}` failed ({status})");
     }
@@ -66,7 +72,10 @@ fn program() -> anyhow::Result<PathBuf> {
     let program = own.with_file_name("koyalite");
     match program.is_file() {
         true => Ok(program),
-        false => bail!("no {}: was xtask built in another profile?", program.display()),
+        false => bail!(
+            "no {}: was xtask built in another profile?",
+            program.display()
+        ),
     }
 }
 

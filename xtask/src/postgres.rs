@@ -29,7 +29,8 @@ pub(crate) fn is_there() -> bool {
 
 /// The folder of the newest server programs in the usual places.
 pub(crate) fn bin_folder() -> Option<PathBuf> {
-    let works = |folder: &PathBuf| folder.join("postgres").exists() && folder.join("initdb").exists();
+    let works =
+        |folder: &PathBuf| folder.join("postgres").exists() && folder.join("initdb").exists();
     usual_places().into_iter().find(works)
 }
 
@@ -52,7 +53,10 @@ fn usual_places() -> Vec<PathBuf> {
     places
 }
 
-#[expect(clippy::disallowed_methods, reason = "where programs are is not configuration")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where programs are is not configuration"
+)]
 fn search_path() -> Option<std::ffi::OsString> {
     std::env::var_os("PATH")
 }

@@ -89,14 +89,26 @@ impl Postgres {
         let step = Step::start("starting an empty Postgres");
         let data = folder.join("data");
         let mut initdb = unprivileged(&bin.join("initdb"), folder);
-        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync"]);
+        initdb.args([
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--no-sync",
+        ]);
         step.run(initdb.arg("--pgdata").arg(&data))?;
         let mut command = unprivileged(&bin.join("postgres"), folder);
         command.arg("-D").arg(&data).arg("-k").arg(folder);
         command.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let child = command.spawn().context("cannot start postgres")?;
-        let mut server = Self { child, socket: folder.to_owned(), bin };
+        let mut server = Self {
+            child,
+            socket: folder.to_owned(),
+            bin,
+        };
         let deadline = Instant::now() + START_PATIENCE;
         while !server.is_ready(&data) {
             if server.child.try_wait()?.is_some() || Instant::now() > deadline {
@@ -111,7 +123,9 @@ impl Postgres {
     /// What `pg_ctl` looks at too: the eighth line of the pid file.
     fn is_ready(&self, data: &Path) -> bool {
         let file = std::fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-        file.lines().nth(7).is_some_and(|line| line.trim() == "ready")
+        file.lines()
+            .nth(7)
+            .is_some_and(|line| line.trim() == "ready")
     }
 
     fn migrate(&self) -> anyhow::Result<()> {
@@ -123,7 +137,14 @@ impl Postgres {
         let step = Step::start("running the migrations");
         for file in files {
             let mut psql = Command::new(self.bin.join("psql"));
-            psql.args(["-v", "ON_ERROR_STOP=1", "-q", "--single-transaction", "-U", "postgres"]);
+            psql.args([
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-q",
+                "--single-transaction",
+                "-U",
+                "postgres",
+            ]);
             psql.arg("-h").arg(&self.socket).arg("-d").arg("postgres");
             step.run(psql.arg("-f").arg(file))?;
         }
@@ -136,12 +157,22 @@ impl Postgres {
         std::fs::create_dir(&described)?;
         // Statements are described only while the crate is compiled.
         let library = paths::root().join("runtime/src/lib.rs");
-        std::fs::File::options().append(true).open(library)?.set_modified(SystemTime::now())?;
+        std::fs::File::options()
+            .append(true)
+            .open(library)?
+            .set_modified(SystemTime::now())?;
         let socket = self.socket.display();
         let mut cargo = host::cargo();
         cargo.args(["check", "--package", "koyalite-runtime"]);
-        cargo.env("DATABASE_URL", format!("postgres:///postgres?host={socket}&user=postgres"));
-        host::run(cargo.env_remove("SQLX_OFFLINE").env("SQLX_OFFLINE_DIR", &described))?;
+        cargo.env(
+            "DATABASE_URL",
+            format!("postgres:///postgres?host={socket}&user=postgres"),
+        );
+        host::run(
+            cargo
+                .env_remove("SQLX_OFFLINE")
+                .env("SQLX_OFFLINE_DIR", &described),
+        )?;
         Ok(described)
     }
 
@@ -166,7 +197,11 @@ fn read(folder: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     for entry in std::fs::read_dir(folder)? {
         let file = entry?.path();
         if file.extension().is_some_and(|end| end == "json") {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             files.insert(name, std::fs::read_to_string(&file)?);
         }
     }
@@ -184,6 +219,10 @@ fn replace(
     for (name, text) in fresh {
         std::fs::write(folder.join(name), text)?;
     }
-    println!("  .sqlx is written: {} statements, before {}", fresh.len(), kept.len());
+    println!(
+        "  .sqlx is written: {} statements, before {}",
+        fresh.len(),
+        kept.len()
+    );
     Ok(())
 }

@@ -32,14 +32,21 @@ impl Stopwatch {
         let done = work();
         let took = begun.elapsed();
         self.steps.push((title.to_owned(), took));
-        let end = if done.is_ok() { "done in" } else { "failed after" };
+        let end = if done.is_ok() {
+            "done in"
+        } else {
+            "failed after"
+        };
         println!("  {end} {}\n", seconds(took));
         done
     }
 
     /// What each step took, and all of them together.
     pub(crate) fn print_table(&self) {
-        let rows = self.steps.iter().map(|(title, took)| (title.as_str(), *took));
+        let rows = self
+            .steps
+            .iter()
+            .map(|(title, took)| (title.as_str(), *took));
         let all = ("in all", self.started.elapsed());
         for (title, took) in rows.chain([all]) {
             println!("  {:>9}  {title}", seconds(took));

@@ -46,7 +46,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let mut totals = Totals::default();
     watch.step("build the guests", || guests::run(&[]))?;
     if !postgres::is_there() {
-        watch.step("install Postgres", || postgres::install(postgres::Need::ForTests))?;
+        watch.step("install Postgres", || {
+            postgres::install(postgres::Need::ForTests)
+        })?;
     }
     watch.step("build the koyalite program", host::build)?;
     watch.step("build the tests", || {
@@ -54,12 +56,18 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     })?;
     let host = watch.step("test the host", || {
         let mut cargo = host::cargo();
-        test(cargo.args(["test", "--workspace", "--no-fail-fast"]), &options, &mut totals)
+        test(
+            cargo.args(["test", "--workspace", "--no-fail-fast"]),
+            &options,
+            &mut totals,
+        )
     });
     let sdk = watch.step("test the documentation of the SDK", || {
         let folder = paths::root().join("sdk");
         let mut cargo = toolchain::Toolchain::Default.cargo(&folder);
-        cargo.args(["test", "--doc", "--target-dir"]).arg(paths::guests_build());
+        cargo
+            .args(["test", "--doc", "--target-dir"])
+            .arg(paths::guests_build());
         test(&mut cargo, &options, &mut totals)
     });
     watch.print_table();
@@ -73,8 +81,14 @@ fn test(
     options: &Options,
     totals: &mut Totals,
 ) -> anyhow::Result<()> {
-    cargo.args(options.filter.iter()).arg("--").args(&options.rest);
-    let mut child = cargo.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    cargo
+        .args(options.filter.iter())
+        .arg("--")
+        .args(&options.rest);
+    let mut child = cargo
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).lines() {
             let line = line.context("cannot read what the tests print")?;
@@ -114,7 +128,9 @@ impl Totals {
             return;
         };
         let number_before = |word: &str| {
-            let part = counts.split([';', '.']).find(|part| part.trim_end().ends_with(word));
+            let part = counts
+                .split([';', '.'])
+                .find(|part| part.trim_end().ends_with(word));
             let number = part.and_then(|part| part.trim().split(' ').next()?.parse::<u64>().ok());
             number.unwrap_or_default()
         };
@@ -125,7 +141,12 @@ impl Totals {
     }
 
     fn print(&self) {
-        let Self { passed, failed, filtered, programs } = self;
+        let Self {
+            passed,
+            failed,
+            filtered,
+            programs,
+        } = self;
         let left_out = match filtered {
             0 => String::new(),
             some => format!(", {some} left out"),
@@ -144,7 +165,12 @@ mod tests {
         totals.count("test a::b ... ok");
         totals.count("test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.05s");
         totals.count("test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1s");
-        let sums = Totals { passed: 13, failed: 2, filtered: 4, programs: 2 };
+        let sums = Totals {
+            passed: 13,
+            failed: 2,
+            filtered: 4,
+            programs: 2,
+        };
         assert_eq!(totals, sums);
     }
 

@@ -21,17 +21,29 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A GET as nobody.
     pub(super) fn get(url: &'a str) -> Self {
-        Self { method: "GET", url, token: None, json: None }
+        Self {
+            method: "GET",
+            url,
+            token: None,
+            json: None,
+        }
     }
 
     /// The same as somebody.
     pub(super) fn bearer(self, token: &'a str) -> Self {
-        Self { token: Some(token), ..self }
+        Self {
+            token: Some(token),
+            ..self
+        }
     }
 
     /// The same as a POST of this JSON.
     pub(super) fn post(self, json: &'a str) -> Self {
-        Self { method: "POST", json: Some(json), ..self }
+        Self {
+            method: "POST",
+            json: Some(json),
+            ..self
+        }
     }
 
     /// Sends it.
@@ -39,7 +51,10 @@ impl<'a> Call<'a> {
     /// # Errors
     /// Where nobody answers, or not in HTTP.
     pub(super) fn send(self) -> anyhow::Result<Answer> {
-        let rest = self.url.strip_prefix("http://").context("only http:// is spoken here")?;
+        let rest = self
+            .url
+            .strip_prefix("http://")
+            .context("only http:// is spoken here")?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let mut stream = TcpStream::connect(authority)
             .with_context(|| format!("nobody listens at {authority}"))?;
@@ -52,7 +67,9 @@ impl<'a> Call<'a> {
         }
         if self.json.is_some() {
             let length = body.len();
-            head.push_str(&format!("content-type: application/json\r\ncontent-length: {length}\r\n"));
+            head.push_str(&format!(
+                "content-type: application/json\r\ncontent-length: {length}\r\n"
+            ));
         }
         stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
         let mut answer = Vec::new();
@@ -71,18 +88,31 @@ pub(super) struct Answer {
 }
 
 fn parse(text: &str) -> anyhow::Result<Answer> {
-    let (head, body) = text.split_once("\r\n\r\n").context("the answer is not HTTP")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .context("the answer is not HTTP")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let status = status.context("the answer has no status")?;
-    let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
-    let body = if chunked { join_chunks(body)? } else { body.to_owned() };
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("\r\ntransfer-encoding: chunked");
+    let body = if chunked {
+        join_chunks(body)?
+    } else {
+        body.to_owned()
+    };
     Ok(Answer { status, body })
 }
 
 fn join_chunks(mut rest: &str) -> anyhow::Result<String> {
     let mut whole = String::new();
     loop {
-        let (length, after) = rest.split_once("\r\n").context("a chunk without a length")?;
+        let (length, after) = rest
+            .split_once("\r\n")
+            .context("a chunk without a length")?;
         let length = usize::from_str_radix(length.trim(), 16).context("a chunk's length")?;
         let Some(chunk) = after.get(..length) else {
             bail!("the answer broke off");

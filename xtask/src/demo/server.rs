@@ -46,6 +46,7 @@ impl Server {
         command.args(["--listen", &functions, "--control-listen", &control]);
         // Whoever calls for the demo wants its Postgres as well.
         command.args(["--yes", "--log-format", "text"]);
+        command.env("NO_COLOR", "1");
         command.current_dir(paths::root()).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         signals::tie_to_us(&mut command);
@@ -61,7 +62,10 @@ impl Server {
             server.stop()?;
             return Err(error.context(server.last_words()));
         }
-        println!("  functions {}, control {}", server.functions, server.control);
+        println!(
+            "  functions {}, control {}",
+            server.functions, server.control
+        );
         Ok(server)
     }
 
@@ -78,7 +82,10 @@ impl Server {
             self.check_alive()?;
             signals::moment();
         }
-        bail!("koyalite dev was not ready after {} s", START_PATIENCE.as_secs())
+        bail!(
+            "koyalite dev was not ready after {} s",
+            START_PATIENCE.as_secs()
+        )
     }
 
     /// Says so if it has ended, or if somebody wants us to.
@@ -110,6 +117,18 @@ impl Server {
     /// # Errors
     /// Where it fails; the error is what it said.
     pub(super) fn koyalite(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.client(arguments, Stdio::piped())
+    }
+
+    /// The same, with its progress and its complaints on the terminal.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub(super) fn koyalite_visibly(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.client(arguments, Stdio::inherit())
+    }
+
+    fn client(&self, arguments: &[&str], complaints: Stdio) -> anyhow::Result<String> {
         let token = std::fs::read_to_string(self.token_file()).context("no control token")?;
         let output = Command::new(&self.program)
             .args(arguments)
@@ -117,11 +136,12 @@ impl Server {
             .env("KOYALITE_TOKEN", token.trim())
             .current_dir(paths::root())
             .stdin(Stdio::null())
+            .stderr(complaints)
             .output()
             .context("cannot start koyalite")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            bail!("`koyalite {}` failed:\n{}", arguments.join(" "), said.trim());
+            bail!("`koyalite {}` failed\n{}", arguments.join(" "), said.trim());
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -138,7 +158,10 @@ impl Server {
         let lines: Vec<&str> = log.lines().collect();
         let from = lines.len().saturating_sub(LAST_LINES);
         let end = lines.get(from..).unwrap_or_default().join("\n  ");
-        format!("the end of the server's log ({}):\n  {end}", log_file().display())
+        format!(
+            "the end of the server's log ({}):\n  {end}",
+            log_file().display()
+        )
     }
 
     /// Where its administrator's token is.
@@ -153,7 +176,9 @@ impl Server {
 
     /// The program that runs.
     pub(super) fn program(&self) -> &Path {
-        self.program.strip_prefix(paths::root()).unwrap_or(&self.program)
+        self.program
+            .strip_prefix(paths::root())
+            .unwrap_or(&self.program)
     }
 }
 

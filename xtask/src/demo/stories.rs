@@ -21,7 +21,7 @@ const FIRING_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much of an answer is shown.
 const SHOWN_LINES: usize = 4;
-const SHOWN_COLUMNS: usize = 110;
+const SHOWN_COLUMNS: usize = 160;
 
 /// The folders that hold an example, by name.
 ///
@@ -45,7 +45,11 @@ pub(super) fn examples() -> anyhow::Result<Vec<String>> {
 /// Where another one is missing.
 pub(super) fn is_built(example: &str) -> anyhow::Result<bool> {
     let there = paths::guests().join(format!("{example}.wasm")).exists();
-    let needs_node = paths::root().join("examples").join(example).join("package.json").exists();
+    let needs_node = paths::root()
+        .join("examples")
+        .join(example)
+        .join("package.json")
+        .exists();
     ensure!(there || needs_node, "no target/guests/{example}.wasm");
     Ok(there)
 }
@@ -76,7 +80,7 @@ pub(super) fn tell(server: &mut Server, example: &str) -> anyhow::Result<()> {
 fn deploy(server: &Server, example: &str) -> anyhow::Result<String> {
     let folder = format!("examples/{example}");
     println!("  koyalite deploy {folder}");
-    let said = server.koyalite(&["deploy", &folder])?;
+    let said = server.koyalite_visibly(&["deploy", &folder])?;
     for line in said.lines() {
         println!("    {}", dim(line));
     }
@@ -134,7 +138,11 @@ fn ticker(server: &mut Server, url: &str, before: &str) -> anyhow::Result<()> {
 fn latest_success(server: &Server) -> anyhow::Result<String> {
     let runs = server.koyalite(&["schedules", "runs", TASK])?;
     let newest = runs.lines().find(|line| line.contains("succeeded"));
-    let words: Vec<&str> = newest.unwrap_or_default().split_whitespace().take(2).collect();
+    let words: Vec<&str> = newest
+        .unwrap_or_default()
+        .split_whitespace()
+        .take(2)
+        .collect();
     Ok(words.join("  "))
 }
 
@@ -144,11 +152,18 @@ fn show(who: &str, call: Call<'_>) -> anyhow::Result<Answer> {
         Some(_) => format!("  as {who}"),
         None => String::new(),
     };
-    let body = call.json.map(|json| format!("  {json}")).unwrap_or_default();
+    let body = call
+        .json
+        .map(|json| format!("  {json}"))
+        .unwrap_or_default();
     println!("  {} {}{as_whom}{body}", call.method, call.url);
     let answer = call.send()?;
     let mut lines = answer.body.lines();
-    println!("    {}  {}", answer.status, shorten(lines.next().unwrap_or_default()));
+    println!(
+        "    {}  {}",
+        answer.status,
+        shorten(lines.next().unwrap_or_default())
+    );
     for line in lines.by_ref().take(SHOWN_LINES - 1) {
         println!("         {}", shorten(line));
     }
