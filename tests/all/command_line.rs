@@ -99,7 +99,7 @@ async fn every_command_shows_a_table_to_people_and_json_to_programs() {
         (&["versions", "clock"], "1"),
         (&["schedules"], "nightly"),
         (&["tables"], "ticks"),
-        (&["policies"], "everyone_reads"),
+        (&["policies", "list"], "everyone_reads"),
         (&["logs", "clock"], ""),
     ] {
         let human = shell.run(folder.path(), command).await.expect(0);

@@ -28,8 +28,14 @@ async fn drains(launch: Launch, signal: i32) {
 
     app.process.signal(signal);
     eventually("readyz says that the node drains", PATIENCE, async || {
-        let ready = app.control(Method::GET, "/readyz").attempt().await?;
-        (ready.status == 503).then(|| drop(ready.problem(503, "draining")))
+        let control = app.control(Method::GET, "/readyz").attempt().await?;
+        let functions = app.call(Method::GET, "/readyz").attempt().await?;
+        if control.status == 200 || functions.status == 200 {
+            return None;
+        }
+        control.problem(503, "draining");
+        functions.problem(503, "draining");
+        Some(())
     })
     .await;
     app.control(Method::GET, "/healthz")
@@ -92,14 +98,8 @@ async fn dev_takes_its_postgres_with_it() {
 
 /// The process number of the private Postgres, by the file that it keeps itself.
 pub(crate) fn postmaster(launch: &Launch) -> Option<i32> {
-    let folder = launch.data().join("pg");
-    let files = [
-        folder.join("postmaster.pid"),
-        folder.join("data/postmaster.pid"),
-    ];
-    let text = files
-        .iter()
-        .find_map(|file| std::fs::read_to_string(file).ok())?;
+    let file = launch.data().join("pg/pgdata/postmaster.pid");
+    let text = std::fs::read_to_string(file).ok()?;
     text.lines().next()?.trim().parse().ok()
 }
 

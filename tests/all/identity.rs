@@ -213,7 +213,8 @@ async fn who_may_not_share_is_refused_with_the_reason() {
             .upload_with(name, &component, &manifest)
             .send()
             .await;
-        let problem = refused.problem(422, "isolation_not_allowed");
+        let problem = refused.problem(400, "invalid_manifest");
+        assert_eq!(problem["errors"][0]["field"], "isolation", "{problem}");
         assert!(
             problem["detail"].as_str().unwrap().contains("shared"),
             "{problem}"

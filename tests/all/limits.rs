@@ -151,7 +151,7 @@ async fn a_stream_that_outlives_its_time_is_cut() {
 async fn a_flood_of_log_is_cut_short_and_says_so() {
     let app = app().await;
     let project = app.project().await;
-    let lines = "[limits]\ncpu_ms = 30000\n";
+    let lines = "[limits]\ncpu_ms = 10000\n";
     project.deploy_as("behaviours", "behaviours", lines).await;
     project
         .deploy_as("behaviours-02", "behaviours-02", lines)
@@ -193,7 +193,7 @@ async fn four_spinners_leave_the_neighbours_their_share() {
     let project = app.project().await;
     project.deploy("hello").await;
     project
-        .deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 3000\n")
+        .deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 1000\n")
         .await;
     let spin = async || {
         project

@@ -40,7 +40,7 @@ async fn lines_have_level_invocation_and_version_and_invocations_their_outcome()
         .fetch("/behaviours/trap-before")
         .await
         .problem(500, "guest_trapped");
-    let log = log_with(&project, "500").await;
+    let log = log_with(&project, "trapped: ").await;
     let of_level = |level: &str| {
         log.iter().any(|line| {
             line["kind"] == "log" && line["level"] == level && line["message"] == "remember"
@@ -59,7 +59,12 @@ async fn lines_have_level_invocation_and_version_and_invocations_their_outcome()
         .filter(|line| line["kind"] == "invocation")
         .collect();
     assert!(ended.iter().any(|line| line["status"] == 200), "{ended:?}");
-    assert!(ended.iter().any(|line| line["status"] == 500), "{ended:?}");
+    let trapped = |line: &&&Value| line["message"].to_string().contains("trapped");
+    let failed = ended
+        .iter()
+        .find(trapped)
+        .expect("the end of the one that failed");
+    assert_eq!(failed["level"], "error", "{failed}");
     assert!(
         ended.iter().all(|line| line["duration_ms"].is_number()),
         "{ended:?}"

@@ -9,6 +9,7 @@
 mod support;
 
 mod bad_input;
+mod bad_policies;
 mod bad_requests;
 mod bodies;
 mod combinations;

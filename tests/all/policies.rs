@@ -119,19 +119,19 @@ async fn claims_beyond_the_subject_count_in_a_policy() {
 async fn a_policy_is_judged_before_it_is_saved_and_warned_about() {
     let app = TestApp::shared().await;
     let (project, _, _) = prepared(&app).await;
-    let check = async |using: &str| {
-        let draft = json!({ "table": "notes", "using": using });
+    let check = async |effect: &str, using: &str| {
+        let draft = json!({ "table": "notes", "effect": effect, "using": using });
         let call = project
             .control(Method::POST, "/policies/check")
             .json(&draft);
         call.send().await.expect(200).json()
     };
-    let fine = check("owner_id = auth.uid()").await;
+    let fine = check("allow", "owner_id = auth.uid()").await;
     assert_eq!(
         (&fine["valid"], &fine["errors"]),
         (&json!(true), &json!([]))
     );
-    let nullable = check("rank > 3").await;
+    let nullable = check("deny", "rank > 3").await;
     assert_eq!(nullable["valid"], true);
     assert!(
         nullable["warnings"].to_string().contains("rank"),

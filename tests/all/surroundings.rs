@@ -45,7 +45,7 @@ async fn a_function_sees_the_whole_path_and_its_own_part_of_it() {
     let base = format!("/f/{}/deep/down", project.name);
     assert_eq!(seen["base"], base);
     assert_eq!(seen["uri"], format!("{base}/paths/a%20b/c?x=1&y=%26"));
-    assert_eq!(seen["segments"], json!(["paths", "a b", "c"]));
+    assert_eq!(seen["segments"], json!(["paths", "a%20b", "c"]));
     assert_eq!(seen["method"], "GET");
 }
 

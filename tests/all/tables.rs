@@ -245,7 +245,7 @@ async fn bad_calls_are_told_what_would_have_been_right() {
         ),
         (
             "insert",
-            of(json!({ "rows": [{ "title": 7 }] })),
+            of(json!({ "rows": [{ "owner_id": ALICE, "title": 7 }] })),
             400,
             "invalid_value",
         ),

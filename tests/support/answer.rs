@@ -45,34 +45,41 @@ impl Answer {
     /// Fails unless this is a well-formed problem with that status and code; answers it.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
-        let shown = self.shown();
-        let seen = (
-            self.status,
-            self.header("content-type"),
-            self.header("koyalite-source"),
-        );
-        let expected = (status, "application/problem+json", "gateway");
-        assert_eq!(seen, expected, "{}: {shown}", self.what);
-        let problem = self.json();
-        assert_eq!(problem["code"], code, "{}: {shown}", self.what);
-        assert_eq!(problem["status"], status, "{}: {shown}", self.what);
-        assert_eq!(problem["type"], "about:blank", "{}: {shown}", self.what);
-        assert_eq!(
-            problem["request_id"],
-            self.header("x-request-id"),
-            "{}: {shown}",
-            self.what
-        );
-        assert!(
-            !self.header("x-request-id").is_empty(),
-            "{}: {shown}",
-            self.what
-        );
-        for text in ["title", "detail"] {
-            let said = problem[text].as_str().unwrap_or_default();
-            assert!(!said.is_empty(), "{}: no {text} in {shown}", self.what);
+        match self.check_problem(status, code) {
+            Ok(problem) => problem,
+            Err(difference) => panic!("{difference}"),
         }
-        problem
+    }
+
+    /// The problem, or what is wrong with it: for tables of cases that are told all at once.
+    pub(crate) fn check_problem(&self, status: u16, code: &str) -> Result<Value, String> {
+        let wrong = |what: &str| Err(format!("{}: {what} in {}", self.what, self.shown()));
+        if self.status != status {
+            return wrong(&format!("not {status}"));
+        }
+        if self.header("content-type") != "application/problem+json" {
+            return wrong("no application/problem+json");
+        }
+        if self.header("koyalite-source") != "gateway" {
+            return wrong("not from the gateway");
+        }
+        let problem = self.json();
+        let id = self.header("x-request-id");
+        for (field, value) in [
+            ("code", Value::from(code)),
+            ("status", status.into()),
+            ("type", "about:blank".into()),
+            ("request_id", id.into()),
+        ] {
+            if problem[field] != value {
+                return wrong(&format!("no {field} {value}"));
+            }
+        }
+        let said = |field: &str| problem[field].as_str().is_some_and(|text| !text.is_empty());
+        if id.is_empty() || !said("title") || !said("detail") {
+            return wrong("no title, detail or request id");
+        }
+        Ok(problem)
     }
 
     /// Fails unless the function itself answered, with this status.

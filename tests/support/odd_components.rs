@@ -18,27 +18,28 @@ pub(crate) fn handler_with(inside: &str) -> Bytes {
     component(&format!("{inside} {HANDLER}"))
 }
 
-/// A valid component whose code is within the limit on its size, but not the memory or the time
-/// that it takes to compile: a few functions of a million instructions each, all in one block.
+/// A small, valid component whose code takes more memory to compile than a compiler may have: every
+/// variable may have changed at the head of every loop, and the loops are nested.
 pub(crate) fn compile_bomb() -> Bytes {
-    const FUNCTIONS: usize = 6;
-    /// Just under the 7,654,321 bytes that a function may have.
-    const INSTRUCTIONS: usize = 1_000_000;
-    /// `local0 = rotl(local0, local1)`: nothing that a compiler could fold.
-    const STEP: [u8; 7] = [0x20, 0, 0x20, 1, 0x77, 0x21, 0];
+    const LOOPS: usize = 5000;
+    const VARIABLES: usize = 5000;
 
-    let mut function = vec![1, 2, 0x7f];
-    function.extend(STEP.repeat(INSTRUCTIONS));
-    function.push(0x0b);
-    let mut code = leb(FUNCTIONS);
-    for _ in 0..FUNCTIONS {
-        code.extend(leb(function.len()));
-        code.extend(&function);
+    // One group of locals: 5000 times `i32`.
+    let mut function = [vec![1], leb(VARIABLES), vec![0x7f]].concat();
+    // `loop`, without a result.
+    function.extend([0x03, 0x40].repeat(LOOPS));
+    for variable in 0..VARIABLES {
+        // variable = variable + 1
+        let variable = leb(variable);
+        function.extend([&[0x20], &*variable, &[0x41, 1, 0x6a, 0x21], &variable].concat());
     }
+    // Back to the head of the loop while the first variable is not 0; `end`.
+    function.extend([0x20, 0, 0x0d, 0, 0x0b].repeat(LOOPS));
+    function.push(0x0b);
+    let code = [leb(1), leb(function.len()), function].concat();
     let mut module = b"\0asm\x01\0\0\0".to_vec();
     section(&mut module, 1, &[1, 0x60, 0, 0]);
-    let declared = [leb(FUNCTIONS), vec![0; FUNCTIONS]].concat();
-    section(&mut module, 3, &declared);
+    section(&mut module, 3, &[1, 0]);
     section(&mut module, 10, &code);
 
     let shell = handler_with("");

@@ -74,8 +74,11 @@ impl DeployArgs {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let (manifest, text) = self.read_manifest()?;
         let component = self.find_component(&manifest)?;
-        let bytes = read(&component)?;
+        let bytes = read_component(&component)?;
         let client = self.server.client()?;
+        // A refusal in the middle of an upload breaks the connection before it can be read, so ask
+        // first whether the token and the project are good.
+        client.get(&self.server.path([])).await?;
         if let Some(schema) = self.read_schema()? {
             let answer = client
                 .send(Method::PUT, &self.server.path(["schema"]), &schema)
@@ -226,7 +229,7 @@ fn crate_name(folder: &Path, function: &str) -> String {
     toml::from_str::<Cargo>(&text).map_or_else(|_| function.to_owned(), |cargo| cargo.package.name)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+fn read_component(path: &Path) -> Result<Vec<u8>, CliError> {
     std::fs::read(path)
         .with_context(|| format!("cannot read {}", path.display()))
         .map_err(CliError::Usage)

@@ -30,6 +30,7 @@ pub(super) struct Upload {
 
 /// Uploads with a bar on standard error (none where that is not a terminal).
 pub(super) async fn upload(client: &Client, path: &str, parts: Upload) -> Result<Value, CliError> {
+    let mib = parts.component.len() >> 20;
     let bar = ProgressBar::new(parts.component.len() as u64);
     let style = ProgressStyle::with_template("{spinner} {msg} {bar:30} {bytes}/{total_bytes}")
         .context("the progress bar's template")?;
@@ -42,7 +43,13 @@ pub(super) async fn upload(client: &Client, path: &str, parts: Upload) -> Result
         .upload(path, &content_type, body(parts, &boundary, &bar))
         .await;
     bar.finish_and_clear();
-    answer
+    // A server that refuses in the middle closes the connection, and its word can be lost.
+    answer.map_err(|error| match error {
+        CliError::Failed(broken) => CliError::Failed(broken.context(format!(
+            "the upload of {mib} MiB broke off; a server takes 64 MiB unless its operator says otherwise"
+        ))),
+        error => error,
+    })
 }
 
 /// The body and its length in bytes.

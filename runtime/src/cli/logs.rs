@@ -1,5 +1,6 @@
 //! `koyalite logs`: the lines of a function and the ends of its invocations, as they come.
 
+use chrono::DateTime;
 use clap::Args;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -108,14 +109,14 @@ fn render(text: &str) -> String {
     let Ok(line) = serde_json::from_str::<Line>(text) else {
         return text.to_owned();
     };
+    let time = clock(&line.time);
     let version = line
         .version
         .map(|version| format!("v{version} "))
         .unwrap_or_default();
     match line.kind {
         Kind::Log => format!(
-            "{} {version}{:<5} {}",
-            line.time,
+            "{time} {version}{:<5} {}",
             line.level.as_deref().unwrap_or("info"),
             quiet(line.message.as_deref().unwrap_or_default()),
         ),
@@ -125,16 +126,24 @@ fn render(text: &str) -> String {
                 .duration_ms
                 .map(|ms| format!(" in {ms:.1} ms"))
                 .unwrap_or_default();
-            let message = line.message.filter(|message| !message.is_empty());
+            // With a status, the host's words only repeat it; without one they say what happened.
+            let message = line.message.filter(|_| line.status.is_none());
             let message = message
                 .map(|text| format!(" · {}", quiet(&text)))
                 .unwrap_or_default();
             format!(
-                "{} {version}─── {}{took}{message}",
-                line.time,
+                "{time} {version}─── {}{took}{message}",
                 status.as_deref().unwrap_or("end")
             )
         }
+    }
+}
+
+/// The time to the millisecond; what is no time stays as it is.
+fn clock(time: &str) -> String {
+    match DateTime::parse_from_rfc3339(time) {
+        Ok(time) => time.to_utc().format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        Err(_) => quiet(time),
     }
 }
 
@@ -169,6 +178,10 @@ mod tests {
         check(
             r#"{"time":"10:00:00","kind":"invocation","status":200,"duration_ms":1.25,"version":2}"#,
             "10:00:00 v2 ─── 200 in 1.2 ms",
+        );
+        check(
+            r#"{"time":"2026-01-02T03:04:05.678901234Z","kind":"invocation","message":"trapped"}"#,
+            "2026-01-02 03:04:05.678 ─── end · trapped",
         );
         check("not json", "not json");
     }

@@ -60,11 +60,7 @@ impl ProblemDocument {
     /// The problem as text; with the `source` that it speaks of, positions become carets.
     pub(super) fn render(&self, source: Option<&str>) -> String {
         let mut text = format!("error: {}", self.title);
-        if let Some(detail) = self
-            .detail
-            .as_deref()
-            .filter(|detail| *detail != self.title)
-        {
+        if let Some(detail) = self.detail.as_deref().filter(|text| !self.repeats(text)) {
             let _ = write!(text, "\n  {detail}");
         }
         for mistake in &self.errors {
@@ -80,6 +76,15 @@ impl ProblemDocument {
             let _ = write!(text, "\n  [{}]", words.join(", request "));
         }
         text
+    }
+
+    /// Whether the text says no more than the title and the list of mistakes do.
+    fn repeats(&self, text: &str) -> bool {
+        let listed = self
+            .errors
+            .iter()
+            .all(|mistake| text.contains(&mistake.message));
+        text == self.title || (listed && !self.errors.is_empty())
     }
 }
 
@@ -149,6 +154,16 @@ mod tests {
                 {"message": "no more"}]}),
             None,
             "error: bad request\n  - columns[0].typ: unknown field\n  - line 2, column 5: expected a comma\n  - no more\n  [invalid_json]",
+        );
+    }
+
+    #[test]
+    fn what_the_list_says_is_not_said_twice() {
+        check(
+            serde_json::json!({"title": "no", "detail": "name: taken; path: taken too", "errors": [
+                {"field": "name", "message": "taken"}, {"field": "path", "message": "taken too"}]}),
+            None,
+            "error: no\n  - name: taken\n  - path: taken too",
         );
     }
 

@@ -93,6 +93,7 @@ impl Firing<'_> {
         for (name, value) in [
             ("host", host.as_str()),
             ("content-length", "0"),
+            ("koyalite-base-path", &selected.version.manifest.path),
             ("koyalite-task", self.task),
             ("koyalite-scheduled-for", &due),
             ("koyalite-attempt", &attempt),

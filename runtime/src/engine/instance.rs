@@ -1,8 +1,5 @@
 //! The exports of a component that we call, and how each is called.
 
-use std::pin::{Pin, pin};
-use std::task::Poll;
-
 use futures::channel::oneshot;
 use koyalite_host_api::bindings::cron;
 use wasmtime::AsContextMut as _;
@@ -14,7 +11,7 @@ use super::call::{ScheduledEvent, Trigger};
 use super::error::InvokeError;
 use super::reply::Reply;
 use super::state::State;
-use super::trap::first_line;
+use super::trap::{first_line, guest_error};
 
 /// An instance, through the exports that it has.
 pub(super) struct Instance {
@@ -22,8 +19,17 @@ pub(super) struct Instance {
     pub(super) scheduled: Option<cron::Cron>,
 }
 
+/// Where a 0.2 guest's response goes: straight out of the store, to whoever awaits it there.
+pub(super) type DirectResponse = oneshot::Sender<Result<http::Response<WasiBody>, wasmtime::Error>>;
+
+/// How the answer of a call gets out.
+pub(super) struct Ways<'a> {
+    pub(super) reply: &'a Reply,
+    pub(super) direct: DirectResponse,
+}
+
 impl Instance {
-    /// Calls the export that fits the trigger and gives its answer to `reply` as soon as there is
+    /// Calls the export that fits the trigger and gives its answer to `ways` as soon as there is
     /// one. Returns when the call has ended, which may be long after. `enter` runs once the call's
     /// root task is known and before any guest code, to register on whose behalf that task acts.
     ///
@@ -34,23 +40,23 @@ impl Instance {
         accessor: &Accessor<State>,
         trigger: Trigger,
         enter: impl FnOnce(Access<'_, State>, GuestTaskId),
-        reply: &mut Reply<'_>,
+        ways: Ways<'_>,
     ) -> Result<(), wasmtime::Error> {
         match (trigger, &self.http, &self.scheduled) {
             (Trigger::Http(request), Some(proxy), _) => {
-                http(accessor, proxy, request, enter, reply).await
+                http(accessor, proxy, request, enter, ways).await
             }
             (Trigger::Scheduled(event), _, Some(cron)) => {
-                scheduled(accessor, cron, event, enter, reply).await
+                scheduled(accessor, cron, event, enter, ways).await
             }
             (Trigger::Http(_), None, _) => {
-                reply.error(InvokeError::NotExported {
+                ways.reply.error(InvokeError::NotExported {
                     export: "HTTP handler",
                 });
                 Ok(())
             }
             (Trigger::Scheduled(_), _, None) => {
-                reply.error(InvokeError::NotExported {
+                ways.reply.error(InvokeError::NotExported {
                     export: "scheduled",
                 });
                 Ok(())
@@ -64,9 +70,17 @@ async fn http(
     proxy: &Proxy,
     request: http::Request<WasiBody>,
     enter: impl FnOnce(Access<'_, State>, GuestTaskId),
-    reply: &mut Reply<'_>,
+    ways: Ways<'_>,
 ) -> Result<(), wasmtime::Error> {
-    let (sender, mut receiver) = oneshot::channel();
+    let Ways { reply, direct } = ways;
+    // A 0.3 response comes as the call's result. A 0.2 response comes out in the middle of the call,
+    // which may then hold the store for as long as somebody has to read the body: it must not have
+    // to come through here.
+    let (result, mut receiver) = oneshot::channel();
+    let sender = match proxy {
+        Proxy::P2(_) => direct,
+        Proxy::P3(_) => result,
+    };
     let prepared = accessor.with(|mut access| -> wasmtime::Result<_> {
         let prepared = Prepared::new(access.as_context_mut(), proxy, request, State::http, sender)?;
         let task = match &prepared {
@@ -76,53 +90,17 @@ async fn http(
         enter(access, task);
         Ok(prepared)
     })?;
-    // A 0.2 guest answers in the middle of its call and goes on, so the call is driven to its end
-    // after the answer was passed on.
-    let mut running = pin!(prepared.run(accessor, std::future::pending()));
-    std::future::poll_fn(|cx| {
-        let ended = running.as_mut().poll(cx);
-        if reply.is_pending()
-            && let Poll::Ready(Ok(response)) = Pin::new(&mut receiver).poll(cx)
-        {
-            match response {
-                Ok(response) => reply.http(response),
-                Err(error) => match guest_error(&error) {
-                    Some(error) => reply.error(error),
-                    None => return Poll::Ready(Err(error)),
-                },
-            }
-        }
-        match ended {
-            Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(trap)) => Poll::Ready(Err(trap)),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await?;
-    if reply.is_pending() {
-        reply.error(InvokeError::NoResponse);
+    prepared.run(accessor, std::future::pending()).await?;
+    // Sent before the call ended, if it was sent at all; nothing is ever waited for.
+    match receiver.try_recv() {
+        Ok(Some(Ok(response))) => reply.http(response),
+        Ok(Some(Err(error))) => match guest_error(&error) {
+            Some(error) => reply.error(error),
+            None => return Err(error),
+        },
+        Ok(None) | Err(oneshot::Canceled) => {}
     }
     Ok(())
-}
-
-/// An error that the guest chose in place of a response, or its silence. None for a trap.
-fn guest_error(error: &wasmtime::Error) -> Option<InvokeError> {
-    use wasmtime_wasi_http::{p2, p3};
-    if error.is::<wasmtime::Trap>() {
-        return None;
-    }
-    if let Some(code) = error.downcast_ref::<p3::bindings::http::types::ErrorCode>() {
-        return Some(InvokeError::GuestError {
-            code: format!("{code:?}"),
-        });
-    }
-    if let Some(code) = error.downcast_ref::<p2::bindings::http::types::ErrorCode>() {
-        return Some(InvokeError::GuestError {
-            code: format!("{code:?}"),
-        });
-    }
-    // The only other error without a trap: wasi:http says so in words, not in a type.
-    (error.root_cause().to_string().contains("never invoked")).then_some(InvokeError::NoResponse)
 }
 
 async fn scheduled(
@@ -130,7 +108,7 @@ async fn scheduled(
     cron: &cron::Cron,
     event: ScheduledEvent,
     enter: impl FnOnce(Access<'_, State>, GuestTaskId),
-    reply: &mut Reply<'_>,
+    ways: Ways<'_>,
 ) -> Result<(), wasmtime::Error> {
     let event = cron::exports::koyalite::host::scheduled::Event {
         task: event.task,
@@ -144,9 +122,9 @@ async fn scheduled(
         Ok(call)
     })?;
     match handle.finish_call_concurrent(accessor, call).await? {
-        (Ok(()),) => reply.done(),
+        (Ok(()),) => ways.reply.done(),
         (Err(message),) => {
-            reply.error(InvokeError::ScheduledFailed {
+            ways.reply.error(InvokeError::ScheduledFailed {
                 message: first_line(&message),
             });
         }

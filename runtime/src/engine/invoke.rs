@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
+use futures::future::{Either, select};
 use koyalite_host_api::{GuestLog, Invocation, LogLevel, LogSink};
 use wasmtime::Store;
 
@@ -14,7 +15,7 @@ use super::hooks::Hooks;
 use super::limits::MemoryLimiter;
 use super::loaded::Loaded;
 use super::meter::{Metered, Watch};
-use super::reply::Fate;
+use super::reply::Ticket;
 use super::shared::{Busy, Offer};
 use super::state::State;
 use super::stdio::GuestStdio;
@@ -30,11 +31,13 @@ impl Engine {
     pub async fn invoke(&self, target: &Target, call: Call) -> Result<Answer, InvokeError> {
         let loaded = self.code.load(&target.sha256).await?;
         let (reply, answer) = oneshot::channel();
-        let fate = Fate::default();
+        let (direct, response) = oneshot::channel();
+        let ticket = Ticket::default();
         let job = Job {
             call,
             reply,
-            fate: fate.clone(),
+            direct,
+            ticket: ticket.clone(),
         };
         let _busy = match target.isolation {
             Isolation::Request => {
@@ -43,10 +46,11 @@ impl Engine {
             }
             Isolation::Shared => Some(self.share(loaded, target, job)),
         };
-        match answer.await {
-            Ok(answer) => answer,
-            // The worker ended without a word for this call: it says why in its fate.
-            Err(oneshot::Canceled) => Err(fate.error().unwrap_or(InvokeError::NoResponse)),
+        match select(response, answer).await {
+            Either::Left((Ok(Ok(response)), _)) => Ok(ticket.response(response)),
+            Either::Left((Ok(Err(error)), _)) => Err(ticket.classify(&error)),
+            Either::Left((Err(oneshot::Canceled), answer)) => settle(answer.await, &ticket),
+            Either::Right((answer, _)) => settle(answer, &ticket),
         }
     }
 
@@ -100,11 +104,20 @@ impl Engine {
     }
 }
 
+/// What became of a call whose answer comes through its worker.
+fn settle(
+    answer: Result<Result<Answer, InvokeError>, oneshot::Canceled>,
+    ticket: &Ticket,
+) -> Result<Answer, InvokeError> {
+    // A worker that ended without a word for this call says why in its fate.
+    answer.unwrap_or_else(|_| Err(ticket.error().unwrap_or(InvokeError::NoResponse)))
+}
+
 fn not_instantiated(error: &wasmtime::Error, store: &Store<State>) -> InvokeError {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return InvokeError::Overloaded;
     }
-    classify(error, &store.data().limiter)
+    classify(error, store.data().limiter.breach().get())
 }
 
 /// A log for what the instance prints, written as the call's that started it.

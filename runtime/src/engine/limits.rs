@@ -1,5 +1,7 @@
 //! Limits of the engine, each with its reason, and the memory limiter.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
@@ -52,34 +54,40 @@ pub const LOADED_MAX: usize = 512;
 pub struct MemoryLimiter {
     used_bytes: usize,
     limit_bytes: usize,
-    breached: bool,
+    breach: Breach,
+}
+
+/// The limit that a guest ran into, readable while somebody else holds the store.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Breach(Arc<AtomicUsize>);
+
+impl Breach {
+    /// The limit in bytes, if it was reached.
+    pub(super) fn get(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+    }
 }
 
 impl MemoryLimiter {
     /// A limiter for one store.
     #[must_use]
-    pub const fn new(limit_bytes: usize) -> Self {
+    pub fn new(limit_bytes: usize) -> Self {
         Self {
             used_bytes: 0,
             limit_bytes,
-            breached: false,
+            breach: Breach::default(),
         }
     }
 
-    /// The limit, if the guest has run into it.
-    #[must_use]
-    pub const fn breach(&self) -> Option<usize> {
-        if self.breached {
-            Some(self.limit_bytes)
-        } else {
-            None
-        }
+    /// Where it is said that the guest ran into the limit.
+    pub(super) fn breach(&self) -> Breach {
+        self.breach.clone()
     }
 
     fn grow(&mut self, by: usize) -> wasmtime::Result<bool> {
         let wanted = self.used_bytes.saturating_add(by);
         if wanted > self.limit_bytes {
-            self.breached = true;
+            self.breach.0.store(self.limit_bytes, Ordering::Relaxed);
             // A trap rather than a failed `memory.grow`: the guest's allocator would turn the
             // latter into a panic whose message does not name the limit.
             return Err(wasmtime::format_err!(
@@ -125,8 +133,8 @@ mod tests {
         let mut limiter = MemoryLimiter::new(100);
         assert!(limiter.memory_growing(0, 60, None).is_ok());
         assert!(limiter.memory_growing(0, 40, None).is_ok());
-        assert_eq!(limiter.breach(), None);
+        assert_eq!(limiter.breach().get(), None);
         assert!(limiter.memory_growing(40, 41, None).is_err());
-        assert_eq!(limiter.breach(), Some(100));
+        assert_eq!(limiter.breach().get(), Some(100));
     }
 }

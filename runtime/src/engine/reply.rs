@@ -1,7 +1,8 @@
 //! How an answer leaves the instance: passed on once, with a body that knows how its instance ended.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,105 +16,156 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::call::{Answer, CallLimits};
 use super::error::InvokeError;
+use super::limits::Breach;
 use super::meter::{DeadlineId, Watch};
+use super::trap::classify;
 
-/// How a worker ended, for the calls that it left without an answer and for bodies that were cut.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Fate(Arc<OnceLock<Arc<OnceLock<InvokeError>>>>);
+/// What a call and its worker know of each other, from both sides of the store.
+///
+/// The response of a WASI 0.2 guest comes out of the store by itself, in the middle of a host call
+/// that holds the store; so whoever awaits it must be able to move the call's deadline, and to say
+/// why a body was cut, without the worker's help.
+#[derive(Clone, Default)]
+pub(super) struct Ticket(Arc<TicketState>);
 
-impl Fate {
-    /// Why the worker ended, if it ended badly.
-    pub(super) fn error(&self) -> Option<InvokeError> {
-        self.0.get().and_then(|worker| worker.get().cloned())
+#[derive(Default)]
+struct TicketState {
+    joined: OnceLock<Joined>,
+    answered: AtomicBool,
+}
+
+struct Joined {
+    watch: Arc<Watch>,
+    fate: Fate,
+    breach: Breach,
+    limits: CallLimits,
+    deadline: Mutex<DeadlineId>,
+}
+
+/// How a worker ended, if it ended badly.
+pub(super) type Fate = Arc<OnceLock<InvokeError>>;
+
+impl Ticket {
+    /// A worker takes the call: from now on it has to answer.
+    pub(super) fn join(&self, watch: &Arc<Watch>, fate: &Fate, breach: Breach, limits: CallLimits) {
+        let deadline = Mutex::new(watch.set_deadline(limits.first_byte));
+        let (watch, fate) = (Arc::clone(watch), Arc::clone(fate));
+        // One worker takes a call, so the cell is empty; were it not, the first one counts.
+        drop(self.0.joined.set(Joined {
+            watch,
+            fate,
+            breach,
+            limits,
+            deadline,
+        }));
     }
 
-    pub(super) fn follow(&self, worker: &Arc<OnceLock<InvokeError>>) {
-        // One worker takes a call, so the cell is empty; were it not, the first one counts.
-        drop(self.0.set(Arc::clone(worker)));
+    /// The answer has begun. From here on the deadline of the whole call applies.
+    fn answered(&self) {
+        self.0.answered.store(true, Ordering::Release);
+        if let Some(joined) = self.0.joined.get() {
+            let mut deadline = joined
+                .deadline
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            joined.watch.clear_deadline(*deadline);
+            *deadline = joined.watch.set_deadline(joined.limits.wall);
+        }
+    }
+
+    /// The call has ended.
+    fn ended(&self) {
+        if let Some(joined) = self.0.joined.get() {
+            let deadline = joined
+                .deadline
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            joined.watch.clear_deadline(*deadline);
+        }
+    }
+
+    /// Why the worker ended, if it ended badly.
+    pub(super) fn error(&self) -> Option<InvokeError> {
+        self.0
+            .joined
+            .get()
+            .and_then(|joined| joined.fate.get().cloned())
+    }
+
+    /// What an error that came in place of a response means.
+    pub(super) fn classify(&self, error: &wasmtime::Error) -> InvokeError {
+        let breach = self.0.joined.get().and_then(|joined| joined.breach.get());
+        classify(error, breach)
+    }
+
+    /// A response that is on its way out.
+    pub(super) fn response(&self, response: http::Response<WasiBody>) -> Answer {
+        self.answered();
+        let body = |inner| AnswerBody::new(inner, self.clone()).boxed_unsync();
+        Answer::Http(response.map(body))
     }
 }
 
 /// The caller's end of a call, seen from the instance.
-pub(super) struct Reply<'a> {
-    sender: Arc<std::sync::Mutex<Option<Sender>>>,
-    watch: &'a Watch,
-    limits: CallLimits,
-    deadline: DeadlineId,
-    fate: Fate,
+pub(super) struct Reply {
+    sender: Arc<Mutex<Option<Sender>>>,
+    ticket: Ticket,
 }
 
 type Sender = oneshot::Sender<Result<Answer, InvokeError>>;
 
-impl<'a> Reply<'a> {
-    pub(super) fn new(sender: Sender, watch: &'a Watch, limits: CallLimits, fate: Fate) -> Self {
-        let deadline = watch.set_deadline(limits.first_byte);
-        let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
+impl Reply {
+    pub(super) fn new(sender: Sender, ticket: Ticket) -> Self {
         Self {
-            sender,
-            watch,
-            limits,
-            deadline,
-            fate,
+            sender: Arc::new(Mutex::new(Some(sender))),
+            ticket,
         }
     }
 
-    fn take(&mut self) -> Option<Sender> {
-        self.sender
+    fn send(&self, answer: impl FnOnce(&Ticket) -> Result<Answer, InvokeError>) {
+        let sender = self
+            .sender
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()
-    }
-
-    /// Whether nothing was answered yet.
-    pub(super) fn is_pending(&self) -> bool {
-        self.sender
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .is_some()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(sender) = sender {
+            drop(sender.send(answer(&self.ticket)));
+        }
     }
 
     /// Resolves when the caller has gone before it got an answer; never once it has one.
     pub(super) fn gone(&self) -> impl Future<Output = ()> + use<> {
-        let sender = Arc::clone(&self.sender);
+        let (sender, ticket) = (Arc::clone(&self.sender), self.ticket.clone());
         poll_fn(move |cx| {
-            let mut sender = sender
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            match sender.as_mut() {
-                Some(sender) => sender.poll_canceled(cx),
-                None => Poll::Pending,
+            let mut sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
+            match sender.as_mut().map(|sender| sender.poll_canceled(cx)) {
+                Some(Poll::Ready(())) if !ticket.0.answered.load(Ordering::Acquire) => {
+                    Poll::Ready(())
+                }
+                Some(_) | None => Poll::Pending,
             }
         })
     }
 
-    /// Passes a response on. From here on the whole-call deadline applies.
-    pub(super) fn http(&mut self, response: http::Response<WasiBody>) {
-        let Some(sender) = self.take() else { return };
-        self.watch.clear_deadline(self.deadline);
-        self.deadline = self.watch.set_deadline(self.limits.wall);
-        let fate = self.fate.clone();
-        let response = response.map(|body| AnswerBody::new(body, fate).boxed_unsync());
-        drop(sender.send(Ok(Answer::Http(response))));
+    /// Passes a response on.
+    pub(super) fn http(&self, response: http::Response<WasiBody>) {
+        self.send(|ticket| Ok(ticket.response(response)));
     }
 
     /// A scheduled call has succeeded.
-    pub(super) fn done(&mut self) {
-        if let Some(sender) = self.take() {
-            drop(sender.send(Ok(Answer::Done)));
-        }
+    pub(super) fn done(&self) {
+        self.send(|_| Ok(Answer::Done));
     }
 
     /// The call has failed; said once, if nothing was said before.
-    pub(super) fn error(&mut self, error: InvokeError) {
-        if let Some(sender) = self.take() {
-            drop(sender.send(Err(error)));
-        }
+    pub(super) fn error(&self, error: InvokeError) {
+        self.send(|_| Err(error));
     }
 }
 
-impl Drop for Reply<'_> {
+impl Drop for Reply {
     fn drop(&mut self) {
-        self.watch.clear_deadline(self.deadline);
+        self.ticket.ended();
     }
 }
 
@@ -123,7 +175,7 @@ impl Drop for Reply<'_> {
 /// so that the connection is cut and the caller can tell. Silence between two frames is limited.
 struct AnswerBody {
     inner: WasiBody,
-    fate: Fate,
+    ticket: Ticket,
     silence: Pin<Box<Sleep>>,
 }
 
@@ -132,10 +184,10 @@ struct AnswerBody {
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 impl AnswerBody {
-    fn new(inner: WasiBody, fate: Fate) -> Self {
+    fn new(inner: WasiBody, ticket: Ticket) -> Self {
         Self {
             inner,
-            fate,
+            ticket,
             silence: Box::pin(tokio::time::sleep(SILENCE_MAX)),
         }
     }
@@ -155,7 +207,7 @@ impl Body for AnswerBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
-            Poll::Ready(None) => Poll::Ready(self.fate.error().map(|error| {
+            Poll::Ready(None) => Poll::Ready(self.ticket.error().map(|error| {
                 tracing::warn!(%error, "an answer was cut");
                 Err(Error::HttpResponseIncomplete)
             })),
@@ -167,7 +219,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream() && self.fate.error().is_none()
+        self.inner.is_end_stream() && self.ticket.error().is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

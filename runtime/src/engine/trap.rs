@@ -3,18 +3,20 @@
 use wasmtime::Trap;
 
 use super::error::InvokeError;
-use super::limits::MemoryLimiter;
 
-/// Turns what wasmtime says into what we say. The limiter knows better than the trap's text
-/// whether it was memory.
-pub(super) fn classify(error: &wasmtime::Error, limiter: &MemoryLimiter) -> InvokeError {
-    if let Some(limit_bytes) = limiter.breach() {
+/// Turns what wasmtime says into what we say. The limiter (`breach`) knows better than the trap's
+/// text whether it was memory.
+pub(super) fn classify(error: &wasmtime::Error, breach: Option<usize>) -> InvokeError {
+    if let Some(limit_bytes) = breach {
         return InvokeError::MemoryLimit { limit_bytes };
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return InvokeError::Trapped {
             reason: trap.to_string(),
         };
+    }
+    if let Some(error) = guest_error(error) {
+        return error;
     }
     if error.is::<wasmtime_wasi::I32Exit>() {
         return InvokeError::Trapped {
@@ -29,6 +31,26 @@ pub(super) fn classify(error: &wasmtime::Error, limiter: &MemoryLimiter) -> Invo
     InvokeError::Trapped {
         reason: first_line(&error.root_cause().to_string()),
     }
+}
+
+/// An error that the guest chose in place of a response, or its silence. None for a trap.
+pub(super) fn guest_error(error: &wasmtime::Error) -> Option<InvokeError> {
+    use wasmtime_wasi_http::{p2, p3};
+    if error.is::<Trap>() {
+        return None;
+    }
+    if let Some(code) = error.downcast_ref::<p3::bindings::http::types::ErrorCode>() {
+        return Some(InvokeError::GuestError {
+            code: format!("{code:?}"),
+        });
+    }
+    if let Some(code) = error.downcast_ref::<p2::bindings::http::types::ErrorCode>() {
+        return Some(InvokeError::GuestError {
+            code: format!("{code:?}"),
+        });
+    }
+    // The only other error without a trap: wasi:http says so in words, not in a type.
+    (error.root_cause().to_string().contains("never invoked")).then_some(InvokeError::NoResponse)
 }
 
 /// One line of at most 200 characters.

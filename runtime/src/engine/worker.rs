@@ -6,7 +6,7 @@
 //! stall any timer that runs inside.
 
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 
 use futures::channel::oneshot;
@@ -20,10 +20,10 @@ use super::call::{Answer, Call, CallLimits};
 use super::cpu::CpuGate;
 use super::error::InvokeError;
 use super::hooks::Allowed;
-use super::instance::Instance;
-use super::limits;
+use super::instance::{DirectResponse, Instance, Ways};
+use super::limits::{self, Breach};
 use super::meter::{Metered, Watch};
-use super::reply::{Fate, Reply};
+use super::reply::{Fate, Reply, Ticket};
 use super::state::State;
 use super::trap::classify;
 use crate::egress::EgressGrant;
@@ -32,7 +32,8 @@ use crate::egress::EgressGrant;
 pub(super) struct Job {
     pub(super) call: Call,
     pub(super) reply: oneshot::Sender<Result<Answer, InvokeError>>,
-    pub(super) fate: Fate,
+    pub(super) direct: DirectResponse,
+    pub(super) ticket: Ticket,
 }
 
 /// How calls reach a worker.
@@ -62,14 +63,16 @@ impl Worker {
             outbound,
             gate,
         } = self;
-        let watch = Watch::default();
-        let fate = Arc::new(OnceLock::new());
+        let watch = Arc::new(Watch::default());
+        let breach = store.data().limiter.breach();
+        let fate = Fate::default();
         let service = Service {
             instance: &instance,
             limits,
             outbound: &outbound,
             watch: &watch,
             fate: &fate,
+            breach: &breach,
         };
         let ended = {
             let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
@@ -80,7 +83,7 @@ impl Worker {
         let error = match ended {
             Ok(Ok(Ok(()))) => return,
             Ok(Ok(Err(error))) => error,
-            Ok(Err(trap)) => classify(&trap, &store.data().limiter),
+            Ok(Err(trap)) => classify(&trap, breach.get()),
             Err(limit) => limit,
         };
         // Set before the store goes: whoever waits on this worker learns of its end by the store's
@@ -95,8 +98,9 @@ struct Service<'a> {
     instance: &'a Instance,
     limits: CallLimits,
     outbound: &'a Allowed,
-    watch: &'a Watch,
-    fate: &'a Arc<OnceLock<InvokeError>>,
+    watch: &'a Arc<Watch>,
+    fate: &'a Fate,
+    breach: &'a Breach,
 }
 
 impl Service<'_> {
@@ -186,11 +190,15 @@ impl Service<'_> {
 
     /// One call from its start to its end.
     async fn work(&self, accessor: &Accessor<State>, job: Job) -> Result<Finish, InvokeError> {
-        let Job { call, reply, fate } = job;
-        fate.follow(self.fate);
-        let mut reply = Reply::new(reply, self.watch, self.limits, fate);
+        let Job {
+            call,
+            reply,
+            direct,
+            ticket,
+        } = job;
+        ticket.join(self.watch, self.fate, self.breach.clone(), self.limits);
+        let reply = Reply::new(reply, ticket);
         let ended = {
-            let gone = reply.gone();
             let invocation = call.invocation;
             let enter = |mut access: Access<'_, State>, task| {
                 let state: &mut State = access.data_mut();
@@ -199,11 +207,12 @@ impl Service<'_> {
                     .hooks()
                     .grant(EgressGrant::new(Arc::clone(self.outbound)));
             };
-            let running = pin!(
-                self.instance
-                    .call(accessor, call.trigger, enter, &mut reply)
-            );
-            match select(running, pin!(gone)).await {
+            let ways = Ways {
+                reply: &reply,
+                direct,
+            };
+            let running = pin!(self.instance.call(accessor, call.trigger, enter, ways));
+            match select(running, pin!(reply.gone())).await {
                 Either::Left((ended, _)) => ended,
                 Either::Right(((), _)) => return Ok(Finish::CallerGone),
             }
@@ -211,7 +220,7 @@ impl Service<'_> {
         let Err(trap) = ended else {
             return Ok(Finish::Ended);
         };
-        let error = accessor.with(|mut access| classify(&trap, &access.get().limiter));
+        let error = classify(&trap, self.breach.get());
         reply.error(error.clone());
         Err(error)
     }

@@ -12,6 +12,9 @@ use super::Registry;
 use super::ddl::Ddl;
 use super::error::RegistryError;
 
+/// Names the lock in this database; any number would do.
+const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
+
 /// An open change.
 pub(crate) struct Change<'a> {
     registry: &'a Registry,
@@ -54,6 +57,16 @@ impl<'a> Change<'a> {
         .fetch_optional(self.conn())
         .await?
         .ok_or_else(|| RegistryError::not_found("project", name))
+    }
+
+    /// Waits for other changes that grant rights on what all projects share. Postgres does not queue
+    /// such grants: of two at once, one fails.
+    pub(crate) async fn take_turn(&mut self) -> Result<(), RegistryError> {
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(SHARED_GRANTS_LOCK)
+            .execute(self.conn())
+            .await?;
+        Ok(())
     }
 
     /// Runs DDL inside the change: Postgres undoes it with everything else.

@@ -73,6 +73,7 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     let sealed_password = seal(&registry.ring, id, Column::DatabasePassword, &password)?;
 
     let mut change = Change::begin(registry).await?;
+    change.take_turn().await?;
     let row = sqlx::query!(
         "INSERT INTO koyalite.projects (id, name, owner_id, environment, database_schema,
              database_role, jwt_secret, database_password)

@@ -2,8 +2,8 @@
 //!
 //! Any number of nodes may run a scheduler over one database. A row of `koyalite.runs` is unique
 //! for (task, time), so the insert decides who fires (`claim`); the database's clock decides when.
-//! A firing is claimed at most once, and executed at least never: a node that dies with a run leaves
-//! it to be marked `failed` when its lease ends. Whatever does not run is a row with its reason.
+//! A firing starts at most once: a node that dies with a run leaves it to be marked `failed` when
+//! its lease ends. Whatever does not run is a row with its reason.
 //!
 //! Never here: HTTP, WebAssembly, SQL. Reading order: `cron` (pure), `claim`, `fire`.
 

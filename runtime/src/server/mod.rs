@@ -154,9 +154,15 @@ impl Tasks {
             let gateway = Arc::clone(&gateway);
             async move { gateway.handle(request).await }.boxed()
         };
-        serving.spawn(functions.serve(answer, drain.clone()));
+        // The control listener goes last: while requests are in flight it says that we drain.
+        let served = CancellationToken::new();
+        let (until, last) = (drain.clone(), served.clone());
+        serving.spawn(async move {
+            functions.serve(answer, until).await;
+            last.cancel();
+        });
         let api = control::service(Arc::clone(&parts.control));
-        serving.spawn(control.serve(api, drain.clone()));
+        serving.spawn(control.serve(api, served));
         // Cron stops with the drain: what is due now is fired by whoever runs next.
         let scheduler = Scheduler::new(Arc::clone(&parts.registry), Arc::clone(&parts.dispatcher));
         serving.spawn(scheduler.run(drain.clone()));

@@ -55,25 +55,6 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn an_exception_from_a_lint_has_a_reason_and_ends_with_it() {
-    let mut found = Vec::new();
-    for source in sources("", ".rs") {
-        for (number, line) in source.text.lines().enumerate() {
-            let line = line.trim();
-            if line.starts_with(concat!("#[al", "low("))
-                || line.starts_with(concat!("#![al", "low("))
-            {
-                found.push(format!("{}:{}: {line}", source.path, number + 1));
-            }
-        }
-    }
-    none(
-        found,
-        "write `expect` with a reason: it deletes itself when it is no longer true",
-    );
-}
-
-#[test]
 fn nothing_in_the_tree_knows_the_machine_that_it_was_written_on() {
     let places = [
         concat!("/wo", "rk/"),

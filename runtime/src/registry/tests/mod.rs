@@ -70,19 +70,44 @@ impl std::ops::Deref for TestRegistry {
 
 impl TestRegistry {
     pub(crate) async fn new() -> Self {
+        Self::owned_by(None).await
+    }
+
+    /// Over a database whose owner may make roles, and is no superuser.
+    pub(crate) async fn without_superuser() -> Self {
+        Self::owned_by(Some("owner")).await
+    }
+
+    async fn owned_by(owner: Option<&str>) -> Self {
         let server = server().await;
         let name = format!("t_{}", Uuid::now_v7().simple());
         let options = server.postgres.connection().sqlx_options();
         let mut maintenance = PgConnection::connect_with(&options).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create)
+        let create = match owner {
+            None => format!("CREATE DATABASE {name}"),
+            Some(owner) => format!(
+                "CREATE ROLE {owner}_{name} LOGIN CREATEROLE;
+                 GRANT {owner}_{name} TO CURRENT_USER"
+            ),
+        };
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create))
             .execute(&mut maintenance)
             .await
             .unwrap();
+        if let Some(owner) = owner {
+            let create = format!("CREATE DATABASE {name} OWNER {owner}_{name}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(create))
+                .execute(&mut maintenance)
+                .await
+                .unwrap();
+        }
         maintenance.close().await.unwrap();
         let keys = tempfile::tempdir().unwrap();
         let ring = Arc::new(KeyRing::create(&keys.path().join("keys.json")).unwrap());
-        let options = options.database(&name);
+        let options = match owner {
+            None => options.database(&name),
+            Some(owner) => options.database(&name).username(&format!("{owner}_{name}")),
+        };
         let registry = Arc::new(
             Registry::connect(options.clone(), ring.clone())
                 .await

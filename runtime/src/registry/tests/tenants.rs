@@ -177,3 +177,17 @@ async fn built_in_roles_are_there_and_nobody_signs_in_as_the_first_user() {
         .await;
     assert_eq!(hash, "!");
 }
+
+#[tokio::test]
+async fn the_registry_needs_no_superuser() {
+    let registry = TestRegistry::without_superuser().await;
+    let project = registry.project("one").await;
+    tables::create(&registry, &project.name, &notes())
+        .await
+        .unwrap();
+    let mut tenant = registry.as_tenant(&project).await;
+    let insert = "INSERT INTO notes (body) VALUES ('hello')";
+    sqlx::raw_sql(insert).execute(&mut tenant).await.unwrap();
+    let select = "SELECT * FROM koyalite.projects";
+    assert_eq!(refusal(&mut tenant, select).await, PERMISSION_DENIED);
+}

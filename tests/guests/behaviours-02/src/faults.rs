@@ -37,6 +37,8 @@ pub fn recurse(depth: u64) -> u64 {
 pub fn trap_after_first_byte(out: ResponseOutparam) {
     let mut answer = Answer::start(out, 200);
     answer.write(b"first\n");
+    // So that the piece has left the host.
+    std::thread::sleep(Duration::from_millis(100));
     panic!("trapped after the first byte, as asked");
 }
 

@@ -38,10 +38,11 @@ pub fn recurse(depth: u64) -> u64 {
     recurse(black_box(depth + 1)) + black_box(frame)[0]
 }
 
-/// Panics once the caller has seen something.
+/// Panics once the caller has seen something: it waits for the piece to have left the host.
 pub fn trap_after_first_byte() -> Response {
     Response::stream(async |mut sender| {
         sender.send("first\n").await?;
+        koyalite::sleep(Duration::from_millis(100)).await;
         panic!("trapped after the first byte, as asked");
     })
 }
