@@ -90,28 +90,39 @@ fn show(server: &mut Server, watch: &mut Stopwatch, then: Afterwards) -> anyhow:
     }
     println!("{}", stopwatch::bold("What took how long"));
     watch.print_table();
-    print_next(server);
+    print_places(server);
     match then {
-        Afterwards::Exit => Ok(()),
-        Afterwards::StayUp => server.wait(),
+        Afterwards::Exit => {
+            println!("All of it answered. Without --exit it stays up.");
+            Ok(())
+        }
+        Afterwards::StayUp => {
+            print_next(server);
+            server.wait()
+        }
     }
+}
+
+fn print_places(server: &Server) {
+    println!("{}", stopwatch::bold("Where it is"));
+    println!("  functions  {}/f/demo/NAME", server.functions);
+    println!("  control    {}", server.control);
+    println!("  token      {}", server.token_file().display());
+    println!("  log        {}\n", server.log_file().display());
 }
 
 fn print_next(server: &Server) {
     let (functions, control) = (&server.functions, &server.control);
-    let token = server.token_file();
-    println!("{}", stopwatch::bold("KoyaLite is up"));
-    println!("  functions  {functions}/f/demo/NAME");
-    println!("  control    {control}");
-    println!("  token      {}", token.display());
-    println!("  log        {}\n", server.log_file().display());
+    let program = server.program().display();
     println!("{}", stopwatch::bold("Try next"));
-    println!("  export KOYALITE_TOKEN=$(cat {})", token.display());
+    println!(
+        "  export KOYALITE_TOKEN=$(cat {})",
+        server.token_file().display()
+    );
     println!("  export KOYALITE_CONTROL_URL={control}");
     println!("  curl '{functions}/f/demo/hello?name=you'");
     println!("  curl -T target/guests/hello.wasm -H \"Authorization: Bearer $KOYALITE_TOKEN\" \\");
     println!("    {control}/v1/projects/demo/functions/hello");
-    let program = server.program().display();
     println!("  {program} invoke todo --as {}", stories::ANA);
     println!("  {program} logs -f ticker\n");
 }

@@ -46,6 +46,7 @@ impl Server {
         command.args(["--listen", &functions, "--control-listen", &control]);
         // Whoever calls for the demo wants its Postgres as well.
         command.args(["--yes", "--log-format", "text"]);
+        command.env("NO_COLOR", "1");
         command.current_dir(paths::root()).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         signals::tie_to_us(&mut command);
@@ -116,6 +117,18 @@ impl Server {
     /// # Errors
     /// Where it fails; the error is what it said.
     pub(super) fn koyalite(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.client(arguments, Stdio::piped())
+    }
+
+    /// The same, with its progress and its complaints on the terminal.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub(super) fn koyalite_visibly(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.client(arguments, Stdio::inherit())
+    }
+
+    fn client(&self, arguments: &[&str], complaints: Stdio) -> anyhow::Result<String> {
         let token = std::fs::read_to_string(self.token_file()).context("no control token")?;
         let output = Command::new(&self.program)
             .args(arguments)
@@ -123,15 +136,20 @@ impl Server {
             .env("KOYALITE_TOKEN", token.trim())
             .current_dir(paths::root())
             .stdin(Stdio::null())
+            .stderr(complaints)
             .output()
             .context("cannot start koyalite")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
+<<<<<<< HEAD
             bail!(
                 "`koyalite {}` failed:\n{}",
                 arguments.join(" "),
                 said.trim()
             );
+=======
+            bail!("`koyalite {}` failed\n{}", arguments.join(" "), said.trim());
+>>>>>>> xtask
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -21,7 +21,7 @@ const FIRING_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How much of an answer is shown.
 const SHOWN_LINES: usize = 4;
-const SHOWN_COLUMNS: usize = 110;
+const SHOWN_COLUMNS: usize = 160;
 
 /// The folders that hold an example, by name.
 ///
@@ -80,7 +80,7 @@ pub(super) fn tell(server: &mut Server, example: &str) -> anyhow::Result<()> {
 fn deploy(server: &Server, example: &str) -> anyhow::Result<String> {
     let folder = format!("examples/{example}");
     println!("  koyalite deploy {folder}");
-    let said = server.koyalite(&["deploy", &folder])?;
+    let said = server.koyalite_visibly(&["deploy", &folder])?;
     for line in said.lines() {
         println!("    {}", dim(line));
     }
