@@ -141,15 +141,7 @@ impl Server {
             .context("cannot start koyalite")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-<<<<<<< HEAD
-            bail!(
-                "`koyalite {}` failed:\n{}",
-                arguments.join(" "),
-                said.trim()
-            );
-=======
             bail!("`koyalite {}` failed\n{}", arguments.join(" "), said.trim());
->>>>>>> xtask
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
