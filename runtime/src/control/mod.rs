@@ -53,7 +53,7 @@ use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
 use crate::records::Records;
 use crate::registry::manifest::Limits;
-use crate::registry::{ProjectEntry, Registry};
+use crate::registry::{Environment, ProjectEntry, Registry};
 
 use self::error::ApiError;
 use self::route::Access::Open;
@@ -83,6 +83,8 @@ pub struct Control {
     pub component_bytes_max: usize,
     /// Where functions are reached from outside: scheme and authority, no slash at the end.
     pub public_base: String,
+    /// What project hosts end in.
+    pub domain: String,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }
@@ -101,9 +103,26 @@ impl Control {
             .ok_or_else(unknown)
     }
 
-    /// Where a function answers.
+    /// Where a function answers. In production that is the project's own host, since functions of
+    /// several projects must not share an origin.
     fn url(&self, project: &ProjectEntry, path: &str) -> String {
-        format!("{}/f/{}{path}", self.public_base, project.name)
+        let name = &project.name;
+        match project.environment {
+            Environment::Dev | Environment::Staging => {
+                format!("{}/f/{name}{path}", self.public_base)
+            }
+            Environment::Prod => {
+                let (scheme, authority) = self.public_base.split_once("://").unwrap_or_default();
+                let port = authority
+                    .rsplit_once(':')
+                    .map(|(_, port)| format!(":{port}"));
+                format!(
+                    "{scheme}://{name}.{}{}{path}",
+                    self.domain,
+                    port.unwrap_or_default()
+                )
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers that parts count for themselves, copied into the metrics page once a second.
+//! Numbers that parts count for themselves, copied into the metrics page a few times a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

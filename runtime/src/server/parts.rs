@@ -91,6 +91,7 @@ impl Parts {
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
             public_base: public_base(config, addresses),
+            domain: config.domain.clone(),
             draining: drain.clone(),
         };
         Ok(Self {

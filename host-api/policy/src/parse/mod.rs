@@ -161,7 +161,9 @@ fn read(text: &str) -> Result<Expr, ParseError> {
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_RECURSION_MAX)
         .with_tokens_with_locations(tokens);
-    let expr = parser.parse_expr().map_err(|error| from_parser(&error))?;
+    let expr = parser
+        .parse_expr()
+        .map_err(|error| from_parser(&error, text))?;
     let rest = parser.peek_token();
     if rest.token == Token::EOF {
         return Ok(expr);
@@ -174,8 +176,9 @@ fn read(text: &str) -> Result<Expr, ParseError> {
     Err(ParseError::new(position, reason).instead("write one boolean expression"))
 }
 
-/// The parser puts the place at the end of its message.
-fn from_parser(error: &ParserError) -> ParseError {
+/// The parser puts the place at the end of its message, and leaves it out where the text ends too
+/// early.
+fn from_parser(error: &ParserError, text: &str) -> ParseError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => return too_deep(Position::START),
@@ -184,11 +187,31 @@ fn from_parser(error: &ParserError) -> ParseError {
         Some((reason, place)) => (reason, read_place(place)),
         None => (message.as_str(), None),
     };
-    let mut reason = reason.replacen("Expected:", "expected", 1);
-    if let Some(rest) = reason.strip_suffix("found: EOF") {
-        reason = format!("{rest}found the end of the text");
+    let reason = reason.replacen("Expected:", "expected", 1);
+    match reason.strip_suffix("found: EOF") {
+        Some(rest) => {
+            let reason = format!("{rest}found the end of the text");
+            ParseError::new(position.unwrap_or_else(|| end_of(text)), reason)
+        }
+        None => ParseError::new(position.unwrap_or(Position::START), reason),
     }
-    ParseError::new(position.unwrap_or(Position::START), reason)
+}
+
+/// Where the next word would have been written.
+fn end_of(text: &str) -> Position {
+    let written = text.trim_end();
+    let line = written.matches('\n').count() + 1;
+    let column = written
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    Position {
+        line: line as u64,
+        column: column as u64,
+    }
 }
 
 fn read_place(place: &str) -> Option<Position> {

@@ -217,3 +217,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_that_ends_too_early_is_told_at_its_end() {
+    for (text, line, column) in [
+        ("owner_id = auth.uid() and", 1, 26),
+        ("a = 1\n  or  \n", 2, 5),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert_eq!(
+            (error.position.line, error.position.column),
+            (line, column),
+            "{text}"
+        );
+    }
+}

@@ -52,6 +52,7 @@ impl Api {
             caps: Limits::CAP,
             component_bytes_max: 64 << 20,
             public_base: "http://127.0.0.1:8080".to_owned(),
+            domain: "localhost".to_owned(),
             draining: CancellationToken::new(),
         });
         Api {
