@@ -11,8 +11,8 @@ use crate::step::Step;
 use crate::{paths, signals, stopwatch::dim};
 
 /// Two users. The demo needs no user table: whoever holds a token with this subject is this user.
-pub(super) const ANA: &str = "a0a0a0a0-0000-4000-8000-000000000001";
-const BEN: &str = "b0b0b0b0-0000-4000-8000-000000000002";
+pub(super) const FIRST_USER: &str = "a0a0a0a0-0000-4000-8000-000000000001";
+const SECOND_USER: &str = "b0b0b0b0-0000-4000-8000-000000000002";
 
 /// The task in the ticker's manifest: due every five seconds.
 const TASK: &str = "ticker.every-five-seconds";
@@ -91,7 +91,7 @@ fn deploy(server: &Server, example: &str) -> anyhow::Result<String> {
 /// Two users and nobody call the same function.
 fn todo(server: &Server, url: &str) -> anyhow::Result<()> {
     let token = |user| server.koyalite(&["token", "create", "--subject", user]);
-    let (first, second) = (token(ANA)?, token(BEN)?);
+    let (first, second) = (token(FIRST_USER)?, token(SECOND_USER)?);
     for (name, token, title) in [
         ("one user", first.trim(), "water the plants"),
         ("another", second.trim(), "feed the cat"),
