@@ -22,13 +22,36 @@ fn folder_of(name: &str, component: &str) -> tempfile::TempDir {
     folder
 }
 
-/// With rustup's target where it is installed, else with the toolchain that `cargo xtask` makes.
-fn toolchain_arguments() -> Vec<&'static str> {
-    let guest = root().join("target/guest-toolchain");
-    match guest.exists() {
-        true => vec!["+guest", "build", "--release", "--target", "wasm32-wasip2"],
-        false => vec!["build", "--release", "--target", "wasm32-wasip2"],
+/// Makes the folder of a new function share what building the examples has compiled already, in the
+/// same versions: the story is about its own code.
+fn share_compiled(folder: &Path) {
+    let built = root().join("target/guests-build");
+    std::os::unix::fs::symlink(built, folder.join("target")).unwrap();
+    std::fs::copy(
+        root().join("examples/Cargo.lock"),
+        folder.join("Cargo.lock"),
+    )
+    .unwrap();
+}
+
+/// The words of the README, for the toolchain that has the target: the one in use, or the one that
+/// `cargo xtask guests` has made where that has not.
+fn build_arguments() -> Vec<&'static str> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", "wasm32-wasip2"]);
+    let output = rustc.output().unwrap();
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let mut words = vec![
+        "build",
+        "--release",
+        "--target",
+        "wasm32-wasip2",
+        "--offline",
+    ];
+    if !Path::new(&folder).is_dir() {
+        words.insert(0, "+guest");
     }
+    words
 }
 
 #[tokio::test]
@@ -43,8 +66,9 @@ async fn a_new_function_is_made_built_deployed_called_and_watched() {
         .await;
     assert!(made.expect(0).contains("koyalite deploy"));
     let folder = home.path().join("my-api");
+    share_compiled(&folder);
     let built = shell
-        .program(Command::new("cargo"), &folder, &toolchain_arguments())
+        .program(Command::new("cargo"), &folder, &build_arguments())
         .await;
     built.expect(0);
 

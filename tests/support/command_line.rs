@@ -53,7 +53,7 @@ impl CommandLine {
     ) -> Finished {
         command.args(arguments).current_dir(folder).env_clear();
         command.envs(Settings::path().map(|path| ("PATH", path)));
-        command.envs(Settings::home().map(|home| ("HOME", home)));
+        command.envs(Settings::homes());
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         let output = tokio::task::spawn_blocking(move || command.output())
             .await

@@ -14,10 +14,12 @@ impl Settings {
         std::env::var_os("PATH")
     }
 
-    /// Where toolchains keep what they have downloaded.
+    /// Where toolchains are and keep what they have downloaded, each where it is said.
     #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
-    pub(crate) fn home() -> Option<OsString> {
-        std::env::var_os("HOME")
+    pub(crate) fn homes() -> Vec<(&'static str, OsString)> {
+        let names = ["HOME", "CARGO_HOME", "RUSTUP_HOME"];
+        let said = names.map(|name| Some((name, std::env::var_os(name)?)));
+        said.into_iter().flatten().collect()
     }
 
     /// The `koyalite` program of the same build as these tests: one folder up from them.
