@@ -42,6 +42,7 @@ async fn prepared(app: &TestApp) -> Project<'_> {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn what_does_not_exist_is_named() {
     use Method as M;
     let app = TestApp::shared().await;
@@ -171,6 +172,7 @@ async fn what_does_not_exist_is_named() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn malformed_json_is_told_with_its_place() {
     use Method as M;
     let app = TestApp::shared().await;

@@ -61,7 +61,7 @@ async fn doubtful_paths_are_refused_on_both_listeners() {
         "/hello/...",
         "/hello/a%2Fb",
     ] {
-        project.fetch(path).await.from_function(200);
+        project.fetch(path).await.of_function(200);
     }
 }
 
@@ -149,7 +149,7 @@ async fn odd_request_lines_are_refused() {
         let start: String = request.chars().take(60).collect();
         assert!(refused, "{start:?} answered {seen:?}");
     }
-    project.fetch("/hello").await.from_function(200);
+    project.fetch("/hello").await.of_function(200);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn headers_that_only_the_host_may_send_do_not_reach_a_guest() {
         .header("x-hop", "1")
         .header("te", "trailers")
         .header("x-mine", "kept");
-    let seen = call.send().await.from_function(200).json();
+    let seen = call.send().await.of_function(200).json();
     let base = format!("/f/{}/behaviours", project.name);
     assert_eq!(seen["koyalite-base-path"], json!([base]), "{seen}");
     assert_eq!(seen["x-mine"], json!(["kept"]));
@@ -237,7 +237,7 @@ async fn no_claim_makes_a_user_a_service() {
     let call = project
         .call(Method::GET, "/behaviours/whoami")
         .bearer(&token);
-    let seen = call.send().await.from_function(200).json();
+    let seen = call.send().await.of_function(200).json();
     assert_eq!(
         (&seen["role"], &seen["subject"]),
         (&json!("authenticated"), &json!(ALICE))
@@ -277,5 +277,5 @@ async fn what_is_not_served_is_named() {
         .problem(404, "unknown_route");
     let token = project.token(ALICE).await;
     let call = project.call(Method::GET, "/locked/whoami").bearer(&token);
-    call.send().await.from_function(200);
+    call.send().await.of_function(200);
 }

@@ -74,7 +74,7 @@ async fn the_first_event_arrives_before_the_last_is_sent() {
     let all = project
         .fetch("/behaviours/sse?n=3")
         .await
-        .from_function(200)
+        .of_function(200)
         .text();
     assert_eq!(all, "data: event 1\n\ndata: event 2\n\ndata: event 3\n\n");
 }
@@ -93,7 +93,7 @@ async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_not() {
             .body(vec![7; bytes])
     };
     assert_eq!(
-        post(limit).send().await.from_function(200).text(),
+        post(limit).send().await.of_function(200).text(),
         limit.to_string()
     );
     if let Some(refused) = post(limit + 1).attempt().await {
@@ -111,7 +111,7 @@ async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_not() {
         .call(Method::POST, "/behaviours/length")
         .stream(pieces);
     assert_eq!(
-        streamed.send().await.from_function(200).text(),
+        streamed.send().await.of_function(200).text(),
         limit.to_string()
     );
 }
@@ -158,7 +158,7 @@ async fn a_caller_who_does_not_read_costs_no_memory() {
         project
             .fetch("/behaviours/status/204")
             .await
-            .from_function(204);
+            .of_function(204);
     }
     let grown = resident_kib(app.process.id()).saturating_sub(before);
     assert!(grown < 256 * 1024, "the server grew by {grown} KiB");

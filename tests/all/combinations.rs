@@ -46,19 +46,19 @@ async fn every_handler_runs_with_every_package_and_acts_for_its_caller() {
         let whoami = project
             .call(Method::GET, &format!("/{guest}/whoami"))
             .bearer(&alice);
-        let whoami = whoami.send().await.from_function(200).text();
+        let whoami = whoami.send().await.of_function(200).text();
         assert!(whoami.contains(ALICE), "{guest}: {whoami}");
         let nobody = project
             .fetch(&format!("/{guest}/whoami"))
             .await
-            .from_function(200)
+            .of_function(200)
             .text();
         assert!(nobody.to_lowercase().contains("anon"), "{guest}: {nobody}");
     }
     let insert = project
         .call(Method::POST, "/behaviours-02/insert")
         .bearer(&alice);
-    let inserted = insert.send().await.from_function(200).text();
+    let inserted = insert.send().await.of_function(200).text();
     assert!(
         inserted.contains("from 0.2") && inserted.contains(ALICE),
         "{inserted}"
@@ -70,7 +70,7 @@ async fn every_handler_runs_with_every_package_and_acts_for_its_caller() {
             let call = token
                 .into_iter()
                 .fold(call, |call, token| call.bearer(token));
-            call.send().await.from_function(200).text()
+            call.send().await.of_function(200).text()
         };
         assert!(rows(Some(&alice)).await.contains("from 0.2"), "{guest}");
         assert_eq!(rows(Some(&bob)).await, "[]", "{guest}");
@@ -83,7 +83,7 @@ async fn every_handler_runs_with_every_package_and_acts_for_its_caller() {
         .json(&json!({ "table": "todos" }))
         .send()
         .await
-        .from_function(200)
+        .of_function(200)
         .json();
     assert_eq!(rows[0]["title"], "from 0.2");
 }
@@ -99,7 +99,7 @@ async fn a_handler_without_async_that_waits_for_an_async_function_is_told_so() {
     project
         .fetch("/p2-host-async/whoami")
         .await
-        .from_function(200);
+        .of_function(200);
     let waits = project.fetch("/p2-host-async/select").await;
     waits.problem(500, "guest_trapped");
     let path = "/functions/p2-host-async/logs";

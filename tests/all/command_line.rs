@@ -204,12 +204,11 @@ async fn dev_keeps_its_token_where_the_commands_find_it() {
         )
         .await
         .expect(0);
-    assert_eq!(
+    assert!(
         serde_json::from_str::<Value>(&listed)
             .unwrap()
             .to_string()
-            .contains("items"),
-        true
+            .contains("items")
     );
     let shown = shell.run(folder, &["token", "show"]).await.expect(0);
     let kept = std::fs::read_to_string(app.launch.data().join("token")).unwrap();

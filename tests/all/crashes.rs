@@ -66,7 +66,7 @@ async fn all_is_there(project: &Project<'_>, token: &str, done: &Acknowledged) {
         .call(Method::POST, "/writer/select")
         .bearer(token)
         .json(&query);
-    let rows = call.send().await.from_function(200).json();
+    let rows = call.send().await.of_function(200).json();
     let rows: Vec<&str> = rows
         .as_array()
         .unwrap()
@@ -85,7 +85,7 @@ async fn all_is_there(project: &Project<'_>, token: &str, done: &Acknowledged) {
         versions.len() as u64 >= u64::from(done.version),
         "{versions:?}"
     );
-    let answer = project.fetch("/hello").await.from_function(200);
+    let answer = project.fetch("/hello").await.of_function(200);
     let serving: u32 = answer.header("koyalite-version").parse().unwrap();
     assert!(
         serving >= done.version,
@@ -189,7 +189,7 @@ async fn a_crash_of_both_at_once_is_recovered_from() {
         .call(Method::POST, "/writer/insert")
         .bearer(&token)
         .json(&row);
-    call.send().await.from_function(200);
+    call.send().await.of_function(200);
     send(
         postmaster(&app.launch).expect("a running Postgres"),
         libc::SIGKILL,

@@ -54,7 +54,7 @@ async fn a_deployed_component_answers_at_once_and_the_deploy_says_what_it_is() {
     let port = authority.rsplit(':').next();
     assert_eq!(port, app.functions_authority().rsplit(':').next(), "{url}");
 
-    let answer = project.fetch("/hello?name=you").await.from_function(200);
+    let answer = project.fetch("/hello?name=you").await.of_function(200);
     assert_eq!(answer.text(), "hello, you\n");
     assert_eq!(version_of(&answer), 1);
     assert!(!answer.header("x-request-id").is_empty());
@@ -160,7 +160,7 @@ async fn an_older_version_is_reached_by_whoever_may_deploy_and_by_nobody_else() 
 
     for role in [ControlRole::Admin, ControlRole::Developer] {
         for answer in ask(&project, 1, Some(&app.operator(role))).await {
-            let answer = answer.from_function(200);
+            let answer = answer.of_function(200);
             assert_eq!(
                 (answer.text().as_str(), version_of(&answer)),
                 ("hello, world\n", 1)
@@ -173,7 +173,7 @@ async fn an_older_version_is_reached_by_whoever_may_deploy_and_by_nobody_else() 
         }
         // The version that serves anyway is no secret.
         for answer in ask(&project, 2, token).await {
-            assert_eq!(version_of(&answer.from_function(200)), 2);
+            assert_eq!(version_of(&answer.of_function(200)), 2);
         }
     }
     for answer in ask(&project, 3, Some(app.admin())).await {
@@ -212,7 +212,7 @@ async fn rolling_back_is_one_call() {
             .json(&body);
         assert_eq!(back.send().await.expect(200).json()["version"], version);
         assert_eq!(
-            version_of(&project.fetch("/hello").await.from_function(200)),
+            version_of(&project.fetch("/hello").await.of_function(200)),
             version
         );
     };
@@ -248,7 +248,7 @@ async fn a_function_that_is_switched_off_answers_nobody_until_it_is_switched_on(
         .await
         .problem(404, "function_disabled");
     switch(true).await;
-    project.fetch("/hello").await.from_function(200);
+    project.fetch("/hello").await.of_function(200);
 }
 
 /// Callers who never pause. Each answer must be whole, and of one version or the other.
@@ -264,7 +264,7 @@ async fn a_switch_under_load_loses_no_request_and_mixes_no_versions() {
     let caller = async || {
         while !done.load(Ordering::SeqCst) {
             let at_least = least.load(Ordering::SeqCst);
-            let answer = project.fetch("/hello").await.from_function(200);
+            let answer = project.fetch("/hello").await.of_function(200);
             let version = version_of(&answer);
             assert!(
                 version >= at_least,

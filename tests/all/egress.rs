@@ -14,7 +14,7 @@ async fn outbound(project: &Project<'_>, url: &str) -> Value {
         .call(Method::GET, &path)
         .send()
         .await
-        .from_function(200)
+        .of_function(200)
         .json()
 }
 

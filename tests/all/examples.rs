@@ -34,7 +34,7 @@ async fn hello_says_hello() {
     let app = TestApp::shared().await;
     let project = app.project().await;
     deploy_example(&project, "hello").await;
-    let answer = project.fetch("/hello?name=Ada").await.from_function(200);
+    let answer = project.fetch("/hello?name=Ada").await.of_function(200);
     assert_eq!(answer.text(), "hello, Ada\n");
 }
 
@@ -48,7 +48,7 @@ async fn hello_02_says_hello_by_the_older_standard() {
             .to_string()
             .contains("wasi:http/incoming-handler@0.2")
     );
-    let answer = project.fetch("/hello-02").await.from_function(200);
+    let answer = project.fetch("/hello-02").await.of_function(200);
     assert_eq!(answer.text(), "hello from WASI 0.2\n");
 }
 
@@ -61,7 +61,7 @@ async fn hello_js_says_hello_in_javascript() {
     let app = TestApp::shared().await;
     let project = app.project().await;
     deploy_example(&project, "hello-js").await;
-    let answer = project.fetch("/hello-js").await.from_function(200);
+    let answer = project.fetch("/hello-js").await.of_function(200);
     assert!(answer.text().contains("hello"), "{}", answer.text());
 }
 
@@ -76,7 +76,7 @@ async fn two_users_of_todo_see_and_change_only_their_own_rows() {
         call.json(&json!({ "title": title }))
             .send()
             .await
-            .from_function(201)
+            .of_function(201)
             .json()
     };
     let titles = async |token: &str| {
@@ -85,7 +85,7 @@ async fn two_users_of_todo_see_and_change_only_their_own_rows() {
             .bearer(token)
             .send()
             .await;
-        let list = list.from_function(200).json();
+        let list = list.of_function(200).json();
         let titles = list
             .as_array()
             .unwrap()
@@ -111,13 +111,13 @@ async fn two_users_of_todo_see_and_change_only_their_own_rows() {
         .json(&done)
         .send()
         .await;
-    assert_eq!(change.from_function(200).json()["done"], true);
+    assert_eq!(change.of_function(200).json()["done"], true);
     project
         .call(Method::DELETE, &path)
         .bearer(&alice)
         .send()
         .await
-        .from_function(204);
+        .of_function(204);
     assert_eq!(titles(&alice).await, ["tea"]);
     assert_eq!(titles(&bob).await, ["rent"]);
 }
@@ -180,7 +180,7 @@ async fn ticker_fires_by_itself_once_for_each_due_time() {
     due.dedup();
     assert_eq!(due.len(), before, "one row for each due time");
 
-    let ticks = project.fetch("/ticker").await.from_function(200).json();
+    let ticks = project.fetch("/ticker").await.of_function(200).json();
     let ticks = ticks.as_array().unwrap();
     assert!(ticks.len() >= 3, "{ticks:?}");
     let mut seen: Vec<_> = ticks

@@ -22,7 +22,7 @@ async fn two_users(project: &Project<'_>) -> (String, String) {
         let call = project
             .call(Method::POST, "/behaviours/insert")
             .bearer(token);
-        call.json(&row).send().await.from_function(200);
+        call.json(&row).send().await.of_function(200);
     }
     (alice, bob)
 }
@@ -61,16 +61,16 @@ async fn hold(
         let call = caller
             .into_iter()
             .fold(call, |call, token| call.bearer(token));
-        seen(&call.send().await.from_function(200))
+        seen(&call.send().await.of_function(200))
     };
     let release = async {
         // Round trips through the same instance: calls sent before are in it by now, as a rule.
         for _ in 0..5 {
-            project.fetch("/behaviours/whoami").await.from_function(200);
+            project.fetch("/behaviours/whoami").await.of_function(200);
         }
         let key = path.split("hold=").nth(1).unwrap();
         let open = project.call(Method::POST, &format!("/behaviours/release?key={key}"));
-        let said = open.bearer(opener).send().await.from_function(200).json();
+        let said = open.bearer(opener).send().await.of_function(200).json();
         said["woken"].as_u64().unwrap()
     };
     let [a, b, c] = callers;
@@ -129,14 +129,14 @@ async fn work_after_the_answer_still_acts_for_the_caller_who_set_it_off() {
     let (alice, bob) = two_users(&project).await;
     for (token, subject, title) in [(&alice, ALICE, "of alice"), (&bob, BOB, "of bob")] {
         let start = project.call(Method::POST, "/behaviours/after-answer?table=notes");
-        let now = start.bearer(token).send().await.from_function(200).json();
+        let now = start.bearer(token).send().await.of_function(200).json();
         assert_eq!(now["subject"], subject);
         let what = "a note of the caller";
         let noted = eventually(what, Duration::from_secs(20), async || {
             // Asked by the other user all the while, whose calls must not become the caller.
             let other = if subject == ALICE { &bob } else { &alice };
             let call = project.call(Method::GET, "/behaviours/noted").bearer(other);
-            let noted = call.send().await.from_function(200).json();
+            let noted = call.send().await.of_function(200).json();
             (noted["caller"]["subject"] == subject).then_some(noted)
         });
         let noted = noted.await;
@@ -164,7 +164,7 @@ async fn a_firing_after_a_request_acts_as_the_service_and_a_request_after_it_as_
     let alice = project.token(ALICE).await;
     let whoami = async || {
         let call = project.call(Method::GET, "/both/whoami").bearer(&alice);
-        call.send().await.from_function(200).json()
+        call.send().await.of_function(200).json()
     };
     for _ in 0..3 {
         let me = whoami().await;
@@ -175,7 +175,7 @@ async fn a_firing_after_a_request_acts_as_the_service_and_a_request_after_it_as_
         );
         let last = eventually("a firing", Duration::from_secs(30), async || {
             let call = project.call(Method::GET, "/both/last").bearer(&alice);
-            let last = call.send().await.from_function(200).json();
+            let last = call.send().await.of_function(200).json();
             last["task"].is_string().then_some(last)
         })
         .await;
@@ -195,7 +195,7 @@ async fn without_asking_for_it_every_request_has_an_instance_of_its_own() {
             project
                 .fetch("/behaviours/count")
                 .await
-                .from_function(200)
+                .of_function(200)
                 .text(),
             "1"
         );

@@ -35,7 +35,7 @@ async fn neighbourhood(app: &TestApp) -> Project<'_> {
 async fn hello_is_well(project: &Project<'_>) {
     let hello = project.fetch("/hello");
     let answer = within("a neighbour's answer", NEIGHBOUR_PATIENCE, hello).await;
-    assert_eq!(answer.from_function(200).text(), "hello, world\n");
+    assert_eq!(answer.of_function(200).text(), "hello, world\n");
 }
 
 /// Behaviour, status and code, for guests of both generations.
@@ -60,7 +60,7 @@ async fn each_fault_has_its_clear_answer_and_the_next_call_is_served() {
             project
                 .fetch(&format!("/{function}"))
                 .await
-                .from_function(200);
+                .of_function(200);
         }
     }
 }
@@ -126,7 +126,7 @@ async fn a_body_that_the_function_breaks_off_is_cut_too() {
 async fn an_error_of_the_function_is_its_own_answer_and_keeps_its_secret() {
     let app = app().await;
     let project = neighbourhood(&app).await;
-    let answer: Answer = project.fetch("/behaviours/fault").await.from_function(500);
+    let answer: Answer = project.fetch("/behaviours/fault").await.of_function(500);
     assert!(!answer.text().contains("secret"), "{}", answer.text());
 }
 
@@ -216,11 +216,11 @@ async fn a_fault_in_a_shared_instance_ends_that_instance_and_no_more() {
     let lines = format!("isolation = \"shared\"\n{LIMITS}");
     project.deploy_as("behaviours", "behaviours", &lines).await;
     for (fault, status, code) in FAULTS {
-        project.fetch("/behaviours/count").await.from_function(200);
+        project.fetch("/behaviours/count").await.of_function(200);
         project
             .fetch(&format!("/behaviours/{fault}"))
             .await
             .problem(status, code);
-        project.fetch("/behaviours").await.from_function(200);
+        project.fetch("/behaviours").await.of_function(200);
     }
 }

@@ -34,7 +34,7 @@ async fn lines_have_level_invocation_and_version_and_invocations_their_outcome()
     let answer = project
         .fetch("/behaviours/log?line=remember")
         .await
-        .from_function(200);
+        .of_function(200);
     let id = answer.header("x-request-id").to_owned();
     project
         .fetch("/behaviours/trap-before")
@@ -94,7 +94,7 @@ async fn a_follower_sees_lines_as_they_are_written() {
         project
             .fetch(&format!("/behaviours/log?line=live-{number}"))
             .await
-            .from_function(200);
+            .of_function(200);
         while !seen.contains(&format!("live-{number}")) {
             let piece = within("a followed line", PATIENCE, follower.piece()).await;
             seen.push_str(&String::from_utf8_lossy(

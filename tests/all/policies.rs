@@ -35,7 +35,7 @@ async fn prepared<'a>(app: &'a TestApp) -> (Project<'a>, String, String) {
             .call(Method::POST, "/behaviours/insert")
             .bearer(token)
             .json(&row);
-        call.send().await.from_function(200);
+        call.send().await.of_function(200);
     }
     (project, alice, bob)
 }

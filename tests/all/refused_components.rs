@@ -116,11 +116,16 @@ async fn a_component_that_explodes_in_the_compiler_is_refused_and_harms_nobody()
     let bomb = project.upload("odd", compile_bomb()).open();
     let neighbours = async {
         for _ in 0..20 {
-            neighbour.fetch("/hello").await.from_function(200);
+            neighbour.fetch("/hello").await.of_function(200);
         }
     };
     let both = async { tokio::join!(bomb, neighbours).0.rest().await };
-    let answer = within("the end of the bomb", Duration::from_secs(150), both).await;
+    let answer = Box::pin(within(
+        "the end of the bomb",
+        Duration::from_secs(150),
+        both,
+    ))
+    .await;
     answer.problem(422, "compile_limit");
-    neighbour.fetch("/hello").await.from_function(200);
+    neighbour.fetch("/hello").await.of_function(200);
 }

@@ -13,7 +13,7 @@ async fn a_function_has_no_files_no_sockets_and_no_environment() {
         project
             .fetch(&format!("/behaviours/{what}"))
             .await
-            .from_function(200)
+            .of_function(200)
             .json()
     };
     let environment = look("env").await;
@@ -40,7 +40,7 @@ async fn a_function_sees_the_whole_path_and_its_own_part_of_it() {
     let seen = project
         .fetch("/deep/down/paths/a%20b/c?x=1&y=%26")
         .await
-        .from_function(200)
+        .of_function(200)
         .json();
     let base = format!("/f/{}/deep/down", project.name);
     assert_eq!(seen["base"], base);
@@ -60,17 +60,10 @@ async fn the_longest_path_wins_and_a_project_has_a_host_of_its_own() {
         .deploy_as("long", "hello", "path = \"/api/hello\"\n")
         .await;
     assert_eq!(
-        project
-            .fetch("/api/hello/x")
-            .await
-            .from_function(200)
-            .text(),
+        project.fetch("/api/hello/x").await.of_function(200).text(),
         "hello, world\n"
     );
-    assert_eq!(
-        project.fetch("/api").await.from_function(200).text(),
-        "ok\n"
-    );
+    assert_eq!(project.fetch("/api").await.of_function(200).text(), "ok\n");
     project
         .fetch("/api-other")
         .await

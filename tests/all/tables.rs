@@ -41,7 +41,7 @@ impl<'a> Notes<'a> {
     async fn ok(&self, operation: &str, token: &str, call: Value) -> Value {
         self.ask(operation, Some(token), call)
             .await
-            .from_function(200)
+            .of_function(200)
             .json()
     }
 
@@ -177,6 +177,7 @@ async fn a_table_without_a_policy_answers_nobody() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn bad_calls_are_told_what_would_have_been_right() {
     let app = TestApp::shared().await;
     let notes = Notes::of(&app).await;
@@ -375,7 +376,7 @@ async fn an_invocation_has_a_thousand_host_calls() {
         .project
         .call(Method::POST, "/many/select-many?n=1001")
         .bearer(&notes.alice);
-    let said = call.json(&query).send().await.from_function(200).json();
+    let said = call.json(&query).send().await.of_function(200).json();
     assert_eq!(said["code"], "host_calls_limit", "{said}");
     assert!(said["done"].as_u64().unwrap() >= 990, "{said}");
 }

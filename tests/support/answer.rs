@@ -84,7 +84,7 @@ impl Answer {
 
     /// Fails unless the function itself answered, with this status.
     #[track_caller]
-    pub(crate) fn from_function(self, status: u16) -> Answer {
+    pub(crate) fn of_function(self, status: u16) -> Answer {
         assert_eq!(
             self.header("koyalite-source"),
             "function",

@@ -9,6 +9,9 @@ use anyhow::bail;
 
 use crate::{host, paths, stopwatch::Stopwatch, toolchain::Toolchain, wit};
 
+/// One kind of check.
+type Check = fn() -> anyhow::Result<()>;
+
 /// The guests' workspaces, which the host's commands do not reach.
 const GUEST_WORKSPACES: &[&str] = &["sdk", "examples", "tests/guests"];
 
@@ -20,7 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         bail!("usage: cargo xtask check");
     }
     let mut watch = Stopwatch::start();
-    let checks: &[(&str, fn() -> anyhow::Result<()>)] = &[
+    let checks: &[(&str, Check)] = &[
         ("formatting", formatting),
         ("wit/host-sync is what wit/host makes it", || {
             wit::run(&["--check".to_owned()])

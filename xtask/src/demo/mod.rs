@@ -123,7 +123,7 @@ fn print_next(server: &Server) {
     println!("  curl '{functions}/f/demo/hello?name=you'");
     println!("  curl -T target/guests/hello.wasm -H \"Authorization: Bearer $KOYALITE_TOKEN\" \\");
     println!("    {control}/v1/projects/demo/functions/hello");
-    println!("  {program} invoke todo --as {}", stories::ANA);
+    println!("  {program} invoke todo --as {}", stories::FIRST_USER);
     println!("  {program} logs -f ticker\n");
 }
 

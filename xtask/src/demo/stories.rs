@@ -11,8 +11,8 @@ use crate::step::Step;
 use crate::{paths, signals, stopwatch::dim};
 
 /// Two users. The demo needs no user table: whoever holds a token with this subject is this user.
-pub(super) const ANA: &str = "a0a0a0a0-0000-4000-8000-000000000001";
-const BEN: &str = "b0b0b0b0-0000-4000-8000-000000000002";
+pub(super) const FIRST_USER: &str = "a0a0a0a0-0000-4000-8000-000000000001";
+const SECOND_USER: &str = "b0b0b0b0-0000-4000-8000-000000000002";
 
 /// The task in the ticker's manifest: due every five seconds.
 const TASK: &str = "ticker.every-five-seconds";
@@ -91,10 +91,10 @@ fn deploy(server: &Server, example: &str) -> anyhow::Result<String> {
 /// Two users and nobody call the same function.
 fn todo(server: &Server, url: &str) -> anyhow::Result<()> {
     let token = |user| server.koyalite(&["token", "create", "--subject", user]);
-    let (ana, ben) = (token(ANA)?, token(BEN)?);
+    let (first, second) = (token(FIRST_USER)?, token(SECOND_USER)?);
     for (name, token, title) in [
-        ("Ana", ana.trim(), "water the plants"),
-        ("Ben", ben.trim(), "feed the cat"),
+        ("one user", first.trim(), "water the plants"),
+        ("another", second.trim(), "feed the cat"),
     ] {
         let list = Call::get(url).bearer(token);
         // The data stays from run to run: one entry each is enough.
@@ -103,11 +103,11 @@ fn todo(server: &Server, url: &str) -> anyhow::Result<()> {
             expect(&show(name, list.post(&json))?, 201, title)?;
         }
     }
-    let anas = show("Ana", Call::get(url).bearer(ana.trim()))?;
-    expect(&anas, 200, "water the plants")?;
-    let bens = show("Ben", Call::get(url).bearer(ben.trim()))?;
-    expect(&bens, 200, "feed the cat")?;
-    let apart = !anas.body.contains("feed the cat") && !bens.body.contains("water the plants");
+    let firsts = show("one user", Call::get(url).bearer(first.trim()))?;
+    expect(&firsts, 200, "water the plants")?;
+    let seconds = show("another", Call::get(url).bearer(second.trim()))?;
+    expect(&seconds, 200, "feed the cat")?;
+    let apart = !firsts.body.contains("feed the cat") && !seconds.body.contains("water the plants");
     ensure!(apart, "one user sees the other's rows");
     expect(&show("nobody", Call::get(url))?, 403, "")?;
     println!("  each sees only their own rows, and nobody sees none: the policy says so");
