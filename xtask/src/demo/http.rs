@@ -121,10 +121,10 @@ fn join_chunks(mut rest: &str) -> anyhow::Result<String> {
             return Ok(whole);
         }
         whole.push_str(chunk);
+        let after = after.get(length..).unwrap_or_default();
         rest = after
-            .get(length..)
-            .and_then(|rest| rest.strip_prefix("\r\n"))
-            .context("a chunk longer than it says")?;
+            .strip_prefix("\r\n")
+            .context("a chunk is longer than it says")?;
     }
 }
 
