@@ -50,9 +50,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             postgres::install(postgres::Need::ForTests)
         })?;
     }
-    watch.step("build the koyalite program", host::build)?;
-    watch.step("build the tests", || {
-        host::run(host::cargo().args(["test", "--workspace", "--no-run", "--quiet"]))
+    watch.step("build the koyalite program and the tests", || {
+        // Together: alone the program would get its dependencies with other features, once more.
+        host::run(host::cargo().args(["build", "--workspace", "--bins", "--tests"]))
     })?;
     let host = watch.step("test the host", || {
         let mut cargo = host::cargo();

@@ -121,7 +121,10 @@ fn join_chunks(mut rest: &str) -> anyhow::Result<String> {
             return Ok(whole);
         }
         whole.push_str(chunk);
-        rest = after.get(length + 2..).unwrap_or_default();
+        let after = after.get(length..).unwrap_or_default();
+        rest = after
+            .strip_prefix("\r\n")
+            .context("a chunk is longer than it says")?;
     }
 }
 

@@ -92,15 +92,28 @@ async fn a_server_leaves_by_itself_when_the_thread_that_started_it_ends() {
         drop(server);
     });
     let connection = connected.await.unwrap();
-    let mut db = PgConnection::connect_with(&connection.sqlx_options())
-        .await
-        .unwrap();
+    let options = connection.sqlx_options();
+    let mut db = PgConnection::connect_with(&options).await.unwrap();
+    let pid: i32 = ask(&mut db, "SELECT pg_backend_pid()").await;
+    let sleeping = tokio::spawn(async move {
+        let sleep = sqlx::query("SELECT pg_sleep(600)");
+        sleep.execute(&mut db).await.unwrap_err()
+    });
+    // The statement must be on its way before the server goes: written to a server that has gone, it
+    // would only find a broken pipe.
+    let mut watch = PgConnection::connect_with(&options).await.unwrap();
+    let mut active = 0_i64;
+    while active == 0 {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active'";
+        active = sqlx::query_scalar(query)
+            .bind(pid)
+            .fetch_one(&mut watch)
+            .await
+            .unwrap();
+    }
     drop(leave);
     thread.join().unwrap();
-    let cut = sqlx::query("SELECT pg_sleep(600)")
-        .execute(&mut db)
-        .await
-        .unwrap_err();
+    let cut = sleeping.await.unwrap();
     let code = cut.as_database_error().and_then(|error| error.code());
     assert_eq!(
         code.as_deref(),
