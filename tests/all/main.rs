@@ -24,6 +24,7 @@ mod identity;
 mod limits;
 mod logs;
 mod policies;
+mod projects;
 mod refused_components;
 mod schedules;
 mod surroundings;
