@@ -177,7 +177,7 @@ async fn a_schema_applied_twice_does_nothing_the_second_time_and_never_loses_dat
         .json(&other)
         .send()
         .await;
-    assert_eq!(refused.status, 409, "{refused:?}");
+    refused.problem(409, "would_lose_data");
     assert_eq!(titles(&project, &alice).await, json!(["a", "b"]));
 }
 

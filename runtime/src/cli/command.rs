@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    completions, deploy, dev, functions, invoke, logs, migrate, new, policies, rollback, schedules,
-    serve, tables, token, versions,
+    completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
+    rollback, schedules, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\
@@ -57,8 +57,12 @@ pub(super) enum Command {
     Tables(tables::TablesArgs),
     /// List policies, or check the text of one
     Policies(policies::PoliciesArgs),
-    /// Make tokens for development
+    /// Make tokens: of a project's users for development, of operators for the control API
     Token(token::TokenArgs),
+    /// Show or replace the secret that the tokens of a project's users are signed with
+    JwtSecret(jwt_secret::JwtSecretArgs),
+    /// Make the key ring that `serve` needs
+    Keys(keys::KeysArgs),
     /// Bring the database to the state that this program expects
     Migrate(migrate::MigrateArgs),
     /// Print a completion script for a shell
@@ -87,7 +91,9 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Schedules(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
-        Command::Token(args) => wait_for(args.run()),
+        Command::Token(args) => args.run(),
+        Command::JwtSecret(args) => wait_for(args.run()),
+        Command::Keys(args) => args.run(),
     };
     match ended {
         Ok(()) => error::OK.into(),
@@ -99,7 +105,9 @@ pub(super) fn run(cli: Cli) -> ExitCode {
 }
 
 /// Clients need one thread: they wait for one answer at a time.
-fn wait_for(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+pub(super) fn wait_for(
+    command: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -147,6 +155,15 @@ mod tests {
             true,
         );
         check("koyalite token create --subject alice --ttl 60", true);
+        check(
+            "koyalite token operator --subject ci --role developer",
+            true,
+        );
+        check("koyalite token operator --subject ci --role member", false);
+        check("koyalite token bootstrap --key-file keys.json", true);
+        check("koyalite jwt-secret set --file secret.txt", true);
+        check("koyalite jwt-secret set my-secret", false);
+        check("koyalite keys create", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);

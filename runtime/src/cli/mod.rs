@@ -20,6 +20,8 @@ mod deploy_upload;
 mod dev;
 mod functions;
 mod invoke;
+mod jwt_secret;
+mod keys;
 mod logs;
 mod migrate;
 mod new;

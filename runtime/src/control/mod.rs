@@ -19,8 +19,10 @@ mod route;
 mod deploy;
 mod functions;
 mod health;
+mod jwt_secret;
 mod logs;
 mod metrics;
+mod operators;
 mod policies;
 mod projects;
 mod schedules;
@@ -134,6 +136,8 @@ fn routes() -> Vec<Route> {
         get("/v1/projects", P::ProjectRead, projects::list),
         post("/v1/projects", P::ProjectCreate, projects::create),
         get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
+        put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
         get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
         get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
@@ -158,6 +162,7 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        post("/v1/tokens", P::OperatorCreate, operators::create),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

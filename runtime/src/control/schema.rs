@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use koyalite_policy::{Command, Effect, TableName};
+use koyalite_policy::{Command, Effect, NameError, TableName};
 use serde::Deserialize;
 
 use crate::http::Code;
@@ -19,7 +19,7 @@ use super::Shared;
 use super::answer::{Answer, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::extract::{InProject, name};
+use super::extract::InProject;
 use super::json::Json;
 
 /// The file.
@@ -64,9 +64,7 @@ pub(super) async fn apply(
     let by = operator.user_id(&control.registry);
     match apply_schema(&control.registry, &project.name, &file, by).await {
         Ok(applied) => Ok(ok(applied)),
-        Err(error) => Err(ApiError::invalid_as(Code::InvalidSchema)(placed(
-            error, &places,
-        ))),
+        Err(error) => Err(ApiError::invalid_as(code(&error))(placed(error, &places))),
     }
 }
 
@@ -76,7 +74,10 @@ impl Document {
         let (mut file, mut places) = (SchemaFile::default(), Vec::new());
         for (t, table) in self.tables.into_iter().enumerate() {
             if !table.policies.is_empty() {
-                let of: TableName = name(&table.name)?;
+                let of: TableName = table.name.parse().map_err(|error: NameError| {
+                    let mistake = RegistryError::invalid(&format!("tables[{t}].name"), error);
+                    ApiError::invalid_as(Code::InvalidSchema)(mistake)
+                })?;
                 for (p, policy) in table.policies.into_iter().enumerate() {
                     file.policies.push(policy.of(of.clone()));
                     places.push(format!("tables[{t}].policies[{p}]"));
@@ -107,6 +108,19 @@ impl TablePolicy {
             check: self.check,
             enabled: self.enabled.unwrap_or(true),
         }
+    }
+}
+
+/// The code that the same mistake has where a policy, or a table, is sent by itself. Tables come
+/// first, so mistakes of both kinds never come together.
+fn code(error: &RegistryError) -> Code {
+    match error {
+        RegistryError::Invalid { errors }
+            if errors.iter().all(|m| m.field.starts_with("policies[")) =>
+        {
+            Code::InvalidPolicy
+        }
+        _ => Code::InvalidSchema,
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 
+use crate::http::Code;
 use crate::registry::definition::{NewColumn, NewTable};
 use crate::registry::tables::{self, Table};
 
@@ -37,8 +38,9 @@ pub(super) async fn create(
     InProject(project): InProject,
     Json(new): Json<NewTable>,
 ) -> Result<Answer<Table>, ApiError> {
+    let made = tables::create(&control.registry, &project.name, &new).await;
     Ok(created(
-        tables::create(&control.registry, &project.name, &new).await?,
+        made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
     ))
 }
 
@@ -58,8 +60,9 @@ pub(super) async fn add_column(
     Json(new): Json<NewColumn>,
 ) -> Result<Answer<Table>, ApiError> {
     let table = name(&table)?;
+    let made = tables::add_column(&control.registry, &project.name, &table, &new).await;
     Ok(created(
-        tables::add_column(&control.registry, &project.name, &table, &new).await?,
+        made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
     ))
 }
 

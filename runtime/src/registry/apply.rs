@@ -12,7 +12,7 @@ use super::Registry;
 use super::change::{Change, LockedProject};
 use super::columns::{self, Column, StoredTable};
 use super::definition::{ColumnDefinition, NewTable, TableDefinition};
-use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::policies::{self, NewPolicy};
 use super::tables;
 
@@ -183,11 +183,14 @@ fn compare<'a>(
     }
     match differences.is_empty() {
         true => Ok(plan),
-        false => Err(RegistryError::conflict(format!(
-            "columns that exist are not altered, for their data could be lost: {}; add a column \
-             of another name, or drop the old one first",
-            differences.join("; ")
-        ))),
+        false => Err(RegistryError::conflict(
+            Standing::WouldLoseData,
+            format!(
+                "columns that exist are not altered, for their data could be lost: {}; add a \
+                 column of another name, or drop the old one first",
+                differences.join("; ")
+            ),
+        )),
     }
 }
 
@@ -238,11 +241,12 @@ fn in_order(
         let (now, later): (Vec<_>, Vec<_>) = missing.into_iter().partition(|table| ready(table));
         if now.is_empty() {
             let names: Vec<&str> = named.iter().map(TableName::as_str).collect();
-            return Err(RegistryError::conflict(format!(
+            let reason = format!(
                 "the tables {} refer to each other in a circle; leave one reference out and add \
                  its column afterwards",
                 names.join(", ")
-            )));
+            );
+            return Err(RegistryError::conflict(Standing::State, reason));
         }
         have.extend(now.iter().map(|table| table.name.clone()));
         ordered.extend(now);

@@ -11,6 +11,7 @@
 //! `snapshot` last.
 
 pub mod apply;
+pub mod bootstrap;
 pub(crate) mod change;
 pub mod columns;
 pub(crate) mod ddl;
@@ -19,6 +20,7 @@ pub mod definition;
 mod deploy;
 pub mod error;
 pub mod functions;
+pub mod jwt_secret;
 pub mod manifest;
 pub mod policies;
 mod policy_input;
@@ -45,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::apply::apply_schema;
-pub use self::error::{Mistake, RegistryError};
+pub use self::error::{Mistake, RegistryError, Standing};
 pub use self::manifest::Manifest;
 pub use self::secret::Secret;
 pub use self::snapshot::{

@@ -12,7 +12,7 @@ use super::change::{Change, LockedProject, project_id};
 use super::columns::{self, Column, PlacedColumn, StoredTable, Target};
 use super::ddl::{self, ForeignKey};
 use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
-use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::{Registry, policies};
 
 /// A project's tables are all in every node's memory, and all policies are checked at every change.
@@ -163,9 +163,8 @@ pub async fn drop_column(
         .column(column)
         .ok_or_else(|| RegistryError::not_found("column", column))?;
     if found.primary_key {
-        return Err(RegistryError::conflict(
-            "a column of the primary key cannot be dropped",
-        ));
+        let reason = "a column of the primary key cannot be dropped";
+        return Err(RegistryError::conflict(Standing::State, reason));
     }
     sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", found.id)
         .execute(change.conn())
@@ -186,7 +185,7 @@ pub(crate) async fn create_in(
     let others = columns::load(change.conn(), Some(project.id)).await?;
     if others.len() >= TABLES_MAX {
         let reason = format!("a project has at most {TABLES_MAX} tables");
-        return Err(RegistryError::conflict(reason));
+        return Err(RegistryError::conflict(Standing::State, reason));
     }
     let table_id = Uuid::now_v7();
     let ids: Vec<Uuid> = table.columns.iter().map(|_| Uuid::now_v7()).collect();
@@ -376,9 +375,10 @@ pub(crate) async fn check_policies(
         .map(|_| ())
         .map_err(|errors| {
             let broken: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            RegistryError::conflict(format!(
+            let reason = format!(
                 "this would break a policy; change or disable it first: {}",
                 broken.join("; ")
-            ))
+            );
+            RegistryError::conflict(Standing::InUse, reason)
         })
 }
