@@ -199,11 +199,25 @@ async fn a_real_table_stands_behind_a_table() {
     );
     let right: bool = database.query_one(&role, &[]).await.unwrap().get(0);
     assert!(right, "the project's role may more than it should");
-    let dropped = project
-        .control(Method::DELETE, "/tables/notes")
-        .send()
-        .await;
-    dropped.expect(204);
+    let delete = |path| project.control(Method::DELETE, path).send();
+    let kept = delete("/tables/notes").await;
+    kept.problem(409, "would_lose_data");
+    let kept = delete("/tables/notes/columns/title").await;
+    kept.problem(409, "would_lose_data");
+    // No row has a rank, so nothing is lost.
+    delete("/tables/notes/columns/rank").await.expect(200);
+    let needed = delete("/tables/notes/columns/owner_id?lose_data=true").await;
+    let needed = needed.problem(409, "in_use");
+    assert!(
+        needed["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("own_rows"),
+        "{needed}"
+    );
+    let rows: i64 = database.query_one(&count, &[]).await.unwrap().get(0);
+    assert_eq!(rows, 2);
+    delete("/tables/notes?lose_data=true").await.expect(204);
     assert!(database.query_one(&count, &[]).await.is_err());
     assert_eq!(
         project.list("/policies").await.len(),

@@ -169,7 +169,7 @@ impl ApiError {
                 imports.iter().map(Mistake::new).collect()
             }
             ApiError::Registry {
-                error: RegistryError::Invalid { errors },
+                error: RegistryError::Invalid { errors } | RegistryError::Conflict { errors, .. },
                 ..
             } => errors.iter().map(registry_mistake).collect(),
             ApiError::Invalid(mistakes) => mistakes.clone(),

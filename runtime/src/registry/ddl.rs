@@ -115,6 +115,30 @@ pub(crate) fn drop_column(project: &LockedProject, table: &TableName, column: &C
     ))
 }
 
+/// Whether a table has a row. Locked first, by whoever drops it: a row that is inserted after the
+/// question would go with the table.
+pub(crate) fn any_row(project: &LockedProject, table: &TableName) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!("SELECT EXISTS (SELECT FROM {name})"))
+}
+
+/// Whether a column holds a value anywhere.
+pub(crate) fn any_value(project: &LockedProject, table: &TableName, column: &ColumnName) -> Ddl {
+    let (name, column) = (
+        qualified(&project.schema, table),
+        quote_ident(column.as_str()),
+    );
+    Ddl(format!(
+        "SELECT EXISTS (SELECT FROM {name} WHERE {column} IS NOT NULL)"
+    ))
+}
+
+/// Nobody reads or writes the table until the change ends.
+pub(crate) fn lock_table(project: &LockedProject, table: &TableName) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
+}
+
 /// One column in full.
 fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
     let mut text = format!(

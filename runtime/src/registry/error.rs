@@ -20,12 +20,14 @@ pub enum RegistryError {
         name: String,
     },
     /// It contradicts something that exists.
-    #[error("{reason}")]
+    #[error("{reason}{}", Listed(.errors))]
     Conflict {
         /// What kind of thing stands in the way.
         kind: Standing,
         /// What stands in the way, and what would be right.
         reason: String,
+        /// All that stands in the way, where it can be listed.
+        errors: Vec<Mistake>,
     },
     /// The request itself is wrong.
     #[error("{}", Mistakes(.errors))]
@@ -150,6 +152,18 @@ impl fmt::Display for Mistakes<'_> {
     }
 }
 
+/// The same after a sentence, or nothing.
+struct Listed<'a>(&'a [Mistake]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            mistakes => write!(f, ": {}", Mistakes(mistakes)),
+        }
+    }
+}
+
 impl RegistryError {
     pub(crate) fn not_found(what: &'static str, name: impl fmt::Display) -> Self {
         Self::NotFound {
@@ -159,9 +173,18 @@ impl RegistryError {
     }
 
     pub(crate) fn conflict(kind: Standing, reason: impl fmt::Display) -> Self {
+        Self::conflicts(kind, reason, Vec::new())
+    }
+
+    pub(crate) fn conflicts(
+        kind: Standing,
+        reason: impl fmt::Display,
+        errors: Vec<Mistake>,
+    ) -> Self {
         Self::Conflict {
             kind,
             reason: reason.to_string(),
+            errors,
         }
     }
 

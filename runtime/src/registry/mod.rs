@@ -25,6 +25,7 @@ pub mod manifest;
 pub mod policies;
 mod policy_input;
 pub mod projects;
+mod references;
 pub mod roles;
 pub(crate) mod runs;
 pub mod schedules;

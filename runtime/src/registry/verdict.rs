@@ -1,7 +1,7 @@
 //! The policy engine's word on one policy, in the words of the control API: warnings, or mistakes
 //! with their field, their place in it, and what to write instead. Decides nothing itself.
 
-use koyalite_policy::{PolicyFault, PolicySource, Schema, check_policy};
+use koyalite_policy::{PolicyError, PolicyFault, PolicySource, Schema, check_policy};
 
 use super::columns::StoredTable;
 use super::error::{Mistake, RegistryError};
@@ -46,6 +46,13 @@ fn refusal(fault: &PolicyFault) -> RegistryError {
             errors: vec![mistake(fault)],
         },
     }
+}
+
+/// A policy that a change would break, by its name and the place that would be wrong.
+pub(crate) fn broken(error: &PolicyError) -> Mistake {
+    let mut mistake = mistake(&error.fault);
+    mistake.message = format!("policy {:?}: {}", error.name, mistake.message);
+    mistake
 }
 
 fn mistake(fault: &PolicyFault) -> Mistake {
