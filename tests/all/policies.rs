@@ -225,3 +225,83 @@ async fn a_real_table_stands_behind_a_table() {
         "its policies went with it"
     );
 }
+
+#[tokio::test]
+async fn masks_presets_and_listed_values_are_stored_shown_and_in_force() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let schema = json!({ "tables": [{
+        "name": "notes",
+        "columns": [
+            { "name": "owner_id", "type": "uuid" },
+            { "name": "title", "type": "text" },
+            { "name": "state", "type": "enum(open, done)", "default": "open" },
+            { "name": "secret", "type": "text", "nullable": true },
+        ],
+        "policies": [
+            { "name": "own", "commands": ["select"], "using": "owner_id = auth.uid()",
+              "read": ["id", "title", "state"] },
+            { "name": "write", "commands": ["insert"], "check": "owner_id = auth.uid()",
+              "write": ["title", "state"], "set": { "owner_id": "auth.uid()" } },
+        ],
+    }]});
+    project.schema(&schema).await;
+    let again = project.schema(&schema).await;
+    assert_eq!(again["changed_policies"], json!([]), "{again}");
+    let listed = project.list("/policies").await;
+    assert_eq!(
+        listed[0]["read"],
+        json!(["id", "title", "state"]),
+        "{listed:?}"
+    );
+    assert_eq!(
+        listed[1]["set"],
+        json!({ "owner_id": "auth.uid()" }),
+        "{listed:?}"
+    );
+    let table = project.get("/tables/notes").await;
+    assert_eq!(table["columns"][3]["type"], "enum(open, done)", "{table}");
+
+    let path = format!("/policies/{}", listed[0]["id"].as_str().unwrap());
+    let change = |patch: Value| project.control(Method::PATCH, &path).json(&patch).send();
+    let unknown = change(json!({ "read": ["colour"] }))
+        .await
+        .problem(400, "invalid_policy");
+    assert_eq!(unknown["errors"][0]["field"], "read", "{unknown}");
+    change(json!({ "read": null })).await.expect(200);
+    assert_eq!(project.get(&path).await["read"], json!(null));
+    let odd = json!({ "name": "odd", "table": "notes", "commands": ["insert"], "check": "true",
+                      "set": { "owner_id": "auth.uuid()" } });
+    let odd = project
+        .control(Method::POST, "/policies")
+        .json(&odd)
+        .send()
+        .await;
+    let odd = odd.problem(400, "invalid_policy");
+    assert_eq!(odd["errors"][0]["field"], "set.owner_id", "{odd}");
+}
+
+#[tokio::test]
+async fn a_policy_reads_declared_claims_and_a_declaration_in_use_stays() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let mut schema = own_rows("notes");
+    schema["claims"] = json!({ "team": { "required": true } });
+    schema["tables"][0]["policies"][0]["using"] = json!("auth.jwt() ->> 'team' = title");
+    let applied = project.schema(&schema).await;
+    assert_eq!(applied["changed_claims"], true, "{applied}");
+    assert_eq!(project.schema(&schema).await["changed_claims"], false);
+    assert_eq!(project.get("/claims").await, schema["claims"]);
+
+    let typo = json!({ "table": "notes", "using": "auth.jwt() ->> 'taem' = title" });
+    let call = project.control(Method::POST, "/policies/check").json(&typo);
+    let verdict = call.send().await.expect(200).json();
+    assert!(verdict["errors"].to_string().contains("team"), "{verdict}");
+    let put = |claims: Value| project.control(Method::PUT, "/claims").json(&claims).send();
+    let used = put(json!({ "org": {} })).await.problem(409, "in_use");
+    assert!(used["errors"].to_string().contains("own_rows"), "{used}");
+    put(json!({ "team": {}, "org": {} })).await.expect(200);
+    put(json!({ "team": { "requierd": true } }))
+        .await
+        .problem(400, "invalid_field");
+}

@@ -70,6 +70,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects/{project}/policies/{id}", Viewer),
     ("PATCH", "/v1/projects/{project}/policies/{id}", Developer),
     ("DELETE", "/v1/projects/{project}/policies/{id}", Developer),
+    ("GET", "/v1/projects/{project}/claims", Viewer),
+    ("PUT", "/v1/projects/{project}/claims", Developer),
     ("PUT", "/v1/projects/{project}/schema", Developer),
     ("GET", "/v1/projects/{project}/schedules", Viewer),
     (

@@ -16,6 +16,7 @@ mod json;
 mod permission;
 mod route;
 
+mod claims;
 mod deploy;
 mod functions;
 mod health;
@@ -157,6 +158,8 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
+        get("/v1/projects/{project}/claims", P::PolicyRead, claims::show),
+        put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),

@@ -1,10 +1,10 @@
 //! Policies: saved only when they make sense on their table, with a verdict for those who ask first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use http::StatusCode;
-use koyalite_policy::{Command, Effect, TableName};
+use koyalite_policy::{ColumnName, Command, Effect, TableName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -100,6 +100,10 @@ pub(super) struct Draft {
     roles: Vec<String>,
     using: Option<String>,
     check: Option<String>,
+    read: Option<Vec<ColumnName>>,
+    write: Option<Vec<ColumnName>>,
+    #[serde(default)]
+    set: BTreeMap<ColumnName, String>,
 }
 
 fn draft_name() -> String {
@@ -158,6 +162,9 @@ impl Draft {
             roles: self.roles,
             using: self.using,
             check: self.check,
+            read: self.read,
+            write: self.write,
+            set: self.set,
             enabled: true,
         })
     }

@@ -3,10 +3,10 @@
 //! Policies stand under their table, or beside the tables with the table's name; both come to the
 //! same. Mistakes are told at the place where the author wrote them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use koyalite_policy::{Command, Effect, NameError, TableName};
+use koyalite_policy::{Claims, ColumnName, Command, Effect, NameError, TableName};
 use serde::Deserialize;
 
 use crate::http::Code;
@@ -29,6 +29,7 @@ pub(super) struct Document {
     tables: Vec<Table>,
     #[serde(default)]
     policies: Vec<NewPolicy>,
+    claims: Option<Claims>,
 }
 
 /// A table with the policies that guard it.
@@ -51,6 +52,10 @@ struct TablePolicy {
     roles: Vec<String>,
     using: Option<String>,
     check: Option<String>,
+    read: Option<Vec<ColumnName>>,
+    write: Option<Vec<ColumnName>>,
+    #[serde(default)]
+    set: BTreeMap<ColumnName, String>,
     enabled: Option<bool>,
 }
 
@@ -71,7 +76,11 @@ pub(super) async fn apply(
 impl Document {
     /// The file as the registry takes it, and where each of its policies was written.
     fn flatten(self) -> Result<(SchemaFile, Vec<String>), ApiError> {
-        let (mut file, mut places) = (SchemaFile::default(), Vec::new());
+        let mut places = Vec::new();
+        let mut file = SchemaFile {
+            claims: self.claims,
+            ..SchemaFile::default()
+        };
         for (t, table) in self.tables.into_iter().enumerate() {
             if !table.policies.is_empty() {
                 let of: TableName = table.name.parse().map_err(|error: NameError| {
@@ -106,6 +115,9 @@ impl TablePolicy {
             roles: self.roles,
             using: self.using,
             check: self.check,
+            read: self.read,
+            write: self.write,
+            set: self.set,
             enabled: self.enabled.unwrap_or(true),
         }
     }

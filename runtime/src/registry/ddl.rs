@@ -144,10 +144,10 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
     let mut text = format!(
         "{} {}",
         quote_ident(column.name.as_str()),
-        column.ty.sql_name()
+        column.ty.ty.sql_name()
     );
     // So that the host's evaluator, which compares bytes, and Postgres always agree.
-    if column.ty == ColumnType::Text {
+    if column.ty.ty == ColumnType::Text {
         text.push_str(" COLLATE \"C\"");
     }
     if !column.nullable {
@@ -155,6 +155,11 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
     }
     if let Some(default) = &column.default {
         text.push_str(&format!(" DEFAULT {}", default.to_sql()));
+    }
+    if let Some(values) = &column.ty.values {
+        let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
+        let name = quote_ident(column.name.as_str());
+        text.push_str(&format!(" CHECK ({name} IN ({}))", values.join(", ")));
     }
     if column.unique {
         text.push_str(" UNIQUE");

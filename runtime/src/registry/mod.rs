@@ -13,6 +13,8 @@
 pub mod apply;
 pub mod bootstrap;
 pub(crate) mod change;
+pub mod claims;
+pub mod column_type;
 pub mod columns;
 pub(crate) mod ddl;
 pub mod default;

@@ -37,7 +37,7 @@ pub(crate) fn target(
                     .column(reference.column.as_str())
                     .is_some_and(|c| c.unique);
                 let found = table.column(&reference.column);
-                (table.id, found.map(|found| (found.id, found.ty, unique)))
+                (table.id, found.map(|found| (found.id, found.ty.ty, unique)))
             }),
     };
     let (table_id, found) = found.ok_or_else(|| {
@@ -57,7 +57,7 @@ pub(crate) fn target(
         );
         return Err(Mistake::new("references.column", message));
     }
-    if ty != column.ty {
+    if ty != column.ty.ty {
         let message = format!("the column referred to is {ty}; write that type here");
         return Err(Mistake::new("type", message));
     }
@@ -92,7 +92,7 @@ impl Own<'_> {
         let facts = found.map(|(column, id)| {
             (
                 *id,
-                column.ty,
+                column.ty.ty,
                 column.unique || (column.primary_key && keys == 1),
             )
         });

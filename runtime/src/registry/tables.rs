@@ -4,17 +4,18 @@
 //! against the tables as they would be: a change that breaks a policy is refused and leaves nothing.
 
 use chrono::{DateTime, Utc};
-use koyalite_policy::{ColumnName, ProjectName, Schema, TableName};
+use koyalite_policy::{ColumnName, ProjectName, TableName};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Registry;
 use super::change::{Change, LockedProject, project_id};
 use super::columns::{self, Column, PlacedColumn, StoredTable};
 use super::ddl;
 use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
 use super::error::{RegistryError, Standing, refuse_if_any};
 use super::references::{Own, target};
-use super::{Registry, policies, verdict};
+use super::verdict::{self, Rules};
 
 /// A project's tables are all in every node's memory, and all policies are checked at every change.
 pub const TABLES_MAX: usize = 500;
@@ -304,13 +305,9 @@ pub(crate) async fn check_policies(
     change: &mut Change<'_>,
     project: &LockedProject,
 ) -> Result<(), RegistryError> {
-    let tables = columns::load(change.conn(), Some(project.id)).await?;
-    let policies = policies::sources(change.conn(), project.id).await?;
-    let shapes = tables.iter().map(StoredTable::shape).collect();
-    Schema::build(shapes, policies)
-        .map(|_| ())
-        .map_err(|errors| {
-            let broken = errors.iter().map(verdict::broken).collect();
-            RegistryError::conflicts(Standing::InUse, BREAKS, broken)
-        })
+    let rules = Rules::load(change.conn(), project.id).await?;
+    rules.build().map(|_| ()).map_err(|errors| {
+        let broken = errors.iter().map(verdict::broken).collect();
+        RegistryError::conflicts(Standing::InUse, BREAKS, broken)
+    })
 }
