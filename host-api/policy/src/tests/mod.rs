@@ -1,5 +1,7 @@
 //! Tests of the crate from outside: decisions, conditions, filters.
 
+mod changes;
+mod columns;
 mod conditions;
 mod decisions;
 mod filters;
