@@ -40,6 +40,7 @@
 //! A comparison does not stand bare inside another: write `(a = b) = c`. A condition has at most
 //! [`TEXT_BYTES_MAX`] bytes, [`DEPTH_MAX`] levels and [`ATOMS_MAX`] tests.
 
+mod advice;
 mod calls;
 mod convert;
 mod interval;
@@ -158,6 +159,9 @@ pub(crate) fn parse(text: &str) -> Result<Spanned, ParseError> {
         );
         return Err(ParseError::new(Position::START, reason)
             .instead("split it into several policies, or keep the list in a table"));
+    }
+    if let Some(refused) = advice::for_statement(text) {
+        return Err(refused);
     }
     let tokens = lists::unwrap_first_items(tokens::tokenize(text)?);
     let operators = tokens::calculations(&tokens);

@@ -6,4 +6,5 @@ mod conditions;
 mod decisions;
 mod filters;
 mod fixtures;
+mod guide;
 mod subqueries;
