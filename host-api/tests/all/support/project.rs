@@ -144,7 +144,10 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
     let columns = lines.iter().map(shape_of).collect();
     let collated: Vec<_> = lines
         .iter()
-        .map(|line| line.replacen(" text", " text COLLATE \"C\"", 1))
+        .map(|line| match line.ends_with(" text[]") {
+            true => format!("{line} COLLATE \"C\""),
+            false => line.replacen(" text", " text COLLATE \"C\"", 1),
+        })
         .collect();
     (
         TableShape {
