@@ -320,3 +320,45 @@ async fn a_secret_is_shown_rotated_and_taken_from_a_file_or_standard_input_alone
         .await;
     assert_eq!(argument.code, 2, "{argument:?}");
 }
+
+#[tokio::test]
+async fn rows_have_types_and_a_table_with_rows_is_dropped_only_if_one_says_so() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.schema(&crate::support::own_rows("notes")).await;
+    project.deploy("behaviours").await;
+    let alice = project.token(ALICE).await;
+    let row =
+        serde_json::json!({ "table": "notes", "rows": [{ "owner_id": ALICE, "title": "a" }] });
+    let insert = project
+        .call(http::Method::POST, "/behaviours/insert")
+        .bearer(&alice);
+    insert.json(&row).send().await.of_function(200);
+    let shell = CommandLine::of(&app, &project.name);
+    let here = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| shell.run(here.path(), arguments).await;
+    let rust = run(&["tables", "types", "--lang", "rust"]).await.expect(0);
+    assert!(
+        rust.contains("pub struct Notes") && rust.contains("pub owner_id: String"),
+        "{rust}"
+    );
+    let script = run(&["tables", "types", "--lang", "typescript"])
+        .await
+        .expect(0);
+    assert!(script.contains("rank: number | string | null;"), "{script}");
+    assert!(
+        run(&["tables", "notes"])
+            .await
+            .expect(0)
+            .contains("owner_id")
+    );
+    let kept = run(&["tables", "drop", "notes"]).await;
+    assert!(
+        kept.code == 1 && kept.errors.contains("would_lose_data"),
+        "{kept:?}"
+    );
+    run(&["tables", "drop", "notes.rank"]).await.expect(0);
+    run(&["tables", "drop", "notes", "--lose-data"])
+        .await
+        .expect(0);
+}

@@ -53,7 +53,7 @@ pub(super) enum Command {
     Rollback(rollback::RollbackArgs),
     /// List scheduled tasks and their runs
     Schedules(schedules::SchedulesArgs),
-    /// List the tables of a project
+    /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
     /// List policies, or check the text of one
     Policies(policies::PoliciesArgs),
@@ -164,6 +164,14 @@ mod tests {
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
         check("koyalite keys create", true);
+        check("koyalite tables", true);
+        check("koyalite tables todos --json", true);
+        check(
+            "koyalite tables types --lang typescript --project shop",
+            true,
+        );
+        check("koyalite tables types --lang cobol", false);
+        check("koyalite tables drop todos.done --lose-data", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);

@@ -27,6 +27,7 @@ mod migrate;
 mod new;
 mod policies;
 mod rollback;
+mod row_types;
 mod schedules;
 mod serve;
 mod tables;

@@ -1,5 +1,7 @@
 //! `koyalite policies`: the rules on rows, and a check of a rule's text before it is saved.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use http::Method;
@@ -66,6 +68,10 @@ struct Policy {
     roles: Vec<String>,
     using: Option<String>,
     check: Option<String>,
+    read: Option<Vec<String>>,
+    write: Option<Vec<String>>,
+    #[serde(default)]
+    set: BTreeMap<String, String>,
     enabled: bool,
 }
 
@@ -97,7 +103,7 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
     args.server.output().show(answer, |policies: Policies| {
         let wanted = |policy: &Policy| args.table.as_ref().is_none_or(|name| *name == policy.table);
         let rows = policies.items.into_iter().filter(wanted).map(|policy| {
-            let condition = policy.condition();
+            let condition = policy.rule();
             let state = if policy.enabled {
                 policy.effect
             } else {
@@ -122,6 +128,20 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
 }
 
 impl Policy {
+    /// Its conditions, and what it says about columns.
+    fn rule(&self) -> String {
+        let mut rule = self.condition();
+        for (word, columns) in [("read", &self.read), ("write", &self.write)] {
+            if let Some(columns) = columns {
+                rule.push_str(&format!("; {word} {}", columns.join(", ")));
+            }
+        }
+        for (column, value) in &self.set {
+            rule.push_str(&format!("; set {column} = {value}"));
+        }
+        rule
+    }
+
     fn condition(&self) -> String {
         match (&self.using, &self.check) {
             (Some(using), Some(check)) if using == check => using.clone(),
