@@ -67,6 +67,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects/{project}/policies", Viewer),
     ("POST", "/v1/projects/{project}/policies", Developer),
     ("POST", "/v1/projects/{project}/policies/check", Viewer),
+    ("POST", "/v1/projects/{project}/policies/explain", Viewer),
     ("GET", "/v1/projects/{project}/policies/{id}", Viewer),
     ("PATCH", "/v1/projects/{project}/policies/{id}", Developer),
     ("DELETE", "/v1/projects/{project}/policies/{id}", Developer),

@@ -55,7 +55,7 @@ pub(super) enum Command {
     Schedules(schedules::SchedulesArgs),
     /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
-    /// List policies, or check the text of one
+    /// List policies, check the text of one, explain a case, or test expectations
     Policies(policies::PoliciesArgs),
     /// Make tokens: of a project's users for development, of operators for the control API
     Token(token::TokenArgs),
@@ -164,6 +164,13 @@ mod tests {
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
         check("koyalite keys create", true);
+        check("koyalite policies test policies.toml", true);
+        check(
+            "koyalite policies explain --table notes --as a --row {}",
+            true,
+        );
+        check("koyalite policies explain --table notes --row []", false);
+        check("koyalite policies explain --table notes --claims {}", false);
         check("koyalite tables", true);
         check("koyalite tables todos --json", true);
         check(

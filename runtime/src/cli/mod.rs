@@ -26,6 +26,8 @@ mod logs;
 mod migrate;
 mod new;
 mod policies;
+mod policies_explain;
+mod policies_test;
 mod rollback;
 mod row_types;
 mod schedules;

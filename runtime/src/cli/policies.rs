@@ -1,4 +1,5 @@
-//! `koyalite policies`: the rules on rows, and a check of a rule's text before it is saved.
+//! `koyalite policies`: the rules on rows, a check of a rule's text before it is saved, and what the
+//! rules come to: for one case, or for a file of expectations.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,17 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{Format, table};
+use super::policies_explain::ExplainArgs;
+use super::policies_test::TestArgs;
 use super::problem::Mistake;
 
-/// List or check.
+/// List, check, explain or test.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite policies list --table todos\n  \
                         koyalite policies check --table todos 'owner_id = auth.uid()'\n  \
-                        koyalite policies check --table todos --check \"status <> 'done'\"")]
+                        koyalite policies check --table todos --check \"status <> 'done'\"\n  \
+                        koyalite policies explain --table todos --as alice --row '{\"title\": \"a\"}'\n  \
+                        koyalite policies test policies.toml")]
 pub(super) struct PoliciesArgs {
     #[command(subcommand)]
     action: Action,
@@ -29,6 +34,10 @@ enum Action {
     List(ListArgs),
     /// Whether a text is a valid policy for a table, and if not, where and why
     Check(CheckArgs),
+    /// What becomes of one case: who does what to which row
+    Explain(ExplainArgs),
+    /// Hold a file of expectations against the policies in force
+    Test(TestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -85,11 +94,13 @@ struct Verdict {
 }
 
 impl PoliciesArgs {
-    /// Lists or checks.
+    /// Lists, checks, explains or tests.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::List(args) => list(args).await,
             Action::Check(args) => check(args).await,
+            Action::Explain(args) => args.run().await,
+            Action::Test(args) => args.run().await,
         }
     }
 }

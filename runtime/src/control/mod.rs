@@ -16,6 +16,7 @@ mod json;
 mod permission;
 mod route;
 
+mod case;
 mod claims;
 mod deploy;
 mod functions;
@@ -155,6 +156,7 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
+        post("/v1/projects/{project}/policies/explain", P::PolicyRead, policies::explain),
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
