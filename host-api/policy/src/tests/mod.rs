@@ -5,6 +5,6 @@ mod columns;
 mod conditions;
 mod decisions;
 mod filters;
-mod fixtures;
+pub(crate) mod fixtures;
 mod guide;
 mod subqueries;
