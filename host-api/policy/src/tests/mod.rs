@@ -4,6 +4,7 @@ mod changes;
 mod columns;
 mod conditions;
 mod decisions;
+mod explain;
 mod filters;
 pub(crate) mod fixtures;
 mod guide;
