@@ -63,6 +63,7 @@ mod check;
 mod decide;
 mod decimal;
 mod eval;
+mod explain;
 mod expr;
 mod filter;
 mod fold;
@@ -73,6 +74,7 @@ mod names;
 pub mod parse;
 mod permit;
 mod policy;
+mod print;
 mod reach;
 mod shape;
 mod sql;
@@ -83,6 +85,10 @@ mod weigh;
 
 pub use decide::{Denied, decide};
 pub use eval::{Row, evaluate, evaluate_change};
+pub use explain::{
+    AtomCoverage, AtomView, ConditionView, Coverage, DenialView, Explanation, PolicyView, Question,
+    SubqueryView, explain,
+};
 pub use expr::Expr;
 pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};
 pub use identity::{AuthRole, Identity, ROLE_CLAIM, Service, User};

@@ -2,7 +2,7 @@
 
 use crate::*;
 
-pub(super) fn shape() -> TableShape {
+pub(crate) fn shape() -> TableShape {
     let column = |(name, ty): (&str, ColumnType)| ColumnShape {
         name: name.parse().unwrap(),
         ty,
