@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
-use koyalite_policy::{ColumnType, Value};
+use koyalite_policy::{ColumnType, ScalarType, Value};
 use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
 use serde_json::value::RawValue;
 
@@ -37,10 +37,17 @@ impl Bind {
     /// The placeholder for this bind in a row, with the cast that its column needs.
     pub(crate) fn placeholder(&self, n: usize) -> String {
         match self {
-            Bind::Typed { ty, .. } if scalar_type(*ty) == Type::TEXT && *ty != ColumnType::Text => {
-                format!("${n}::text::{}", ty.sql_name())
-            }
-            Bind::Typed { .. } | Bind::Json(_) => format!("${n}"),
+            Bind::Typed { ty, .. } => match ty {
+                ColumnType::Array(item) if item.travels_as_text() => {
+                    format!("${n}::text[]::{ty}")
+                }
+                ColumnType::Vector(_) => format!("${n}::text::{ty}"),
+                ty if ty.scalar().is_some_and(ScalarType::travels_as_text) => {
+                    format!("${n}::text::{ty}")
+                }
+                _ => format!("${n}"),
+            },
+            Bind::Json(_) => format!("${n}"),
         }
     }
 
@@ -84,28 +91,52 @@ impl ToSql for Bind {
 fn scalar_type(ty: ColumnType) -> Type {
     match ty {
         ColumnType::Boolean => Type::BOOL,
+        ColumnType::Smallint => Type::INT2,
         ColumnType::Integer => Type::INT4,
         ColumnType::Bigint => Type::INT8,
+        ColumnType::Real => Type::FLOAT4,
         ColumnType::Double => Type::FLOAT8,
-        ColumnType::Numeric | ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date => {
-            Type::TEXT
-        }
+        ColumnType::Numeric
+        | ColumnType::Text
+        | ColumnType::Timestamptz
+        | ColumnType::Date
+        | ColumnType::Time
+        | ColumnType::Vector(_) => Type::TEXT,
         ColumnType::Uuid => Type::UUID,
+        ColumnType::Bytea => Type::BYTEA,
+        ColumnType::Json => Type::JSON,
         ColumnType::Jsonb => Type::JSONB,
+        ColumnType::Array(_) => array_type(ty),
     }
 }
 
+/// The type of a list of values of this type, or of the values of an array.
 fn array_type(ty: ColumnType) -> Type {
-    match ty {
+    match item_type(ty) {
         ColumnType::Boolean => Type::BOOL_ARRAY,
+        ColumnType::Smallint => Type::INT2_ARRAY,
         ColumnType::Integer => Type::INT4_ARRAY,
         ColumnType::Bigint => Type::INT8_ARRAY,
+        ColumnType::Real => Type::FLOAT4_ARRAY,
         ColumnType::Double => Type::FLOAT8_ARRAY,
-        ColumnType::Numeric | ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date => {
-            Type::TEXT_ARRAY
-        }
         ColumnType::Uuid => Type::UUID_ARRAY,
+        ColumnType::Bytea => Type::BYTEA_ARRAY,
+        ColumnType::Json => Type::JSON_ARRAY,
         ColumnType::Jsonb => Type::JSONB_ARRAY,
+        ColumnType::Numeric
+        | ColumnType::Text
+        | ColumnType::Timestamptz
+        | ColumnType::Date
+        | ColumnType::Time
+        | ColumnType::Vector(_)
+        | ColumnType::Array(_) => Type::TEXT_ARRAY,
+    }
+}
+
+fn item_type(ty: ColumnType) -> ColumnType {
+    match ty {
+        ColumnType::Array(item) => item.into(),
+        ty => ty,
     }
 }
 
@@ -113,14 +144,22 @@ fn write_scalar(value: &Value, ty: ColumnType, out: &mut BytesMut) -> Result<IsN
     match (value, ty) {
         (Value::Null, _) => return Ok(IsNull::Yes),
         (Value::Boolean(value), ColumnType::Boolean) => out.put_u8(u8::from(*value)),
+        (Value::Integer(value), ColumnType::Smallint) => out.put_i16(i16::try_from(*value)?),
         (Value::Integer(value), ColumnType::Integer) => out.put_i32(i32::try_from(*value)?),
         (Value::Integer(value), ColumnType::Bigint) => out.put_i64(*value),
+        (Value::Float(value), ColumnType::Real) => out.put_f32(*value as f32),
         (Value::Float(value), ColumnType::Double) => out.put_f64(*value),
         (Value::Text(text), ColumnType::Text)
         | (Value::Numeric(text), ColumnType::Numeric)
         | (Value::Timestamptz(text), ColumnType::Timestamptz)
-        | (Value::Date(text), ColumnType::Date) => out.put_slice(text.as_bytes()),
+        | (Value::Date(text), ColumnType::Date)
+        | (Value::Time(text), ColumnType::Time) => out.put_slice(text.as_bytes()),
         (Value::Uuid(uuid), ColumnType::Uuid) => out.put_slice(uuid.as_bytes()),
+        (Value::Bytes(bytes), ColumnType::Bytea) => out.put_slice(bytes),
+        (Value::Vector(_), ColumnType::Vector(_)) => {
+            out.put_slice(value.to_json().to_string().as_bytes());
+        }
+        (Value::Json(json), ColumnType::Json) => out.put_slice(json.to_string().as_bytes()),
         (Value::Json(json), ColumnType::Jsonb) => return Ok(write_json(&json.to_string(), out)),
         _ => return Err(format!("a bind of type {ty} was not coerced").into()),
     }
@@ -134,6 +173,7 @@ fn write_json(text: &str, out: &mut BytesMut) -> IsNull {
 }
 
 fn write_list(items: &[Value], ty: ColumnType, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    let ty = item_type(ty);
     // One `BytesMut` per item keeps the encoding of scalars in one place; lists are short.
     let mut encoded = Vec::with_capacity(items.len());
     for item in items {

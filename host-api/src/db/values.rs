@@ -162,6 +162,7 @@ mod tests {
             has_default: false,
             primary_key: false,
             unique: false,
+            values: None,
         }
     }
 

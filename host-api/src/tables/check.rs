@@ -245,9 +245,13 @@ fn filter(permit: &Permit, filter: &Filter) -> Result<Rows, HostError> {
 /// About how many bytes a parameter holds.
 fn size(value: &Value) -> usize {
     match value {
-        Value::Text(text) | Value::Numeric(text) | Value::Timestamptz(text) | Value::Date(text) => {
-            text.len()
-        }
+        Value::Text(text)
+        | Value::Numeric(text)
+        | Value::Timestamptz(text)
+        | Value::Date(text)
+        | Value::Time(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Vector(numbers) => 4 * numbers.len(),
         Value::Json(json) => json.to_string().len(),
         Value::List(items) => items.iter().map(|item| 8 + size(item)).sum(),
         Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Uuid(_) => {

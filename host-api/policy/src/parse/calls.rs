@@ -8,12 +8,13 @@ use sqlparser::ast::{
     FunctionArguments, ObjectNamePart,
 };
 
+use super::advice;
 use super::convert::Converter;
 use super::syntax::{Spanned, Syntax};
 use super::tree::folded;
 use super::{ParseError, Position};
 use crate::expr::{Function, JsonRead};
-use crate::shape::ColumnType;
+use crate::types::{ColumnType, ScalarType};
 
 /// The kinds of expression that are not plain operators.
 pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, ParseError> {
@@ -27,6 +28,19 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
         } => converter.cast(*expr, &data_type),
         Expr::TypedString(typed) => converter.cast(Expr::Value(typed.value), &typed.data_type),
         Expr::Subquery(query) => converter.wrapped_claim(*query),
+        Expr::Array(array) => {
+            let at = converter.at;
+            let items = converter.all(array.elem)?;
+            Ok(Spanned::new(at, Syntax::Array(items)))
+        }
+        // What is called says more than what is done with its answer.
+        Expr::CompoundFieldAccess { root, .. } => {
+            converter.convert(*root)?;
+            Err(converter.refuse(
+                "policies do not take items out of arrays",
+                "write 'x' = any (column), or keep the item in a column of its own",
+            ))
+        }
         other => {
             let (reason, instead) = refusal(&other);
             Err(converter.refuse(reason, instead))
@@ -49,10 +63,10 @@ fn refusal(expr: &Expr) -> Refusal {
             "leave it out: text compares by its bytes",
         ),
         Expr::AtTimeZone { .. } | Expr::Interval(_) | Expr::Extract { .. } => (
-            "policies do not calculate with time",
-            "compare a timestamptz column with now() or with a literal",
+            "policies calculate with now() only",
+            "compare a timestamptz column with now(), now() - interval '1 day' or a literal",
         ),
-        Expr::Array(_) | Expr::Tuple(_) => (
+        Expr::Tuple(_) => (
             "a list does not stand on its own",
             "write in (…) or = any (array[…])",
         ),
@@ -123,6 +137,7 @@ pub(super) fn data_type(ty: &DataType) -> Option<ColumnType> {
     match ty.to_string().to_ascii_lowercase().as_str() {
         // What Postgres prints for literals beside columns of these types.
         "character varying" | "varchar" => Some(ColumnType::Text),
+        "character varying[]" | "varchar[]" => Some(ColumnType::Array(ScalarType::Text)),
         name => name.parse().ok(),
     }
 }
@@ -149,7 +164,7 @@ fn function(converter: &mut Converter, call: Call) -> Result<Spanned, ParseError
             path: Vec::new(),
             read: JsonRead::Json,
         }),
-        "now" | "current_timestamp" => Some(Syntax::Now),
+        "now" | "current_timestamp" => Some(Syntax::Now { shift: 0 }),
         _ => None,
     };
     if let Some(syntax) = constant {
@@ -222,17 +237,9 @@ fn arguments(converter: &Converter, call: Call) -> Result<Vec<Expr>, ParseError>
 }
 
 fn unknown_function(converter: &Converter, name: &str) -> ParseError {
-    let instead = match name {
-        "auth.email" => "write auth.jwt() ->> 'email'",
-        "current_setting" => "write auth.jwt() ->> 'claim'",
-        "uid" | "role" | "jwt" => "write auth. before it",
-        "current_user" | "session_user" | "user" => "write auth.uid() or auth.role()",
-        "char_length" | "character_length" => "write length",
-        _ => "the functions are auth.uid, auth.role, auth.jwt, now, lower, upper, length, coalesce",
-    };
     let shown: String = name.chars().take(80).collect();
     converter.refuse(
         &format!("the function {shown} is not in the policy language"),
-        instead,
+        advice::for_function(name),
     )
 }

@@ -6,6 +6,7 @@
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::advice;
 use super::{DEPTH_MAX, ParseError, Position, too_deep};
 
 /// How many words and operators a condition may hold; values and the commas between them are not
@@ -20,11 +21,11 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, ParseError> {
             let position = Position::from_location(error.location).unwrap_or(Position::START);
             ParseError::new(position, lower_first(&error.message))
         })?;
-    look_through(&tokens)?;
+    look_through(&tokens, text)?;
     Ok(tokens)
 }
 
-fn look_through(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
+fn look_through(tokens: &[TokenWithSpan], text: &str) -> Result<(), ParseError> {
     let (mut depth, mut words) = (0_usize, 0_usize);
     for TokenWithSpan { token, span } in tokens {
         let at = Position::from_location(span.start).unwrap_or(Position::START);
@@ -46,10 +47,37 @@ fn look_through(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
             return Err(ParseError::new(at, reason).instead("write several policies"));
         }
         if let Some((reason, instead)) = refusal(token) {
+            let instead = advice::for_second_factor(token, text).unwrap_or(instead);
             return Err(ParseError::new(at, format!("{reason}: {token}")).instead(instead));
         }
     }
     Ok(())
+}
+
+/// Where `+`, `-` and `*` stand between two operands. A `-` before a number, and the `*` of
+/// `select *`, are something else.
+pub(super) fn calculations(tokens: &[TokenWithSpan]) -> Vec<Position> {
+    let mut after_operand = false;
+    let mut places = Vec::new();
+    for TokenWithSpan { token, span } in tokens {
+        match token {
+            Token::Whitespace(_) => continue,
+            Token::Plus | Token::Minus | Token::Mul if after_operand => {
+                places.extend(Position::from_location(span.start));
+            }
+            _ => {}
+        }
+        after_operand = matches!(
+            token,
+            Token::Word(_)
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::Placeholder(_)
+                | Token::RParen
+                | Token::RBracket
+        );
+    }
+    places
 }
 
 const ARITHMETIC: &str = "policies do not calculate";
@@ -60,8 +88,7 @@ const LITERAL: &str = "only plain quoted text is in the policy language";
 /// Why a token can never be part of a condition, and what to write instead.
 fn refusal(token: &Token) -> Option<(&'static str, &'static str)> {
     Some(match token {
-        Token::Plus
-        | Token::Div
+        Token::Div
         | Token::DuckIntDiv
         | Token::Mod
         | Token::Caret
@@ -85,7 +112,12 @@ fn refusal(token: &Token) -> Option<(&'static str, &'static str)> {
         ),
         Token::AtArrow | Token::ArrowAt | Token::Overlap => (
             "containment is not in the policy language",
-            "write in (…) or = any (…)",
+            "write x in ('a', 'b') for array[x] <@ array['a', 'b'], as in auth.jwt() ->> 'aal' in ('aal1', 'aal2'), \
+             'a' = any (column) for column @> array['a'], and or between the cases",
+        ),
+        Token::Question | Token::QuestionAnd | Token::QuestionPipe => (
+            "JSON containment is not in the policy language",
+            "write x in (select auth.jwt() -> 'claim') for the items of a claim",
         ),
         Token::DoubleEq => ("this is not an operator of SQL", "write ="),
         Token::SemiColon => ("a condition is one expression", "leave the semicolon out"),

@@ -1,7 +1,11 @@
 //! Tests of the crate from outside: decisions, conditions, filters.
 
+mod changes;
+mod columns;
 mod conditions;
 mod decisions;
+mod explain;
 mod filters;
-mod fixtures;
+pub(crate) mod fixtures;
+mod guide;
 mod subqueries;

@@ -138,12 +138,16 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
             has_default: line.contains("default") || line.contains("generated"),
             primary_key,
             unique: primary_key || line.contains("unique"),
+            values: None,
         }
     };
     let columns = lines.iter().map(shape_of).collect();
     let collated: Vec<_> = lines
         .iter()
-        .map(|line| line.replacen(" text", " text COLLATE \"C\"", 1))
+        .map(|line| match line.ends_with(" text[]") {
+            true => format!("{line} COLLATE \"C\""),
+            false => line.replacen(" text", " text COLLATE \"C\"", 1),
+        })
         .collect();
     (
         TableShape {
@@ -168,6 +172,9 @@ pub(crate) fn policy(table: &str, commands: &[Command], using: &str) -> PolicySo
         roles: Vec::new(),
         using: if only_insert { None } else { text.clone() },
         check: if only_insert { text } else { None },
+        read: None,
+        write: None,
+        set: Default::default(),
         enabled: true,
     }
 }
