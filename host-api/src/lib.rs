@@ -13,10 +13,12 @@ pub mod db;
 pub mod error;
 pub mod invocation;
 pub mod limits;
+pub mod relationship;
 pub mod tables;
 
 pub use adapter::{Host, HostState, add_to_linker};
 pub use error::{ErrorKind, HostError};
+pub use relationship::{Multiplicity, Relationship};
 pub use invocation::{
     CallBudget, GuestLog, Invocation, LOG_LINE_BYTES_MAX, LogLevel, LogSink, Project,
 };

@@ -1,6 +1,6 @@
 //! Every column type from JSON to Postgres and back.
 
-use koyalite_host_api::tables::{Direction, InsertQuery, SelectQuery, insert, select};
+use koyalite_host_api::tables::{InsertQuery, OrderKey, SelectQuery, insert, select};
 use koyalite_policy::{Command, Identity, Value};
 use serde_json::{Value as Json, json};
 
@@ -40,7 +40,7 @@ async fn column(demo: &TestProject, name: &str) -> String {
     let query = SelectQuery {
         table: "samples".into(),
         columns: vec![name.to_owned()],
-        order: vec![("id".into(), Direction::Ascending)],
+        order: vec![OrderKey::ascending("id")],
         ..SelectQuery::default()
     };
     select(&demo.project, &Identity::Anonymous, query)

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use koyalite_host_api::Relationship;
 use koyalite_host_api::db::{DatabaseAccess, Password};
 use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema, TableShape};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,8 @@ pub struct ProjectEntry {
     pub environment: Environment,
     /// Its tables and policies.
     pub schema: Arc<Schema>,
+    /// Which of its tables refer to which.
+    pub relationships: Arc<[Relationship]>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
     /// How its tables are reached.
@@ -267,6 +270,7 @@ fn entry(
     let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
     let shapes = tables.iter().map(StoredTable::shape).collect();
+    let relationships = tables.iter().flat_map(StoredTable::relationships).collect();
     let policies = parts.policies.remove(&row.id).unwrap_or_default();
     let password = unseal(
         ring,
@@ -280,6 +284,7 @@ fn entry(
         id: row.id,
         environment: row.environment.parse()?,
         schema: Arc::new(rules(&name, shapes, policies)),
+        relationships,
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
         database: DatabaseAccess {
             role: row.database_role,

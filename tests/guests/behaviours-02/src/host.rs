@@ -18,6 +18,7 @@ pub fn select() -> String {
         },
         order: Vec::new(),
         limit: None,
+        embeds: Vec::new(),
     };
     tables::select("todos", &query).unwrap_or_else(|error| error.code)
 }
