@@ -4,17 +4,21 @@
 //! literal, a parameter, NULL and `auth.uid()` have no type of their own: they take the type of
 //! what they stand beside. Everything else must agree as it is.
 
+mod arrays;
+mod calls;
 mod lists;
 mod names;
+mod presets;
 mod subquery;
 mod types;
 
-use self::types::{claim_casts, comparable, constant, misfit, number, wider};
-use crate::expr::{Claim, Expr, Function, JsonRead, LetterCase, Node};
-use crate::like;
-use crate::parse::{ParseError, Position, Spanned, Syntax};
+use self::types::{comparable, constant, number, ordered, wider};
+use crate::expr::{Claim, Expr, JsonRead, Node};
+use crate::parse::{ParseError, Spanned, Syntax};
 use crate::permit::Permit;
-use crate::shape::{ColumnType, TableShape};
+use crate::policy::Claims;
+use crate::shape::TableShape;
+use crate::types::ColumnType;
 use crate::value::Value;
 
 /// Checks the condition of one policy or filter.
@@ -24,6 +28,24 @@ pub(crate) struct Checker<'a> {
     /// The tables of the project.
     tables: &'a [TableShape],
     audience: Audience<'a>,
+}
+
+/// What a policy may speak of besides its own table.
+#[derive(Clone, Copy)]
+pub(crate) struct Project<'a> {
+    pub(crate) tables: &'a [TableShape],
+    pub(crate) claims: &'a Claims,
+}
+
+/// What `old.` means in a policy's condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OldRow {
+    /// The row before the update: in a check of a policy for update alone.
+    Seen,
+    /// Nothing that the plain column is not: `using` tests rows as they are.
+    IsUsing,
+    /// Nothing: the policy is for other commands too.
+    IsMissing,
 }
 
 /// A table and what it is called here.
@@ -42,10 +64,16 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Whose text it is: a policy sees every column and has no parameters.
+/// Whose text it is: a policy sees every column and has no parameters, a preset sees no column.
 #[derive(Clone, Copy)]
 enum Audience<'a> {
-    Policy,
+    Policy {
+        old: OldRow,
+        claims: &'a Claims,
+    },
+    Preset {
+        claims: &'a Claims,
+    },
     Filter {
         permit: &'a Permit,
         params: &'a [Value],
@@ -56,11 +84,14 @@ type Checked = Result<Node, ParseError>;
 
 impl<'a> Checker<'a> {
     /// For a policy on one of a project's tables.
-    pub(crate) fn for_policy(shape: &'a TableShape, tables: &'a [TableShape]) -> Self {
+    pub(crate) fn for_policy(shape: &'a TableShape, project: Project<'a>, old: OldRow) -> Self {
         Self {
             scopes: vec![Scope::of(shape)],
-            tables,
-            audience: Audience::Policy,
+            tables: project.tables,
+            audience: Audience::Policy {
+                old,
+                claims: project.claims,
+            },
         }
     }
 
@@ -126,6 +157,7 @@ impl<'a> Checker<'a> {
                     JsonRead::Text => ColumnType::Text,
                     JsonRead::Json => ColumnType::Jsonb,
                 };
+                self.declared(at, path)?;
                 Node::Claim {
                     claim: Claim::Jwt {
                         path: path.clone(),
@@ -134,7 +166,11 @@ impl<'a> Checker<'a> {
                     ty,
                 }
             }
-            Syntax::Now => Node::Now { at: None },
+            Syntax::Now { shift } => Node::Now {
+                at: None,
+                shift: *shift,
+            },
+            Syntax::Array(items) => self.array(at, items, hint)?,
             Syntax::Cast { inner, ty } => self.cast(at, inner, *ty)?,
             Syntax::Call { function, args } => self.call(*function, args, hint)?,
             _ => self.test(spanned)?,
@@ -145,7 +181,9 @@ impl<'a> Checker<'a> {
     fn test(&self, spanned: &Spanned) -> Checked {
         Ok(match &spanned.syntax {
             Syntax::Compare { op, left, right } => {
+                let at = left.at;
                 let (left, right) = self.pair(left, right)?;
+                ordered(at, *op, left.ty())?;
                 Node::Compare {
                     op: *op,
                     left,
@@ -168,6 +206,7 @@ impl<'a> Checker<'a> {
             Syntax::InParameter { item, parameter } => {
                 self.in_parameter(spanned.at, item, *parameter)?
             }
+            Syntax::InArray { item, array } => self.in_array(item, array)?,
             Syntax::Exists(query) => self.exists(query)?,
             Syntax::InQuery {
                 item,
@@ -215,15 +254,21 @@ impl<'a> Checker<'a> {
     /// Checks operands that are compared with one another: those without a type take that of the
     /// first with one, and then all must compare.
     fn agreeing(&self, operands: &[&Spanned]) -> Result<Vec<Node>, ParseError> {
-        let mut typed = None;
+        let mut typed: Option<ColumnType> = None;
         for operand in operands.iter().filter(|operand| !is_loose(operand)) {
             let ty = self.operand(operand, None)?.ty();
             comparable(operand.at, ty, ty)?;
             // Among numbers the widest decides, so that 1.5 beside a double is a double.
             typed = Some(match typed {
-                Some(known @ (ColumnType::Double | ColumnType::Numeric)) => known,
-                Some(known) if !ty.is_number() => known,
-                _ => ty,
+                Some(known) if known != ty && known.is_number() && ty.is_number() => {
+                    match wider(known, ty) {
+                        // Beside other numbers it is compared as one of 64 bits.
+                        ColumnType::Real => ColumnType::Double,
+                        wide => wide,
+                    }
+                }
+                Some(known) => known,
+                None => ty,
             });
         }
         let hint = match typed {
@@ -260,101 +305,6 @@ impl<'a> Checker<'a> {
         } else {
             ColumnType::Text
         })
-    }
-
-    fn like(&self, item: &Spanned, pattern: &Spanned, case: LetterCase) -> Checked {
-        let at = pattern.at;
-        let item_node = self.operand(item, Some(ColumnType::Text))?;
-        let pattern = self.operand(pattern, Some(ColumnType::Text))?;
-        let text = match pattern.constant() {
-            Some(Value::Text(text)) => text.as_str(),
-            Some(Value::Null) => "",
-            _ => {
-                return Err(
-                    ParseError::new(at, "the pattern of like is a literal or a parameter")
-                        .instead("write like 'x%'"),
-                );
-            }
-        };
-        if !like::is_valid(text) {
-            return Err(
-                ParseError::new(at, "the pattern ends in \\, which has nothing to escape")
-                    .instead("write \\\\ for the character itself"),
-            );
-        }
-        if item_node.ty() != ColumnType::Text {
-            let reason = format!("like is for text, found {}", item_node.ty());
-            return Err(ParseError::new(item.at, reason).instead("compare with = or in"));
-        }
-        Ok(Node::Like {
-            item: Box::new(item_node),
-            pattern: Box::new(pattern),
-            case,
-        })
-    }
-
-    fn call(&self, function: Function, args: &[Spanned], hint: Option<ColumnType>) -> Checked {
-        if function == Function::Coalesce {
-            let all_loose = args.iter().all(is_loose);
-            let args = match hint {
-                Some(hint) if all_loose => args
-                    .iter()
-                    .map(|arg| self.operand(arg, Some(hint)))
-                    .collect::<Result<_, _>>()?,
-                _ => self.agreeing(&args.iter().collect::<Vec<_>>())?,
-            };
-            let ty = args
-                .iter()
-                .map(Node::ty)
-                .reduce(wider)
-                .unwrap_or(ColumnType::Text);
-            return Ok(Node::Call { function, args, ty });
-        }
-        let mut nodes = Vec::with_capacity(args.len());
-        for arg in args {
-            let node = self.operand(arg, Some(ColumnType::Text))?;
-            if node.ty() != ColumnType::Text {
-                let reason = format!("{} is for text, found {}", function.name(), node.ty());
-                return Err(ParseError::new(arg.at, reason).instead("give it a text column"));
-            }
-            nodes.push(node);
-        }
-        let ty = if function == Function::Length {
-            ColumnType::Integer
-        } else {
-            ColumnType::Text
-        };
-        Ok(Node::Call {
-            function,
-            args: nodes,
-            ty,
-        })
-    }
-
-    /// Casts are for literals, parameters and claims, where a failure is known before any row is
-    /// read. On a column only the cast that changes nothing is let through: Postgres prints those.
-    fn cast(&self, at: Position, inner: &Spanned, ty: ColumnType) -> Checked {
-        if is_loose(inner) && inner.syntax != Syntax::Uid {
-            let value = self.loose_value(inner)?;
-            let value = value.coerce(ty).map_err(|error| misfit(at, &error))?;
-            return Ok(Node::Constant { value, ty });
-        }
-        match self.operand(inner, Some(ty))? {
-            node if node.ty() == ty => Ok(node),
-            Node::Claim { claim, ty: from } if claim_casts(from, ty) => {
-                Ok(Node::Claim { claim, ty })
-            }
-            Node::Claim {
-                ty: ColumnType::Jsonb,
-                ..
-            } => Err(ParseError::new(at, format!("JSON does not cast to {ty}"))
-                .instead("read the claim as text with ->> first")),
-            _ => Err(ParseError::new(
-                at,
-                "casts are for literals and claims: on a column one could fail",
-            )
-            .instead("cast the other side to the column's type")),
-        }
     }
 }
 

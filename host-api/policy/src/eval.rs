@@ -15,8 +15,8 @@ use crate::fold::Caller;
 use crate::identity::Identity;
 use crate::like;
 use crate::names::ColumnName;
-use crate::shape::ColumnType;
-use crate::time::{Day, Timestamp};
+use crate::time::{Clock, Day, Timestamp};
+use crate::types::ColumnType;
 use crate::value::Value;
 
 /// A row: values by column. A column that is not there is NULL.
@@ -26,14 +26,36 @@ pub type Row = BTreeMap<ColumnName, Value>;
 ///
 /// A condition over another table (`exists`, `in (select …)`) is NULL here: its rows are not known.
 /// `now()` is the time of the decision that made the condition.
+///
+/// A condition that compares with the old row is NULL here: [`evaluate_change`] knows that row.
 pub fn evaluate(expr: &Expr, row: &Row) -> Option<bool> {
-    Scene { row, caller: None }.truth(&expr.0)
+    if expr.needs_old() {
+        return None;
+    }
+    let scene = Scene {
+        row,
+        old: None,
+        caller: None,
+    };
+    scene.truth(&expr.0)
+}
+
+/// Evaluates the check of an update: `old` is the row before, `new` the row as it was written.
+pub fn evaluate_change(expr: &Expr, old: &Row, new: &Row) -> Option<bool> {
+    let scene = Scene {
+        row: new,
+        old: Some(old),
+        caller: None,
+    };
+    scene.truth(&expr.0)
 }
 
 /// What an expression is evaluated over. Without a caller, claims are NULL: conditions that leave
 /// this crate hold none.
 pub(crate) struct Scene<'a> {
     pub(crate) row: &'a Row,
+    /// The row before an update, where there is one.
+    pub(crate) old: Option<&'a Row>,
     pub(crate) caller: Option<Caller<'a>>,
 }
 
@@ -49,17 +71,17 @@ impl Scene<'_> {
         match node {
             // Other tables' rows are not here; a subquery counts as NULL, and nothing passes by it.
             Node::Column { level: 1.., .. } => Value::Null,
-            Node::Column { name, ty, .. } => {
-                let value = self.row.get(name).cloned().unwrap_or(Value::Null);
-                value.coerce(*ty).unwrap_or(Value::Null)
-            }
+            Node::Column { name, ty, .. } => cell(self.row, name, *ty),
+            Node::Old { name, ty } => self.old.map_or(Value::Null, |old| cell(old, name, *ty)),
             Node::Constant { value, .. } => value.clone(),
             Node::Claim { claim, ty } => self.caller.map_or(Value::Null, |caller| {
                 claim_value(claim, *ty, caller.identity)
             }),
-            Node::Now { at } => at
+            Node::Now { at, shift } => at
                 .or(self.caller.map(|caller| caller.now))
-                .map_or(Value::Null, |now| Value::Timestamptz(now.to_string())),
+                .map_or(Value::Null, |now| {
+                    Value::Timestamptz(now.shifted(*shift).to_string())
+                }),
             Node::Call { function, args, .. } => self.call(*function, args),
             condition => self
                 .condition(condition)
@@ -86,6 +108,15 @@ impl Scene<'_> {
                     compare(&item, &self.value(other)).map(|order| order == Ordering::Equal)
                 }))
             }
+            Node::InArray { item, array } => match self.value(array) {
+                Value::List(items) => {
+                    let item = self.value(item);
+                    any(items
+                        .iter()
+                        .map(|other| compare(&item, other).map(|order| order == Ordering::Equal)))
+                }
+                _ => None,
+            },
             Node::Like {
                 item,
                 pattern,
@@ -108,6 +139,7 @@ impl Scene<'_> {
             }
             Node::Or(nodes) => any(nodes.iter().map(|node| self.truth(node))),
             Node::Column { .. }
+            | Node::Old { .. }
             | Node::Constant { .. }
             | Node::Claim { .. }
             | Node::Now { .. }
@@ -135,6 +167,11 @@ impl Scene<'_> {
             Function::Coalesce => Value::Null,
         }
     }
+}
+
+fn cell(row: &Row, name: &ColumnName, ty: ColumnType) -> Value {
+    let value = row.get(name).cloned().unwrap_or(Value::Null);
+    value.coerce(ty).unwrap_or(Value::Null)
 }
 
 /// Kleene's OR: true if one is, else NULL if one is, else false.
@@ -173,10 +210,28 @@ pub(crate) fn compare(left: &Value, right: &Value) -> Option<Ordering> {
             Timestamp::parse(a)?.cmp(&Timestamp::parse(b)?)
         }
         (Value::Date(a), Value::Date(b)) => Day::parse(a)?.cmp(&Day::parse(b)?),
+        (Value::Time(a), Value::Time(b)) => Clock::parse(a)?.cmp(&Clock::parse(b)?),
+        (Value::List(a), Value::List(b)) => compare_items(a, b)?,
         // As in Postgres, a float beside another number makes the comparison one of floats.
         (Value::Float(_), _) | (_, Value::Float(_)) => compare_floats(float(left)?, float(right)?),
         _ => decimal(left)?.cmp(&decimal(right)?),
     })
+}
+
+/// Arrays are equal where their items are, and there one NULL equals another.
+fn compare_items(a: &[Value], b: &[Value]) -> Option<Ordering> {
+    for (left, right) in a.iter().zip(b) {
+        let order = match (left, right) {
+            (Value::Null, Value::Null) => Ordering::Equal,
+            (Value::Null, _) => Ordering::Greater,
+            (_, Value::Null) => Ordering::Less,
+            (left, right) => compare(left, right)?,
+        };
+        if order.is_ne() {
+            return Some(order);
+        }
+    }
+    Some(a.len().cmp(&b.len()))
 }
 
 /// Postgres' order of floats: NaN equals itself and is above everything; the two zeros are equal.
@@ -234,6 +289,10 @@ fn jwt_value(
         .iter()
         .try_fold(start, |json, key| json.as_object()?.get(key))?;
     match (read, found) {
+        // Each item that does not read as the type is NULL, and equals nothing.
+        (JsonRead::Json, Json::Array(items)) if matches!(ty, ColumnType::Array(_)) => Some(
+            Value::List(items.iter().map(|item| claim_item(item, ty)).collect()),
+        ),
         // As with `->`, a JSON null is a JSON value; only `->>` makes it NULL.
         (JsonRead::Json, json) if ty == ColumnType::Jsonb => {
             Value::Json(json.clone()).coerce(ty).ok()
@@ -248,5 +307,18 @@ fn jwt_value(
         }
         // A list or an object as text has no form that a policy could rely on.
         _ => None,
+    }
+}
+
+/// One item of a claim that is a list, as an item of an array of type `ty`.
+fn claim_item(item: &Json, ty: ColumnType) -> Value {
+    let text = match item {
+        Json::String(text) => text.clone(),
+        Json::Bool(_) | Json::Number(_) => item.to_string(),
+        Json::Null | Json::Array(_) | Json::Object(_) => return Value::Null,
+    };
+    match ty {
+        ColumnType::Array(item) => Value::parse(&text, item.into()).unwrap_or(Value::Null),
+        _ => Value::Null,
     }
 }

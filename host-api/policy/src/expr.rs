@@ -4,12 +4,16 @@
 //! comparison is between types that compare, and no operator can raise an error on any row.
 //! [`crate::evaluate`] runs it on a row; [`crate::SqlWriter`] writes it as SQL.
 
+mod parts;
+
 use std::collections::BTreeSet;
 
-use crate::names::{ColumnName, TableName};
-use crate::shape::ColumnType;
+use crate::names::ColumnName;
 use crate::time::Timestamp;
+use crate::types::ColumnType;
 use crate::value::Value;
+
+pub(crate) use parts::{Claim, CompareOp, Function, InnerPolicies, JsonRead, LetterCase, Relation};
 
 /// A checked condition on one row: true, false or, as in SQL, NULL.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +30,11 @@ impl Expr {
         });
         columns
     }
+
+    /// Whether the condition compares with the row as it was before an update.
+    pub(crate) fn needs_old(&self) -> bool {
+        self.0.any(&|node| matches!(node, Node::Old { .. }))
+    }
 }
 
 /// One node of an expression. Conditions are nodes of type boolean.
@@ -38,6 +47,11 @@ pub(crate) enum Node {
         ty: ColumnType,
         level: usize,
     },
+    /// A column of the decided row as it was before an update.
+    Old {
+        name: ColumnName,
+        ty: ColumnType,
+    },
     Constant {
         value: Value,
         ty: ColumnType,
@@ -46,10 +60,11 @@ pub(crate) enum Node {
         claim: Claim,
         ty: ColumnType,
     },
-    /// `now()`. Folding notes the time of the decision for the host's evaluator; SQL always asks
+    /// `now()`, and that many microseconds later. Folding notes the time of the decision for the host's evaluator; SQL always asks
     /// the database, whose clock the rows were written by.
     Now {
         at: Option<Timestamp>,
+        shift: i64,
     },
     Call {
         function: Function,
@@ -70,6 +85,11 @@ pub(crate) enum Node {
     In {
         item: Box<Node>,
         list: Vec<Node>,
+    },
+    /// `item = ANY (array)`, where the array is a column or a claim.
+    InArray {
+        item: Box<Node>,
+        array: Box<Node>,
     },
     /// Whether the relation has a row that meets the condition.
     Exists {
@@ -100,90 +120,6 @@ pub(crate) enum Node {
     Or(Vec<Node>),
 }
 
-/// The table of a subquery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Relation {
-    pub(crate) table: TableName,
-    /// The level of its rows' columns.
-    pub(crate) level: usize,
-    pub(crate) policies: InnerPolicies,
-}
-
-/// Whether the condition of a subquery holds the select policies of its table yet. Folding puts
-/// them in, because they depend on the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InnerPolicies {
-    Missing,
-    Applied,
-}
-
-/// What is known about the caller when the decision is made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Claim {
-    /// `auth.uid()`
-    Uid,
-    /// `auth.role()`
-    Role,
-    /// `auth.jwt()` and what a path of keys finds in it.
-    Jwt { path: Vec<String>, read: JsonRead },
-}
-
-/// The last step of a path: `->` answers JSON, `->>` text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JsonRead {
-    Json,
-    Text,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
-    Lower,
-    Upper,
-    Length,
-    Coalesce,
-}
-
-impl Function {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Lower => "lower",
-            Self::Upper => "upper",
-            Self::Length => "length",
-            Self::Coalesce => "coalesce",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CompareOp {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl CompareOp {
-    pub(crate) fn symbol(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::NotEqual => "<>",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
-}
-
-/// Whether letter case counts: `LIKE` or `ILIKE`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LetterCase {
-    Matters,
-    Ignored,
-}
-
 impl Node {
     pub(crate) const NULL: Self = Self::Constant {
         value: Value::Null,
@@ -203,6 +139,7 @@ impl Node {
     pub(crate) fn ty(&self) -> ColumnType {
         match self {
             Self::Column { ty, .. }
+            | Self::Old { ty, .. }
             | Self::Constant { ty, .. }
             | Self::Claim { ty, .. }
             | Self::Call { ty, .. } => *ty,
@@ -210,6 +147,7 @@ impl Node {
             Self::Compare { .. }
             | Self::Distinct { .. }
             | Self::In { .. }
+            | Self::InArray { .. }
             | Self::Exists { .. }
             | Self::InQuery { .. }
             | Self::Like { .. }
@@ -236,11 +174,14 @@ impl Node {
     /// The nodes directly below this one.
     pub(crate) fn children(&self) -> Vec<&Self> {
         match self {
-            Self::Column { .. } | Self::Constant { .. } | Self::Claim { .. } | Self::Now { .. } => {
-                Vec::new()
-            }
+            Self::Column { .. }
+            | Self::Old { .. }
+            | Self::Constant { .. }
+            | Self::Claim { .. }
+            | Self::Now { .. } => Vec::new(),
             Self::Compare { left, right, .. } | Self::Distinct { left, right } => vec![left, right],
             Self::In { item, list } => std::iter::once(&**item).chain(list).collect(),
+            Self::InArray { item, array } => vec![item, array],
             Self::Like { item, pattern, .. } => vec![item, pattern],
             Self::Exists { condition, .. } => vec![condition],
             Self::InQuery {
@@ -261,6 +202,7 @@ impl Node {
         let boxed = |node: Box<Self>, change: &mut dyn FnMut(Self) -> Self| Box::new(change(*node));
         match self {
             leaf @ (Self::Column { .. }
+            | Self::Old { .. }
             | Self::Constant { .. }
             | Self::Claim { .. }
             | Self::Now { .. }) => leaf,
@@ -285,6 +227,10 @@ impl Node {
                     list: list.into_iter().map(change).collect(),
                 }
             }
+            Self::InArray { item, array } => Self::InArray {
+                item: boxed(item, change),
+                array: boxed(array, change),
+            },
             Self::Like {
                 item,
                 pattern,
@@ -356,5 +302,10 @@ impl Node {
         for child in self.children() {
             child.visit(see);
         }
+    }
+
+    /// Whether the node or one below it is as `wanted` says.
+    pub(crate) fn any(&self, wanted: &dyn Fn(&Self) -> bool) -> bool {
+        wanted(self) || self.children().into_iter().any(|child| child.any(wanted))
     }
 }

@@ -5,10 +5,13 @@
 //! row does not pass, so NULL is as good as false. `now()` is noted, never folded into a constant:
 //! a prepared statement must ask the clock each time.
 
+use std::collections::BTreeSet;
+
 use crate::decide;
 use crate::eval::{Row, Scene};
 use crate::expr::{InnerPolicies, Node, Relation};
 use crate::identity::Identity;
+use crate::names::ColumnName;
 use crate::policy::Schema;
 use crate::time::Timestamp;
 use crate::value::Value;
@@ -68,11 +71,13 @@ fn settle(node: Node, caller: Caller<'_>, unknown: Unknown) -> Node {
 
 /// Puts the select policies of a subquery's table into its condition, as Postgres does.
 fn guarded(node: Node, caller: Caller<'_>) -> Node {
-    let guard = |relation: Relation, condition: Box<Node>| {
+    let guard = |relation: Relation, condition: Box<Node>, output: Option<&Node>| {
         if relation.policies == InnerPolicies::Applied {
             return (relation, condition);
         }
-        let policies = decide::visible_rows(&relation.table, caller).shifted(relation.level);
+        let mentioned = || mentioned(relation.level, &condition, output);
+        let policies =
+            decide::visible_rows(&relation.table, caller, &mentioned).shifted(relation.level);
         let relation = Relation {
             policies: InnerPolicies::Applied,
             ..relation
@@ -84,7 +89,7 @@ fn guarded(node: Node, caller: Caller<'_>) -> Node {
             relation,
             condition,
         } => {
-            let (relation, condition) = guard(relation, condition);
+            let (relation, condition) = guard(relation, condition, None);
             Node::Exists {
                 relation,
                 condition,
@@ -96,7 +101,7 @@ fn guarded(node: Node, caller: Caller<'_>) -> Node {
             relation,
             condition,
         } => {
-            let (relation, condition) = guard(relation, condition);
+            let (relation, condition) = guard(relation, condition, Some(&output));
             Node::InQuery {
                 item,
                 output,
@@ -106,6 +111,20 @@ fn guarded(node: Node, caller: Caller<'_>) -> Node {
         }
         node => node,
     }
+}
+
+/// The columns of a subquery's own rows that it mentions.
+fn mentioned(level: usize, condition: &Node, output: Option<&Node>) -> BTreeSet<ColumnName> {
+    let mut columns = BTreeSet::new();
+    for part in output.into_iter().chain([condition]) {
+        part.visit(&mut |node| match node {
+            Node::Column { name, level: l, .. } if *l == level => {
+                columns.insert(name.clone());
+            }
+            _ => {}
+        });
+    }
+    columns
 }
 
 /// WHERE takes only rows for which its condition is true; where none can be, there is no row.
@@ -147,8 +166,9 @@ fn simplify(node: Node, caller: Caller<'_>) -> Node {
     match node {
         Node::Claim { .. } => computed(node, caller),
         Node::Exists { .. } | Node::InQuery { .. } => subquery(node, caller),
-        Node::Now { .. } => Node::Now {
+        Node::Now { shift, .. } => Node::Now {
             at: Some(caller.now),
+            shift,
         },
         Node::And(parts) => junction(parts, false),
         Node::Or(parts) => junction(parts, true),
@@ -173,12 +193,20 @@ fn settled_if_constant(node: Node, caller: Caller<'_>) -> Node {
         Node::Compare { left, right, .. } => left.is_null() || right.is_null(),
         Node::Like { item, pattern, .. } => item.is_null() || pattern.is_null(),
         Node::In { item, list } => item.is_null() && !list.is_empty(),
+        Node::InArray { item, array } => {
+            array.is_null() || (item.is_null() && array.constant().is_some_and(has_items))
+        }
         _ => false,
     };
     if strict_and_null {
         return Node::NULL;
     }
-    if matches!(&node, Node::In { list, .. } if list.is_empty()) {
+    let nothing_to_equal = match &node {
+        Node::In { list, .. } => list.is_empty(),
+        Node::InArray { array, .. } => array.constant().is_some_and(|array| !has_items(array)),
+        _ => false,
+    };
+    if nothing_to_equal {
         return Node::FALSE;
     }
     if all_constant {
@@ -188,11 +216,38 @@ fn settled_if_constant(node: Node, caller: Caller<'_>) -> Node {
     }
 }
 
+fn has_items(array: &Value) -> bool {
+    !matches!(array, Value::List(items) if items.is_empty())
+}
+
+/// All of folded parts.
+pub(crate) fn all_of(parts: Vec<Node>) -> Node {
+    junction(parts, false)
+}
+
+/// Any of folded parts.
+pub(crate) fn any_of(parts: Vec<Node>) -> Node {
+    junction(parts, true)
+}
+
+/// The opposite of a folded part.
+pub(crate) fn negated(part: Node) -> Node {
+    match part {
+        Node::Not(inner) => *inner,
+        part => match part.constant() {
+            Some(Value::Boolean(value)) => Node::boolean(!value),
+            Some(_) => Node::NULL,
+            None => Node::Not(Box::new(part)),
+        },
+    }
+}
+
 /// The constant that a node without columns stands for.
 fn computed(node: Node, caller: Caller<'_>) -> Node {
     let row = Row::new();
     let scene = Scene {
         row: &row,
+        old: None,
         caller: Some(caller),
     };
     Node::Constant {
@@ -236,7 +291,7 @@ fn flattened(parts: Vec<Node>, absorbing: bool) -> Vec<Node> {
     flat
 }
 
-fn coalesce(args: Vec<Node>, ty: crate::shape::ColumnType) -> Node {
+fn coalesce(args: Vec<Node>, ty: crate::types::ColumnType) -> Node {
     let mut kept: Vec<Node> = Vec::with_capacity(args.len());
     for arg in args {
         let is_value = arg.constant().is_some_and(|value| *value != Value::Null);

@@ -92,6 +92,9 @@ pub enum AuthRole {
 }
 
 impl AuthRole {
+    /// The three of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Anon, Self::Authenticated, Self::ServiceRole];
+
     /// The word that `auth.role()` answers.
     pub fn as_str(self) -> &'static str {
         match self {

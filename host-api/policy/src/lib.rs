@@ -20,6 +20,7 @@
 //!     has_default: false,
 //!     primary_key: name == "id",
 //!     unique: false,
+//!     values: None,
 //! };
 //! let todos = TableShape {
 //!     name: "todos".parse().unwrap(),
@@ -76,25 +77,29 @@ mod reach;
 mod shape;
 mod sql;
 mod time;
+mod types;
 mod value;
+mod weigh;
 
 pub use decide::{Denied, decide};
-pub use eval::{Row, evaluate};
+pub use eval::{Row, evaluate, evaluate_change};
 pub use expr::Expr;
 pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};
 pub use identity::{AuthRole, Identity, ROLE_CLAIM, Service, User};
 pub use lint::Warning;
 pub use names::{ColumnName, FunctionName, NAME_BYTES_MAX, NameError, ProjectName, TableName};
 pub use parse::{ParseError, Position};
-pub use permit::{Permit, Residual};
+pub use permit::{Permit, Preset, Residual};
 pub use policy::{
-    CheckedPolicy, Clause, Command, Effect, PolicyError, PolicyFault, PolicyReach, PolicySource,
-    Schema, TableRules, check_policy,
+    CheckedPolicy, ClaimRule, Claims, Clause, ColumnsField, Command, Effect, PolicyError,
+    PolicyFault, PolicyReach, PolicySource, Schema, TableRules, check_policy,
+    check_policy_with_claims,
 };
 pub use reach::{REACH_LEVELS_MAX, REACH_NODES_MAX};
-pub use shape::{ColumnShape, ColumnType, TableShape, UnknownType};
+pub use shape::{ColumnShape, TableShape};
 pub use sql::{SqlWriter, quote_ident};
 pub use time::Timestamp;
+pub use types::{ColumnType, ScalarType, UnknownType, VECTOR_DIMENSIONS_MAX};
 pub use value::{Value, ValueError};
 
 #[cfg(test)]

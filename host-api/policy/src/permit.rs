@@ -4,6 +4,8 @@
 //! one, so a statement that reaches Postgres has passed the policies by construction. A permit is
 //! for one identity, one command and one table, for the time of one host call.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::decide::Denied;
@@ -13,6 +15,9 @@ use crate::names::ColumnName;
 use crate::policy::Command;
 use crate::shape::TableShape;
 use crate::time::Timestamp;
+use crate::types::ColumnType;
+use crate::value::Value;
+use crate::weigh::{Mentioned, Parts};
 
 /// What is left of the policies once the caller's claims are known.
 ///
@@ -42,6 +47,15 @@ impl Residual {
     }
 }
 
+/// What the host writes into a column by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Preset {
+    /// A value of the column's type, as in [`Value::coerce`].
+    Value(Value, ColumnType),
+    /// The database's clock.
+    Now,
+}
+
 /// The conditions that one command leaves, after Postgres' command matrix.
 #[derive(Debug, Clone)]
 pub(crate) enum Grant {
@@ -69,6 +83,9 @@ pub struct Permit {
     now: Timestamp,
     grant: Grant,
     never: Residual,
+    presets: Arc<[(ColumnName, Preset)]>,
+    /// What it was made of, where policies have masks.
+    parts: Option<Arc<Parts>>,
 }
 
 impl Permit {
@@ -84,6 +101,61 @@ impl Permit {
             now,
             grant,
             never: Residual::never(),
+            presets: Arc::default(),
+            parts: None,
+        }
+    }
+
+    pub(crate) fn with_presets(mut self, presets: Vec<(ColumnName, Preset)>) -> Self {
+        if !presets.is_empty() {
+            self.presets = presets.into();
+        }
+        self
+    }
+
+    pub(crate) fn with_parts(mut self, parts: Parts) -> Self {
+        self.parts = Some(Arc::new(parts));
+        self
+    }
+
+    /// The permit for a request that mentions these columns, and no others: `read` are selected,
+    /// filtered, ordered by, grouped by, embedded on or returned, `write` are inserted or changed
+    /// (without presets). Only policies that cover all of them count. Without masks it is the
+    /// permit itself.
+    ///
+    /// # Errors
+    /// [`Denied::Columns`] where no policy covers all of them together.
+    pub fn for_columns(
+        &self,
+        read: &BTreeSet<ColumnName>,
+        write: &BTreeSet<ColumnName>,
+    ) -> Result<Cow<'_, Self>, Denied> {
+        let Some(parts) = &self.parts else {
+            return Ok(Cow::Borrowed(self));
+        };
+        let mentioned = Mentioned {
+            read: Some(read),
+            written: Some(write),
+        };
+        let grant = Parts::clone(parts).grant(self.command(), mentioned)?;
+        Ok(Cow::Owned(Self {
+            grant,
+            ..self.clone()
+        }))
+    }
+
+    /// What the host writes by itself into each row of an insert or update, by column. A request
+    /// that names such a column is refused: it is not [`writable`](Self::writable).
+    pub fn presets(&self) -> &[(ColumnName, Preset)] {
+        &self.presets
+    }
+
+    /// Whether [`check`](Self::check) compares with rows as they were before the update, which
+    /// [`SqlWriter::with_old_row`](crate::SqlWriter::with_old_row) names.
+    pub fn check_needs_old(&self) -> bool {
+        match self.check() {
+            Residual::True => false,
+            Residual::When(expr) => expr.needs_old(),
         }
     }
 
@@ -112,16 +184,22 @@ impl Permit {
         self.now
     }
 
-    /// Whether the column may be mentioned: selected, filtered, ordered by or returned.
+    /// Whether the column may be mentioned: selected, filtered, ordered by or returned. Some policy
+    /// that this caller may pass covers it; whether one covers all of a request's columns is for
+    /// [`for_columns`](Self::for_columns) to say.
     pub fn readable(&self, column: &ColumnName) -> bool {
-        self.table.column(column.as_str()).is_some()
+        let covered = |parts: &Arc<Parts>| parts.readable(column);
+        self.table.column(column.as_str()).is_some() && self.parts.as_ref().is_none_or(covered)
     }
 
-    /// Whether the column may be written.
+    /// Whether the column may be written. What the host writes by itself may not.
     pub fn writable(&self, column: &ColumnName) -> bool {
         match self.grant {
             Grant::Insert { .. } | Grant::Update { .. } => {
+                let covered = |parts: &Arc<Parts>| parts.writable(column);
                 self.table.column(column.as_str()).is_some()
+                    && self.parts.as_ref().is_none_or(covered)
+                    && self.presets.iter().all(|(preset, _)| preset != column)
             }
             Grant::Select { .. } | Grant::Delete { .. } => false,
         }

@@ -7,21 +7,20 @@
 //! | type of the bind | placeholder | crosses as (each may be NULL: `Option<…>`) |
 //! |---|---|---|
 //! | boolean | `$n::boolean` | `bool` |
-//! | integer | `$n::integer` | `i32` |
-//! | bigint | `$n::bigint` | `i64` |
-//! | double precision | `$n::double precision` | `f64` |
-//! | numeric | `$n::text::numeric` | `String` |
+//! | smallint, integer, bigint | `$n::integer` | `i16`, `i32`, `i64` |
+//! | real, double precision | `$n::double precision` | `f32`, `f64` |
 //! | text | `$n::text` | `String` |
 //! | uuid | `$n::uuid` | `uuid::Uuid` |
-//! | timestamptz | `$n::text::timestamptz` | `String` |
-//! | date | `$n::text::date` | `String` |
-//! | jsonb | `$n::jsonb` | `serde_json::Value` |
-//! | a list of any of these | the same with `[]`, for example `$n::text[]::numeric[]` | `Vec<Option<…>>` |
+//! | bytea | `$n::bytea` | `Vec<u8>` |
+//! | json, jsonb | `$n::jsonb` | `serde_json::Value` |
+//! | numeric, date, time, timestamptz | `$n::text::numeric` | `String` |
+//! | an array, or a list of any of these | the same with `[]`, as in `$n::text[]::numeric[]` | `Vec<Option<…>>` |
+//! | vector | `$n::text::vector(3)` | `String`, as in `[1,2,3]` |
 
 use crate::expr::{Expr, LetterCase, Node, Relation};
 use crate::filter::Filter;
 use crate::permit::Residual;
-use crate::shape::ColumnType;
+use crate::types::ColumnType;
 use crate::value::Value;
 
 /// Quotes an identifier for SQL.
@@ -34,11 +33,22 @@ fn inner_alias(level: usize) -> String {
     format!("inner_{level}")
 }
 
+/// `now()` and what is added to it, in seconds: a day would depend on the session's time zone.
+pub(crate) fn shifted_now(shift: i64) -> String {
+    let (sign, micros) = if shift < 0 {
+        ("-", shift.saturating_neg())
+    } else {
+        ("+", shift)
+    };
+    format!("(now() {sign} interval '{} seconds')", micros / 1_000_000)
+}
+
 /// Writes conditions of one SQL statement and collects its binds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SqlWriter {
     binds: Vec<(Value, ColumnType)>,
     schema: Option<String>,
+    old: Option<String>,
 }
 
 impl SqlWriter {
@@ -54,29 +64,27 @@ impl SqlWriter {
         self
     }
 
+    /// The same writer, naming the relation of the rows as they were before an update: its alias,
+    /// quoted where it needs to be. Without one, a condition that needs it is `FALSE`.
+    pub fn with_old_row(mut self, alias: &str) -> Self {
+        self.old = Some(alias.to_owned());
+        self
+    }
+
     /// Adds a bind and answers its placeholder with the casts it needs. The value must fit the
     /// type: take it through [`Value::coerce`] or [`Value::from_json`] first.
     pub fn bind(&mut self, value: Value, ty: ColumnType) -> String {
-        let list = if matches!(value, Value::List(_)) {
-            "[]"
-        } else {
-            ""
+        let (item, list) = match (ty, &value) {
+            (ColumnType::Array(item), _) => (Some(item), "[]"),
+            (ty, Value::List(_)) => (ty.scalar(), "[]"),
+            (ty, _) => (ty.scalar(), ""),
         };
         self.binds.push((value, ty));
         let n = self.binds.len();
-        match ty {
-            // These cross as text: the driver would need a binary form for each, and the text of
-            // a canonical value casts the same under any session setting.
-            ColumnType::Numeric | ColumnType::Timestamptz | ColumnType::Date => {
-                format!("${n}::text{list}::{}{list}", ty.sql_name())
-            }
-            ColumnType::Boolean
-            | ColumnType::Integer
-            | ColumnType::Bigint
-            | ColumnType::Double
-            | ColumnType::Text
-            | ColumnType::Uuid
-            | ColumnType::Jsonb => format!("${n}::{}{list}", ty.sql_name()),
+        match item {
+            Some(item) if !item.travels_as_text() => format!("${n}::{item}{list}"),
+            Some(item) => format!("${n}::text{list}::{item}{list}"),
+            None => format!("${n}::text::{ty}"),
         }
     }
 
@@ -89,6 +97,10 @@ impl SqlWriter {
     /// Writes a condition. `row` is the alias of the row's relation as it stands in the statement,
     /// already quoted where it needs to be. The text is in parentheses, or a single operand.
     pub fn predicate(&mut self, expr: &Expr, row: &str) -> String {
+        // Half a condition would be another one.
+        if self.old.is_none() && expr.needs_old() {
+            return "FALSE".to_owned();
+        }
         self.node(&expr.0, row)
     }
 
@@ -118,16 +130,26 @@ impl SqlWriter {
                     level => format!("{}.{name}", inner_alias(*level)),
                 }
             }
+            Node::Old { name, ty } => match &self.old {
+                Some(old) => format!("{old}.{}", quote_ident(name.as_str())),
+                None => format!("NULL::{ty}"),
+            },
             Node::Constant { value, ty } => self.constant(value, *ty),
             // Conditions that leave this crate hold no claim; NULL would pass no row.
-            Node::Claim { ty, .. } => format!("NULL::{}", ty.sql_name()),
-            Node::Now { .. } => "now()".to_owned(),
+            Node::Claim { ty, .. } => format!("NULL::{ty}"),
+            Node::Now { shift: 0, .. } => "now()".to_owned(),
+            Node::Now { shift, .. } => shifted_now(*shift),
             Node::Call { function, args, .. } => {
                 format!("{}({})", function.name(), self.joined(args, row, ", "))
             }
             Node::Compare { op, left, right } => self.infix(left, op.symbol(), right, row),
             Node::Distinct { left, right } => self.infix(left, "IS DISTINCT FROM", right, row),
             Node::In { item, list } => self.membership(item, list, row),
+            Node::InArray { item, array } => {
+                let item = self.node(item, row);
+                let array = self.node(array, row);
+                format!("({item} = ANY ({array}))")
+            }
             Node::Exists {
                 relation,
                 condition,
@@ -197,7 +219,7 @@ impl SqlWriter {
     /// and the planner can match them with partial indexes.
     fn constant(&mut self, value: &Value, ty: ColumnType) -> String {
         match value {
-            Value::Null => format!("NULL::{}", ty.sql_name()),
+            Value::Null => format!("NULL::{ty}"),
             Value::Boolean(true) => "TRUE".to_owned(),
             Value::Boolean(false) => "FALSE".to_owned(),
             value => self.bind(value.clone(), ty),
@@ -210,9 +232,13 @@ impl SqlWriter {
         let mut arrays: Vec<(ColumnType, Vec<Value>)> = Vec::new();
         let mut parts = Vec::new();
         for other in list {
-            let Node::Constant { value, ty } = other else {
-                parts.push(self.infix(item, "=", other, row));
-                continue;
+            let (value, ty) = match other {
+                // There is no array of arrays.
+                Node::Constant { value, ty } if ty.scalar().is_some() => (value, ty),
+                other => {
+                    parts.push(self.infix(item, "=", other, row));
+                    continue;
+                }
             };
             match arrays.iter_mut().find(|(array_type, _)| array_type == ty) {
                 Some((_, values)) => values.push(value.clone()),

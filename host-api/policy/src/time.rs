@@ -18,6 +18,10 @@ pub struct Timestamp(i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Day(i64);
 
+/// A time of day: microseconds since midnight, with Postgres' `24:00:00` as the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Clock(i64);
+
 impl Timestamp {
     /// A moment from microseconds since the Unix epoch.
     pub const fn from_unix_micros(micros: i64) -> Self {
@@ -27,6 +31,14 @@ impl Timestamp {
     /// Microseconds since the Unix epoch.
     pub const fn unix_micros(self) -> i64 {
         self.0
+    }
+
+    /// The moment that many microseconds later, or earlier; the infinities stay where they are.
+    pub(crate) fn shifted(self, micros: i64) -> Self {
+        match self.0 {
+            i64::MIN | i64::MAX => self,
+            start => Self(start.saturating_add(micros)),
+        }
     }
 
     /// Reads an RFC 3339 time (a space may stand for the `T`), or `infinity` or `-infinity`.
@@ -100,6 +112,28 @@ impl fmt::Display for Day {
                 write!(f, "{year:04}-{month:02}-{day:02}")
             }
         }
+    }
+}
+
+impl Clock {
+    /// Reads `HH:MM:SS[.fraction]` without a zone.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "24:00:00" => Some(Self(SECONDS_PER_DAY * MICROS_PER_SECOND)),
+            text => parse_clock(text).map(Self),
+        }
+    }
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (second, micros) = (self.0 / MICROS_PER_SECOND, self.0 % MICROS_PER_SECOND);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{hour:02}:{minute:02}:{second:02}")?;
+        if micros != 0 {
+            write!(f, ".{micros:06}")?;
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
-use koyalite_policy::{ColumnType, Value};
+use koyalite_policy::{ColumnType, ScalarType, Value};
 use postgres_types::{IsNull, ToSql, Type, to_sql_checked};
 use serde_json::value::RawValue;
 
@@ -20,8 +20,9 @@ const JSONB_VERSION: u8 = 1;
 pub(crate) enum Bind {
     /// A value in the form of its column's type; see [`Value::coerce`].
     Typed { value: Value, ty: ColumnType },
-    /// JSON text for a `jsonb` column, as the guest wrote it: numbers keep all their digits.
-    Json(Box<RawValue>),
+    /// JSON text for a `json` or `jsonb` column, as the guest wrote it: numbers keep all their
+    /// digits.
+    Json { text: Box<RawValue>, ty: ColumnType },
 }
 
 /// Shows the type only: values are a user's data and do not belong into logs.
@@ -37,17 +38,24 @@ impl Bind {
     /// The placeholder for this bind in a row, with the cast that its column needs.
     pub(crate) fn placeholder(&self, n: usize) -> String {
         match self {
-            Bind::Typed { ty, .. } if scalar_type(*ty) == Type::TEXT && *ty != ColumnType::Text => {
-                format!("${n}::text::{}", ty.sql_name())
-            }
-            Bind::Typed { .. } | Bind::Json(_) => format!("${n}"),
+            Bind::Typed { ty, .. } => match ty {
+                ColumnType::Array(item) if item.travels_as_text() => {
+                    format!("${n}::text[]::{ty}")
+                }
+                ColumnType::Vector(_) => format!("${n}::text::{ty}"),
+                ty if ty.scalar().is_some_and(ScalarType::travels_as_text) => {
+                    format!("${n}::text::{ty}")
+                }
+                _ => format!("${n}"),
+            },
+            Bind::Json { .. } => format!("${n}"),
         }
     }
 
     /// The type that the statement declares for this bind.
     pub(crate) fn pg_type(&self) -> Type {
         match self {
-            Bind::Json(_) => Type::JSONB,
+            Bind::Json { ty, .. } => scalar_type(*ty),
             Bind::Typed {
                 value: Value::List(_),
                 ty,
@@ -58,7 +66,7 @@ impl Bind {
 
     fn write(&self, out: &mut BytesMut) -> Result<IsNull, Failure> {
         match self {
-            Bind::Json(raw) => Ok(write_json(raw.get(), out)),
+            Bind::Json { text, ty } => Ok(write_json(text.get(), *ty, out)),
             Bind::Typed {
                 value: Value::List(items),
                 ty,
@@ -84,28 +92,52 @@ impl ToSql for Bind {
 fn scalar_type(ty: ColumnType) -> Type {
     match ty {
         ColumnType::Boolean => Type::BOOL,
+        ColumnType::Smallint => Type::INT2,
         ColumnType::Integer => Type::INT4,
         ColumnType::Bigint => Type::INT8,
+        ColumnType::Real => Type::FLOAT4,
         ColumnType::Double => Type::FLOAT8,
-        ColumnType::Numeric | ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date => {
-            Type::TEXT
-        }
+        ColumnType::Numeric
+        | ColumnType::Text
+        | ColumnType::Timestamptz
+        | ColumnType::Date
+        | ColumnType::Time
+        | ColumnType::Vector(_) => Type::TEXT,
         ColumnType::Uuid => Type::UUID,
+        ColumnType::Bytea => Type::BYTEA,
+        ColumnType::Json => Type::JSON,
         ColumnType::Jsonb => Type::JSONB,
+        ColumnType::Array(_) => array_type(ty),
     }
 }
 
+/// The type of a list of values of this type, or of the values of an array.
 fn array_type(ty: ColumnType) -> Type {
-    match ty {
+    match item_type(ty) {
         ColumnType::Boolean => Type::BOOL_ARRAY,
+        ColumnType::Smallint => Type::INT2_ARRAY,
         ColumnType::Integer => Type::INT4_ARRAY,
         ColumnType::Bigint => Type::INT8_ARRAY,
+        ColumnType::Real => Type::FLOAT4_ARRAY,
         ColumnType::Double => Type::FLOAT8_ARRAY,
-        ColumnType::Numeric | ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date => {
-            Type::TEXT_ARRAY
-        }
         ColumnType::Uuid => Type::UUID_ARRAY,
+        ColumnType::Bytea => Type::BYTEA_ARRAY,
+        ColumnType::Json => Type::JSON_ARRAY,
         ColumnType::Jsonb => Type::JSONB_ARRAY,
+        ColumnType::Numeric
+        | ColumnType::Text
+        | ColumnType::Timestamptz
+        | ColumnType::Date
+        | ColumnType::Time
+        | ColumnType::Vector(_)
+        | ColumnType::Array(_) => Type::TEXT_ARRAY,
+    }
+}
+
+fn item_type(ty: ColumnType) -> ColumnType {
+    match ty {
+        ColumnType::Array(item) => item.into(),
+        ty => ty,
     }
 }
 
@@ -113,27 +145,39 @@ fn write_scalar(value: &Value, ty: ColumnType, out: &mut BytesMut) -> Result<IsN
     match (value, ty) {
         (Value::Null, _) => return Ok(IsNull::Yes),
         (Value::Boolean(value), ColumnType::Boolean) => out.put_u8(u8::from(*value)),
+        (Value::Integer(value), ColumnType::Smallint) => out.put_i16(i16::try_from(*value)?),
         (Value::Integer(value), ColumnType::Integer) => out.put_i32(i32::try_from(*value)?),
         (Value::Integer(value), ColumnType::Bigint) => out.put_i64(*value),
+        (Value::Float(value), ColumnType::Real) => out.put_f32(*value as f32),
         (Value::Float(value), ColumnType::Double) => out.put_f64(*value),
         (Value::Text(text), ColumnType::Text)
         | (Value::Numeric(text), ColumnType::Numeric)
         | (Value::Timestamptz(text), ColumnType::Timestamptz)
-        | (Value::Date(text), ColumnType::Date) => out.put_slice(text.as_bytes()),
+        | (Value::Date(text), ColumnType::Date)
+        | (Value::Time(text), ColumnType::Time) => out.put_slice(text.as_bytes()),
         (Value::Uuid(uuid), ColumnType::Uuid) => out.put_slice(uuid.as_bytes()),
-        (Value::Json(json), ColumnType::Jsonb) => return Ok(write_json(&json.to_string(), out)),
+        (Value::Bytes(bytes), ColumnType::Bytea) => out.put_slice(bytes),
+        (Value::Vector(_), ColumnType::Vector(_)) => {
+            out.put_slice(value.to_json().to_string().as_bytes());
+        }
+        (Value::Json(json), ColumnType::Json | ColumnType::Jsonb) => {
+            return Ok(write_json(&json.to_string(), ty, out));
+        }
         _ => return Err(format!("a bind of type {ty} was not coerced").into()),
     }
     Ok(IsNull::No)
 }
 
-fn write_json(text: &str, out: &mut BytesMut) -> IsNull {
-    out.put_u8(JSONB_VERSION);
+fn write_json(text: &str, ty: ColumnType, out: &mut BytesMut) -> IsNull {
+    if ty == ColumnType::Jsonb {
+        out.put_u8(JSONB_VERSION);
+    }
     out.put_slice(text.as_bytes());
     IsNull::No
 }
 
 fn write_list(items: &[Value], ty: ColumnType, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    let ty = item_type(ty);
     // One `BytesMut` per item keeps the encoding of scalars in one place; lists are short.
     let mut encoded = Vec::with_capacity(items.len());
     for item in items {

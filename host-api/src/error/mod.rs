@@ -106,6 +106,16 @@ impl HostError {
         HostError::new(ErrorKind::Denied, "no_policy", reason.to_string())
     }
 
+    /// The caller's token lacks a claim that the project requires.
+    pub fn missing_claim(reason: impl fmt::Display) -> HostError {
+        HostError::new(ErrorKind::Denied, "missing_claim", reason.to_string())
+    }
+
+    /// Each of the columns may be mentioned, but no policy covers all of them together.
+    pub fn columns_denied(reason: impl fmt::Display) -> HostError {
+        HostError::new(ErrorKind::Denied, "columns_denied", reason.to_string())
+    }
+
     /// A written row does not pass the policy's check. Nothing was written.
     pub fn check_failed() -> HostError {
         HostError::new(

@@ -96,6 +96,12 @@ impl HostError {
         HostError::new(ErrorKind::Invalid, "invalid_rows", message)
     }
 
+    /// The update policies compare with the row as it was, which an upsert cannot show them.
+    pub fn upsert_needs_old() -> HostError {
+        let message = "a policy of this table compares with old rows: insert or update instead";
+        HostError::new(ErrorKind::Invalid, "upsert_needs_old", message)
+    }
+
     /// Two rows of one upsert mean the same stored row.
     pub fn repeated_row() -> HostError {
         let message = "two of the rows have the same key; nothing was written";

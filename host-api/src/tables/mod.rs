@@ -123,6 +123,8 @@ fn refusal(table: &str, denied: &Denied) -> HostError {
     match denied {
         Denied::UnknownTable => HostError::unknown_table(table),
         Denied::NoPolicy => HostError::no_policy(denied),
+        Denied::MissingClaim { .. } => HostError::missing_claim(denied),
+        Denied::Columns => HostError::columns_denied(denied),
         Denied::DeniedByClaims { policies } => {
             HostError::denied_by_claims(denied).with_inside(format_args!("policies {policies:?}"))
         }

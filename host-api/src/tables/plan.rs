@@ -78,8 +78,9 @@ pub(super) fn plan(
             let mut mentions = Mentions::of(&permit);
             let checked = check::insert(&mut mentions, query)?;
             let permit = mentions.narrowed()?;
+            let visible = check::visible(&permit, &query.returning)?;
             Ok(planning.rows(checked, |schema, request| {
-                sql::insert(&permit, schema, request)
+                sql::insert(&permit, &visible, schema, request)
             }))
         }
         Operation::Upsert(query) => planning.upsert(query),
@@ -188,9 +189,15 @@ impl<'a> Planning<'a> {
         let (mut inserting, mut updating) = (Mentions::of(&insert), Mentions::of(&update));
         let checked = check::upsert(&mut inserting, &mut updating, query)?;
         let (insert, update) = (inserting.narrowed()?, updating.narrowed()?);
+        if update.check_needs_old() {
+            return Err(HostError::upsert_needs_old());
+        }
+        // To look for a row by its key is to read, whether or not a column is returned.
+        let visible = check::readable_rows(&insert)?;
         let permits = sql::Permits {
             insert: &insert,
             update: &update,
+            visible: &visible,
         };
         Ok(self.rows(checked, |schema, request| {
             sql::upsert(permits, schema, request)

@@ -53,7 +53,7 @@ pub struct Relationship {
 }
 
 fn type_name<S: serde::Serializer>(ty: &ColumnType, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(ty.sql_name())
+    serializer.serialize_str(&ty.sql_name())
 }
 
 /// A table of some project with its columns, as loaded.
@@ -81,6 +81,7 @@ impl StoredTable {
             has_default: column.default.is_some(),
             primary_key: column.primary_key,
             unique: column.unique || (column.primary_key && keys == 1),
+            values: None,
         };
         TableShape {
             name: self.name.clone(),
@@ -207,7 +208,7 @@ pub(crate) async fn insert(
         column.id,
         table_id,
         definition.name.as_str(),
-        definition.ty.sql_name(),
+        &*definition.ty.sql_name(),
         definition.nullable,
         definition.default_json,
         definition.unique,

@@ -33,12 +33,18 @@ impl ColumnDefault {
     pub(crate) fn read(given: &Json, ty: ColumnType) -> Result<Self, String> {
         let read = match (ty, given) {
             (ColumnType::Boolean, Json::Bool(value)) => Some(Self::Boolean(*value)),
+            (ColumnType::Smallint, Json::Number(value)) => value
+                .as_i64()
+                .filter(|value| i16::try_from(*value).is_ok())
+                .map(Self::Integer),
             (ColumnType::Integer, Json::Number(value)) => value
                 .as_i64()
                 .filter(|value| i32::try_from(*value).is_ok())
                 .map(Self::Integer),
             (ColumnType::Bigint, Json::Number(value)) => value.as_i64().map(Self::Integer),
-            (ColumnType::Double, Json::Number(value)) => value.as_f64().map(Self::Double),
+            (ColumnType::Real | ColumnType::Double, Json::Number(value)) => {
+                value.as_f64().map(Self::Double)
+            }
             (ColumnType::Numeric, Json::Number(value)) => decimal(&value.to_string()),
             (ColumnType::Numeric, Json::String(value)) => decimal(value),
             (ColumnType::Text, Json::String(value)) if !value.contains('\0') => {
@@ -47,7 +53,7 @@ impl ColumnDefault {
             (ColumnType::Uuid, Json::String(value)) => uuid(value),
             (ColumnType::Timestamptz, Json::String(value)) => moment(value),
             (ColumnType::Date, Json::String(value)) => date(value),
-            (ColumnType::Jsonb, value) => Some(Self::Json(value.clone())),
+            (ColumnType::Json | ColumnType::Jsonb, value) => Some(Self::Json(value.clone())),
             _ => None,
         };
         read.ok_or_else(|| format!("a {ty} column's default is {}", expected(ty)))
@@ -115,15 +121,19 @@ fn date(text: &str) -> Option<ColumnDefault> {
 fn expected(ty: ColumnType) -> &'static str {
     match ty {
         ColumnType::Boolean => "true or false",
+        ColumnType::Smallint => "a whole number within 16 bits",
         ColumnType::Integer => "a whole number within 32 bits",
         ColumnType::Bigint => "a whole number within 64 bits",
-        ColumnType::Double => "a number",
+        ColumnType::Real | ColumnType::Double => "a number",
         ColumnType::Numeric => "a number, or its digits as a string",
         ColumnType::Text => "a string without a zero character",
         ColumnType::Uuid => "a uuid or \"gen_random_uuid()\"",
         ColumnType::Timestamptz => "an RFC 3339 moment or \"now()\"",
         ColumnType::Date => "a date as 2026-01-31 or \"now()\"",
-        ColumnType::Jsonb => "any JSON value",
+        ColumnType::Json | ColumnType::Jsonb => "any JSON value",
+        ColumnType::Bytea | ColumnType::Time | ColumnType::Array(_) | ColumnType::Vector(_) => {
+            "not supported yet: leave it out"
+        }
     }
 }
 

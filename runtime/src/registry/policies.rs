@@ -252,6 +252,9 @@ pub(crate) async fn load(
             roles: row.roles,
             using: row.using,
             check: row.check,
+            read: None,
+            write: None,
+            set: Default::default(),
             enabled: row.enabled,
         };
         let (created_by, created_at, updated_at) = (row.created_by, row.created_at, row.updated_at);

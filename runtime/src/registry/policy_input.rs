@@ -86,6 +86,9 @@ impl NewPolicy {
             roles: self.roles.clone(),
             using: self.using.clone(),
             check: self.check.clone(),
+            read: None,
+            write: None,
+            set: Default::default(),
             enabled: self.enabled,
         }
     }

@@ -49,18 +49,10 @@ fn refusal(fault: &PolicyFault) -> RegistryError {
 }
 
 fn mistake(fault: &PolicyFault) -> Mistake {
-    let field = match fault {
-        PolicyFault::UnknownTable(_) => "table",
-        PolicyFault::NoCommands => "commands",
-        PolicyFault::MissingUsing(_) | PolicyFault::UnusedUsing => "using",
-        PolicyFault::MissingCheck | PolicyFault::UnusedCheck => "check",
-        PolicyFault::EmptyRole => "roles",
-        PolicyFault::Reach(_) => "",
-        PolicyFault::Condition { clause, source } => {
-            return Mistake::new(clause.to_string(), &source.reason)
-                .at(source.position.line, source.position.column)
-                .hint(source.instead.clone());
-        }
-    };
-    Mistake::new(field, fault)
+    match fault.place() {
+        Some(place) => Mistake::new(fault.field(), &place.reason)
+            .at(place.position.line, place.position.column)
+            .hint(place.instead.clone()),
+        None => Mistake::new(fault.field(), fault),
+    }
 }

@@ -3,7 +3,7 @@
 //! A column that the caller may not read is answered exactly like one that does not exist, and a
 //! hint is only ever a readable column.
 
-use super::{Audience, Checked, Checker, Scope};
+use super::{Audience, Checked, Checker, OldRow, Scope};
 use crate::expr::Node;
 use crate::names::ColumnName;
 use crate::parse::{ParseError, Position};
@@ -17,7 +17,10 @@ impl Checker<'_> {
     pub(super) fn column(&self, at: Position, table: Option<&str>, name: &str) -> Checked {
         let named = |scope: &Scope<'_>| table.is_none_or(|table| table == scope.name);
         if let Some(table) = table.filter(|_| !self.scopes.iter().any(named)) {
-            return Err(wrong_table(at, table));
+            return match table {
+                "old" => self.old_column(at, name),
+                table => Err(wrong_table(at, table)),
+            };
         }
         for (level, scope) in self.scopes.iter().enumerate().rev() {
             let column = scope
@@ -39,9 +42,72 @@ impl Checker<'_> {
         Err(self.unknown_column(at, name))
     }
 
+    /// `old.column`: always of the row that the policy decides about.
+    fn old_column(&self, at: Position, name: &str) -> Checked {
+        let refused =
+            |reason: &str, instead: &str| Err(ParseError::new(at, reason).instead(instead));
+        match self.audience {
+            Audience::Policy {
+                old: OldRow::Seen, ..
+            } => {}
+            Audience::Policy {
+                old: OldRow::IsUsing,
+                ..
+            } => {
+                return refused(
+                    "using sees the row as it is; old. goes into check",
+                    "write the column alone",
+                );
+            }
+            Audience::Policy {
+                old: OldRow::IsMissing,
+                ..
+            } => {
+                return refused(
+                    "old. goes with update alone: other commands have no old row",
+                    "give update a policy of its own",
+                );
+            }
+            Audience::Preset { .. } | Audience::Filter { .. } => {
+                return refused(
+                    "old. goes into the check of a policy",
+                    "write the column alone",
+                );
+            }
+        }
+        let column = self
+            .scopes
+            .first()
+            .and_then(|scope| scope.shape.column(name));
+        match column {
+            Some(column) => Ok(Node::Old {
+                name: column.name.clone(),
+                ty: column.ty,
+            }),
+            None => Err(self.unknown_column(at, name)),
+        }
+    }
+
+    /// Refuses a claim that the project does not declare.
+    pub(super) fn declared(&self, at: Position, path: &[String]) -> Result<(), ParseError> {
+        let claims = match self.audience {
+            Audience::Policy { claims, .. } | Audience::Preset { claims } => claims,
+            Audience::Filter { .. } => return Ok(()),
+        };
+        let Some(claim) = path.first().filter(|claim| !claims.allows(claim)) else {
+            return Ok(());
+        };
+        let shown: String = claim.chars().take(80).collect();
+        let error = ParseError::new(at, format!("the project declares no claim {shown}"));
+        Err(match closest(&shown, claims.names()) {
+            Some(known) => error.instead(format!("did you mean {known}?")),
+            None => error.instead("declare it, or read one that is declared"),
+        })
+    }
+
     fn readable(&self, column: &ColumnName) -> bool {
         match self.audience {
-            Audience::Policy => true,
+            Audience::Policy { .. } | Audience::Preset { .. } => true,
             Audience::Filter { permit, .. } => permit.readable(column),
         }
     }
@@ -51,21 +117,25 @@ impl Checker<'_> {
         let reason = format!("there is no column {shown}");
         let error = ParseError::new(at, reason).with_code("unknown_column");
         let columns = self.scopes.iter().flat_map(|scope| &scope.shape.columns);
-        let closest = columns
+        let readable = columns
             .filter(|column| self.readable(&column.name))
-            .map(|column| (edits(&shown, column.name.as_str()), column.name.as_str()))
-            .filter(|(edits, column)| *edits <= HINT_EDITS_MAX && *edits < column.len())
-            .min();
-        match closest {
-            Some((_, column)) => error.instead(format!("did you mean {column}?")),
+            .map(|column| column.name.as_str());
+        if let Audience::Preset { .. } = self.audience {
+            return ParseError::new(at, "a preset knows the caller, and no row")
+                .instead("write a literal, auth.uid(), auth.role(), a claim or now()");
+        }
+        match closest(&shown, readable) {
+            Some(column) => error.instead(format!("did you mean {column}?")),
             None => error,
         }
     }
 
     pub(super) fn parameter(&self, at: Position, n: usize) -> Result<&Value, ParseError> {
         match self.audience {
-            Audience::Policy => Err(ParseError::new(at, "a policy has no parameters")
-                .instead("write a literal or a claim")),
+            Audience::Policy { .. } | Audience::Preset { .. } => {
+                Err(ParseError::new(at, "a policy has no parameters")
+                    .instead("write a literal or a claim"))
+            }
             Audience::Filter { params, .. } => {
                 n.checked_sub(1).and_then(|i| params.get(i)).ok_or_else(|| {
                     let reason = format!("there is no parameter ${n}: {} were given", params.len());
@@ -79,11 +149,20 @@ impl Checker<'_> {
 fn wrong_table(at: Position, table: &str) -> ParseError {
     let shown: String = table.chars().take(80).collect();
     match table {
-        "old" | "new" => ParseError::new(at, format!("{shown}. is not in the policy language yet"))
-            .instead("write the column alone: using sees the old row, check the new one"),
+        "new" => ParseError::new(at, "new. is not in the policy language")
+            .instead("write the column alone: check sees the new row"),
         _ => ParseError::new(at, format!("{shown} is not the table of this condition"))
             .instead("write the column's name alone"),
     }
+}
+
+/// The name that was probably meant.
+fn closest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|name| (edits(given, name), name))
+        .filter(|(edits, name)| *edits <= HINT_EDITS_MAX && *edits < name.len())
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// The number of letters to change, add or drop between two short names.

@@ -37,9 +37,18 @@ impl<'a> Checker<'a> {
         &'b self,
         query: &'b Subquery,
     ) -> Result<(Checker<'b>, Relation, Node), ParseError> {
-        if let Audience::Filter { .. } = self.audience {
-            return Err(ParseError::new(query.at, "a filter reads one table")
-                .instead("select from the other table first, and write = any ($1)"));
+        match self.audience {
+            Audience::Policy { .. } => {}
+            Audience::Preset { .. } => {
+                return Err(
+                    ParseError::new(query.at, "a preset knows the caller, and no row")
+                        .instead("write a literal, auth.uid(), auth.role(), a claim or now()"),
+                );
+            }
+            Audience::Filter { .. } => {
+                return Err(ParseError::new(query.at, "a filter reads one table")
+                    .instead("select from the other table first, and write = any ($1)"));
+            }
         }
         let shape = self
             .tables

@@ -4,9 +4,9 @@
 //! about a row that its reader may not see.
 
 use super::Checked;
-use crate::expr::Node;
+use crate::expr::{CompareOp, Node};
 use crate::parse::{ParseError, Position};
-use crate::shape::ColumnType;
+use crate::types::ColumnType;
 use crate::value::{Value, ValueError};
 
 pub(super) fn claim_casts(from: ColumnType, to: ColumnType) -> bool {
@@ -34,7 +34,8 @@ pub(super) fn constant(at: Position, value: Value, hint: Option<ColumnType>) -> 
     let ty = match (&value, hint.unwrap_or(natural)) {
         (Value::Null, ty) => ty,
         // A literal may lie outside a narrow column's range and still be compared with it.
-        (_, ColumnType::Integer) => ColumnType::Bigint,
+        (_, ColumnType::Smallint | ColumnType::Integer) => ColumnType::Bigint,
+        (value, ColumnType::Real) if !is_real(value) => ColumnType::Double,
         (_, ty) => ty,
     };
     if let (Value::Numeric(_) | Value::Float(_), ColumnType::Bigint) = (&value, ty) {
@@ -46,6 +47,18 @@ pub(super) fn constant(at: Position, value: Value, hint: Option<ColumnType>) -> 
     }
     let value = value.coerce(ty).map_err(|error| misfit(at, &error))?;
     Ok(Node::Constant { value, ty })
+}
+
+/// Whether a number beside a `real` column is one of 32 bits: as near as such a number is to what
+/// was written, or exactly that for a whole number.
+fn is_real(value: &Value) -> bool {
+    let narrow = value.clone().coerce(ColumnType::Real);
+    match (value, narrow) {
+        (Value::Integer(integer), Ok(Value::Float(narrow))) => {
+            narrow as i128 == i128::from(*integer)
+        }
+        (_, narrow) => narrow.is_ok(),
+    }
 }
 
 pub(super) fn misfit(at: Position, error: &ValueError) -> ParseError {
@@ -74,9 +87,11 @@ pub(super) fn json_items(
 
 pub(super) fn wider(a: ColumnType, b: ColumnType) -> ColumnType {
     let rank = |ty| match ty {
-        ColumnType::Double => 3,
-        ColumnType::Numeric => 2,
-        ColumnType::Bigint => 1,
+        ColumnType::Double => 5,
+        ColumnType::Real => 4,
+        ColumnType::Numeric => 3,
+        ColumnType::Bigint => 2,
+        ColumnType::Integer => 1,
         _ => 0,
     };
     if rank(b) > rank(a) { b } else { a }
@@ -86,17 +101,27 @@ pub(super) fn wider(a: ColumnType, b: ColumnType) -> ColumnType {
 pub(super) fn comparable(at: Position, a: ColumnType, b: ColumnType) -> Result<(), ParseError> {
     let refused = |reason: String, instead: &str| Err(ParseError::new(at, reason).instead(instead));
     match (a, b) {
-        (ColumnType::Jsonb, _) | (_, ColumnType::Jsonb) => refused(
+        (json, _) | (_, json) if json.is_json() => refused(
             "JSON does not compare".to_owned(),
             "read a claim as text with ->>; give what a policy needs a column of its own",
         ),
-        (ColumnType::Numeric, ColumnType::Double) | (ColumnType::Double, ColumnType::Numeric) => {
-            refused(
-                "numeric and double precision do not compare: the conversion could overflow"
-                    .to_owned(),
-                "give the columns one type",
-            )
+        (opaque @ (ColumnType::Bytea | ColumnType::Vector(_)), _)
+        | (_, opaque @ (ColumnType::Bytea | ColumnType::Vector(_))) => refused(
+            format!("{opaque} does not compare"),
+            "write is null or is not null",
+        ),
+        (ColumnType::Array(item), ColumnType::Array(other)) if item == other => {
+            comparable(at, item.into(), item.into())
         }
+        (ColumnType::Array(_), _) | (_, ColumnType::Array(_)) => refused(
+            format!("{a} and {b} do not compare"),
+            "write x = any (column), or compare with array[…] of the same type",
+        ),
+        (ColumnType::Numeric, float @ (ColumnType::Real | ColumnType::Double))
+        | (float @ (ColumnType::Real | ColumnType::Double), ColumnType::Numeric) => refused(
+            format!("numeric and {float} do not compare: the conversion could overflow"),
+            "give the columns one type",
+        ),
         (a, b) if a == b || (a.is_number() && b.is_number()) => Ok(()),
         (ColumnType::Uuid, ColumnType::Text) | (ColumnType::Text, ColumnType::Uuid) => refused(
             "uuid and text do not compare".to_owned(),
@@ -106,5 +131,16 @@ pub(super) fn comparable(at: Position, a: ColumnType, b: ColumnType) -> Result<(
             format!("{a} and {b} do not compare"),
             "give both sides one type, as in '…'::date",
         ),
+    }
+}
+
+/// Whether the operator goes with the type: arrays are equal or not, but none is the larger.
+pub(super) fn ordered(at: Position, op: CompareOp, ty: ColumnType) -> Result<(), ParseError> {
+    match (ty, op) {
+        (ColumnType::Array(_), CompareOp::Equal | CompareOp::NotEqual) => Ok(()),
+        (ColumnType::Array(_), _) => {
+            Err(ParseError::new(at, "arrays compare with = and <> only").instead("write = or <>"))
+        }
+        _ => Ok(()),
     }
 }

@@ -6,10 +6,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::check::Checker;
+use crate::check::{Checker, OldRow, Project};
 use crate::identity::User;
 use crate::parse;
-use crate::shape::{ColumnShape, ColumnType, TableShape};
+use crate::policy::Claims;
+use crate::shape::{ColumnShape, TableShape};
+use crate::types::ColumnType;
 
 const IDS: [&str; 2] = [
     "123e4567-e89b-12d3-a456-426614174000",
@@ -33,6 +35,7 @@ fn shape() -> TableShape {
         has_default: false,
         primary_key: false,
         unique: false,
+        values: None,
     };
     TableShape {
         name: "x".parse().unwrap(),
@@ -235,13 +238,15 @@ proptest! {
     #[test]
     fn folding_never_changes_a_result(text in condition(), row in row(), identity in identity()) {
         let syntax = parse::parse(&text).map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?;
-        let checked = Checker::for_policy(&shape(), &[]).check(&syntax);
+        let claims = Claims::default();
+        let project = Project { tables: &[], claims: &claims };
+        let checked = Checker::for_policy(&shape(), project, OldRow::IsUsing).check(&syntax);
         let node = checked.map_err(|e| TestCaseError::fail(format!("{text}: {e}")))?.0;
         let caller = Caller { identity: &identity, now: Timestamp::from_unix_micros(0), schema: None };
-        let before = Scene { row: &row, caller: Some(caller) }.truth(&node);
+        let before = Scene { row: &row, old: None, caller: Some(caller) }.truth(&node);
 
         let folded = fold(node.clone(), caller);
-        let scene = Scene { row: &row, caller: None };
+        let scene = Scene { row: &row, old: None, caller: None };
         prop_assert_eq!(scene.truth(&folded), before, "{} became {:?}", text, folded);
         folded.visit(&mut |node| assert!(!matches!(node, Node::Claim { .. }), "{folded:?}"));
 

@@ -13,7 +13,7 @@ use super::syntax::{Spanned, Syntax};
 use super::tree::folded;
 use super::{ParseError, Position};
 use crate::expr::{Function, JsonRead};
-use crate::shape::ColumnType;
+use crate::types::{ColumnType, ScalarType};
 
 /// The kinds of expression that are not plain operators.
 pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, ParseError> {
@@ -27,6 +27,11 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
         } => converter.cast(*expr, &data_type),
         Expr::TypedString(typed) => converter.cast(Expr::Value(typed.value), &typed.data_type),
         Expr::Subquery(query) => converter.wrapped_claim(*query),
+        Expr::Array(array) => {
+            let at = converter.at;
+            let items = converter.all(array.elem)?;
+            Ok(Spanned::new(at, Syntax::Array(items)))
+        }
         other => {
             let (reason, instead) = refusal(&other);
             Err(converter.refuse(reason, instead))
@@ -49,10 +54,10 @@ fn refusal(expr: &Expr) -> Refusal {
             "leave it out: text compares by its bytes",
         ),
         Expr::AtTimeZone { .. } | Expr::Interval(_) | Expr::Extract { .. } => (
-            "policies do not calculate with time",
-            "compare a timestamptz column with now() or with a literal",
+            "policies calculate with now() only",
+            "compare a timestamptz column with now(), now() - interval '1 day' or a literal",
         ),
-        Expr::Array(_) | Expr::Tuple(_) => (
+        Expr::Tuple(_) => (
             "a list does not stand on its own",
             "write in (…) or = any (array[…])",
         ),
@@ -123,6 +128,7 @@ pub(super) fn data_type(ty: &DataType) -> Option<ColumnType> {
     match ty.to_string().to_ascii_lowercase().as_str() {
         // What Postgres prints for literals beside columns of these types.
         "character varying" | "varchar" => Some(ColumnType::Text),
+        "character varying[]" | "varchar[]" => Some(ColumnType::Array(ScalarType::Text)),
         name => name.parse().ok(),
     }
 }
@@ -149,7 +155,7 @@ fn function(converter: &mut Converter, call: Call) -> Result<Spanned, ParseError
             path: Vec::new(),
             read: JsonRead::Json,
         }),
-        "now" | "current_timestamp" => Some(Syntax::Now),
+        "now" | "current_timestamp" => Some(Syntax::Now { shift: 0 }),
         _ => None,
     };
     if let Some(syntax) = constant {

@@ -6,6 +6,7 @@
 use sqlparser::ast::{BinaryOperator, Expr, Ident, UnaryOperator, Value as Literal, ValueWithSpan};
 
 use super::calls::{self, data_type};
+use super::interval;
 use super::predicates::{
     DOES_NOT_MATCH, DOES_NOT_MATCH_ANY_CASE, MATCHES, MATCHES_ANY_CASE, Sense,
 };
@@ -14,11 +15,13 @@ use super::tree::{folded, is_condition, start, unwrapped};
 use super::{ATOMS_MAX, DEPTH_MAX, ParseError, Position, too_deep};
 use crate::expr::CompareOp;
 
-pub(super) fn convert(expr: Expr) -> Result<Spanned, ParseError> {
+/// `operators`: where the text calculates, in order.
+pub(super) fn convert(expr: Expr, operators: Vec<Position>) -> Result<Spanned, ParseError> {
     Converter {
         depth: 0,
         atoms: 0,
         at: Position::START,
+        operators,
     }
     .convert(expr)
 }
@@ -28,6 +31,8 @@ pub(super) struct Converter {
     atoms: usize,
     /// Where the innermost expression with a known place starts.
     pub(super) at: Position,
+    /// The operators that calculate: the parser's tree does not say where they stand.
+    operators: Vec<Position>,
 }
 
 impl Converter {
@@ -180,11 +185,10 @@ impl Converter {
             BinaryOperator::Arrow | BinaryOperator::LongArrow => {
                 return calls::path(self, left, &op, right);
             }
-            BinaryOperator::Minus | BinaryOperator::Multiply => {
-                let reason = format!("policies do not calculate: {op}");
-                let instead = "store the result in a column, or compare with a literal";
-                return Err(self.refuse(&reason, instead));
+            BinaryOperator::Minus | BinaryOperator::Plus => {
+                return interval::shifted_now(self, left, &op, right);
             }
+            BinaryOperator::Multiply => return Err(self.calculation(&op, &right)),
             op => {
                 let reason = format!("the operator {op} is not in the policy language");
                 return Err(self.refuse(&reason, "write =, <>, <, <=, >, >=, in, like or is"));
@@ -199,6 +203,19 @@ impl Converter {
                 right,
             },
             Sense::Plain,
+        )
+    }
+
+    /// The refusal of an operator that calculates, at its place: the last one before its right side,
+    /// or the first one from here on.
+    pub(super) fn calculation(&self, op: &BinaryOperator, right: &Expr) -> ParseError {
+        let place = match start(right) {
+            Some(right) => self.operators.iter().rfind(|at| **at < right),
+            None => self.operators.iter().find(|at| **at >= self.at),
+        };
+        let reason = format!("policies do not calculate: {op}");
+        ParseError::new(place.copied().unwrap_or(self.at), reason).instead(
+            "store the result in a column, or compare with a literal or with now() - interval '…'",
         )
     }
 
@@ -248,7 +265,7 @@ impl Converter {
         let ty = data_type(ty).ok_or_else(|| {
             self.refuse(
                 "a cast to this type is not in the policy language",
-                "write ::uuid, ::text, ::int, ::bigint, ::numeric, ::boolean, ::timestamptz or ::date",
+                "write ::uuid, ::text, ::int, ::bigint, ::numeric, ::boolean, ::timestamptz, ::date or ::time",
             )
         })?;
         let inner = self.operand(inner)?;

@@ -37,6 +37,7 @@
 
 mod calls;
 mod convert;
+mod interval;
 mod predicates;
 mod subquery;
 pub(crate) mod syntax;
@@ -48,8 +49,9 @@ use std::fmt;
 use sqlparser::ast::Expr;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+pub use interval::INTERVAL_DAYS_MAX;
 pub(crate) use syntax::{Spanned, Syntax};
 
 /// How long a condition's text may be. The longest policies people publish are a tenth of this.
@@ -151,12 +153,13 @@ pub(crate) fn parse(text: &str) -> Result<Spanned, ParseError> {
         return Err(ParseError::new(Position::START, reason)
             .instead("split it into several policies, or keep the list in a table"));
     }
-    let expr = read(text)?;
-    convert::convert(expr)
+    let tokens = tokens::tokenize(text)?;
+    let operators = tokens::calculations(&tokens);
+    let expr = read(text, tokens)?;
+    convert::convert(expr, operators)
 }
 
-fn read(text: &str) -> Result<Expr, ParseError> {
-    let tokens = tokens::tokenize(text)?;
+fn read(text: &str, tokens: Vec<TokenWithSpan>) -> Result<Expr, ParseError> {
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_RECURSION_MAX)

@@ -7,6 +7,7 @@ use sqlparser::ast::{BinaryOperator, Expr, ValueWithSpan};
 use super::ParseError;
 use super::calls;
 use super::convert::Converter;
+use super::subquery::array_query;
 use super::syntax::{Spanned, Syntax};
 use super::tree::unwrapped;
 use crate::expr::{CompareOp, LetterCase};
@@ -169,6 +170,10 @@ impl Converter {
         if let Expr::Cast { expr, .. } = list {
             list = unwrapped(*expr);
         }
+        // `array(select …)` is a call with a query in its place.
+        if let Some(query) = array_query(&list) {
+            return self.in_query_of(item, query);
+        }
         match list {
             Expr::Array(array) => Ok(Syntax::In {
                 item,
@@ -181,9 +186,17 @@ impl Converter {
                     "write array['a', 'b'], or in ('a', 'b')",
                 )),
             },
+            Expr::Subquery(query) => self.in_query_of(item, *query),
+            array @ (Expr::Identifier(_)
+            | Expr::CompoundIdentifier(_)
+            | Expr::BinaryOp { .. }
+            | Expr::Function(_)) => {
+                let array = self.operand(array)?;
+                Ok(Syntax::InArray { item, array })
+            }
             _ => Err(self.refuse(
-                "any and all take a written list or a parameter",
-                "write array['a', 'b'] or $1",
+                "any and all take a list, a column that holds one, or a parameter",
+                "write array['a', 'b'], or in (select c from t where …)",
             )),
         }
     }

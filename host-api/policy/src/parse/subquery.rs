@@ -4,16 +4,23 @@
 //! limit. Which clauses there are is found by printing: whatever SQL may add to a query one day, a
 //! query with nothing but what we know prints as just that.
 
-use sqlparser::ast::{Expr, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SelectItem, SetExpr,
+    TableFactor, TableWithJoins,
+};
 
 use super::convert::Converter;
 use super::syntax::{Spanned, Subquery, Syntax};
-use super::tree::folded;
+use super::tree::{folded, unwrapped};
 use super::{ParseError, Position};
+use crate::expr::JsonRead;
 
 const ONE_TABLE: &str = "a subquery reads one table, with nothing but a condition";
 const ONE_TABLE_INSTEAD: &str =
     "write exists (select 1 from t where …) or c in (select d from t where …)";
+
+const ONLY_CLAIMS: &str = "a subquery that is a value may only wrap a claim";
+const ONLY_CLAIMS_INSTEAD: &str = "write (select auth.uid()), or in (select c from t where …)";
 
 impl Converter {
     /// `exists (select 1 from t where …)`
@@ -29,14 +36,20 @@ impl Converter {
         }
     }
 
-    /// `item in (select c from t where …)`, or `item in (select auth.uid())`.
+    /// `item in (select c from t where …)`, or over a claim.
     pub(super) fn in_query(&mut self, item: Expr, query: Query) -> Result<Syntax, ParseError> {
         let item = self.operand(item)?;
+        self.in_query_of(item, query)
+    }
+
+    /// The same, with the item read already.
+    pub(super) fn in_query_of(
+        &mut self,
+        item: Box<Spanned>,
+        query: Query,
+    ) -> Result<Syntax, ParseError> {
         if is_bare(&query) {
-            return Ok(Syntax::In {
-                item,
-                list: vec![self.wrapped_claim(query)?],
-            });
+            return self.in_claim(item, query);
         }
         let (output, query) = self.subquery(query)?;
         match output {
@@ -54,29 +67,70 @@ impl Converter {
         }
     }
 
+    /// `item in (select auth.uid())`; or over the items of a claim that is a list, written
+    /// `(select auth.jwt() -> 'teams')` or with `jsonb_array_elements_text` around it.
+    fn in_claim(&mut self, item: Box<Spanned>, query: Query) -> Result<Syntax, ParseError> {
+        let inner = self.bare(query)?;
+        let claim = match list_items(inner) {
+            Ok(list) => self.convert(list)?,
+            Err(inner) => {
+                let claim = self.claim(inner)?;
+                if !matches!(claim.syntax, Syntax::Jwt { .. }) {
+                    let list = vec![claim];
+                    return Ok(Syntax::In { item, list });
+                }
+                claim
+            }
+        };
+        match claim.syntax {
+            Syntax::Jwt {
+                read: JsonRead::Json,
+                ..
+            } => Ok(Syntax::InArray {
+                item,
+                array: Box::new(claim),
+            }),
+            Syntax::Jwt { .. } => Ok(Syntax::In {
+                item,
+                list: vec![claim],
+            }),
+            _ => Err(
+                ParseError::new(claim.at, "the items are those of a claim that is a list")
+                    .instead("write in (select auth.jwt() -> 'claim')"),
+            ),
+        }
+    }
+
     /// `(select auth.uid())` and its kind: a way to tell Postgres that a value is the same for
     /// every row. Claims always are, here.
     pub(super) fn wrapped_claim(&mut self, query: Query) -> Result<Spanned, ParseError> {
-        let refused = self.refuse(
-            "a subquery that is a value may only wrap a claim",
-            "write (select auth.uid()), or in (select c from t where …)",
-        );
-        let text = query.to_string();
-        let Some((item, _)) = select_of(query) else {
-            return Err(refused);
-        };
-        if text != format!("SELECT {item}") {
-            return Err(refused);
-        }
-        let (SelectItem::UnnamedExpr(inner) | SelectItem::ExprWithAlias { expr: inner, .. }) = item
-        else {
-            return Err(refused);
-        };
+        let inner = self.bare(query)?;
+        self.claim(inner)
+    }
+
+    fn claim(&mut self, inner: Expr) -> Result<Spanned, ParseError> {
+        let refused = self.refuse(ONLY_CLAIMS, ONLY_CLAIMS_INSTEAD);
         let inner = self.convert(inner)?;
         if is_claim(&inner) {
             Ok(inner)
         } else {
             Err(refused)
+        }
+    }
+
+    /// What a query without a table selects.
+    fn bare(&self, query: Query) -> Result<Expr, ParseError> {
+        let refused = || self.refuse(ONLY_CLAIMS, ONLY_CLAIMS_INSTEAD);
+        let text = query.to_string();
+        let (item, _) = select_of(query).ok_or_else(refused)?;
+        if text != format!("SELECT {item}") {
+            return Err(refused());
+        }
+        match item {
+            SelectItem::UnnamedExpr(inner) | SelectItem::ExprWithAlias { expr: inner, .. } => {
+                Ok(inner)
+            }
+            _ => Err(refused()),
         }
     }
 
@@ -153,9 +207,40 @@ fn table_of(from: TableWithJoins, at: Position) -> Option<(String, Option<String
     Some((folded(table), alias.map(|alias| folded(&alias.name)), at))
 }
 
+/// The argument of `jsonb_array_elements_text(…)`; anything else as it was.
+fn list_items(expr: Expr) -> Result<Expr, Expr> {
+    let Expr::Function(call) = expr else {
+        return Err(expr);
+    };
+    let is_named = call
+        .name
+        .to_string()
+        .eq_ignore_ascii_case("jsonb_array_elements_text");
+    match &call.args {
+        FunctionArguments::List(list) if is_named => match list.args.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(list))] => Ok(unwrapped(list.clone())),
+            _ => Err(Expr::Function(call)),
+        },
+        _ => Err(Expr::Function(call)),
+    }
+}
+
+/// The query of `array(select …)`.
+pub(super) fn array_query(expr: &Expr) -> Option<Query> {
+    match expr {
+        Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("array") => {
+            match &call.args {
+                FunctionArguments::Subquery(query) => Some((**query).clone()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 fn is_claim(spanned: &Spanned) -> bool {
     match &spanned.syntax {
-        Syntax::Uid | Syntax::Role | Syntax::Jwt { .. } | Syntax::Now => true,
+        Syntax::Uid | Syntax::Role | Syntax::Jwt { .. } | Syntax::Now { .. } => true,
         Syntax::Cast { inner, .. } => is_claim(inner),
         _ => false,
     }

@@ -4,7 +4,7 @@
 
 use super::Position;
 use crate::expr::{CompareOp, Function, JsonRead, LetterCase};
-use crate::shape::ColumnType;
+use crate::types::ColumnType;
 
 /// A piece of the condition and the place where it starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,12 @@ pub(crate) enum Syntax {
         path: Vec<String>,
         read: JsonRead,
     },
-    Now,
+    /// `now()`, and that many microseconds later.
+    Now {
+        shift: i64,
+    },
+    /// `array[…]` as a value.
+    Array(Vec<Spanned>),
     Cast {
         inner: Box<Spanned>,
         ty: ColumnType,
@@ -59,6 +64,11 @@ pub(crate) enum Syntax {
     InParameter {
         item: Box<Spanned>,
         parameter: usize,
+    },
+    /// `= ANY (…)` over a column that holds several values, or a claim that does.
+    InArray {
+        item: Box<Spanned>,
+        array: Box<Spanned>,
     },
     Exists(Box<Subquery>),
     /// `output` is a column of the subquery's table.
@@ -122,7 +132,7 @@ impl Spanned {
             | Syntax::Uid
             | Syntax::Role
             | Syntax::Jwt { .. }
-            | Syntax::Now => Vec::new(),
+            | Syntax::Now { .. } => Vec::new(),
             Syntax::Cast { inner: item, .. }
             | Syntax::InParameter { item, .. }
             | Syntax::IsNull(item)
@@ -131,15 +141,17 @@ impl Spanned {
             Syntax::Compare { left, right, .. } | Syntax::Distinct { left, right } => {
                 vec![left, right]
             }
+            Syntax::InArray { item, array } => vec![item, array],
             Syntax::Like { item, pattern, .. } => vec![item, pattern],
             Syntax::Exists(query) => query.condition.iter().collect(),
             Syntax::InQuery { item, query, .. } => {
                 std::iter::once(&**item).chain(&query.condition).collect()
             }
             Syntax::In { item, list } => std::iter::once(&**item).chain(list).collect(),
-            Syntax::Call { args: items, .. } | Syntax::And(items) | Syntax::Or(items) => {
-                items.iter().collect()
-            }
+            Syntax::Call { args: items, .. }
+            | Syntax::Array(items)
+            | Syntax::And(items)
+            | Syntax::Or(items) => items.iter().collect(),
         }
     }
 }

@@ -36,6 +36,14 @@ fn what_people_paste_is_read() {
         "n <> all (array[1, 2]) -- a comment",
         "\"Order\" = 'it''s' /* another */",
         "public.b",
+        "created_at > now() - interval '7 days' and created_at <= (now() - '1 week'::interval)",
+        "'admin' = any (tags) and owner_id <> all (blocked)",
+        "team = any (select team from members) and a <> all (select b from c)",
+        "tags = array['a', 'b'] and tags <> '{}'::text[]",
+        "team in (select auth.jwt() -> 'app_metadata' -> 'teams')",
+        "team in (select jsonb_array_elements_text(auth.jwt() -> 'teams'))",
+        "team = any (array(select jsonb_array_elements_text((auth.jwt() -> 'app_metadata') -> 'teams')))",
+        "team = old.team",
         "coalesce(lower(a), 'x') like 'y\\_%'",
     ] {
         assert!(parse(text).is_ok(), "{text}: {}", refused(text));
@@ -49,7 +57,14 @@ owner_id = ==> found the end of the text
 a = 1 b ==> line 1, column 7: "b" does not belong here
 a = 1; ==> line 1, column 6: a condition is one expression: ;; leave the semicolon out
 a⏎ and  b + 1 > 2 ==> line 2, column 9: policies do not calculate: +; store
-a - 1 > 2 ==> line 1, column 1: policies do not calculate
+a - 1 > 2 ==> line 1, column 3: policies do not calculate: -
+a > now() - b ==> line 1, column 11: policies do not calculate: -; store
+a > (now() - 1) - '1 day' ==> line 1, column 17: policies do not calculate: -
+-1 - a > 2 ==> line 1, column 4: policies do not calculate
+created_at > now() - interval '1 month' ==> column 20: this interval is not in the policy language; write a number of seconds
+created_at > now() + interval '36501 days' ==> column 20: the interval is longer than 36500 days
+created_at + interval '1 day' > now() ==> column 12: policies do not calculate: +; move it to the other side
+lower(now() - interval '1 day') * 2 = 1 ==> column 33: policies do not calculate: *
 a || b = 'x' ==> column 3: policies do not join texts
 a ~ 'x' ==> column 3: regular expressions are not in the policy language: ~; write like
 a similar to 'x' ==> regular expressions
@@ -91,11 +106,13 @@ a = b = c ==> column 1: a condition stands bare inside another; put the inner on
 a < b is null ==> in parentheses
 a::money = 1 ==> a cast to this type is not in the policy language
 a > any (array[1]) ==> any goes with = only
-a = any (select id from b) ==> any and all take a written list or a parameter
+a = any (select id, c from b) ==> a subquery reads one table
+a = any (1) ==> any needs a list
+a = any (lower(b) || 'x') ==> do not join
 (a, b) = (1, 2) ==> a list does not stand on its own
 a like 'x' escape '!' ==> this form of like
 a collate "C" = 'x' ==> collate
-a at time zone 'UTC' < now() ==> do not calculate with time
+a at time zone 'UTC' < now() ==> policies calculate with now() only
 s.t.c = 1 ==> at most a table's name
 select 1 ==> does not belong here
 a = $0 ==> not a parameter

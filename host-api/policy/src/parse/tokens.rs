@@ -52,6 +52,32 @@ fn look_through(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
     Ok(())
 }
 
+/// Where `+`, `-` and `*` stand between two operands. A `-` before a number, and the `*` of
+/// `select *`, are something else.
+pub(super) fn calculations(tokens: &[TokenWithSpan]) -> Vec<Position> {
+    let mut after_operand = false;
+    let mut places = Vec::new();
+    for TokenWithSpan { token, span } in tokens {
+        match token {
+            Token::Whitespace(_) => continue,
+            Token::Plus | Token::Minus | Token::Mul if after_operand => {
+                places.extend(Position::from_location(span.start));
+            }
+            _ => {}
+        }
+        after_operand = matches!(
+            token,
+            Token::Word(_)
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+                | Token::Placeholder(_)
+                | Token::RParen
+                | Token::RBracket
+        );
+    }
+    places
+}
+
 const ARITHMETIC: &str = "policies do not calculate";
 const ARITHMETIC_INSTEAD: &str = "store the result in a column, or compare with a literal";
 const REGEX: &str = "regular expressions are not in the policy language";
@@ -60,8 +86,7 @@ const LITERAL: &str = "only plain quoted text is in the policy language";
 /// Why a token can never be part of a condition, and what to write instead.
 fn refusal(token: &Token) -> Option<(&'static str, &'static str)> {
     Some(match token {
-        Token::Plus
-        | Token::Div
+        Token::Div
         | Token::DuckIntDiv
         | Token::Mod
         | Token::Caret

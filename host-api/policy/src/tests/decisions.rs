@@ -14,6 +14,7 @@ fn todos() -> TableShape {
         has_default: false,
         primary_key: false,
         unique: false,
+        values: None,
     };
     let columns = [
         ("id", ColumnType::Bigint, false),

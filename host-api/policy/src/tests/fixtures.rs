@@ -10,6 +10,7 @@ pub(super) fn shape() -> TableShape {
         has_default: false,
         primary_key: false,
         unique: false,
+        values: None,
     };
     let columns = [
         ("done", ColumnType::Boolean),
@@ -53,6 +54,9 @@ pub(super) fn permit() -> Permit {
         roles: Vec::new(),
         using: Some("true".to_owned()),
         check: None,
+        read: None,
+        write: None,
+        set: Default::default(),
         enabled: true,
     };
     let schema = Schema::build(vec![shape()], vec![open]).unwrap();

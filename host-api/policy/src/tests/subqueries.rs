@@ -17,6 +17,7 @@ fn tables() -> Vec<TableShape> {
                 has_default: false,
                 primary_key: false,
                 unique: false,
+                values: None,
             })
             .collect(),
     };

@@ -25,7 +25,7 @@ pub(crate) use embed::{Embed, Link, Through};
 pub(crate) use keyset::{Keyset, PageKey};
 pub(crate) use select::{Select, count, select};
 pub(crate) use upsert::{Permits, Upsert, upsert};
-pub(crate) use write::{Cell, Delete, Insert, Returning, Update, delete, insert, update};
+pub(crate) use write::{Cell, Delete, Insert, Update, delete, insert, update};
 
 /// The row that conditions and columns speak of.
 const ROW: &str = "t";
@@ -203,16 +203,24 @@ fn column_of(row: &str, name: &ColumnName) -> String {
 
 /// A column in the form that the answer is written from.
 fn value_of(row: &str, output: &Output) -> String {
-    column_of(row, &output.column)
+    let column = column_of(row, &output.column);
+    match output.ty {
+        // Its own type is an extension's; an array of the same numbers is Postgres' own.
+        ColumnType::Vector(_) => format!("{column}::real[]"),
+        _ => column,
+    }
 }
 
 /// `t."title" AS "heading", …`
 fn outputs(columns: &[Output], row: &str) -> Vec<String> {
     let named = columns.iter().map(|output| {
         let value = value_of(row, output);
-        match output.name.as_str() == output.column.as_str() {
-            true => value,
-            false => format!("{value} AS {}", quote_ident(output.name.as_str())),
+        let plain = output.name.as_str() == output.column.as_str();
+        match (plain, output.ty) {
+            (_, ColumnType::Vector(_)) | (false, _) => {
+                format!("{value} AS {}", quote_ident(output.name.as_str()))
+            }
+            (true, _) => value,
         }
     });
     named.collect()
@@ -242,13 +250,23 @@ impl Binds {
     }
 
     fn tuple(&mut self, row: Vec<Cell>) -> String {
-        let cells: Vec<_> = row
-            .into_iter()
-            .map(|cell| match cell {
-                Cell::Default => "DEFAULT".to_owned(),
-                Cell::Value(bind) => self.push(bind),
-            })
-            .collect();
+        let cells: Vec<_> = row.into_iter().map(|cell| self.cell(cell)).collect();
         format!("({})", cells.join(", "))
+    }
+
+    fn cell(&mut self, cell: Cell) -> String {
+        match cell {
+            Cell::Default => "DEFAULT".to_owned(),
+            Cell::Now => "now()".to_owned(),
+            Cell::Value(bind) => self.push(bind),
+        }
+    }
+
+    /// `"title" = $1, "seen" = now()`
+    fn changes(&mut self, changes: Vec<(ColumnName, Cell)>) -> Vec<String> {
+        let changes = changes.into_iter();
+        changes
+            .map(|(column, cell)| format!("{} = {}", quote_ident(column.as_str()), self.cell(cell)))
+            .collect()
     }
 }

@@ -8,11 +8,10 @@
 
 use koyalite_policy::{ColumnName, Permit, Residual, SqlWriter, quote_ident};
 
-use super::super::bind::Bind;
 use super::super::rows::Reading;
 use super::super::run::{Effect, Statement};
-use super::write::{Cell, Returning, Rows, Verdict, checked, insert_into, is_true, plan};
-use super::{Binds, ROW, condition};
+use super::write::{Cell, Rows, Verdict, checked, insert_into, is_true, plan};
+use super::{Binds, Output, ROW, condition};
 
 /// The proposed row, as Postgres calls it. It has its defaults already.
 const PROPOSED: &str = "excluded";
@@ -27,10 +26,8 @@ pub(crate) struct Upsert {
     /// What a stored row takes over from the proposed one.
     pub(crate) taken: Vec<ColumnName>,
     /// What a stored row gets besides.
-    pub(crate) set: Vec<(ColumnName, Bind)>,
-    /// What rows must meet to be read, new or not.
-    pub(crate) visible: Residual,
-    pub(crate) returning: Returning,
+    pub(crate) set: Vec<(ColumnName, Cell)>,
+    pub(crate) returning: Vec<Output>,
 }
 
 /// The two permits of an upsert: for rows that are new, and for rows that are there.
@@ -38,11 +35,13 @@ pub(crate) struct Upsert {
 pub(crate) struct Permits<'a> {
     pub(crate) insert: &'a Permit,
     pub(crate) update: &'a Permit,
+    /// What rows must meet to be read, new or not.
+    pub(crate) visible: &'a Residual,
 }
 
 pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let proposed = [permits.insert.check(), &request.visible];
+    let proposed = [permits.insert.check(), permits.visible];
     let existing = [
         condition(&mut writer, ROW, [permits.update.using()], None),
         condition(&mut writer, PROPOSED, proposed, None),
@@ -64,9 +63,7 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Sta
         format!("{column} = {PROPOSED}.{column}")
     });
     let mut changes: Vec<_> = taken.collect();
-    for (column, bind) in request.set {
-        changes.push(format!("{} = {}", quote_ident(column.as_str()), binds.push(bind)));
-    }
+    changes.extend(binds.changes(request.set));
     let conflict = request.conflict.iter().map(|column| quote_ident(column.as_str()));
     let conflict: Vec<_> = conflict.collect();
     write.push_str(&format!(
@@ -84,7 +81,7 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Sta
         rows: Rows::Exactly(binds.push_count(rows)),
     };
     Statement {
-        text: checked(&write, &request.returning.columns, verdict),
+        text: checked("", &write, &request.returning, verdict),
         binds: binds.0,
         plan,
         effect: Effect::Writes,

@@ -9,20 +9,27 @@ use koyalite_policy::{ColumnName, Expr, Permit, Residual, SqlWriter, quote_ident
 use super::super::bind::Bind;
 use super::super::rows::Reading;
 use super::super::run::{Effect, Plan, Statement};
-use super::{Binds, Output, PASSED, ROW, TOO_MANY_ROWS, condition, outputs, push_where, table};
+use super::{
+    Binds, Output, PASSED, ROW, TOO_MANY_ROWS, column_of, condition, outputs, push_where, table,
+};
+
+/// The rows of an update as they were.
+const BEFORE: &str = "before";
 
 /// A checked insert: every column exists and may be written, every row has a cell per column.
 #[derive(Debug)]
 pub(crate) struct Insert {
     pub(crate) columns: Vec<ColumnName>,
     pub(crate) rows: Vec<Vec<Cell>>,
-    pub(crate) returning: Returning,
+    pub(crate) returning: Vec<Output>,
 }
 
-/// What an insert puts into one column of one row.
-#[derive(Debug)]
+/// What is put into one column of one row.
+#[derive(Debug, Clone)]
 pub(crate) enum Cell {
     Default,
+    /// The database's clock.
+    Now,
     Value(Bind),
 }
 
@@ -30,9 +37,9 @@ pub(crate) enum Cell {
 #[derive(Debug)]
 pub(crate) struct Update {
     pub(crate) filter: Option<Expr>,
-    pub(crate) changes: Vec<(ColumnName, Bind)>,
+    pub(crate) changes: Vec<(ColumnName, Cell)>,
     pub(crate) at_most: Option<u32>,
-    pub(crate) returning: Returning,
+    pub(crate) returning: Vec<Output>,
 }
 
 /// A checked delete.
@@ -40,38 +47,27 @@ pub(crate) struct Update {
 pub(crate) struct Delete {
     pub(crate) filter: Option<Expr>,
     pub(crate) at_most: Option<u32>,
-    pub(crate) returning: Returning,
+    pub(crate) returning: Vec<Output>,
 }
 
-/// The columns that a write answers, and what else its rows must meet to be answered.
-#[derive(Debug)]
-pub(crate) struct Returning {
-    pub(crate) columns: Vec<Output>,
-    pub(crate) visible: Residual,
-}
-
-pub(crate) fn insert(permit: &Permit, schema: &str, request: Insert) -> Statement {
-    let Insert {
-        columns,
-        rows,
-        returning,
-    } = request;
+/// `visible` is what the rows must meet to be answered, beyond the permit's check.
+pub(crate) fn insert(
+    permit: &Permit,
+    visible: &Residual,
+    schema: &str,
+    request: Insert,
+) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let check = condition(
-        &mut writer,
-        ROW,
-        [permit.check(), &returning.visible],
-        None,
-    );
+    let check = condition(&mut writer, ROW, [permit.check(), visible], None);
     let mut binds = Binds::after(writer);
-    let plan = plan(rows.len());
-    let write = insert_into(permit, schema, &columns, rows, &mut binds);
+    let plan = plan(request.rows.len());
+    let write = insert_into(permit, schema, &request.columns, request.rows, &mut binds);
     let verdict = Verdict {
         passed: check.map(is_true),
         rows: Rows::Any,
     };
     Statement {
-        text: checked(&write, &returning.columns, verdict),
+        text: checked("", &write, &request.returning, verdict),
         binds: binds.0,
         plan,
         effect: Effect::Writes,
@@ -109,33 +105,31 @@ pub(super) fn insert_into(
 }
 
 pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statement {
-    let mut writer = SqlWriter::new().in_schema(schema);
-    let existing = condition(
-        &mut writer,
-        ROW,
-        [permit.using()],
-        request.filter.as_ref(),
-    );
-    let visible = &request.returning.visible;
-    let check = condition(&mut writer, ROW, [permit.check(), visible], None);
+    let mut writer = SqlWriter::new().in_schema(schema).with_old_row(BEFORE);
+    let using = [permit.using()];
+    let existing = condition(&mut writer, ROW, using, request.filter.as_ref());
+    let check = condition(&mut writer, ROW, [permit.check()], None);
     let mut binds = Binds::after(writer);
-    let changes: Vec<_> = request
-        .changes
-        .into_iter()
-        .map(|(column, bind)| format!("{} = {}", quote_ident(column.as_str()), binds.push(bind)))
-        .collect();
-    let mut write = format!(
-        "UPDATE {} SET {}",
-        table(permit, schema, ROW),
-        changes.join(", ")
-    );
-    push_where(&mut write, existing);
+    let changes = binds.changes(request.changes).join(", ");
+    let table = table(permit, schema, ROW);
+    let (first, write) = if permit.check_needs_old() {
+        let mut before = format!("SELECT {ROW}.* FROM {table}");
+        push_where(&mut before, existing);
+        (
+            format!("{BEFORE} AS MATERIALIZED ({before} FOR UPDATE OF {ROW}), "),
+            format!("UPDATE {table} SET {changes} FROM {BEFORE} WHERE {}", same_row(permit)),
+        )
+    } else {
+        let mut write = format!("UPDATE {table} SET {changes}");
+        push_where(&mut write, existing);
+        (String::new(), write)
+    };
     let verdict = Verdict {
         passed: check.map(is_true),
         rows: Rows::at_most(request.at_most, &mut binds),
     };
     Statement {
-        text: checked(&write, &request.returning.columns, verdict),
+        text: checked(&first, &write, &request.returning, verdict),
         binds: binds.0,
         plan: Plan::Kept,
         effect: Effect::Writes,
@@ -143,24 +137,36 @@ pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statemen
     }
 }
 
+/// A row and what it was before have the same key. Who changes the key itself is found by the old.
+fn same_row(permit: &Permit) -> String {
+    let columns = permit.table().columns.iter();
+    let equal: Vec<_> = columns
+        .filter(|column| column.primary_key)
+        .map(|column| {
+            let (row, before) = (column_of(ROW, &column.name), column_of(BEFORE, &column.name));
+            format!("{row} = {before}")
+        })
+        .collect();
+    match equal.as_slice() {
+        // No policy on a table without a key compares with the old row; should one, none passes.
+        [] => "FALSE".to_owned(),
+        equal => equal.join(" AND "),
+    }
+}
+
 pub(crate) fn delete(permit: &Permit, schema: &str, request: &Delete) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let existing = condition(
-        &mut writer,
-        ROW,
-        [permit.using()],
-        request.filter.as_ref(),
-    );
-    let check = condition(&mut writer, ROW, [&request.returning.visible], None);
+    let using = [permit.using()];
+    let existing = condition(&mut writer, ROW, using, request.filter.as_ref());
     let mut binds = Binds::after(writer);
     let mut write = format!("DELETE FROM {}", table(permit, schema, ROW));
     push_where(&mut write, existing);
     let verdict = Verdict {
-        passed: check.map(is_true),
+        passed: None,
         rows: Rows::at_most(request.at_most, &mut binds),
     };
     Statement {
-        text: checked(&write, &request.returning.columns, verdict),
+        text: checked("", &write, &request.returning, verdict),
         binds: binds.0,
         plan: Plan::Kept,
         effect: Effect::Writes,
@@ -199,7 +205,14 @@ pub(super) fn is_true(condition: String) -> String {
 /// `verdict` is one row, computed from all written rows. It is volatile and materialised, so it can
 /// neither be skipped nor inlined, and each form of the last step needs its value: joined, so that
 /// no row is answered before the verdict; or filtered by it where no column is asked for.
-pub(super) fn checked(write: &str, returning: &[Output], verdict: Verdict) -> String {
+///
+/// `first` is what stands before the write in the same WITH, with a comma, or nothing.
+pub(super) fn checked(
+    first: &str,
+    write: &str,
+    returning: &[Output],
+    verdict: Verdict,
+) -> String {
     let mut answered = outputs(returning, ROW);
     if verdict.passed.is_none() && matches!(verdict.rows, Rows::Any) {
         return match returning {
@@ -234,7 +247,7 @@ pub(super) fn checked(write: &str, returning: &[Output], verdict: Verdict) -> St
         }
     };
     format!(
-        "WITH w AS ({write} RETURNING {}), \
+        "WITH {first}w AS ({write} RETURNING {}), \
          verdict AS MATERIALIZED (SELECT {verdict} AS passed FROM w) {last}",
         answered.join(", ")
     )

@@ -22,6 +22,11 @@ pub(in crate::tables) fn aggregate(
         return Err(HostError::too_much("too_many_measures", "measures", MEASURES));
     }
     let groups = mentions.named_outputs(&query.group_by)?;
+    let ungrouped = |ty| matches!(ty, ColumnType::Json | ColumnType::Vector(_));
+    if let Some(group) = groups.iter().find(|group| ungrouped(group.ty)) {
+        let reason = format!("nothing is grouped by {}, whose values have no equality", group.ty);
+        return Err(HostError::invalid_aggregate(reason));
+    }
     let mut names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();
     let mut measures = Vec::with_capacity(query.measures.len());
     for asked in &query.measures {
@@ -106,13 +111,17 @@ fn word(summary: Summary) -> &'static str {
 
 fn fits(summary: Summary, ty: ColumnType) -> bool {
     match summary {
+        // Values are only told from NULL.
         Summary::Count => true,
         Summary::Sum | Summary::Avg => ty.is_number(),
         Summary::Min | Summary::Max => {
             ty.is_number()
                 || matches!(
                     ty,
-                    ColumnType::Text | ColumnType::Timestamptz | ColumnType::Date
+                    ColumnType::Text
+                        | ColumnType::Timestamptz
+                        | ColumnType::Date
+                        | ColumnType::Time
                 )
         }
     }

@@ -147,14 +147,21 @@ impl PageOrder {
 fn has_order(ty: ColumnType) -> bool {
     match ty {
         ColumnType::Boolean
+        | ColumnType::Smallint
         | ColumnType::Integer
         | ColumnType::Bigint
+        | ColumnType::Real
         | ColumnType::Double
         | ColumnType::Numeric
         | ColumnType::Text
         | ColumnType::Uuid
         | ColumnType::Timestamptz
-        | ColumnType::Date => true,
-        ColumnType::Jsonb => false,
+        | ColumnType::Date
+        | ColumnType::Time => true,
+        ColumnType::Bytea
+        | ColumnType::Json
+        | ColumnType::Jsonb
+        | ColumnType::Array(_)
+        | ColumnType::Vector(_) => false,
     }
 }

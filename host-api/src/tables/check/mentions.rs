@@ -14,6 +14,7 @@ use crate::db::sql::{AnswerName, Key, Output};
 use crate::error::HostError;
 use crate::limits::{COLUMNS, FILTER_BYTES, FILTER_PARAMS, ORDER_KEYS, PARAMS_BYTES};
 use crate::tables::query::{Filter, OrderKey};
+use crate::tables::refusal;
 
 /// The mentions of one request on one table.
 #[derive(Debug)]
@@ -51,7 +52,9 @@ impl<'a> Mentions<'a> {
 
     /// The permit of the policies that allow all that was mentioned.
     pub(in crate::tables) fn narrowed(self) -> Result<Permit, HostError> {
-        Ok(self.permit.clone())
+        let permit = self.permit.for_columns(&self.read, &self.written);
+        let permit = permit.map_err(|denied| refusal(self.table().name.as_str(), &denied))?;
+        Ok(permit.into_owned())
     }
 
     pub(in crate::tables) fn readable(&mut self, name: &str) -> Result<&'a ColumnShape, HostError> {
@@ -190,9 +193,13 @@ pub(in crate::tables) fn find<'a>(
 /// About how many bytes a parameter holds.
 fn size(value: &Value) -> usize {
     match value {
-        Value::Text(text) | Value::Numeric(text) | Value::Timestamptz(text) | Value::Date(text) => {
-            text.len()
-        }
+        Value::Text(text)
+        | Value::Numeric(text)
+        | Value::Timestamptz(text)
+        | Value::Date(text)
+        | Value::Time(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Vector(numbers) => 4 * numbers.len(),
         Value::Json(json) => json.to_string().len(),
         Value::List(items) => items.iter().map(|item| 8 + size(item)).sum(),
         Value::Null | Value::Boolean(_) | Value::Integer(_) | Value::Float(_) | Value::Uuid(_) => {

@@ -19,7 +19,7 @@ pub(super) use embed::Surroundings;
 pub(super) use mentions::{Mentions, Rows};
 pub(super) use read::{page, select};
 pub(super) use upsert::upsert;
-pub(super) use write::{delete, insert, update};
+pub(super) use write::{delete, insert, readable_rows, update, visible};
 
 /// A request that passed.
 #[derive(Debug)]

@@ -2,29 +2,23 @@
 
 use koyalite_policy::{ColumnName, TableShape};
 
-use super::write::{cells, column_names, insert_columns, returning};
+use super::write::{cells, insert_columns, presets, with_presets};
 use super::{Checked, Mentions};
 use crate::db::sql::Upsert;
 use crate::db::values::parse_rows;
 use crate::error::HostError;
 use crate::tables::query::UpsertQuery;
-use crate::tables::refusal;
 
 pub(in crate::tables) fn upsert(
     insert: &mut Mentions<'_>,
     update: &mut Mentions<'_>,
     query: &UpsertQuery,
 ) -> Result<Checked<Upsert>, HostError> {
-    let returning = returning(insert, &query.returning)?;
-    // To look for a row by its key is to read, whether or not a column is returned.
-    let permit = insert.permit();
-    let visible = match permit.returning() {
-        Ok(residual) => residual.clone(),
-        Err(denied) => return Err(refusal(permit.table().name.as_str(), denied)),
-    };
+    let returning = insert.named_outputs(&query.returning)?;
     let rows = parse_rows(&query.rows)?;
     let conflict = conflict(insert.table(), &query.conflict)?;
-    for column in &conflict {
+    let mentioned = returning.iter().map(|output| &output.column);
+    for column in conflict.iter().chain(mentioned) {
         insert.readable(column.as_str())?;
         update.readable(column.as_str())?;
     }
@@ -47,14 +41,15 @@ pub(in crate::tables) fn upsert(
     if taken.is_empty() {
         taken.extend(conflict.first().cloned());
     }
-    let rows = cells(&rows, &columns)?;
+    let set: Vec<_> = presets(update.permit()).collect();
+    taken.retain(|column| set.iter().all(|(preset, _)| preset != column));
+    let (columns, rows) = with_presets(insert.permit(), &columns, cells(&rows, &columns)?);
     Ok(Checked::Ask(Upsert {
-        columns: column_names(insert.table(), &columns),
+        columns,
         rows,
         conflict,
         taken,
-        set: Vec::new(),
-        visible,
+        set,
         returning,
     }))
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use koyalite_policy::{ColumnName, ColumnShape, Residual, TableShape};
+use koyalite_policy::{ColumnName, ColumnShape, Permit, Preset, Residual, TableShape};
 
 use super::{Checked, Mentions, Rows};
-use crate::db::sql::{Cell, Delete, Insert, Returning, Update};
+use crate::db::bind::Bind;
+use crate::db::sql::{Cell, Delete, Insert, Output, Update};
 use crate::db::values::{JsonRow, Place, bind_json, parse_changes, parse_rows};
 use crate::error::HostError;
 use crate::limits::{INSERT_VALUES, RETURNED_ROWS};
@@ -16,15 +17,15 @@ pub(in crate::tables) fn insert(
     mentions: &mut Mentions<'_>,
     query: &InsertQuery,
 ) -> Result<Checked<Insert>, HostError> {
-    let returning = returning(mentions, &query.returning)?;
+    let returning = mentions.named_outputs(&query.returning)?;
     let rows = parse_rows(&query.rows)?;
     if rows.is_empty() {
         return Ok(Checked::Nothing);
     }
     let columns = insert_columns(mentions, &rows)?;
-    let rows = cells(&rows, &columns)?;
+    let (columns, rows) = with_presets(mentions.permit(), &columns, cells(&rows, &columns)?);
     Ok(Checked::Ask(Insert {
-        columns: column_names(mentions.table(), &columns),
+        columns,
         rows,
         returning,
     }))
@@ -34,7 +35,7 @@ pub(in crate::tables) fn update(
     mentions: &mut Mentions<'_>,
     query: &UpdateQuery,
 ) -> Result<Checked<Update>, HostError> {
-    let returning = returning(mentions, &query.returning)?;
+    let returning = mentions.named_outputs(&query.returning)?;
     let row = parse_changes(&query.changes)?;
     if row.0.is_empty() {
         return Err(HostError::nothing_to_change());
@@ -45,8 +46,10 @@ pub(in crate::tables) fn update(
         if changes.iter().any(|(known, _)| *known == column.name) {
             return Err(HostError::repeated_column(name));
         }
-        changes.push((column.name.clone(), bind_json(raw, Place::Changes(column))?));
+        let bind = bind_json(raw, Place::Changes(column))?;
+        changes.push((column.name.clone(), Cell::Value(bind)));
     }
+    changes.extend(presets(mentions.permit()));
     let at_most = at_most(query.max_affected, &returning);
     Ok(match mentions.filter(&query.filter)? {
         Rows::None => Checked::Nothing,
@@ -63,7 +66,7 @@ pub(in crate::tables) fn delete(
     mentions: &mut Mentions<'_>,
     query: &DeleteQuery,
 ) -> Result<Checked<Delete>, HostError> {
-    let returning = returning(mentions, &query.returning)?;
+    let returning = mentions.named_outputs(&query.returning)?;
     let at_most = at_most(query.max_affected, &returning);
     Ok(match mentions.filter(&query.filter)? {
         Rows::None => Checked::Nothing,
@@ -76,25 +79,69 @@ pub(in crate::tables) fn delete(
 }
 
 /// An answer with columns is capped like a select; the cap of a write is that it does not happen.
-fn at_most(asked: Option<u32>, returning: &Returning) -> Option<u32> {
-    match (asked, returning.columns.as_slice()) {
+fn at_most(asked: Option<u32>, returning: &[Output]) -> Option<u32> {
+    match (asked, returning) {
         (asked, []) => asked,
         (asked, _) => Some(asked.unwrap_or(RETURNED_ROWS).min(RETURNED_ROWS)),
     }
 }
 
-pub(super) fn returning(
-    mentions: &mut Mentions<'_>,
-    names: &[String],
-) -> Result<Returning, HostError> {
-    let columns = mentions.named_outputs(names)?;
-    let permit = mentions.permit();
-    let visible = match (names, permit.returning()) {
-        ([], _) => Residual::True,
-        (_, Ok(residual)) => residual.clone(),
-        (_, Err(denied)) => return Err(refusal(permit.table().name.as_str(), denied)),
-    };
-    Ok(Returning { columns, visible })
+/// What inserted rows must meet to be answered, if any column of them is; see
+/// [`Permit::returning`].
+pub(in crate::tables) fn visible(
+    permit: &Permit,
+    returning: &[String],
+) -> Result<Residual, HostError> {
+    match returning {
+        [] => Ok(Residual::True),
+        _ => readable_rows(permit),
+    }
+}
+
+/// As [`visible`], where rows are read in any case.
+pub(in crate::tables) fn readable_rows(permit: &Permit) -> Result<Residual, HostError> {
+    let refuse = |denied| refusal(permit.table().name.as_str(), denied);
+    permit.returning().cloned().map_err(refuse)
+}
+
+/// What the host writes by itself.
+pub(super) fn presets(permit: &Permit) -> impl Iterator<Item = (ColumnName, Cell)> {
+    permit.presets().iter().map(|(column, preset)| {
+        let cell = match preset {
+            Preset::Value(value, ty) => Cell::Value(Bind::Typed {
+                value: value.clone(),
+                ty: *ty,
+            }),
+            Preset::Now => Cell::Now,
+        };
+        (column.clone(), cell)
+    })
+}
+
+/// The rows of an insert with what the host writes into each.
+pub(super) fn with_presets(
+    permit: &Permit,
+    columns: &[&ColumnShape],
+    mut rows: Vec<Vec<Cell>>,
+) -> (Vec<ColumnName>, Vec<Vec<Cell>>) {
+    let mut names = column_names(permit.table(), columns);
+    for (column, cell) in presets(permit) {
+        match names.iter().position(|name| *name == column) {
+            // It stood in for a row without any value.
+            Some(place) => {
+                for slot in rows.iter_mut().filter_map(|row| row.get_mut(place)) {
+                    *slot = cell.clone();
+                }
+            }
+            None => {
+                names.push(column);
+                for row in &mut rows {
+                    row.push(cell.clone());
+                }
+            }
+        }
+    }
+    (names, rows)
 }
 
 /// The columns that any of the rows names, and all that must be named are.
@@ -113,7 +160,11 @@ pub(super) fn insert_columns<'a>(
         .table()
         .columns
         .iter()
-        .filter(|column| !column.nullable && !column.has_default);
+        .filter(|column| !column.nullable && !column.has_default)
+        .filter(|column| {
+            let mut presets = mentions.permit().presets().iter();
+            presets.all(|(preset, _)| *preset != column.name)
+        });
     for column in needed {
         let name = column.name.as_str();
         if rows
@@ -128,7 +179,7 @@ pub(super) fn insert_columns<'a>(
 
 /// The names of the columns. A row without any value still names one, to have something to give its
 /// default to.
-pub(super) fn column_names(table: &TableShape, columns: &[&ColumnShape]) -> Vec<ColumnName> {
+fn column_names(table: &TableShape, columns: &[&ColumnShape]) -> Vec<ColumnName> {
     match columns {
         [] => table
             .columns

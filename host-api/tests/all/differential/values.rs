@@ -122,7 +122,8 @@ pub(super) fn value(ty: ColumnType) -> BoxedStrategy<Value> {
             .boxed(),
         ColumnType::Timestamptz => one_of(TIMES, Value::Timestamptz),
         ColumnType::Date => one_of(DATES, Value::Date),
-        ColumnType::Jsonb => Just(Value::Null).boxed(),
+        // No column of these types takes part.
+        _ => Just(Value::Null).boxed(),
     }
 }
 

@@ -153,6 +153,7 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
             has_default: line.contains("default") || line.contains("generated"),
             primary_key,
             unique: primary_key || line.contains("unique"),
+            values: None,
         }
     };
     let mut columns: Vec<ColumnShape> = lines
@@ -216,6 +217,9 @@ pub(crate) fn policy(table: &str, commands: &[Command], using: &str) -> PolicySo
         roles: Vec::new(),
         using: if only_insert { None } else { text.clone() },
         check: if only_insert { text } else { None },
+        read: None,
+        write: None,
+        set: Default::default(),
         enabled: true,
     }
 }

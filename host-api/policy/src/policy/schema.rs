@@ -1,0 +1,130 @@
+//! All tables of a project with all their policies.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::checked::{CheckedPolicy, check_policy_with_claims};
+use super::fault::{PolicyError, PolicyFault};
+use super::{Claims, PolicySource, columns};
+use crate::names::TableName;
+use crate::reach;
+use crate::shape::TableShape;
+
+/// One table and the policies that guard it.
+#[derive(Debug, Clone)]
+pub struct TableRules {
+    pub(crate) shape: Arc<TableShape>,
+    pub(crate) policies: Vec<CheckedPolicy>,
+}
+
+impl TableRules {
+    /// The table's shape.
+    pub fn shape(&self) -> &TableShape {
+        &self.shape
+    }
+
+    /// The enabled policies of the table.
+    pub fn policies(&self) -> &[CheckedPolicy] {
+        &self.policies
+    }
+}
+
+/// All tables of a project with all their policies, checked. Made once per change, then only read.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    tables: BTreeMap<TableName, TableRules>,
+    claims: Claims,
+}
+
+impl Schema {
+    /// Checks every enabled policy. Disabled ones are left out.
+    ///
+    /// # Errors
+    /// Every [`PolicyError`] there is, not only the first.
+    pub fn build(
+        tables: Vec<TableShape>,
+        policies: Vec<PolicySource>,
+    ) -> Result<Self, Vec<PolicyError>> {
+        Self::build_with_claims(tables, policies, Claims::default())
+    }
+
+    /// The same for a project that declares its claims.
+    ///
+    /// # Errors
+    /// Every [`PolicyError`] there is, not only the first.
+    pub fn build_with_claims(
+        tables: Vec<TableShape>,
+        policies: Vec<PolicySource>,
+        claims: Claims,
+    ) -> Result<Self, Vec<PolicyError>> {
+        let mut errors = Vec::new();
+        let mut checked: BTreeMap<TableName, Vec<CheckedPolicy>> = BTreeMap::new();
+        for source in policies.iter().filter(|source| source.enabled) {
+            match check_policy_with_claims(source, &tables, &claims) {
+                Ok(policy) => checked
+                    .entry(source.table.clone())
+                    .or_default()
+                    .push(policy),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let with_rules = |shape: TableShape| {
+            let policies = checked.remove(&shape.name).unwrap_or_default();
+            (
+                shape.name.clone(),
+                TableRules {
+                    shape: Arc::new(shape),
+                    policies,
+                },
+            )
+        };
+        let tables: BTreeMap<_, _> = tables.into_iter().map(with_rules).collect();
+        errors.extend(reach::check(&tables));
+        errors.extend(tables.values().flat_map(clashes));
+        if errors.is_empty() {
+            Ok(Self { tables, claims })
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The rules of one table.
+    pub fn table(&self, name: &TableName) -> Option<&TableRules> {
+        self.tables.get(name)
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> impl Iterator<Item = &TableRules> {
+        self.tables.values()
+    }
+
+    /// The claims that the project declares.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+}
+
+/// The pairs of policies that set one column to two things. The later of each pair is named wrong.
+fn clashes(rules: &TableRules) -> Vec<PolicyError> {
+    let mut errors = Vec::new();
+    for (index, policy) in rules.policies.iter().enumerate() {
+        for earlier in rules.policies.iter().take(index) {
+            let clash = columns::clash(
+                (&policy.source, &policy.columns),
+                (&earlier.source, &earlier.columns),
+            );
+            errors.extend(clash.map(|column| PolicyError {
+                id: policy.source.id,
+                name: policy.source.name.clone(),
+                fault: PolicyFault::PresetClash {
+                    column: column.clone(),
+                    other: earlier.source.name.clone(),
+                },
+            }));
+        }
+    }
+    errors
+}
