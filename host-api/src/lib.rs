@@ -18,7 +18,7 @@ pub mod tables;
 
 pub use adapter::{Host, HostState, add_to_linker};
 pub use error::{ErrorKind, HostError};
-pub use relationship::{Multiplicity, Relationship};
 pub use invocation::{
     CallBudget, GuestLog, Invocation, LOG_LINE_BYTES_MAX, LogLevel, LogSink, Project,
 };
+pub use relationship::{Multiplicity, Relationship};

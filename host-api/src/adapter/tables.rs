@@ -88,7 +88,8 @@ where
     logged(caller, |call| async move {
         // The first of them was counted with the call itself.
         let others = operations.len().saturating_sub(1);
-        call.calls.take_many(u32::try_from(others).unwrap_or(u32::MAX))?;
+        call.calls
+            .take_many(u32::try_from(others).unwrap_or(u32::MAX))?;
         let operations = operations.into_iter().map(TryInto::try_into);
         let operations = operations.collect::<Result<Vec<_>, _>>()?;
         tables::batch(&call.project, &call.identity, &operations).await
@@ -97,7 +98,11 @@ where
 }
 
 async fn begin(caller: Caller) -> Result<Transaction, HostError> {
-    logged(caller, |call| async move { Transaction::begin(&call).await }).await
+    logged(
+        caller,
+        |call| async move { Transaction::begin(&call).await },
+    )
+    .await
 }
 
 async fn step(
@@ -112,11 +117,19 @@ async fn step(
 }
 
 async fn commit(caller: Caller, transaction: Transaction) -> Result<(), HostError> {
-    logged(caller, |call| async move { transaction.commit(&call).await }).await
+    logged(
+        caller,
+        |call| async move { transaction.commit(&call).await },
+    )
+    .await
 }
 
 async fn rollback(caller: Caller, transaction: Transaction) -> Result<(), HostError> {
-    logged(caller, |call| async move { transaction.rollback(&call).await }).await
+    logged(
+        caller,
+        |call| async move { transaction.rollback(&call).await },
+    )
+    .await
 }
 
 /// The two packages differ in how a function sees its store: `with` runs something on it.

@@ -108,9 +108,7 @@ fn read(text: &str, ty: ColumnType) -> Result<Value, String> {
     let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     match ty {
         // The exact digits; a number with an exponent goes the other way.
-        ColumnType::Numeric if is_number => {
-            Value::parse(text, ty).or_else(|_| from_tree(text, ty))
-        }
+        ColumnType::Numeric if is_number => Value::parse(text, ty).or_else(|_| from_tree(text, ty)),
         ColumnType::Real | ColumnType::Double if is_number => exact_float(text, ty),
         ColumnType::Array(item) if text.starts_with('[') => {
             let items: Vec<&RawValue> =
@@ -138,9 +136,9 @@ fn among(value: Value, values: Option<&[String]>) -> Result<Value, String> {
 /// JSON's own reader may be off in the last bit.
 fn exact_float(text: &str, ty: ColumnType) -> Result<Value, String> {
     match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => {
-            Value::Float(value).coerce(ty).map_err(|error| error.to_string())
-        }
+        Ok(value) if value.is_finite() => Value::Float(value)
+            .coerce(ty)
+            .map_err(|error| error.to_string()),
         Ok(_) | Err(_) => Err(format!("the number does not fit {ty}")),
     }
 }

@@ -71,7 +71,10 @@ impl HostError {
 
     /// A column that pages cannot be ordered by.
     pub fn unordered_column(column: &str) -> HostError {
-        let message = format!("pages cannot be ordered by {}, whose values have no order", echo(column));
+        let message = format!(
+            "pages cannot be ordered by {}, whose values have no order",
+            echo(column)
+        );
         HostError::new(ErrorKind::Invalid, "unordered_column", message)
     }
 

@@ -152,7 +152,12 @@ impl<'a> Planning<'a> {
     fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
         // A text that can be no table's name names no table.
         let name: TableName = table.parse().map_err(|_| HostError::unknown_table(table))?;
-        permit(self.0.project, self.0.identity, (command, &name), self.0.now)
+        permit(
+            self.0.project,
+            self.0.identity,
+            (command, &name),
+            self.0.now,
+        )
     }
 
     fn rows<T>(&self, checked: Checked<T>, write: impl FnOnce(&str, T) -> Statement) -> Plan {
@@ -173,11 +178,7 @@ impl<'a> Planning<'a> {
         Ok(match rows {
             Rows::None => self.known(Outcome::Count(0)),
             Rows::Where(filter) => Plan::Ask {
-                statement: sql::count(
-                    &permit,
-                    self.0.project.database.schema(),
-                    filter.as_ref(),
-                ),
+                statement: sql::count(&permit, self.0.project.database.schema(), filter.as_ref()),
                 answer: Answer::Count,
             },
         })

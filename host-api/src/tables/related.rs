@@ -192,16 +192,36 @@ mod tests {
         check("profiles", "people", None, "one person_id=id");
         check("posts", "people", None, "ambiguous_relationship");
         check("posts", "people", Some("editor_id"), "one editor_id=id");
-        check("people", "posts", Some("fk_posts_author_id"), "many id=author_id");
+        check(
+            "people",
+            "posts",
+            Some("fk_posts_author_id"),
+            "many id=author_id",
+        );
         check("people", "people", None, "ambiguous_relationship");
         check("people", "people", Some("boss_id"), "one boss_id=id");
-        check("people", "people", Some("fk_people_boss_id"), "many id=boss_id");
+        check(
+            "people",
+            "people",
+            Some("fk_people_boss_id"),
+            "many id=boss_id",
+        );
         check("posts", "tags", None, "post_tags post_id tag_id");
-        check("tags", "posts", Some("post_tags"), "post_tags tag_id post_id");
+        check(
+            "tags",
+            "posts",
+            Some("post_tags"),
+            "post_tags tag_id post_id",
+        );
         check("people", "tags", None, "unknown_relationship");
         check("posts", "people", Some("nothing"), "unknown_relationship");
         // Two rows of one table that the same third one names.
         check("people", "people", Some("posts"), "ambiguous_relationship");
-        check("people", "people", Some("fk_posts_editor_id"), "posts author_id editor_id");
+        check(
+            "people",
+            "people",
+            Some("fk_posts_editor_id"),
+            "posts author_id editor_id",
+        );
     }
 }

@@ -120,6 +120,8 @@ pub async fn delete(
 fn rows(outcome: Outcome) -> Result<String, HostError> {
     match outcome {
         Outcome::Rows(rows) => Ok(rows),
-        Outcome::Count(_) => Err(HostError::internal("a count in answer to a question for rows")),
+        Outcome::Count(_) => Err(HostError::internal(
+            "a count in answer to a question for rows",
+        )),
     }
 }

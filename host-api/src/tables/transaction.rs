@@ -70,9 +70,7 @@ impl Transaction {
         let plan = plan(&invocation.project, &invocation.identity, operation);
         match plan {
             Ok(Plan::Known(outcome)) => Ok(outcome),
-            Ok(Plan::Ask { statement, answer }) => {
-                answer.outcome(self.open.run(&statement).await?)
-            }
+            Ok(Plan::Ask { statement, answer }) => answer.outcome(self.open.run(&statement).await?),
             Err(error) => {
                 self.open.rollback().await;
                 Err(error)

@@ -61,7 +61,10 @@ async fn only_rows_that_may_be_read_are_counted() {
             table: "sales".into(),
             filter: filter(text, vec![]),
         };
-        assert_eq!(count(&demo.project, &ann.identity, query).await.unwrap(), expected);
+        assert_eq!(
+            count(&demo.project, &ann.identity, query).await.unwrap(),
+            expected
+        );
     };
     check("", 3).await;
     check("kind = 'a'", 2).await;
@@ -73,8 +76,13 @@ async fn only_rows_that_may_be_read_are_counted() {
         table: "sales".into(),
         ..CountQuery::default()
     };
-    let error = count(&demo.project, &Identity::Anonymous, query).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Denied, "denied_by_claims"));
+    let error = count(&demo.project, &Identity::Anonymous, query)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Denied, "denied_by_claims")
+    );
 }
 
 #[tokio::test]
@@ -92,7 +100,9 @@ async fn measures_are_exact_and_know_no_hidden_row() {
         measure(Summary::Min, "kind"),
         measure(Summary::Max, "at"),
     ]);
-    let answer = aggregate(&demo.project, &ann.identity, query).await.unwrap();
+    let answer = aggregate(&demo.project, &ann.identity, query)
+        .await
+        .unwrap();
     let expected = concat!(
         r#"[{"count_rows":3,"count_price":2,"sum_size":9007199254740998,"sum_price":0.30,"#,
         r#""avg_price":0.15000000000000000000,"max_weight":"NaN","min_kind":"a","#,
@@ -108,10 +118,17 @@ async fn groups_are_answered_in_the_order_asked_for() {
     let demo = sales(&db, &ann).await;
     let query = AggregateQuery {
         group_by: vec!["kind as sort".into()],
-        order: vec![OrderKey::descending("count_rows"), OrderKey::ascending("sort")],
+        order: vec![
+            OrderKey::descending("count_rows"),
+            OrderKey::ascending("sort"),
+        ],
         ..of(vec![measure(Summary::Count, "*")])
     };
-    let ask = async |query| aggregate(&demo.project, &ann.identity, query).await.unwrap();
+    let ask = async |query| {
+        aggregate(&demo.project, &ann.identity, query)
+            .await
+            .unwrap()
+    };
     let expected = r#"[{"sort":"a","count_rows":2},{"sort":null,"count_rows":1}]"#;
     assert_eq!(ask(query.clone()).await, expected);
     let one = AggregateQuery {

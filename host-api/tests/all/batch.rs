@@ -98,7 +98,9 @@ async fn one_step_that_fails_leaves_nothing_behind() {
         }
     }
     // The connection is as good as new.
-    batch(&demo.project, &ann.identity, &[good(), titles()]).await.unwrap();
+    batch(&demo.project, &ann.identity, &[good(), titles()])
+        .await
+        .unwrap();
     assert_eq!(db.databases.open_connections(), 1);
 }
 

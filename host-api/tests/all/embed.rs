@@ -156,7 +156,10 @@ async fn a_table_in_between_is_followed_under_its_own_policy() {
         ]},
         {"word": "blue", "posts": [{"title": "two", "author": {"name": "ann"}}]},
     ]);
-    assert_eq!(answer, expected, "the draft and the secret are out of reach");
+    assert_eq!(
+        answer, expected,
+        "the draft and the secret are out of reach"
+    );
 }
 
 #[tokio::test]
@@ -221,7 +224,11 @@ async fn a_hop_that_the_caller_may_not_read_refuses_the_whole() {
     };
     let refusal = refused(&blog, query("people", &["name"], vec![profile])).await;
     assert_eq!(refusal, (ErrorKind::Denied, "no_policy"));
-    let refusal = refused(&blog, query("posts", &["title"], vec![of("tags", &["word"])])).await;
+    let refusal = refused(
+        &blog,
+        query("posts", &["title"], vec![of("tags", &["word"])]),
+    )
+    .await;
     assert_eq!(refusal, (ErrorKind::Denied, "denied_by_claims"));
     assert_eq!(db.databases.statements(), 0);
 }

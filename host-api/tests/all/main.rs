@@ -14,6 +14,7 @@
 
 mod aggregate;
 mod batch;
+mod columns;
 mod delete;
 mod differential;
 mod embed;

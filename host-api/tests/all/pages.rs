@@ -61,7 +61,11 @@ async fn a_column_is_answered_under_another_name() {
     let answer = ask(&["rank as id", "id as someKey", "id as other"]).await;
     assert_eq!(answer.unwrap(), r#"[{"id":2,"someKey":2,"other":2}]"#);
     let check = async |columns, expected: &str| {
-        assert_eq!(ask(columns).await.unwrap_err().code(), expected, "{columns:?}");
+        assert_eq!(
+            ask(columns).await.unwrap_err().code(),
+            expected,
+            "{columns:?}"
+        );
     };
     check(&["id", "rank as id"], "repeated_column").await;
     check(&["id as "], "invalid_name").await;
@@ -95,9 +99,17 @@ async fn nulls_go_where_the_order_says() {
     let word = || OrderKey::ascending("word");
     let back = || OrderKey::descending("word");
     check(word(), json!([{"word": "B"}, {"word": "a"}])).await;
-    check(word().nulls(Nulls::First), json!([{"word": null}, {"word": "B"}])).await;
+    check(
+        word().nulls(Nulls::First),
+        json!([{"word": null}, {"word": "B"}]),
+    )
+    .await;
     check(back(), json!([{"word": null}, {"word": "ä"}])).await;
-    check(back().nulls(Nulls::Last), json!([{"word": "ä"}, {"word": "b"}])).await;
+    check(
+        back().nulls(Nulls::Last),
+        json!([{"word": "ä"}, {"word": "b"}]),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -129,14 +141,9 @@ async fn pages_together_are_the_whole_in_every_order() {
         let (mut all, mut after, mut pages) = (Vec::new(), None, 0);
         loop {
             let page = query(order.clone(), 7);
-            let page = select_page(
-                &demo.project,
-                &Identity::Anonymous,
-                &page,
-                after.as_deref(),
-            )
-            .await
-            .unwrap();
+            let page = select_page(&demo.project, &Identity::Anonymous, &page, after.as_deref())
+                .await
+                .unwrap();
             let answered: Json = serde_json::from_str(&page.rows).unwrap();
             all.extend(answered.as_array().unwrap().clone());
             pages += 1;
@@ -178,7 +185,10 @@ async fn a_cursor_is_good_for_its_own_table_and_order_only() {
     let cursor = first.unwrap().next.unwrap();
     let other = query(vec![OrderKey::descending("word")], 3);
     assert_eq!(code(&demo, &other, Some(&cursor)).await, "invalid_cursor");
-    assert_eq!(code(&demo, &query(vec![], 3), Some(&cursor)).await, "invalid_cursor");
+    assert_eq!(
+        code(&demo, &query(vec![], 3), Some(&cursor)).await,
+        "invalid_cursor"
+    );
 
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(&cursor).unwrap()).unwrap();
     let mut wrong: BTreeSet<String> = ["", "x", "====", "\0", "é"].map(str::to_owned).into();
@@ -201,7 +211,11 @@ async fn a_cursor_is_good_for_its_own_table_and_order_only() {
     }
     wrong.insert("A".repeat(1 << 20));
     for text in &wrong {
-        assert_eq!(code(&demo, &by_word, Some(text)).await, "invalid_cursor", "{text:.80}");
+        assert_eq!(
+            code(&demo, &by_word, Some(text)).await,
+            "invalid_cursor",
+            "{text:.80}"
+        );
     }
 }
 

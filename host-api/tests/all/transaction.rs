@@ -69,7 +69,11 @@ async fn what_is_done_inside_is_seen_by_others_after_the_commit_only() {
     ] {
         assert_eq!(over.unwrap().code(), "transaction_over");
     }
-    assert_eq!(db.databases.open_connections(), 1, "given back as good as new");
+    assert_eq!(
+        db.databases.open_connections(),
+        1,
+        "given back as good as new"
+    );
 }
 
 #[tokio::test]

@@ -35,7 +35,8 @@ async fn with_rows(
 ) -> TestProject {
     let demo = db.project(&[("notes", NOTES)], policies).await;
     for (owner, id) in rows {
-        let row = json!([{"id": id, "slug": format!("s{id}"), "owner_id": owner.id, "text": "old"}]);
+        let row =
+            json!([{"id": id, "slug": format!("s{id}"), "owner_id": owner.id, "text": "old"}]);
         let query = InsertQuery {
             table: "notes".into(),
             rows: row.to_string(),
@@ -86,7 +87,10 @@ async fn rows_are_added_or_changed_by_their_key() {
         conflict: vec!["slug".into()],
         ..notes(json!([{"id": 9, "slug": "s1", "owner_id": ann.id, "text": "by slug"}]))
     };
-    assert_eq!(upsert(&demo.project, &ann.identity, by_slug).await.unwrap(), "[]");
+    assert_eq!(
+        upsert(&demo.project, &ann.identity, by_slug).await.unwrap(),
+        "[]"
+    );
     let expected = json!([[2, null, "two", 7], [9, "s1", "by slug", 50]]);
     assert_eq!(stored(&db, &demo).await, expected);
 
@@ -128,20 +132,42 @@ async fn new_and_changed_rows_pass_the_checks_of_insert_and_update() {
     update.check = Some("text <> 'draft'".into());
     let policies = vec![
         policy("notes", &[Command::Select], "true"),
-        policy("notes", &[Command::Insert], "text in ('draft', 'good', 'old', 'final')"),
+        policy(
+            "notes",
+            &[Command::Insert],
+            "text in ('draft', 'good', 'old', 'final')",
+        ),
         update,
     ];
     let demo = with_rows(&db, policies, &[(&ann, 1)]).await;
     let write = async |id: i64, text: &str| {
         let query = notes(json!([{"id": id, "owner_id": ann.id, "text": text}]));
-        upsert(&demo.project, &ann.identity, query).await.map_err(|error| error.code())
+        upsert(&demo.project, &ann.identity, query)
+            .await
+            .map_err(|error| error.code())
     };
-    assert_eq!(write(2, "draft").await, Ok("[]".into()), "a new row meets the insert check only");
-    assert_eq!(write(2, "draft").await, Err("check_failed"), "the update check");
-    assert_eq!(write(2, "free text").await, Err("check_failed"), "the insert check, for all");
+    assert_eq!(
+        write(2, "draft").await,
+        Ok("[]".into()),
+        "a new row meets the insert check only"
+    );
+    assert_eq!(
+        write(2, "draft").await,
+        Err("check_failed"),
+        "the update check"
+    );
+    assert_eq!(
+        write(2, "free text").await,
+        Err("check_failed"),
+        "the insert check, for all"
+    );
     assert_eq!(write(2, "good").await, Ok("[]".into()));
     assert_eq!(write(2, "final").await, Ok("[]".into()));
-    assert_eq!(write(2, "good").await, Err("check_failed"), "a final row is not to be changed");
+    assert_eq!(
+        write(2, "good").await,
+        Err("check_failed"),
+        "a final row is not to be changed"
+    );
     let expected = json!([[1, "s1", "old", 7], [2, null, "final", 7]]);
     assert_eq!(stored(&db, &demo).await, expected);
 }
@@ -158,7 +184,10 @@ async fn a_row_that_changed_meanwhile_is_judged_as_it_is() {
     // Another transaction inserts the row and commits while the upsert waits for it.
     let raw = db.tenant(&demo).await;
     raw.batch_execute("BEGIN").await.unwrap();
-    let row = format!("INSERT INTO notes VALUES (1, NULL, '{}', 'final', 1)", ann.id);
+    let row = format!(
+        "INSERT INTO notes VALUES (1, NULL, '{}', 'final', 1)",
+        ann.id
+    );
     raw.batch_execute(&row).await.unwrap();
     let query = notes(json!([{"id": 1, "owner_id": ann.id, "text": "new"}]));
     let waiting = upsert(&demo.project, &ann.identity, query);
@@ -180,7 +209,11 @@ async fn an_upsert_needs_every_right_it_might_use() {
         let commands: Vec<_> = Command::ALL.into_iter().filter(|c| *c != missing).collect();
         let demo = with_rows(&db, vec![policy("notes", &commands, "true")], &[]).await;
         let answer = upsert(&demo.project, &ann.identity, row()).await;
-        assert_eq!(refused(answer), (ErrorKind::Denied, "no_policy"), "{missing}");
+        assert_eq!(
+            refused(answer),
+            (ErrorKind::Denied, "no_policy"),
+            "{missing}"
+        );
     }
     let demo = with_rows(&db, own(), &[]).await;
     let answer = upsert(&demo.project, &Identity::Anonymous, row()).await;
@@ -193,8 +226,13 @@ async fn another_unique_key_in_the_way_is_a_conflict_that_tells_nothing() {
     let (ann, bob) = (Owner::new(), Owner::new());
     let demo = with_rows(&db, own(), &[(&bob, 5)]).await;
     let query = notes(json!([{"id": 1, "slug": "s5", "owner_id": ann.id, "text": "x"}]));
-    let error = upsert(&demo.project, &ann.identity, query).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "already_exists"));
+    let error = upsert(&demo.project, &ann.identity, query)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::Conflict, "already_exists")
+    );
     for word in ["slug", "s5", "notes"] {
         assert!(!error.message().contains(word), "{}", error.message());
     }

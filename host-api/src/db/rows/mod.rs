@@ -89,7 +89,12 @@ impl RowsWriter {
         };
         let hidden = columns.iter().skip(answered);
         RowsWriter {
-            columns: columns.iter().take(answered).enumerate().map(writer).collect(),
+            columns: columns
+                .iter()
+                .take(answered)
+                .enumerate()
+                .map(writer)
+                .collect(),
             hidden_types: hidden.map(|column| column.type_().clone()).collect(),
             hidden: vec![Vec::new(); reading.hidden],
             rows_left: reading.cut,
@@ -163,7 +168,11 @@ impl RowsWriter {
         let text = |bytes| String::from_utf8(bytes).map_err(HostError::internal);
         Ok(Read {
             rows: text(self.out)?,
-            hidden: self.hidden.into_iter().map(text).collect::<Result<_, _>>()?,
+            hidden: self
+                .hidden
+                .into_iter()
+                .map(text)
+                .collect::<Result<_, _>>()?,
             more: self.more,
         })
     }

@@ -58,7 +58,9 @@ pub(crate) struct Through {
 impl Embed {
     pub(super) fn field(&self) -> Field {
         let columns = self.columns.iter().map(Field::value);
-        let fields = columns.chain(self.embeds.iter().map(Embed::field)).collect();
+        let fields = columns
+            .chain(self.embeds.iter().map(Embed::field))
+            .collect();
         Field {
             name: self.name.as_str().to_owned(),
             content: match self.link {
@@ -114,7 +116,11 @@ impl<'a> Embedding<'a> {
 
     fn link(&mut self, link: &Link, row: &str, outer_row: &str) -> String {
         let equal = |inner: &ColumnName, outer: &ColumnName| {
-            format!("{} = {}", column_of(row, inner), column_of(outer_row, outer))
+            format!(
+                "{} = {}",
+                column_of(row, inner),
+                column_of(outer_row, outer)
+            )
         };
         match link {
             Link::One { outer, inner } | Link::Many { outer, inner } => equal(inner, outer),

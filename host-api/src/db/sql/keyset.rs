@@ -80,7 +80,9 @@ fn one_by_one(steps: &[Step]) -> String {
 
 impl Step<'_> {
     fn after(&self) -> String {
-        let Key { direction, nulls, .. } = &self.key.key;
+        let Key {
+            direction, nulls, ..
+        } = &self.key.key;
         let column = &self.column;
         let operator = match direction {
             Direction::Ascending => ">",

@@ -22,12 +22,7 @@ pub(crate) struct Select {
 
 pub(crate) fn select(permit: &Permit, schema: &str, request: Select) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let mut condition = condition(
-        &mut writer,
-        ROW,
-        [permit.using()],
-        request.filter.as_ref(),
-    );
+    let mut condition = condition(&mut writer, ROW, [permit.using()], request.filter.as_ref());
     let mut items = outputs(&request.columns, ROW);
     let mut embedding = Embedding::new(&mut writer, schema);
     for embed in &request.embeds {
@@ -44,7 +39,11 @@ pub(crate) fn select(permit: &Permit, schema: &str, request: Select) -> Statemen
         limit += 1;
     }
     let mut binds = Binds::after(writer);
-    if let Some(after) = request.page.as_ref().and_then(|page| page.after(ROW, &mut binds)) {
+    if let Some(after) = request
+        .page
+        .as_ref()
+        .and_then(|page| page.after(ROW, &mut binds))
+    {
         condition = Some(match condition {
             Some(condition) => format!("{condition} AND {after}"),
             None => after,

@@ -64,7 +64,10 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Sta
     });
     let mut changes: Vec<_> = taken.collect();
     changes.extend(binds.changes(request.set));
-    let conflict = request.conflict.iter().map(|column| quote_ident(column.as_str()));
+    let conflict = request
+        .conflict
+        .iter()
+        .map(|column| quote_ident(column.as_str()));
     let conflict: Vec<_> = conflict.collect();
     write.push_str(&format!(
         " ON CONFLICT ({}) DO UPDATE SET {}",

@@ -117,7 +117,10 @@ pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statemen
         push_where(&mut before, existing);
         (
             format!("{BEFORE} AS MATERIALIZED ({before} FOR UPDATE OF {ROW}), "),
-            format!("UPDATE {table} SET {changes} FROM {BEFORE} WHERE {}", same_row(permit)),
+            format!(
+                "UPDATE {table} SET {changes} FROM {BEFORE} WHERE {}",
+                same_row(permit)
+            ),
         )
     } else {
         let mut write = format!("UPDATE {table} SET {changes}");
@@ -143,7 +146,10 @@ fn same_row(permit: &Permit) -> String {
     let equal: Vec<_> = columns
         .filter(|column| column.primary_key)
         .map(|column| {
-            let (row, before) = (column_of(ROW, &column.name), column_of(BEFORE, &column.name));
+            let (row, before) = (
+                column_of(ROW, &column.name),
+                column_of(BEFORE, &column.name),
+            );
             format!("{row} = {before}")
         })
         .collect();
@@ -207,12 +213,7 @@ pub(super) fn is_true(condition: String) -> String {
 /// no row is answered before the verdict; or filtered by it where no column is asked for.
 ///
 /// `first` is what stands before the write in the same WITH, with a comma, or nothing.
-pub(super) fn checked(
-    first: &str,
-    write: &str,
-    returning: &[Output],
-    verdict: Verdict,
-) -> String {
+pub(super) fn checked(first: &str, write: &str, returning: &[Output], verdict: Verdict) -> String {
     let mut answered = outputs(returning, ROW);
     if verdict.passed.is_none() && matches!(verdict.rows, Rows::Any) {
         return match returning {

@@ -19,12 +19,19 @@ pub(in crate::tables) fn aggregate(
         return Err(HostError::invalid_aggregate(reason));
     }
     if query.measures.len() > MEASURES {
-        return Err(HostError::too_much("too_many_measures", "measures", MEASURES));
+        return Err(HostError::too_much(
+            "too_many_measures",
+            "measures",
+            MEASURES,
+        ));
     }
     let groups = mentions.named_outputs(&query.group_by)?;
     let ungrouped = |ty| matches!(ty, ColumnType::Json | ColumnType::Vector(_));
     if let Some(group) = groups.iter().find(|group| ungrouped(group.ty)) {
-        let reason = format!("nothing is grouped by {}, whose values have no equality", group.ty);
+        let reason = format!(
+            "nothing is grouped by {}, whose values have no equality",
+            group.ty
+        );
         return Err(HostError::invalid_aggregate(reason));
     }
     let mut names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();

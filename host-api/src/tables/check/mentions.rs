@@ -143,8 +143,18 @@ impl<'a> Mentions<'a> {
 
     pub(in crate::tables) fn filter(&mut self, filter: &Filter) -> Result<Rows, HostError> {
         let sizes = [
-            ("filter_too_long", "bytes in a filter", filter.text.len(), FILTER_BYTES),
-            ("too_many_params", "filter parameters", filter.params.len(), FILTER_PARAMS),
+            (
+                "filter_too_long",
+                "bytes in a filter",
+                filter.text.len(),
+                FILTER_BYTES,
+            ),
+            (
+                "too_many_params",
+                "filter parameters",
+                filter.params.len(),
+                FILTER_PARAMS,
+            ),
             (
                 "params_too_large",
                 "bytes of parameters",
@@ -172,7 +182,11 @@ impl<'a> Mentions<'a> {
 pub(in crate::tables) fn check_order_length(order: &[OrderKey]) -> Result<(), HostError> {
     match order.len() {
         0..=ORDER_KEYS => Ok(()),
-        _ => Err(HostError::too_much("too_many_order_keys", "sort keys", ORDER_KEYS)),
+        _ => Err(HostError::too_much(
+            "too_many_order_keys",
+            "sort keys",
+            ORDER_KEYS,
+        )),
     }
 }
 

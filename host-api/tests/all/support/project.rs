@@ -162,7 +162,10 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
         .map(shape_of)
         .collect();
     // A key of several columns is a line of its own: `primary key (a, b)`.
-    if let Some(key) = lines.iter().find_map(|line| line.strip_prefix("primary key ")) {
+    if let Some(key) = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("primary key "))
+    {
         let names: Vec<_> = key.trim_matches(['(', ')']).split(", ").collect();
         for column in &mut columns {
             column.primary_key = names.contains(&column.name.as_str());
@@ -171,7 +174,10 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
     }
     let collated: Vec<_> = lines
         .iter()
-        .map(|line| line.replacen(" text", " text COLLATE \"C\"", 1))
+        .map(|line| match line.contains(" text[]") {
+            true => line.replacen(" text[]", " text[] COLLATE \"C\"", 1),
+            false => line.replacen(" text", " text COLLATE \"C\"", 1),
+        })
         .collect();
     (
         TableShape {
