@@ -1,7 +1,7 @@
 //! Rows of related tables.
 
-use super::query::{Order, filter, texts};
 use super::Value;
+use super::query::{Order, filter, texts};
 use crate::bindings::imports::koyalite::host::tables as host;
 
 /// Rows of this related table, for [`Select::embed`](super::Select::embed).

@@ -18,7 +18,9 @@ pub async fn batch(operations: impl IntoIterator<Item = Operation>) -> Result<Ve
     }
     let outcomes = host::batch(calls).await?;
     let answers = tables.into_iter().zip(outcomes);
-    Ok(answers.map(|(table, outcome)| Answer { table, outcome }).collect())
+    Ok(answers
+        .map(|(table, outcome)| Answer { table, outcome })
+        .collect())
 }
 
 /// An operation that is still to be run: made from any select, count, aggregate, insert, upsert,

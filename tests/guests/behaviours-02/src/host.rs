@@ -31,6 +31,37 @@ pub fn insert() -> String {
     tables::insert("todos", &row, &returning).unwrap_or_else(|error| error.code)
 }
 
+/// Writes two rows of the caller's own in a transaction and counts them there; `keep` says whether
+/// it is committed. Answers the count, or the error's code.
+pub fn transaction(keep: bool) -> String {
+    in_transaction(keep).unwrap_or_else(|error| error.code)
+}
+
+fn in_transaction(keep: bool) -> Result<String, tables::Error> {
+    let owner = identity::current().subject.unwrap_or_default();
+    let transaction = tables::begin()?;
+    for title in ["one", "two"] {
+        let rows = format!(r#"[{{"title":"{title}","owner_id":"{owner}"}}]"#);
+        transaction.run(&tables::Operation::Insert(tables::Insertion {
+            table: "todos".to_owned(),
+            rows,
+            returning: Vec::new(),
+        }))?;
+    }
+    let all = tables::Operation::Count(tables::Counting {
+        table: "todos".to_owned(),
+        filter: tables::Filter {
+            text: String::new(),
+            params: Vec::new(),
+        },
+    });
+    let counted = transaction.run(&all)?;
+    if keep {
+        transaction.commit()?;
+    }
+    Ok(format!("{counted:?}"))
+}
+
 /// The value of the key `greeting`.
 pub fn config() -> String {
     config::get("greeting").unwrap_or_default()
