@@ -12,6 +12,7 @@
     reason = "a test that cannot continue should stop; clippy.toml says so of tests, this of their support"
 )]
 
+mod adversary;
 mod aggregate;
 mod batch;
 mod columns;
