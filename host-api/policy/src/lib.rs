@@ -73,6 +73,7 @@ mod names;
 pub mod parse;
 mod permit;
 mod policy;
+mod print;
 mod reach;
 mod shape;
 mod sql;

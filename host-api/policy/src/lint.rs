@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::expr::{CompareOp, Expr, Function, Node};
+use crate::expr::{Claim, CompareOp, Expr, Function, Node};
 use crate::names::ColumnName;
 use crate::policy::{Clause, Effect};
 use crate::shape::TableShape;
@@ -49,7 +49,27 @@ pub(crate) fn lint(
     // Under an allow, NULL is as good as false unless something turns it round; a deny is turned
     // round as a whole.
     linter.walk(&expr.0, effect == Effect::Deny);
+    if expr.0.any(&is_written_by_its_user) {
+        linter.warn(
+            None,
+            "user_metadata is what users write about themselves",
+            "read app_metadata, or a table",
+        );
+    }
     linter.warnings
+}
+
+/// Whether a claim is one that some sign-in services let its user change.
+fn is_written_by_its_user(node: &Node) -> bool {
+    let Node::Claim {
+        claim: Claim::Jwt { path, .. },
+        ..
+    } = node
+    else {
+        return false;
+    };
+    let first = path.first().map(String::as_str);
+    matches!(first, Some("user_metadata" | "raw_user_meta_data"))
 }
 
 struct Linter<'a> {
@@ -80,7 +100,13 @@ impl<'a> Linter<'a> {
                 }
                 self.nullable.extend(held);
             }
-            Node::Exists { condition, .. } | Node::InQuery { condition, .. } => {
+            Node::Exists { condition, .. } => self.walk(condition, false),
+            Node::InQuery {
+                item, condition, ..
+            } => {
+                if negated {
+                    self.unguarded(item);
+                }
                 self.walk(condition, false);
             }
             Node::Compare { op, left, right } => {
@@ -102,7 +128,11 @@ impl<'a> Linter<'a> {
                     self.unguarded(node);
                 }
             }
-            Node::In { .. } | Node::Like { .. } | Node::Column { .. } | Node::Call { .. }
+            Node::In { .. }
+            | Node::InArray { .. }
+            | Node::Like { .. }
+            | Node::Column { .. }
+            | Node::Call { .. }
                 if negated =>
             {
                 self.unguarded(node);

@@ -116,11 +116,12 @@ impl fmt::Display for Day {
 }
 
 impl Clock {
-    /// Reads `HH:MM:SS[.fraction]` without a zone.
+    /// Reads `HH:MM[:SS[.fraction]]` without a zone.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text {
-            "24:00:00" => Some(Self(SECONDS_PER_DAY * MICROS_PER_SECOND)),
-            text => parse_clock(text).map(Self),
+        match (text, text.len()) {
+            ("24:00:00", _) => Some(Self(SECONDS_PER_DAY * MICROS_PER_SECOND)),
+            (text, 5) => parse_clock(&format!("{text}:00")).map(Self),
+            (text, _) => parse_clock(text).map(Self),
         }
     }
 }

@@ -8,6 +8,7 @@ use sqlparser::ast::{
     FunctionArguments, ObjectNamePart,
 };
 
+use super::advice;
 use super::convert::Converter;
 use super::syntax::{Spanned, Syntax};
 use super::tree::folded;
@@ -31,6 +32,14 @@ pub(super) fn convert(converter: &mut Converter, expr: Expr) -> Result<Spanned, 
             let at = converter.at;
             let items = converter.all(array.elem)?;
             Ok(Spanned::new(at, Syntax::Array(items)))
+        }
+        // What is called says more than what is done with its answer.
+        Expr::CompoundFieldAccess { root, .. } => {
+            converter.convert(*root)?;
+            Err(converter.refuse(
+                "policies do not take items out of arrays",
+                "write 'x' = any (column), or keep the item in a column of its own",
+            ))
         }
         other => {
             let (reason, instead) = refusal(&other);
@@ -228,17 +237,9 @@ fn arguments(converter: &Converter, call: Call) -> Result<Vec<Expr>, ParseError>
 }
 
 fn unknown_function(converter: &Converter, name: &str) -> ParseError {
-    let instead = match name {
-        "auth.email" => "write auth.jwt() ->> 'email'",
-        "current_setting" => "write auth.jwt() ->> 'claim'",
-        "uid" | "role" | "jwt" => "write auth. before it",
-        "current_user" | "session_user" | "user" => "write auth.uid() or auth.role()",
-        "char_length" | "character_length" => "write length",
-        _ => "the functions are auth.uid, auth.role, auth.jwt, now, lower, upper, length, coalesce",
-    };
     let shown: String = name.chars().take(80).collect();
     converter.refuse(
         &format!("the function {shown} is not in the policy language"),
-        instead,
+        advice::for_function(name),
     )
 }

@@ -62,8 +62,10 @@ fn interval(expr: Expr) -> Option<String> {
             ..
         }) => *value,
         Expr::Cast {
-            expr, data_type, ..
-        } if matches!(data_type, DataType::Interval { .. }) => unwrapped(*expr),
+            expr,
+            data_type: DataType::Interval { .. },
+            ..
+        } => unwrapped(*expr),
         _ => return None,
     };
     match value {

@@ -20,6 +20,8 @@
 //! | `a is distinct from b`, `a is not distinct from b` | compare, with NULL as a value like any other |
 //! | `a between x and y`, `a not between x and y` | `a >= x and a <= y` |
 //! | `a like 'x%'`, `a ilike 'x%'`, `not like`, `not ilike` | text patterns: `%` any run, `_` one character, `\` escapes; the pattern is a literal or a parameter; `ilike` ignores the case of ASCII letters |
+//! | `x = any (tags)`, `x <> all (tags)` | a column that holds an array has such an item, has none |
+//! | `tags = array['a', 'b']`, `tags = '{}'` | arrays of one type, equal item by item |
 //! | `auth.uid()` | the caller's subject: a uuid beside a uuid (NULL if it is not one), text beside text; NULL for nobody |
 //! | `auth.role()` | `anon`, `authenticated` or `service_role` |
 //! | `auth.jwt() ->> 'claim'` | a claim as text; NULL where it is missing |
@@ -28,16 +30,21 @@
 //! | `(select auth.uid())` | the same as `auth.uid()`: claims are constants here anyway |
 //! | `exists (select 1 from t where …)` | whether table `t` of the project has such a row that the caller may read; a column that `t` has not is the outer row's; policies only |
 //! | `a in (select c from t where …)` | equal to `c` of such a row; policies only |
+//! | `a in (select auth.jwt() -> 'app_metadata' -> 'teams')` | equal to an item of a claim that is a list; with `jsonb_array_elements_text(…)` around it too |
 //! | `now()`, `current_timestamp` | the database's clock |
+//! | `now() - interval '7 days'`, `now() + …` | before or after that: seconds, minutes, hours, days of 24 hours, weeks |
+//! | `old.column` | the row before the update; in the check of a policy for update alone |
 //! | `lower(t)`, `upper(t)`, `length(t)`, `coalesce(a, b, …)` | `lower` and `upper` change ASCII letters |
 //! | `$1`, `$2`, … | a parameter; in filters only |
 //!
 //! A comparison does not stand bare inside another: write `(a = b) = c`. A condition has at most
 //! [`TEXT_BYTES_MAX`] bytes, [`DEPTH_MAX`] levels and [`ATOMS_MAX`] tests.
 
+mod advice;
 mod calls;
 mod convert;
 mod interval;
+mod lists;
 mod predicates;
 mod subquery;
 pub(crate) mod syntax;
@@ -153,7 +160,10 @@ pub(crate) fn parse(text: &str) -> Result<Spanned, ParseError> {
         return Err(ParseError::new(Position::START, reason)
             .instead("split it into several policies, or keep the list in a table"));
     }
-    let tokens = tokens::tokenize(text)?;
+    if let Some(refused) = advice::for_statement(text) {
+        return Err(refused);
+    }
+    let tokens = lists::unwrap_first_items(tokens::tokenize(text)?);
     let operators = tokens::calculations(&tokens);
     let expr = read(text, tokens)?;
     convert::convert(expr, operators)

@@ -9,6 +9,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins,
 };
 
+use super::advice;
 use super::convert::Converter;
 use super::syntax::{Spanned, Subquery, Syntax};
 use super::tree::{folded, unwrapped};
@@ -71,9 +72,9 @@ impl Converter {
     /// `(select auth.jwt() -> 'teams')` or with `jsonb_array_elements_text` around it.
     fn in_claim(&mut self, item: Box<Spanned>, query: Query) -> Result<Syntax, ParseError> {
         let inner = self.bare(query)?;
-        let claim = match list_items(inner) {
-            Ok(list) => self.convert(list)?,
-            Err(inner) => {
+        let claim = match list_items(&inner) {
+            Some(list) => self.convert(list)?,
+            None => {
                 let claim = self.claim(inner)?;
                 if !matches!(claim.syntax, Syntax::Jwt { .. }) {
                     let list = vec![claim];
@@ -146,6 +147,15 @@ impl Converter {
         if let Some(condition) = &select.selection {
             expected = format!("{expected} WHERE {condition}");
         }
+        if let Some(elsewhere) = elsewhere(&from.relation, at) {
+            return Err(elsewhere);
+        }
+        if !from.joins.is_empty() {
+            return Err(self.refuse(
+                "a subquery reads one table, without join",
+                "write c in (select d from t where e in (select f from u where …))",
+            ));
+        }
         let (table, alias, at) = table_of(from, at)
             .filter(|_| text == expected)
             .ok_or_else(refused)?;
@@ -179,8 +189,7 @@ fn is_bare(query: &Query) -> bool {
     matches!(&*query.body, SetExpr::Select(select) if select.from.is_empty())
 }
 
-/// A table's name, its alias and its place. `public.` is how pasted policies name the schema that
-/// is the project's own here.
+/// A table's name, its alias and its place.
 fn table_of(from: TableWithJoins, at: Position) -> Option<(String, Option<String>, Position)> {
     let text = from.to_string();
     let TableFactor::Table { name, alias, .. } = from.relation else {
@@ -207,21 +216,22 @@ fn table_of(from: TableWithJoins, at: Position) -> Option<(String, Option<String
     Some((folded(table), alias.map(|alias| folded(&alias.name)), at))
 }
 
-/// The argument of `jsonb_array_elements_text(…)`; anything else as it was.
-fn list_items(expr: Expr) -> Result<Expr, Expr> {
+/// The argument of `jsonb_array_elements_text(…)`.
+fn list_items(expr: &Expr) -> Option<Expr> {
     let Expr::Function(call) = expr else {
-        return Err(expr);
+        return None;
     };
-    let is_named = call
-        .name
-        .to_string()
-        .eq_ignore_ascii_case("jsonb_array_elements_text");
-    match &call.args {
-        FunctionArguments::List(list) if is_named => match list.args.as_slice() {
-            [FunctionArg::Unnamed(FunctionArgExpr::Expr(list))] => Ok(unwrapped(list.clone())),
-            _ => Err(Expr::Function(call)),
-        },
-        _ => Err(Expr::Function(call)),
+    let FunctionArguments::List(list) = &call.args else {
+        return None;
+    };
+    let name = call.name.to_string();
+    match list.args.as_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(list))]
+            if name.eq_ignore_ascii_case("jsonb_array_elements_text") =>
+        {
+            Some(unwrapped(list.clone()))
+        }
+        _ => None,
     }
 }
 
@@ -236,6 +246,28 @@ pub(super) fn array_query(expr: &Expr) -> Option<Query> {
         }
         _ => None,
     }
+}
+
+/// The refusal of a table of another schema. `public.` is how pasted policies name the schema that
+/// is the project's own here.
+fn elsewhere(relation: &TableFactor, at: Position) -> Option<ParseError> {
+    let TableFactor::Table {
+        name, args: None, ..
+    } = relation
+    else {
+        return None;
+    };
+    let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident()).collect();
+    let parts = parts?;
+    let [schema, table] = parts.as_slice() else {
+        return None;
+    };
+    let (schema, place) = (folded(schema), Position::from_location(schema.span.start));
+    if schema == "public" {
+        return None;
+    }
+    let (reason, instead) = advice::for_table(&schema, &folded(table));
+    Some(ParseError::new(place.unwrap_or(at), reason).instead(instead))
 }
 
 fn is_claim(spanned: &Spanned) -> bool {

@@ -80,11 +80,11 @@ lower(a, b) = 'x' ==> lower does not take 2 arguments; write one
 coalesce(distinct a) = 'x' ==> only plain function calls
 exists (select count(*) from members) ==> exists needs no result; write exists (select 1
 exists (select 1 from a, b) ==> a subquery reads one table, with nothing but a condition
-exists (select 1 from a join b on true) ==> a subquery reads one table
+exists (select 1 from a join b on true) ==> a subquery reads one table, without join
 exists (select 1 from a where true limit 1) ==> a subquery reads one table
 exists (select 1 from a group by b) ==> a subquery reads one table
 exists (select 1 from a for update) ==> a subquery reads one table
-exists (select 1 from auth.users) ==> a subquery reads one table
+exists (select 1 from auth.users) ==> column 23: auth.users is not a table of this project; read the token
 exists (select 1 from a tablesample system (1)) ==> a subquery reads one table
 exists (select 1 from a as b (c)) ==> a subquery reads one table
 exists (select distinct a from b) ==> a subquery reads one table

@@ -6,6 +6,7 @@
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::advice;
 use super::{DEPTH_MAX, ParseError, Position, too_deep};
 
 /// How many words and operators a condition may hold; values and the commas between them are not
@@ -20,11 +21,11 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, ParseError> {
             let position = Position::from_location(error.location).unwrap_or(Position::START);
             ParseError::new(position, lower_first(&error.message))
         })?;
-    look_through(&tokens)?;
+    look_through(&tokens, text)?;
     Ok(tokens)
 }
 
-fn look_through(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
+fn look_through(tokens: &[TokenWithSpan], text: &str) -> Result<(), ParseError> {
     let (mut depth, mut words) = (0_usize, 0_usize);
     for TokenWithSpan { token, span } in tokens {
         let at = Position::from_location(span.start).unwrap_or(Position::START);
@@ -46,6 +47,7 @@ fn look_through(tokens: &[TokenWithSpan]) -> Result<(), ParseError> {
             return Err(ParseError::new(at, reason).instead("write several policies"));
         }
         if let Some((reason, instead)) = refusal(token) {
+            let instead = advice::for_second_factor(token, text).unwrap_or(instead);
             return Err(ParseError::new(at, format!("{reason}: {token}")).instead(instead));
         }
     }
@@ -110,7 +112,12 @@ fn refusal(token: &Token) -> Option<(&'static str, &'static str)> {
         ),
         Token::AtArrow | Token::ArrowAt | Token::Overlap => (
             "containment is not in the policy language",
-            "write in (…) or = any (…)",
+            "write x in ('a', 'b') for array[x] <@ array['a', 'b'], as in auth.jwt() ->> 'aal' in ('aal1', 'aal2'), \
+             'a' = any (column) for column @> array['a'], and or between the cases",
+        ),
+        Token::Question | Token::QuestionAnd | Token::QuestionPipe => (
+            "JSON containment is not in the policy language",
+            "write x in (select auth.jwt() -> 'claim') for the items of a claim",
         ),
         Token::DoubleEq => ("this is not an operator of SQL", "write ="),
         Token::SemiColon => ("a condition is one expression", "leave the semicolon out"),

@@ -35,6 +35,24 @@ title is distinct from null ==> (t."title" IS DISTINCT FROM NULL::text)
 TITLE = 'a' and todos."title" = 'b' ==> ((t."title" = $1::text) AND (t."title" = $2::text))
 (title)::text = 'a'::character varying ==> (t."title" = $1::text)
 meta is null ==> (t."meta" IS NULL)
+small = 1 and small <> 70000 ==> ((t."small" = $1::bigint) AND (t."small" <> $2::bigint))
+factor = 0.1 and factor < 2 ==> ((t."factor" = $1::real) AND (t."factor" < $2::real))
+factor = 16777217 ==> (t."factor" = $1::double precision)
+factor = ratio and factor > n ==> ((t."factor" = t."ratio") AND (t."factor" > t."n"))
+opens > '08:00' and opens <= time '17:30:00' ==> ((t."opens" > $1::text::time) AND (t."opens" <= $2::text::time))
+'a' = any (tags) ==> ($1::text = ANY (t."tags"))
+n <> all (counts) ==> (NOT (t."n" = ANY (t."counts")))
+1 = any (counts) ==> ($1::bigint = ANY (t."counts"))
+tags = array['a', null] ==> (t."tags" = $1::text[])
+tags <> '{}' ==> (t."tags" <> $1::text[])
+tags in (array['a'], array['b']) ==> ((t."tags" = $1::text[]) OR (t."tags" = $2::text[]))
+title = any (array['a', 'b']) ==> (t."title" = ANY ($1::text[]))
+title in (select auth.jwt() -> 'app_metadata' -> 'tags') ==> (t."title" = ANY ($1::text[]))
+n in (select jsonb_array_elements_text(auth.jwt() -> 'levels')) ==> (t."n" = ANY ($1::integer[]))
+bytes is null and spot is not null and raw is null ==> ((t."bytes" IS NULL) AND (NOT (t."spot" IS NULL)) AND (t."raw" IS NULL))
+created_at > now() - interval '1 day' ==> (t."created_at" > (now() - interval '86400 seconds'))
+created_at < now() + '2 hours'::interval ==> (t."created_at" < (now() + interval '7200 seconds'))
+owner_id in ((select auth.uid()), '00000000-0000-0000-0000-000000000001') ==> (t."owner_id" = ANY ($1::uuid[]))
 (n = 1) = (big = 2) ==> ((t."n" = $1::bigint) = (t."big" = $2::bigint))
 "#;
 
@@ -79,6 +97,15 @@ fn what_claims_decide_alone_is_folded_away() {
         Filter::Nothing,
     );
     check("auth.jwt() ->> 'nul' = title", Filter::Nothing);
+    check("title in (select auth.jwt() -> 'missing')", Filter::Nothing);
+    check(
+        "'a' = any (array(select jsonb_array_elements_text(auth.jwt() -> 'app_metadata' -> 'tags')))",
+        Filter::All,
+    );
+    check(
+        "'b' in (select auth.jwt() -> 'app_metadata' -> 'tags')",
+        Filter::Nothing,
+    );
     check("n = null", Filter::Nothing);
     check("n in (1) and false", Filter::Nothing);
 }

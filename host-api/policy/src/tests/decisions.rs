@@ -6,13 +6,13 @@ use crate::*;
 
 pub(super) const ALICE: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-fn todos() -> TableShape {
+pub(super) fn todos() -> TableShape {
     let column = |(name, ty, nullable): (&str, ColumnType, bool)| ColumnShape {
         name: name.parse().unwrap(),
         ty,
         nullable,
         has_default: false,
-        primary_key: false,
+        primary_key: name == "id",
         unique: false,
         values: None,
     };
@@ -43,7 +43,7 @@ pub(super) fn policy(mut fields: serde_json::Value) -> PolicySource {
     serde_json::from_value(fields).unwrap()
 }
 
-fn schema(policies: &[serde_json::Value]) -> Schema {
+pub(super) fn schema(policies: &[serde_json::Value]) -> Schema {
     Schema::build(
         vec![todos()],
         policies.iter().cloned().map(policy).collect(),
@@ -58,7 +58,7 @@ pub(super) fn user(claims: serde_json::Value) -> Identity {
     Identity::User(User::new(ALICE.to_owned(), claims))
 }
 
-fn service(bypass: &[&str]) -> Identity {
+pub(super) fn service(bypass: &[&str]) -> Identity {
     let bypass = bypass.iter().map(|table| table.parse().unwrap()).collect();
     Identity::Service(Service {
         function: "nightly".parse().unwrap(),
@@ -66,7 +66,11 @@ fn service(bypass: &[&str]) -> Identity {
     })
 }
 
-fn ask(schema: &Schema, identity: &Identity, command: Command) -> Result<Permit, Denied> {
+pub(super) fn ask(
+    schema: &Schema,
+    identity: &Identity,
+    command: Command,
+) -> Result<Permit, Denied> {
     decide(
         schema,
         identity,
@@ -77,7 +81,7 @@ fn ask(schema: &Schema, identity: &Identity, command: Command) -> Result<Permit,
 }
 
 /// The SQL of a residual, with its placeholders.
-fn text(residual: &Residual) -> String {
+pub(super) fn text(residual: &Residual) -> String {
     SqlWriter::new().residual(residual, "t")
 }
 

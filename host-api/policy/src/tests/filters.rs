@@ -51,6 +51,18 @@ const REFUSALS: &str = r#"
 password = 'x' ==> line 1, column 1: there is no column password
 other.title = 'x' ==> other is not the table
 old.title = 'x' ==> write the column alone
+tags < array['a'] ==> arrays compare with = and <> only
+tags = counts ==> text[] and integer[] do not compare
+tags = 'a' ==> does not read as text[]
+n = any (tags) ==> integer and text do not compare
+n = any (n) ==> column 10: any needs a list, found integer
+tags = array[title] ==> column 14: the items of an array are literals
+raw = '{}' ==> JSON does not compare
+bytes = 'aGk=' ==> bytea does not compare; write is null
+spot = '[1,2,3]' ==> vector(3) does not compare
+factor = price ==> the conversion could overflow
+opens > '25:00' ==> write it as 13:45:00
+opens = created_at ==> do not compare
 title ==> a condition is needed here, found text
 title and done ==> a condition is needed here
 title = owner_id ==> uuid and text do not compare

@@ -2,7 +2,7 @@
 
 use crate::*;
 
-pub(super) fn shape() -> TableShape {
+pub(crate) fn shape() -> TableShape {
     let column = |(name, ty): (&str, ColumnType)| ColumnShape {
         name: name.parse().unwrap(),
         ty,
@@ -23,6 +23,14 @@ pub(super) fn shape() -> TableShape {
         ("created_at", ColumnType::Timestamptz),
         ("day", ColumnType::Date),
         ("meta", ColumnType::Jsonb),
+        ("small", ColumnType::Smallint),
+        ("factor", ColumnType::Real),
+        ("opens", ColumnType::Time),
+        ("tags", ColumnType::Array(ScalarType::Text)),
+        ("counts", ColumnType::Array(ScalarType::Integer)),
+        ("bytes", ColumnType::Bytea),
+        ("raw", ColumnType::Json),
+        ("spot", ColumnType::Vector(3)),
     ];
     TableShape {
         name: "todos".parse().unwrap(),
@@ -32,7 +40,7 @@ pub(super) fn shape() -> TableShape {
 
 pub(super) fn alice() -> Identity {
     let claims = serde_json::json!({
-        "email": "a@example.com", "org": "not a uuid", "level": 3, "nul": "\0",
+        "email": "a@example.com", "org": "not a uuid", "level": 3, "levels": [1, "2", "x"], "nul": "\0",
         "app_metadata": {"team": "123e4567-e89b-12d3-a456-426614174000", "staff": true, "tags": ["a"]},
     });
     let serde_json::Value::Object(claims) = claims else {

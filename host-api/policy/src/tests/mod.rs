@@ -1,7 +1,10 @@
 //! Tests of the crate from outside: decisions, conditions, filters.
 
+mod changes;
+mod columns;
 mod conditions;
 mod decisions;
 mod filters;
-mod fixtures;
+pub(crate) mod fixtures;
+mod guide;
 mod subqueries;

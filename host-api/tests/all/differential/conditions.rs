@@ -1,11 +1,11 @@
 //! Random conditions of the policy language: a small grammar, and how it is written.
 
 use koyalite_host_api::tables::Filter;
-use koyalite_policy::{ColumnType, Value};
+use koyalite_policy::{ColumnType, ScalarType, Value};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::values::{TYPED, nullable, pattern, value};
+use super::values::{ARRAYS, TYPED, nullable, pattern, value};
 
 /// What is compared: parameters are numbered only when the whole is written.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ pub(super) enum Condition {
     Between(Operand, &'static str, Operand, Operand),
     In(Operand, &'static str, Vec<Value>),
     Any(Operand, &'static str, Vec<Value>),
+    Member(Operand, &'static str, &'static str),
     Like(Operand, &'static str, String),
     Null(Operand, &'static str),
     Is(Box<Condition>, &'static str),
@@ -68,13 +69,21 @@ fn atom() -> BoxedStrategy<Condition> {
     let by_type = select(TYPED.to_vec()).prop_flat_map(|(name, ty)| typed(name, ty));
     let pattern = (text_operand(), like, pattern());
     // Between an exact and an inexact column the language has no comparison.
-    let family = select(vec![["i", "l", "n"], ["i", "l", "f"]]);
+    let family = select(vec![
+        ["i", "l", "n"],
+        ["i", "l", "f"],
+        ["s", "i", "n"],
+        ["r", "f", "l"],
+        ["r", "s", "i"],
+    ]);
+    let arrays = select(ARRAYS.to_vec()).prop_flat_map(|(name, item)| array(name, item));
     let numbers =
         family.prop_flat_map(|family| (number(family), select(COMPARE.to_vec()), number(family)));
     prop_oneof![
         1 => Just(Condition::Boolean),
         6 => by_type,
         2 => pattern.prop_map(|(item, like, pattern)| Condition::Like(item, like, pattern)),
+        2 => arrays,
         2 => numbers.prop_map(|(left, op, right)| Condition::Compare(left, op, right)),
     ]
     .boxed()
@@ -107,6 +116,22 @@ fn typed(name: &'static str, ty: ColumnType) -> BoxedStrategy<Condition> {
         1 => any.prop_map(|(item, op, list)| Condition::Any(item, op, list)),
         1 => (column(), select(vec!["is null", "is not null"]))
             .prop_map(|(item, is)| Condition::Null(item, is)),
+    ]
+    .boxed()
+}
+
+/// A condition on an array: whether it has an item, or is another one.
+fn array(name: &'static str, item: ScalarType) -> BoxedStrategy<Condition> {
+    let member = (operand(item.into()), select(vec!["= any", "<> all"]));
+    let equal = (
+        select(vec!["=", "<>", "is distinct from"]),
+        value(ColumnType::Array(item)),
+    );
+    prop_oneof![
+        2 => member.prop_map(move |(operand, op)| Condition::Member(operand, op, name)),
+        1 => equal.prop_map(move |(op, other)| {
+            Condition::Compare(Operand::Column(name), op, Operand::Param(other))
+        }),
     ]
     .boxed()
 }
@@ -180,6 +205,10 @@ impl Condition {
                 filter.text.push_str(&format!(" {op} ("));
                 param(Value::List(list.clone()), filter);
                 filter.text.push(')');
+            }
+            Condition::Member(item, op, array) => {
+                item.write(filter);
+                filter.text.push_str(&format!(" {op} ({array})"));
             }
             Condition::Like(item, op, pattern) => {
                 item.write(filter);

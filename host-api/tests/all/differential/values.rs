@@ -1,6 +1,6 @@
 //! Values that are likely to be treated differently by a host and a database.
 
-use koyalite_policy::{ColumnType, Value};
+use koyalite_policy::{ColumnType, ScalarType, Value};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -17,6 +17,11 @@ pub(super) const COLUMNS: &[&str] = &[
     "u uuid",
     "ts timestamptz",
     "d date",
+    "s smallint",
+    "r real",
+    "c time",
+    "ta text[]",
+    "ia integer[]",
 ];
 
 /// The columns that conditions speak of, with their types.
@@ -31,22 +36,28 @@ pub(super) const TYPED: &[(&str, ColumnType)] = &[
     ("u", ColumnType::Uuid),
     ("ts", ColumnType::Timestamptz),
     ("d", ColumnType::Date),
+    ("s", ColumnType::Smallint),
+    ("r", ColumnType::Real),
+    ("c", ColumnType::Time),
 ];
+
+/// The columns that hold arrays, with the types of their items.
+pub(super) const ARRAYS: &[(&str, ScalarType)] =
+    &[("ta", ScalarType::Text), ("ia", ScalarType::Integer)];
 
 /// One row: a value per column.
 #[derive(Debug, Clone)]
 pub(super) struct RowValues(pub(super) Vec<(&'static str, Value)>);
 
 pub(super) fn row() -> impl Strategy<Value = RowValues> {
-    let values: Vec<_> = TYPED.iter().map(|(_, ty)| nullable(*ty)).collect();
-    values.prop_map(|values| {
-        RowValues(
-            TYPED
-                .iter()
-                .zip(values)
-                .map(|((name, _), value)| (*name, value))
-                .collect(),
-        )
+    let arrays = ARRAYS
+        .iter()
+        .map(|(name, item)| (*name, ColumnType::Array(*item)));
+    let columns: Vec<_> = TYPED.iter().copied().chain(arrays).collect();
+    let values: Vec<_> = columns.iter().map(|(_, ty)| nullable(*ty)).collect();
+    values.prop_map(move |values| {
+        let named = columns.iter().zip(values);
+        RowValues(named.map(|((name, _), value)| (*name, value)).collect())
     })
 }
 
@@ -99,6 +110,20 @@ const DATES: &[&str] = &[
     "2024-02-29",
     "0001-01-01",
 ];
+const REALS: &[f32] = &[
+    0.0,
+    -0.0,
+    1.0,
+    0.1,
+    -1.5,
+    16_777_216.0,
+    f32::MAX,
+    f32::MIN_POSITIVE,
+    f32::NAN,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+];
+const CLOCKS: &[&str] = &["00:00:00", "12:00:00.000001", "23:59:59.999999", "24:00:00"];
 const UUIDS: &[u128] = &[0, 1, u128::MAX, 0x123e4567_e89b_12d3_a456_426614174000];
 
 pub(super) fn value(ty: ColumnType) -> BoxedStrategy<Value> {
@@ -122,8 +147,20 @@ pub(super) fn value(ty: ColumnType) -> BoxedStrategy<Value> {
             .boxed(),
         ColumnType::Timestamptz => one_of(TIMES, Value::Timestamptz),
         ColumnType::Date => one_of(DATES, Value::Date),
-        // No column of these types takes part.
-        _ => Just(Value::Null).boxed(),
+        ColumnType::Smallint => select(vec![0, 1, -1, 2, 10, 32_767, -32_768])
+            .prop_map(Value::Integer)
+            .boxed(),
+        ColumnType::Real => select(REALS)
+            .prop_map(|number| Value::Float(number.into()))
+            .boxed(),
+        ColumnType::Time => one_of(CLOCKS, Value::Time),
+        ColumnType::Array(item) => prop::collection::vec(nullable(item.into()), 0..3)
+            .prop_map(Value::List)
+            .boxed(),
+        // No column of these types takes part: they only are NULL or not.
+        ColumnType::Bytea | ColumnType::Json | ColumnType::Jsonb | ColumnType::Vector(_) => {
+            Just(Value::Null).boxed()
+        }
     }
 }
 
