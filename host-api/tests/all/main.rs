@@ -15,6 +15,7 @@
 mod delete;
 mod differential;
 mod insert;
+mod native;
 mod pool;
 mod select;
 mod support;

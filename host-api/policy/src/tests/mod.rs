@@ -8,4 +8,5 @@ mod explain;
 mod filters;
 pub(crate) mod fixtures;
 mod guide;
+mod native;
 mod subqueries;
