@@ -40,11 +40,11 @@ pub(crate) struct Project<'a> {
 /// What `old.` means in a policy's condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OldRow {
-    /// The row before the update: in a check of a policy for update alone.
+    /// The row before the update: in a check of a policy that is not for insert.
     Seen,
     /// Nothing that the plain column is not: `using` tests rows as they are.
     IsUsing,
-    /// Nothing: the policy is for other commands too.
+    /// Nothing: the policy is for insert too.
     IsMissing,
 }
 

@@ -63,6 +63,7 @@ mod check;
 mod decide;
 mod decimal;
 mod eval;
+mod explain;
 mod expr;
 mod filter;
 mod fold;
@@ -70,6 +71,7 @@ mod identity;
 mod like;
 mod lint;
 mod names;
+pub mod native;
 pub mod parse;
 mod permit;
 mod policy;
@@ -84,6 +86,10 @@ mod weigh;
 
 pub use decide::{Denied, decide};
 pub use eval::{Row, evaluate, evaluate_change};
+pub use explain::{
+    AtomCoverage, AtomView, ConditionView, Coverage, DenialView, Explanation, PolicyView, Question,
+    SubqueryView, explain,
+};
 pub use expr::Expr;
 pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};
 pub use identity::{AuthRole, Identity, ROLE_CLAIM, Service, User};

@@ -21,6 +21,7 @@ mod differential;
 mod embed;
 mod insert;
 mod interference;
+mod native;
 mod pages;
 mod pool;
 mod select;

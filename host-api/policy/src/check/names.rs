@@ -64,7 +64,7 @@ impl Checker<'_> {
                 ..
             } => {
                 return refused(
-                    "old. goes with update alone: other commands have no old row",
+                    "old. goes with update, and this policy is for insert too, which has no old row",
                     "give update a policy of its own",
                 );
             }

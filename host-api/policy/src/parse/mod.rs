@@ -33,7 +33,7 @@
 //! | `a in (select auth.jwt() -> 'app_metadata' -> 'teams')` | equal to an item of a claim that is a list; with `jsonb_array_elements_text(…)` around it too |
 //! | `now()`, `current_timestamp` | the database's clock |
 //! | `now() - interval '7 days'`, `now() + …` | before or after that: seconds, minutes, hours, days of 24 hours, weeks |
-//! | `old.column` | the row before the update; in the check of a policy for update alone |
+//! | `old.column` | the row before the update; in the check of a policy for update and not for insert |
 //! | `lower(t)`, `upper(t)`, `length(t)`, `coalesce(a, b, …)` | `lower` and `upper` change ASCII letters |
 //! | `$1`, `$2`, … | a parameter; in filters only |
 //!

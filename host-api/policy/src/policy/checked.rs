@@ -79,11 +79,10 @@ fn check_on_table(
         .ok_or_else(|| PolicyFault::UnknownTable(source.table.clone()))?;
     check_clauses(source)?;
     let project = Project { tables, claims };
-    let only_update = source.commands.iter().all(|c| *c == Command::Update);
     let old = |clause| match clause {
         Clause::Using => OldRow::IsUsing,
-        Clause::Check if only_update => OldRow::Seen,
-        Clause::Check => OldRow::IsMissing,
+        Clause::Check if source.commands.contains(&Command::Insert) => OldRow::IsMissing,
+        Clause::Check => OldRow::Seen,
     };
     let condition = |clause, text: &Option<String>| match text {
         None => Ok(None),

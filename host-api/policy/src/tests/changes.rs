@@ -92,7 +92,7 @@ fn old_rows_are_refused_where_there_is_none() {
     check(
         json!({"commands": ["insert", "update"], "using": "true", "check": same}),
         todos(),
-        "check: line 1, column 9: old. goes with update alone",
+        "check: line 1, column 9: old. goes with update, and this policy is for insert too",
     );
     check(
         json!({"commands": ["update"], "using": "true", "check": "old.titel = 'x'"}),

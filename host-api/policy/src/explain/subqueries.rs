@@ -1,0 +1,68 @@
+//! How the tables inside policies' subqueries are read: with the caller's own select policies.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{Question, asked};
+use crate::decide::bypasses;
+use crate::names::TableName;
+use crate::policy::{Command, Schema, TableRules};
+
+/// A table that a subquery reads, and under which policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SubqueryView {
+    /// The table.
+    pub table: TableName,
+    /// The names of its select policies, which apply inside.
+    pub policies: Vec<String>,
+    /// Whether they are bypassed by right of the function's manifest.
+    pub bypassed: bool,
+}
+
+/// The tables that the asked policies read, and those that these read in turn.
+pub(super) fn read_by(
+    schema: &Schema,
+    rules: &TableRules,
+    question: &Question<'_>,
+) -> Vec<SubqueryView> {
+    let mut found = BTreeSet::new();
+    for (command, clause) in asked(question.command) {
+        let policies = rules.policies().iter();
+        for policy in policies.filter(|policy| policy.source().commands.contains(&command)) {
+            if let Some(expr) = policy.condition(clause) {
+                expr.0.visit(&mut |node| {
+                    found.extend(node.relation().map(|relation| relation.table.clone()));
+                });
+            }
+        }
+    }
+    let mut waiting: Vec<TableName> = found.iter().cloned().collect();
+    while let Some(table) = waiting.pop() {
+        let policies = schema.table(&table).map(TableRules::policies);
+        for policy in policies.unwrap_or_default() {
+            let using = policy.using.iter();
+            for expr in using.filter(|_| policy.source().commands.contains(&Command::Select)) {
+                expr.0.visit(&mut |node| {
+                    let inner = node.relation().map(|relation| &relation.table);
+                    if let Some(inner) = inner.filter(|inner| found.insert((*inner).clone())) {
+                        waiting.push(inner.clone());
+                    }
+                });
+            }
+        }
+    }
+    let view = |table: TableName| {
+        let policies = schema.table(&table).map(TableRules::policies);
+        let policies = policies.unwrap_or_default().iter();
+        SubqueryView {
+            policies: policies
+                .filter(|policy| policy.source().commands.contains(&Command::Select))
+                .map(|policy| policy.source().name.clone())
+                .collect(),
+            bypassed: bypasses(question.identity, &table),
+            table,
+        }
+    };
+    found.into_iter().map(view).collect()
+}
