@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use koyalite_host_api::Relationship;
 use koyalite_host_api::db::{DatabaseAccess, Password};
-use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema, TableShape};
+use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -20,8 +20,9 @@ use super::columns::{self, StoredTable};
 use super::error::RegistryError;
 use super::functions::number;
 use super::manifest::Manifest;
-use super::policies;
 use super::secret::{Column, Secret, unseal};
+use super::verdict::Rules;
+use super::{claims, policies};
 pub use crate::engine::Handler;
 use crate::keys::KeyRing;
 
@@ -248,13 +249,14 @@ struct ProjectRow {
     database_role: String,
     jwt_secret: Vec<u8>,
     database_password: Vec<u8>,
+    claims: serde_json::Value,
 }
 
 async fn projects(conn: &mut PgConnection) -> Result<Vec<ProjectRow>, RegistryError> {
     let rows = sqlx::query_as!(
         ProjectRow,
         "SELECT id, name, environment, database_schema, database_role, jwt_secret,
-             database_password
+             database_password, claims
          FROM koyalite.projects",
     )
     .fetch_all(conn)
@@ -269,9 +271,12 @@ fn entry(
 ) -> Result<ProjectEntry, RegistryError> {
     let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
-    let shapes = tables.iter().map(StoredTable::shape).collect();
     let relationships = tables.iter().flat_map(StoredTable::relationships).collect();
-    let policies = parts.policies.remove(&row.id).unwrap_or_default();
+    let rules_of = Rules {
+        tables: tables.iter().map(StoredTable::shape).collect(),
+        policies: parts.policies.remove(&row.id).unwrap_or_default(),
+        claims: claims::read(row.claims)?,
+    };
     let password = unseal(
         ring,
         row.id,
@@ -283,7 +288,7 @@ fn entry(
     Ok(ProjectEntry {
         id: row.id,
         environment: row.environment.parse()?,
-        schema: Arc::new(rules(&name, shapes, policies)),
+        schema: Arc::new(rules(&name, rules_of)),
         relationships,
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
         database: DatabaseAccess {
@@ -298,8 +303,9 @@ fn entry(
 
 /// The rules of a project. Where a stored policy no longer makes sense, none is in force and every
 /// table is closed: leaving only that one out could open what it denied.
-fn rules(project: &ProjectName, shapes: Vec<TableShape>, policies: Vec<PolicySource>) -> Schema {
-    Schema::build(shapes.clone(), policies).unwrap_or_else(|errors| {
+fn rules(project: &ProjectName, rules: Rules) -> Schema {
+    let shapes = rules.tables.clone();
+    rules.build().unwrap_or_else(|errors| {
         for error in errors {
             tracing::error!(%project, %error, "a stored policy is wrong; the tables are closed");
         }
