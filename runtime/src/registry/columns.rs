@@ -3,6 +3,7 @@
 //! The catalogue is the truth about a project's tables: every statement that alters one writes both
 //! in the same transaction.
 
+use koyalite_host_api::relationship as host;
 use koyalite_policy::{ColumnName, ColumnShape, TableName, TableShape};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -48,6 +49,8 @@ pub struct Relationship {
     pub kind: String,
     /// What happens here when the row there is deleted.
     pub on_delete: OnDelete,
+    /// The name of the constraint, by which an embed may choose this reference.
+    pub constraint: String,
 }
 
 /// A table of some project with its columns, as loaded.
@@ -83,6 +86,24 @@ impl StoredTable {
         }
     }
 
+    /// What its columns refer to, as embeds follow it.
+    pub(crate) fn relationships(&self) -> impl Iterator<Item = host::Relationship> {
+        self.columns.iter().filter_map(|column| {
+            let reference = column.references.as_ref()?;
+            Some(host::Relationship {
+                constraint: reference.constraint.clone(),
+                from_table: self.name.clone(),
+                from_column: column.name.clone(),
+                to_table: reference.table.clone(),
+                to_column: reference.column.clone(),
+                multiplicity: match column.unique {
+                    true => host::Multiplicity::OneToOne,
+                    false => host::Multiplicity::OneToMany,
+                },
+            })
+        })
+    }
+
     pub(crate) fn column(&self, name: &ColumnName) -> Option<&Column> {
         self.columns.iter().find(|column| &column.name == name)
     }
@@ -97,7 +118,7 @@ pub(crate) async fn load(
         r#"SELECT t.id AS table_id, t.project_id, t.name AS table_name, t.created_at,
                c.id, c.name, c.type AS ty, c.listed_values, c.is_nullable, c."default", c.is_unique,
                c.is_primary_key, r.type AS "kind?", r.on_delete AS "on_delete?",
-               tt.name AS "to_table?", tc.name AS "to_column?"
+               r.constraint_name AS "constraint_name?", tt.name AS "to_table?", tc.name AS "to_column?"
            FROM koyalite.tables t
            JOIN koyalite.columns c ON c.table_id = t.id
            LEFT JOIN koyalite.relationships r ON r.from_column_id = c.id
@@ -111,12 +132,14 @@ pub(crate) async fn load(
     .await?;
     let mut tables: Vec<StoredTable> = Vec::new();
     for row in rows {
+        let constraint = row.constraint_name.unwrap_or_default();
         let references = match (row.to_table, row.to_column, row.kind, row.on_delete) {
             (Some(table), Some(column), Some(kind), Some(on_delete)) => Some(Relationship {
                 table: table.parse().map_err(RegistryError::internal)?,
                 column: column.parse().map_err(RegistryError::internal)?,
                 kind,
                 on_delete: on_delete_of(&on_delete)?,
+                constraint,
             }),
             _ => None,
         };

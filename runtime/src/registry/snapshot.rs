@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use koyalite_host_api::Relationship;
 use koyalite_host_api::db::{DatabaseAccess, Password};
 use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,8 @@ pub struct ProjectEntry {
     pub environment: Environment,
     /// Its tables and policies.
     pub schema: Arc<Schema>,
+    /// Which of its tables refer to which.
+    pub relationships: Arc<[Relationship]>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
     /// How its tables are reached.
@@ -268,6 +271,7 @@ fn entry(
 ) -> Result<ProjectEntry, RegistryError> {
     let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
+    let relationships = tables.iter().flat_map(StoredTable::relationships).collect();
     let rules_of = Rules {
         tables: tables.iter().map(StoredTable::shape).collect(),
         policies: parts.policies.remove(&row.id).unwrap_or_default(),
@@ -285,6 +289,7 @@ fn entry(
         id: row.id,
         environment: row.environment.parse()?,
         schema: Arc::new(rules(&name, rules_of)),
+        relationships,
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
         database: DatabaseAccess {
             role: row.database_role,

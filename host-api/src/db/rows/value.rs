@@ -1,123 +1,41 @@
-//! Rows as JSON text, straight from Postgres' binary form into one buffer.
+//! One value from Postgres' binary form to JSON.
 //!
 //! | column | JSON |
 //! |---|---|
 //! | `boolean` | `true`, `false` |
-//! | `integer`, `bigint` | a number; beyond ±(2⁵³ − 1) a string, because JavaScript would round it |
-//! | `double precision` | a number; `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | `smallint`, `integer`, `bigint` | a number; beyond ±(2⁵³ − 1) a string, because JavaScript would round it |
+//! | `real`, `double precision` | a number; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `numeric` | a number with all its digits; the same three strings |
 //! | `text`, `uuid` | a string |
+//! | `bytea` | a string, base64 with padding |
 //! | `timestamptz` | a string, RFC 3339 in UTC, or `"infinity"`, `"-infinity"` |
 //! | `date` | a string, `YYYY-MM-DD`, or the same two |
-//! | `jsonb` | the value itself, as Postgres prints it |
+//! | `time` | a string, `hh:mm:ss`, with six digits more where there are some |
+//! | `json`, `jsonb` | the value itself, as Postgres prints it |
+//! | an array of these, `vector` | an array |
 //! | NULL | `null` |
-//!
-//! No tree of values is built: measured, that costs more than the rest of a small select.
 
-use std::error::Error as StdError;
 use std::io::{self, Write};
 
-use postgres_types::{FromSql, Type};
-use tokio_postgres::{Column, Row};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use postgres_types::{Kind, Type};
 
-use super::moments::{write_date, write_timestamptz};
-use super::numeric::write_numeric;
-use crate::error::HostError;
+use super::super::moments::{write_date, write_time, write_timestamptz};
+use super::super::numeric::write_numeric;
+use super::nested::write_array;
 
 /// The largest integer that a double, and so JavaScript, holds with all its neighbours: 2⁵³ − 1.
 const SAFE_INTEGER: i64 = (1 << 53) - 1;
 
-/// Writes rows of one statement into a JSON array.
-pub(crate) struct RowsWriter {
-    out: Vec<u8>,
-    columns: Vec<ColumnWriter>,
-}
-
-struct ColumnWriter {
-    /// What stands before the value: `{"id":` for the first column, `,"title":` for the next.
-    lead: Vec<u8>,
-    ty: Type,
-}
-
-impl RowsWriter {
-    /// A writer for rows with these columns.
-    pub(crate) fn new(columns: &[Column]) -> RowsWriter {
-        let columns = columns.iter().enumerate().map(|(index, column)| {
-            let mut lead = vec![if index == 0 { b'{' } else { b',' }];
-            write_text(column.name(), &mut lead);
-            lead.push(b':');
-            ColumnWriter {
-                lead,
-                ty: column.type_().clone(),
-            }
-        });
-        RowsWriter {
-            columns: columns.collect(),
-            out: vec![b'['],
-        }
-    }
-
-    /// Appends one row.
-    ///
-    /// # Errors
-    /// Internal, when Postgres sends a type that no column of ours has.
-    pub(crate) fn push(&mut self, row: &Row) -> Result<(), HostError> {
-        if self.out.len() > 1 {
-            self.out.push(b',');
-        }
-        for (index, column) in self.columns.iter().enumerate() {
-            self.out.extend_from_slice(&column.lead);
-            let Raw(value) = row.try_get(index).map_err(HostError::internal)?;
-            match value {
-                None => self.out.extend_from_slice(b"null"),
-                Some(bytes) => write_value(&column.ty, bytes, &mut self.out).map_err(|error| {
-                    HostError::internal(format!("a {} that does not read: {error}", column.ty))
-                })?,
-            }
-        }
-        self.out.push(b'}');
-        Ok(())
-    }
-
-    /// Bytes so far.
-    pub(crate) fn len(&self) -> usize {
-        self.out.len()
-    }
-
-    /// The finished text.
-    ///
-    /// # Errors
-    /// Internal, when a text column holds what is not UTF-8: the database has another encoding.
-    pub(crate) fn finish(mut self) -> Result<String, HostError> {
-        self.out.push(b']');
-        String::from_utf8(self.out).map_err(HostError::internal)
-    }
-}
-
-/// A value's bytes as Postgres sent them.
-struct Raw<'a>(Option<&'a [u8]>);
-
-impl<'a> FromSql<'a> for Raw<'a> {
-    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Ok(Raw(Some(raw)))
-    }
-
-    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Ok(Raw(None))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-}
-
-fn write_value(ty: &Type, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+/// Writes one value that is not NULL.
+pub(super) fn write_value(ty: &Type, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     match *ty {
         Type::BOOL => out.extend_from_slice(if bytes == [0] { b"false" } else { b"true" }),
         Type::INT2 => write!(out, "{}", i16::from_be_bytes(fixed(bytes)?))?,
         Type::INT4 => write!(out, "{}", i32::from_be_bytes(fixed(bytes)?))?,
         Type::INT8 => write_bigint(i64::from_be_bytes(fixed(bytes)?), out)?,
-        Type::FLOAT4 => write_float(f64::from(f32::from_be_bytes(fixed(bytes)?)), out)?,
+        Type::FLOAT4 => write_real(f32::from_be_bytes(fixed(bytes)?), out)?,
         Type::FLOAT8 => write_float(f64::from_be_bytes(fixed(bytes)?), out)?,
         Type::NUMERIC => write_numeric(bytes, out)?,
         Type::TEXT | Type::VARCHAR | Type::BPCHAR => {
@@ -129,12 +47,16 @@ fn write_value(ty: &Type, bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         Type::DATE => write_date(i32::from_be_bytes(fixed(bytes)?), out)?,
         // The first byte is the version; the rest is JSON that Postgres has parsed and prints.
         Type::JSONB => out.extend_from_slice(bytes.get(1..).ok_or(io::ErrorKind::InvalidData)?),
+        Type::JSON => out.extend_from_slice(bytes),
+        Type::TIME => write_time(i64::from_be_bytes(fixed(bytes)?), out)?,
+        Type::BYTEA => write!(out, "\"{}\"", STANDARD.encode(bytes))?,
+        _ if matches!(ty.kind(), Kind::Array(_)) => write_array(bytes, out)?,
         _ => return Err(io::Error::other("no column of ours has this type")),
     }
     Ok(())
 }
 
-fn fixed<const N: usize>(bytes: &[u8]) -> io::Result<[u8; N]> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> io::Result<[u8; N]> {
     bytes
         .try_into()
         .map_err(|_| io::ErrorKind::InvalidData.into())
@@ -161,8 +83,16 @@ fn write_float(value: f64, out: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
+/// As [`write_float`], with the digits that a `real` has.
+fn write_real(value: f32, out: &mut Vec<u8>) -> io::Result<()> {
+    match value.is_finite() {
+        true => write!(out, "{value:?}"),
+        false => write_float(value.into(), out),
+    }
+}
+
 /// Writes a JSON string: whole runs that need no escape at once.
-fn write_text(text: &str, out: &mut Vec<u8>) {
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut rest = text.as_bytes();

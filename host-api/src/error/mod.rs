@@ -4,6 +4,8 @@
 //! code. The outside message is written for the guest's author and never holds a stored value, a
 //! constraint's name or a word of Postgres; what the operator needs stays in `inside`, for the log.
 
+mod requests;
+
 use std::fmt;
 
 use crate::limits::{ECHO_CHARS, HOST_CALLS, RETURNED_ROWS};
