@@ -11,6 +11,7 @@ pub mod concurrent {
         path: "../wit/host",
         world: "koyalite:host/imports",
         imports: { default: store | trappable },
+        with: { "koyalite:host/tables.transaction": crate::tables::Transaction },
     });
 }
 
@@ -23,8 +24,10 @@ pub mod sync {
             "koyalite:host-sync/identity": store | trappable,
             "koyalite:host-sync/log": store | trappable,
             "koyalite:host-sync/config": store | trappable,
+            "koyalite:host-sync/tables.[drop]transaction": store | trappable,
             default: async | store | trappable,
         },
+        with: { "koyalite:host-sync/tables.transaction": crate::tables::Transaction },
     });
 }
 

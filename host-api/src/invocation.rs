@@ -15,6 +15,8 @@ use uuid::Uuid;
 use crate::db::Database;
 use crate::error::HostError;
 use crate::limits;
+use crate::relationship::Relationship;
+use crate::tables::TransactionSlot;
 
 /// What a host call needs to know of the tenant. One per project and schema version, shared by all
 /// of its invocations.
@@ -26,6 +28,8 @@ pub struct Project {
     pub name: ProjectName,
     /// Tables and policies as of this invocation's start.
     pub schema: Arc<Schema>,
+    /// Which tables refer to which, as of the same moment.
+    pub relationships: Arc<[Relationship]>,
     /// The project's own connections, under the project's own Postgres role.
     pub database: Database,
 }
@@ -48,6 +52,8 @@ pub struct Invocation {
     pub log: GuestLog,
     /// How many host calls it may still make.
     pub calls: CallBudget,
+    /// Whether it has a transaction open.
+    pub transaction: TransactionSlot,
 }
 
 /// Host calls left to an invocation. Counted, because a guest that loops over cheap host calls
@@ -67,9 +73,17 @@ impl CallBudget {
     /// # Errors
     /// `host_calls_limit` when nothing is left.
     pub fn take(&self) -> Result<(), HostError> {
+        self.take_many(1)
+    }
+
+    /// Takes so many calls from the budget, or none.
+    ///
+    /// # Errors
+    /// `host_calls_limit` where fewer are left.
+    pub fn take_many(&self, calls: u32) -> Result<(), HostError> {
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(1)
+                left.checked_sub(calls)
             })
             .map(drop)
             .map_err(|_| HostError::host_calls_limit())

@@ -13,6 +13,7 @@ pub mod db;
 pub mod error;
 pub mod invocation;
 pub mod limits;
+pub mod relationship;
 pub mod tables;
 
 pub use adapter::{Host, HostState, add_to_linker};
@@ -20,3 +21,4 @@ pub use error::{ErrorKind, HostError};
 pub use invocation::{
     CallBudget, GuestLog, Invocation, LOG_LINE_BYTES_MAX, LogLevel, LogSink, Project,
 };
+pub use relationship::{Multiplicity, Relationship};

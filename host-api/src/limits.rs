@@ -41,6 +41,27 @@ pub const PARAMS_BYTES: usize = 1 << 20;
 /// Sort keys of one select. Postgres sorts by any number; no index serves more than a few.
 pub const ORDER_KEYS: usize = 16;
 
+/// Embeds of one select, those within others included. Each is a subquery for every row.
+pub const EMBEDS: usize = 16;
+
+/// How many embeds may stand within one another. With 1000 rows at each level an answer would be
+/// over [`ANSWER_BYTES`] long before.
+pub const EMBED_LEVELS: usize = 4;
+
+/// Values worked out in one aggregation.
+pub const MEASURES: usize = 64;
+
+/// A page's cursor: the values of its last row's sort keys. It travels in URLs, which end at 8 KiB
+/// in most places.
+pub const CURSOR_BYTES: usize = 8 << 10;
+
+/// Operations of one batch. They hold their locks until the last of them is done.
+pub const BATCH_OPERATIONS: usize = 100;
+
+/// How long a transaction may be open. It holds a connection and locks while its guest computes;
+/// as long as one statement may take is what others are prepared to wait.
+pub const TRANSACTION_TIME: Duration = STATEMENT_TIME;
+
 /// Columns named in one request, the same column twice included. Postgres tables end at 1600.
 pub const COLUMNS: usize = 1600;
 

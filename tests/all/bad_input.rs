@@ -293,16 +293,16 @@ async fn tables_that_make_no_sense_are_refused_whole() {
     let project = prepared(&app).await;
     let before = project.list("/tables").await;
     check(&project, &[
-        (M::POST, "/tables", r#"{"name": "drop table"}"#, 400, "invalid_field", &["name"]),
-        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "blob"}]}"#, 400, "invalid_field", &["columns[0]", "blob"]),
-        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "text"}, {"name": "a", "type": "text"}]}"#, 400, "invalid_field", &["columns[1]"]),
-        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "integer", "default": "lots"}]}"#, 400, "invalid_field", &["columns[0]"]),
-        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "uuid", "references": {"table": "nothing"}}]}"#, 400, "invalid_field", &["nothing"]),
+        (M::POST, "/tables", r#"{"name": "drop table"}"#, 400, "invalid_schema", &["name"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "blob"}]}"#, 400, "invalid_schema", &["columns[0]", "blob"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "a", "type": "text"}, {"name": "a", "type": "text"}]}"#, 400, "invalid_schema", &["columns[1]"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "integer", "default": "lots"}]}"#, 400, "invalid_schema", &["columns[0]"]),
+        (M::POST, "/tables", r#"{"name": "t", "columns": [{"name": "n", "type": "uuid", "references": {"table": "nothing"}}]}"#, 400, "invalid_schema", &["nothing"]),
     ]).await;
     let again = project
         .control(Method::POST, "/tables")
         .json(&json!({ "name": "notes" }));
-    assert_eq!(again.send().await.status, 409);
+    again.send().await.problem(409, "already_exists");
     assert_eq!(
         project.list("/tables").await,
         before,

@@ -1,24 +1,17 @@
 //! Every generation of handler with every package of the host's interface.
 
-use std::time::Duration;
-
 use http::Method;
 use serde_json::json;
 
-use crate::support::{ALICE, BOB, TestApp, eventually, own_rows};
+use crate::support::{ALICE, BOB, TestApp, guest, own_rows};
 
 /// Guest, what it exports, what it imports.
-const COMBINATIONS: [(&str, &str, &str); 4] = [
+const COMBINATIONS: [(&str, &str, &str); 3] = [
     ("behaviours", "wasi:http/handler@0.3", "koyalite:host/"),
     (
         "p3-host-sync",
         "wasi:http/handler@0.3",
         "koyalite:host-sync/",
-    ),
-    (
-        "p2-host-async",
-        "wasi:http/incoming-handler@0.2",
-        "koyalite:host/",
     ),
     (
         "behaviours-02",
@@ -88,32 +81,27 @@ async fn every_handler_runs_with_every_package_and_acts_for_its_caller() {
     assert_eq!(rows[0]["title"], "from 0.2");
 }
 
-/// The component model lets no 0.2 handler wait for an `async func`: it may call what answers at
-/// once, and where it tries to wait the log says what is wrong.
+/// The fourth combination: the component model lets no 0.2 handler wait for an `async func`, so its
+/// first call would trap. That is said at deploy.
 #[tokio::test]
-async fn a_handler_without_async_that_waits_for_an_async_function_is_told_so() {
+async fn a_handler_that_cannot_wait_for_what_it_imports_is_refused() {
     let app = TestApp::shared().await;
     let project = app.project().await;
-    project.schema(&own_rows("todos")).await;
-    project.deploy("p2-host-async").await;
-    project
-        .fetch("/p2-host-async/whoami")
+    let upload = project.upload("p2-host-async", guest("p2-host-async"));
+    let refused = upload
+        .send()
         .await
-        .of_function(200);
-    let waits = project.fetch("/p2-host-async/select").await;
-    waits.problem(500, "guest_trapped");
-    let path = "/functions/p2-host-async/logs";
-    eventually(
-        "the reason in the log",
-        Duration::from_secs(20),
-        async || {
-            let log = project.control(Method::GET, path).send().await.expect(200);
-            log.text()
-                .contains("cannot block a synchronous task")
-                .then_some(())
-        },
-    )
-    .await;
+        .problem(422, "async_imports")
+        .to_string();
+    for mention in [
+        "koyalite:host/tables",
+        "koyalite:host-sync",
+        "wasi:http/handler@0.3",
+    ] {
+        assert!(refused.contains(mention), "no {mention} in {refused}");
+    }
+    assert!(!refused.contains("koyalite:host/identity"), "{refused}");
+    assert_eq!(project.list("/functions").await.len(), 0);
 }
 
 #[tokio::test]

@@ -246,3 +246,119 @@ async fn dev_keeps_its_token_where_the_commands_find_it() {
         assert_eq!(mode & 0o777, 0o600, "{secret}");
     }
 }
+
+/// What an operator does once on a new machine, before anything runs.
+#[tokio::test]
+async fn a_production_node_gets_its_keys_and_its_first_token_from_the_terminal() {
+    use std::os::unix::fs::PermissionsExt;
+    let launch = Launch::serve().await;
+    let (folder, shell) = (launch.folder(), CommandLine::bare());
+    std::fs::remove_file(launch.keys()).unwrap();
+    let create = &["keys", "create", "--file", "keys.json"][..];
+    shell.run(folder, create).await.expect(0);
+    let mode = std::fs::metadata(launch.keys())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let again = shell.run(folder, create).await;
+    assert_eq!(again.code, 2, "{again:?}");
+    assert!(again.errors.contains("never overwritten"), "{again:?}");
+
+    let url = launch.database().url();
+    let settings = format!("database_url = {url:?}\nkey_file = \"keys.json\"\n");
+    write(folder, "node.toml", &settings);
+    let bootstrap = &["token", "bootstrap", "--config", "node.toml"][..];
+    let first = shell.run(folder, bootstrap).await.expect(0);
+    let second = shell.run(folder, bootstrap).await;
+    assert_eq!((second.code, second.output.as_str()), (1, ""), "{second:?}");
+    assert!(second.errors.contains("was issued on"), "{second:?}");
+
+    let app = TestApp::launch(launch.clone()).await;
+    let control = app.listening().control.clone();
+    let as_first = ["--control", &control, "--token", first.trim()];
+    let operator = &[
+        "token",
+        "operator",
+        "--subject",
+        "ci",
+        "--role",
+        "developer",
+        "--ttl",
+        "60",
+    ];
+    let made = shell.run(folder, &[operator, &as_first[..]].concat()).await;
+    let developer = made.expect(0);
+    let as_developer = ["--control", &control, "--token", developer.trim()];
+    let tried = shell
+        .run(folder, &[operator, &as_developer[..]].concat())
+        .await;
+    assert_eq!(tried.code, 1, "{tried:?}");
+    assert!(tried.errors.contains("operator:create"), "{tried:?}");
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_rotated_and_taken_from_a_file_or_standard_input_alone() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let shell = CommandLine::of(&app, &project.name);
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "0123456789abcdef0123456789abcdef";
+    write(folder.path(), "secret.txt", &format!("{secret}\n"));
+    let says = async |arguments: &[&str]| shell.run(folder.path(), arguments).await.expect(0);
+    let first = says(&["jwt-secret", "show"]).await;
+    let set = says(&["jwt-secret", "set", "--file", "secret.txt"]).await;
+    assert!(!set.contains(secret), "{set}");
+    assert_eq!(says(&["jwt-secret", "show"]).await.trim(), secret);
+    let rotated = says(&["jwt-secret", "rotate"]).await;
+    assert_eq!(says(&["jwt-secret", "show"]).await, rotated);
+    assert!(rotated != first && rotated.trim() != secret);
+    let empty = shell.run(folder.path(), &["jwt-secret", "set"]).await;
+    assert_eq!(empty.code, 2, "nothing on standard input: {empty:?}");
+    let argument = shell
+        .run(folder.path(), &["jwt-secret", "set", secret])
+        .await;
+    assert_eq!(argument.code, 2, "{argument:?}");
+}
+
+#[tokio::test]
+async fn rows_have_types_and_a_table_with_rows_is_dropped_only_if_one_says_so() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.schema(&crate::support::own_rows("notes")).await;
+    project.deploy("behaviours").await;
+    let alice = project.token(ALICE).await;
+    let row =
+        serde_json::json!({ "table": "notes", "rows": [{ "owner_id": ALICE, "title": "a" }] });
+    let insert = project
+        .call(http::Method::POST, "/behaviours/insert")
+        .bearer(&alice);
+    insert.json(&row).send().await.of_function(200);
+    let shell = CommandLine::of(&app, &project.name);
+    let here = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| shell.run(here.path(), arguments).await;
+    let rust = run(&["tables", "types", "--lang", "rust"]).await.expect(0);
+    assert!(
+        rust.contains("pub struct Notes") && rust.contains("pub owner_id: String"),
+        "{rust}"
+    );
+    let script = run(&["tables", "types", "--lang", "typescript"])
+        .await
+        .expect(0);
+    assert!(script.contains("rank: number | string | null;"), "{script}");
+    assert!(
+        run(&["tables", "notes"])
+            .await
+            .expect(0)
+            .contains("owner_id")
+    );
+    let kept = run(&["tables", "drop", "notes"]).await;
+    assert!(
+        kept.code == 1 && kept.errors.contains("would_lose_data"),
+        "{kept:?}"
+    );
+    run(&["tables", "drop", "notes.rank"]).await.expect(0);
+    run(&["tables", "drop", "notes", "--lose-data"])
+        .await
+        .expect(0);
+}

@@ -73,6 +73,22 @@ async fn a_key_ring_that_others_can_read_is_not_used() {
 }
 
 #[tokio::test]
+async fn a_key_ring_that_is_not_there_is_said_once_with_the_command_that_makes_one() {
+    let launch = Launch::serve().await;
+    std::fs::remove_file(launch.keys()).unwrap();
+    let (code, said) = refused(&launch).await;
+    assert_ne!(code, 0, "{said}");
+    let error = said
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .unwrap();
+    assert!(error.contains("koyalite keys create --file"), "{error}");
+    assert_eq!(error.matches("there is no key ring").count(), 1, "{error}");
+    assert!(!error.contains("os error"), "{error}");
+    assert!(!launch.keys().exists(), "`serve` made one up");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -194,7 +194,7 @@ async fn rolling_back_is_one_call() {
         .control(Method::POST, "/functions/hello/rollback")
         .send()
         .await;
-    assert_eq!(nothing.status, 409, "{nothing:?}");
+    nothing.problem(409, "nothing_to_roll_back");
 
     project
         .upload("hello", guest("hello-02"))

@@ -206,7 +206,7 @@ async fn without_asking_for_it_every_request_has_an_instance_of_its_own() {
 async fn who_may_not_share_is_refused_with_the_reason() {
     let app = TestApp::shared().await;
     let project = app.project().await;
-    for name in ["hello-02", "p3-host-sync", "p2-host-async"] {
+    for name in ["hello-02", "p3-host-sync", "behaviours-02"] {
         let manifest = format!("name = \"{name}\"\n{SHARED}");
         let component = crate::support::guest(name);
         let refused = project

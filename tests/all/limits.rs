@@ -209,6 +209,30 @@ async fn four_spinners_leave_the_neighbours_their_share() {
     tokio::join!(spin(), spin(), spin(), spin(), neighbours);
 }
 
+/// Calls that wait in the queue of a shared instance when it ends have not begun: they are for the
+/// next instance. They used to be answered `no_response`.
+#[tokio::test]
+async fn calls_that_wait_for_a_shared_instance_outlive_it() {
+    let app = app().await;
+    let project = app.project().await;
+    let lines = format!("isolation = \"shared\"\n{LIMITS}");
+    project.deploy_as("behaviours", "behaviours", &lines).await;
+    project.fetch("/behaviours").await.of_function(200);
+    let spin = project.fetch("/behaviours/spin");
+    let waiting = futures::future::join_all((0..12).map(|_| project.fetch("/behaviours")));
+    let (spun, answers) = tokio::join!(spin, waiting);
+    spun.problem(504, "cpu_limit");
+    let mut served = 0;
+    for answer in answers {
+        match answer.status {
+            200 => served += 1,
+            // It was in the instance beside the spinning call.
+            _ => drop(answer.problem(504, "cpu_limit")),
+        }
+    }
+    assert!(served > 0, "nobody waited");
+}
+
 #[tokio::test]
 async fn a_fault_in_a_shared_instance_ends_that_instance_and_no_more() {
     let app = app().await;

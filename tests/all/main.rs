@@ -29,5 +29,7 @@ mod refused_components;
 mod schedules;
 mod surroundings;
 mod tables;
+mod tables_reading;
+mod tables_together;
 mod tidy;
 mod unauthorized;

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALICE, BOB, Project, TestApp, own_rows};
+use crate::support::{ALICE, BOB, CommandLine, Project, TestApp, own_rows};
 
 async fn titles(project: &Project<'_>, token: &str) -> Value {
     let query = json!({ "table": "notes", "columns": ["title"], "order": [["title", "asc"]] });
@@ -177,7 +177,7 @@ async fn a_schema_applied_twice_does_nothing_the_second_time_and_never_loses_dat
         .json(&other)
         .send()
         .await;
-    assert_eq!(refused.status, 409, "{refused:?}");
+    refused.problem(409, "would_lose_data");
     assert_eq!(titles(&project, &alice).await, json!(["a", "b"]));
 }
 
@@ -199,15 +199,177 @@ async fn a_real_table_stands_behind_a_table() {
     );
     let right: bool = database.query_one(&role, &[]).await.unwrap().get(0);
     assert!(right, "the project's role may more than it should");
-    let dropped = project
-        .control(Method::DELETE, "/tables/notes")
-        .send()
-        .await;
-    dropped.expect(204);
+    let delete = |path| project.control(Method::DELETE, path).send();
+    let kept = delete("/tables/notes").await;
+    kept.problem(409, "would_lose_data");
+    let kept = delete("/tables/notes/columns/title").await;
+    kept.problem(409, "would_lose_data");
+    // No row has a rank, so nothing is lost.
+    delete("/tables/notes/columns/rank").await.expect(200);
+    let needed = delete("/tables/notes/columns/owner_id?lose_data=true").await;
+    let needed = needed.problem(409, "in_use");
+    assert!(
+        needed["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("own_rows"),
+        "{needed}"
+    );
+    let rows: i64 = database.query_one(&count, &[]).await.unwrap().get(0);
+    assert_eq!(rows, 2);
+    delete("/tables/notes?lose_data=true").await.expect(204);
     assert!(database.query_one(&count, &[]).await.is_err());
     assert_eq!(
         project.list("/policies").await.len(),
         0,
         "its policies went with it"
+    );
+}
+
+#[tokio::test]
+async fn masks_presets_and_listed_values_are_stored_shown_and_in_force() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let schema = json!({ "tables": [{
+        "name": "notes",
+        "columns": [
+            { "name": "owner_id", "type": "uuid" },
+            { "name": "title", "type": "text" },
+            { "name": "state", "type": "enum(open, done)", "default": "open" },
+            { "name": "secret", "type": "text", "nullable": true },
+        ],
+        "policies": [
+            { "name": "own", "commands": ["select"], "using": "owner_id = auth.uid()",
+              "read": ["id", "title", "state"] },
+            { "name": "write", "commands": ["insert"], "check": "owner_id = auth.uid()",
+              "write": ["title", "state"], "set": { "owner_id": "auth.uid()" } },
+        ],
+    }]});
+    project.schema(&schema).await;
+    let again = project.schema(&schema).await;
+    assert_eq!(again["changed_policies"], json!([]), "{again}");
+    let listed = project.list("/policies").await;
+    assert_eq!(
+        listed[0]["read"],
+        json!(["id", "title", "state"]),
+        "{listed:?}"
+    );
+    assert_eq!(
+        listed[1]["set"],
+        json!({ "owner_id": "auth.uid()" }),
+        "{listed:?}"
+    );
+    let table = project.get("/tables/notes").await;
+    assert_eq!(table["columns"][3]["type"], "enum(open, done)", "{table}");
+
+    let path = format!("/policies/{}", listed[0]["id"].as_str().unwrap());
+    let change = |patch: Value| project.control(Method::PATCH, &path).json(&patch).send();
+    let unknown = change(json!({ "read": ["colour"] }))
+        .await
+        .problem(400, "invalid_policy");
+    assert_eq!(unknown["errors"][0]["field"], "read", "{unknown}");
+    change(json!({ "read": null })).await.expect(200);
+    assert_eq!(project.get(&path).await["read"], json!(null));
+    let odd = json!({ "name": "odd", "table": "notes", "commands": ["insert"], "check": "true",
+                      "set": { "owner_id": "auth.uuid()" } });
+    let odd = project
+        .control(Method::POST, "/policies")
+        .json(&odd)
+        .send()
+        .await;
+    let odd = odd.problem(400, "invalid_policy");
+    assert_eq!(odd["errors"][0]["field"], "set.owner_id", "{odd}");
+}
+
+#[tokio::test]
+async fn a_policy_reads_declared_claims_and_a_declaration_in_use_stays() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let mut schema = own_rows("notes");
+    schema["claims"] = json!({ "team": { "required": true } });
+    schema["tables"][0]["policies"][0]["using"] = json!("auth.jwt() ->> 'team' = title");
+    let applied = project.schema(&schema).await;
+    assert_eq!(applied["changed_claims"], true, "{applied}");
+    assert_eq!(project.schema(&schema).await["changed_claims"], false);
+    assert_eq!(project.get("/claims").await, schema["claims"]);
+
+    let typo = json!({ "table": "notes", "using": "auth.jwt() ->> 'taem' = title" });
+    let call = project.control(Method::POST, "/policies/check").json(&typo);
+    let verdict = call.send().await.expect(200).json();
+    assert!(verdict["errors"].to_string().contains("team"), "{verdict}");
+    let put = |claims: Value| project.control(Method::PUT, "/claims").json(&claims).send();
+    let used = put(json!({ "org": {} })).await.problem(409, "in_use");
+    assert!(used["errors"].to_string().contains("own_rows"), "{used}");
+    put(json!({ "team": {}, "org": {} })).await.expect(200);
+    put(json!({ "team": { "requierd": true } }))
+        .await
+        .problem(400, "invalid_field");
+}
+
+#[tokio::test]
+async fn a_case_is_explained_and_a_file_of_expectations_is_held_against_the_policies() {
+    let app = TestApp::shared().await;
+    let (project, _, _) = prepared(&app).await;
+    let case = json!({ "identity": { "user": { "sub": ALICE } }, "command": "select",
+                       "table": "notes", "row": { "owner_id": BOB, "title": "b" } });
+    let ask = |case: &Value| {
+        project
+            .control(Method::POST, "/policies/explain")
+            .json(case)
+            .send()
+    };
+    let explained = ask(&case).await.expect(200).json();
+    assert_eq!(explained["verdict"], "denied", "{explained}");
+    assert_eq!(explained["sql"]["binds"], json!([ALICE]), "{explained}");
+    let odd = json!({ "command": "select", "table": "notes", "row": { "colour": 1 } });
+    let odd = ask(&odd).await.problem(400, "invalid_field");
+    assert_eq!(odd["errors"][0]["field"], "row.colour", "{odd}");
+    let nowhere = json!({ "command": "select", "table": "nothing" });
+    ask(&nowhere).await.problem(404, "unknown_table");
+
+    let shell = CommandLine::of(&app, &project.name);
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "identities.alice.user.sub = \"{ALICE}\"\n\
+         [[expect]]\nas = \"alice\"\ncommand = \"select\"\ntable = \"notes\"\n\
+         row = {{ owner_id = \"{ALICE}\" }}\nresult = \"allowed\"\n\
+         [[expect]]\nas = \"anonymous\"\ncommand = \"select\"\ntable = \"notes\"\n\
+         row = {{ owner_id = \"{ALICE}\" }}\nresult = \"denied\"\n"
+    );
+    std::fs::write(folder.path().join("policies.toml"), &file).unwrap();
+    let run = async |arguments: &[&str]| shell.run(folder.path(), arguments).await;
+    let report = run(&["policies", "test", "policies.toml"]).await.expect(0);
+    assert!(report.contains("2 cases, 0 failed"), "{report}");
+    assert!(report.contains("notes: delete never tried"), "{report}");
+    // Opened to everybody, the file no longer holds.
+    let open = json!({ "name": "open", "table": "notes", "commands": ["select"], "using": "true" });
+    let opened = project
+        .control(Method::POST, "/policies")
+        .json(&open)
+        .send()
+        .await;
+    opened.expect(201);
+    let broken = run(&["policies", "test", "policies.toml"]).await;
+    assert_eq!(broken.code, 1, "{broken:?}");
+    assert!(
+        broken
+            .output
+            .contains("FAIL anonymous select notes: allowed"),
+        "{broken:?}"
+    );
+    let explain = [
+        "policies",
+        "explain",
+        "--table",
+        "notes",
+        "--command",
+        "insert",
+        "--as",
+        ALICE,
+    ];
+    let said = run(&explain).await.expect(0);
+    assert!(
+        said.contains("depends") && said.contains("check:"),
+        "{said}"
     );
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use http::Method;
 
 use crate::support::{Project, TestApp, compile_bomb, component, guest, handler_with, raw, within};
 
@@ -51,6 +52,42 @@ async fn what_cannot_run_is_refused_with_a_word_of_help() {
     ] {
         let said = refused(&project, bytes, status, code).await;
         assert!(said.contains(help), "{code}: no {help:?} in {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_something_else_is_not_read() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    for kind in [
+        "text/html",
+        "application/json",
+        "multipart/mixed; boundary=x",
+    ] {
+        let upload = project.upload("odd", guest("hello"));
+        let answer = upload.header("content-type", kind).send().await;
+        answer.problem(415, "unsupported_media_type");
+    }
+    let form = "application/x-www-form-urlencoded";
+    let table = project
+        .control(Method::POST, "/tables")
+        .header("content-type", form)
+        .body("name=notes");
+    let problem = table.send().await.problem(415, "unsupported_media_type");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("application/json")
+    );
+    // What `curl -T` and `curl --data-binary` send.
+    for kind in [None, Some(form), Some("application/wasm")] {
+        let upload = project.upload("hello", guest("hello"));
+        let upload = kind
+            .into_iter()
+            .fold(upload, |u, kind| u.header("content-type", kind));
+        let status = upload.send().await.status;
+        assert!(matches!(status, 200 | 201), "{kind:?}: {status}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! How a server is started: the command, its folder, and the settings it is given. Nothing of the
 //! environment of the tests reaches it but the search path.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use koyalite_runtime::keys::KeyRing;
 use tempfile::TempDir;
 
 use super::database::Database;
+use super::guests::root;
 use super::process::Process;
 use super::settings::Settings;
 
@@ -25,7 +28,7 @@ impl Launch {
     /// `koyalite serve` on a fresh database of the Postgres that all tests share.
     pub(crate) async fn serve() -> Launch {
         let launch = Launch::new("serve");
-        KeyRing::create(&launch.keys()).unwrap();
+        launch.share_compiled();
         let database = Database::create().await;
         let keys = launch.keys().display().to_string();
         let launch = launch
@@ -56,6 +59,25 @@ impl Launch {
             .set("KOYALITE_LISTEN", "127.0.0.1:0")
             .set("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
             .set("KOYALITE_LOG_FORMAT", "text")
+    }
+
+    /// Gives the server the key ring and the compiled code of all servers of the tests, also of
+    /// earlier runs: on two cores, compiling the same JavaScript engine for each server would be
+    /// most of what the tests do. What is compiled under another engine is another file.
+    fn share_compiled(&self) {
+        let shared = root().join("target/tests");
+        std::fs::create_dir_all(&shared).unwrap();
+        let keys = shared.join("keys.json");
+        KeyRing::open_or_create(&keys).unwrap();
+        std::fs::copy(&keys, self.keys()).unwrap();
+        let compiled = shared.join("compiled");
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&compiled);
+        made.unwrap();
+        std::fs::create_dir_all(self.data()).unwrap();
+        std::os::unix::fs::symlink(compiled, self.data().join("compiled")).unwrap();
     }
 
     /// One setting, as the server's environment has it. The last one of a name counts.

@@ -1,9 +1,10 @@
 //! `cargo xtask guests`: every guest of the project, built into `target/guests/NAME.wasm`.
 //!
-//! The Rust guests are two workspaces, `examples/` and `tests/guests/`, outside the host's. A
-//! guest is a folder with a `Cargo.toml`, a package of the folder's name; the folder's name is the
-//! guest's. Cargo decides what must be built again; a file in `target/guests` is rewritten only
-//! when its bytes change, so that whoever caches by it is not disturbed.
+//! The Rust guests are workspaces outside the host's: `examples/`, `tests/guests/` and, for the
+//! benches alone, `benches/guests/`. A guest is a folder with a `Cargo.toml`, a package of the
+//! folder's name; the folder's name is the guest's. Cargo decides what must be built again; a file
+//! in `target/guests` is rewritten only when its bytes change, so that whoever caches by it is not
+//! disturbed.
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,14 @@ use crate::{
 
 const WORKSPACES: &[&str] = &["examples", "tests/guests"];
 
+/// Builds all guests, and those of further workspaces.
+///
+/// # Errors
+/// Where there is no toolchain for them or one does not compile.
+pub(crate) fn run_with(further: &[&str]) -> anyhow::Result<()> {
+    build(Toolchain::prepare()?, further)
+}
+
 /// Builds all guests. `--debian` uses the toolchain made from Debian's packages even where rustup
 /// has the target, to try that way.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
@@ -25,8 +34,12 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         [flag] if flag == "--debian" => Toolchain::make_guest()?,
         _ => bail!("usage: cargo xtask guests [--debian]"),
     };
+    build(toolchain, &[])
+}
+
+fn build(toolchain: Toolchain, further: &[&str]) -> anyhow::Result<()> {
     let mut changed = 0;
-    for workspace in WORKSPACES {
+    for workspace in WORKSPACES.iter().chain(further) {
         changed += build_workspace(toolchain, workspace)?;
     }
     let javascript = javascript::build_all()?;

@@ -4,6 +4,7 @@
 //! are rows of [`COMMANDS`]; each lives in a module of its own. Nothing here may depend on the
 //! host's crates: this program is compiled before anything else and must be ready in seconds.
 
+mod bench;
 mod check;
 mod demo;
 mod guests;
@@ -49,6 +50,11 @@ const COMMANDS: &[Command] = &[
         name: "guests",
         summary: "build every example and test guest into target/guests/*.wasm",
         run: guests::run,
+    },
+    Command {
+        name: "bench",
+        summary: "measure one thing against what it competes with (bench alone lists them)",
+        run: bench::run,
     },
     Command {
         name: "wit",

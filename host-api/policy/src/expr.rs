@@ -31,6 +31,12 @@ impl Expr {
         columns
     }
 
+    /// Whether the condition asks for rows of other tables, which [`evaluate`](crate::evaluate)
+    /// does not know.
+    pub fn reads_tables(&self) -> bool {
+        self.0.any(&|node| node.relation().is_some())
+    }
+
     /// Whether the condition compares with the row as it was before an update.
     pub(crate) fn needs_old(&self) -> bool {
         self.0.any(&|node| matches!(node, Node::Old { .. }))

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use wasmtime::AsContextMut;
-use wasmtime::component::{Access, GuestTaskId, HasData, Linker};
+use wasmtime::component::{Access, GuestTaskId, HasData, Linker, ResourceTable};
 
 use crate::bindings::{concurrent, sync};
 use crate::error::HostError;
@@ -24,6 +24,8 @@ use crate::invocation::Invocation;
 #[derive(Default)]
 pub struct HostState {
     invocations: HashMap<GuestTaskId, Arc<Invocation>>,
+    /// Open transactions. They are undone with the store, and each knows its invocation.
+    transactions: ResourceTable,
 }
 
 impl HostState {

@@ -1,29 +1,32 @@
 //! `tables` of both packages over one service.
+//!
+//! Every function of the interface becomes an operation, and every operation runs the same way.
+//! Transactions are resources: the handle is the guest's, what it stands for is in [`HostState`].
 
 use std::future::Future;
 use std::sync::Arc;
 
-use wasmtime::component::{Access, Accessor};
+use wasmtime::component::{Access, Accessor, Resource};
 
 use super::{Host, HostState, charged};
 use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
 use crate::error::{ErrorKind, HostError};
 use crate::invocation::Invocation;
-use crate::tables;
+use crate::tables::{self, CountQuery, Operation, Outcome, Page, SelectQuery, Transaction};
 
-/// Runs one operation for an invocation and writes what only the host may read to its log.
-async fn run<O, F>(
-    invocation: Result<Arc<Invocation>, HostError>,
-    operation: O,
-) -> Result<String, HostError>
+/// Whose call it is, with one call taken from their budget.
+type Caller = Result<Arc<Invocation>, HostError>;
+
+/// Runs something for an invocation and writes what only the host may read to its log.
+async fn logged<T, O, F>(caller: Caller, work: O) -> Result<T, HostError>
 where
     O: FnOnce(Arc<Invocation>) -> F,
-    F: Future<Output = Result<String, HostError>>,
+    F: Future<Output = Result<T, HostError>>,
 {
-    let invocation = invocation?;
+    let invocation = caller?;
     let id = invocation.id;
-    let answer = operation(invocation).await;
+    let answer = work(invocation).await;
     // Refusals and conflicts are the guest's business; the operator's log is for what is ours.
     if let Err(error) = &answer
         && matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable)
@@ -34,86 +37,327 @@ where
     answer
 }
 
+async fn run(
+    caller: Caller,
+    operation: impl TryInto<Operation, Error = HostError>,
+) -> Result<Outcome, HostError> {
+    logged(caller, |call| async move {
+        let operation = operation.try_into()?;
+        tables::run(&call.project, &call.identity, &operation).await
+    })
+    .await
+}
+
+/// As [`run`], for operations that answer rows.
+async fn rows(
+    caller: Caller,
+    operation: impl TryInto<Operation, Error = HostError>,
+) -> Result<String, HostError> {
+    match run(caller, operation).await? {
+        Outcome::Rows(rows) => Ok(rows),
+        Outcome::Count(_) => Err(HostError::internal("a count where rows were asked for")),
+    }
+}
+
+async fn count(
+    caller: Caller,
+    query: impl TryInto<CountQuery, Error = HostError>,
+) -> Result<u64, HostError> {
+    logged(caller, |call| async move {
+        tables::count(&call.project, &call.identity, query.try_into()?).await
+    })
+    .await
+}
+
+async fn page(
+    caller: Caller,
+    query: impl TryInto<SelectQuery, Error = HostError>,
+    after: Option<String>,
+) -> Result<Page, HostError> {
+    logged(caller, |call| async move {
+        let query = query.try_into()?;
+        tables::select_page(&call.project, &call.identity, &query, after.as_deref()).await
+    })
+    .await
+}
+
+async fn batch<O>(caller: Caller, operations: Vec<O>) -> Result<Vec<Outcome>, HostError>
+where
+    O: TryInto<Operation, Error = HostError>,
+{
+    logged(caller, |call| async move {
+        // The first of them was counted with the call itself.
+        let others = operations.len().saturating_sub(1);
+        call.calls
+            .take_many(u32::try_from(others).unwrap_or(u32::MAX))?;
+        let operations = operations.into_iter().map(TryInto::try_into);
+        let operations = operations.collect::<Result<Vec<_>, _>>()?;
+        tables::batch(&call.project, &call.identity, &operations).await
+    })
+    .await
+}
+
+async fn begin(caller: Caller) -> Result<Transaction, HostError> {
+    logged(
+        caller,
+        |call| async move { Transaction::begin(&call).await },
+    )
+    .await
+}
+
+async fn step(
+    caller: Caller,
+    transaction: Transaction,
+    operation: impl TryInto<Operation, Error = HostError>,
+) -> Result<Outcome, HostError> {
+    logged(caller, |call| async move {
+        transaction.run(&call, &operation.try_into()?).await
+    })
+    .await
+}
+
+async fn commit(caller: Caller, transaction: Transaction) -> Result<(), HostError> {
+    logged(
+        caller,
+        |call| async move { transaction.commit(&call).await },
+    )
+    .await
+}
+
+async fn rollback(caller: Caller, transaction: Transaction) -> Result<(), HostError> {
+    logged(
+        caller,
+        |call| async move { transaction.rollback(&call).await },
+    )
+    .await
+}
+
+/// The two packages differ in how a function sees its store: `with` runs something on it.
 macro_rules! implement {
-    ($package:ident, $access:ty, |$caller:ident| $charged:expr) => {
+    ($package:ident, [$($mut:tt)?] $access:ty, $with:ident) => {
         impl<T: Send + 'static> $package::tables::HostWithStore<T> for Host {
             async fn select(
-                $caller: $access,
+                $($mut)? access: $access,
                 table: String,
                 query: $package::tables::Query,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
-                let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let query = (table, query).try_into()?;
-                    tables::select(&call.project, &call.identity, query).await
-                });
-                Ok(answer.await.map_err(Into::into))
+                let operation = $package::tables::Operation::Select(
+                    $package::tables::Selection { table, query },
+                );
+                let caller = $with!(access, |store| charged(store));
+                Ok(rows(caller, operation).await.map_err(Into::into))
+            }
+
+            async fn select_page(
+                $($mut)? access: $access,
+                table: String,
+                query: $package::tables::Query,
+                after: Option<String>,
+            ) -> wasmtime::Result<Result<$package::tables::Page, $package::tables::Error>> {
+                let selection = $package::tables::Selection { table, query };
+                let caller = $with!(access, |store| charged(store));
+                let page = page(caller, selection, after).await;
+                Ok(page.map(Into::into).map_err(Into::into))
+            }
+
+            async fn count(
+                $($mut)? access: $access,
+                table: String,
+                filter: $package::tables::Filter,
+            ) -> wasmtime::Result<Result<u64, $package::tables::Error>> {
+                let counting = $package::tables::Counting { table, filter };
+                let caller = $with!(access, |store| charged(store));
+                Ok(count(caller, counting).await.map_err(Into::into))
+            }
+
+            async fn aggregate(
+                $($mut)? access: $access,
+                table: String,
+                aggregation: $package::tables::Aggregation,
+            ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
+                let operation = $package::tables::Operation::Aggregate(
+                    $package::tables::Summing { table, aggregation },
+                );
+                let caller = $with!(access, |store| charged(store));
+                Ok(rows(caller, operation).await.map_err(Into::into))
             }
 
             async fn insert(
-                $caller: $access,
+                $($mut)? access: $access,
                 table: String,
-                rows: String,
+                new_rows: String,
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
-                let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let query = tables::InsertQuery {
+                let operation =
+                    $package::tables::Operation::Insert($package::tables::Insertion {
                         table,
-                        rows,
+                        rows: new_rows,
                         returning,
-                    };
-                    tables::insert(&call.project, &call.identity, query).await
-                });
-                Ok(answer.await.map_err(Into::into))
+                    });
+                let caller = $with!(access, |store| charged(store));
+                Ok(rows(caller, operation).await.map_err(Into::into))
+            }
+
+            async fn upsert(
+                $($mut)? access: $access,
+                table: String,
+                new_rows: String,
+                conflict: Vec<String>,
+                returning: Vec<String>,
+            ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
+                let operation =
+                    $package::tables::Operation::Upsert($package::tables::Upsertion {
+                        table,
+                        rows: new_rows,
+                        conflict,
+                        returning,
+                    });
+                let caller = $with!(access, |store| charged(store));
+                Ok(rows(caller, operation).await.map_err(Into::into))
             }
 
             async fn update(
-                $caller: $access,
+                $($mut)? access: $access,
                 table: String,
                 filter: $package::tables::Filter,
                 changes: String,
                 max_affected: Option<u32>,
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
-                let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let filter = filter.try_into()?;
-                    let query = tables::UpdateQuery {
-                        table,
-                        filter,
-                        changes,
-                        max_affected,
-                        returning,
-                    };
-                    tables::update(&call.project, &call.identity, query).await
+                let operation = $package::tables::Operation::Update($package::tables::Change {
+                    table,
+                    filter,
+                    changes,
+                    max_affected,
+                    returning,
                 });
-                Ok(answer.await.map_err(Into::into))
+                let caller = $with!(access, |store| charged(store));
+                Ok(rows(caller, operation).await.map_err(Into::into))
             }
 
             async fn delete(
-                $caller: $access,
+                $($mut)? access: $access,
                 table: String,
                 filter: $package::tables::Filter,
                 max_affected: Option<u32>,
                 returning: Vec<String>,
             ) -> wasmtime::Result<Result<String, $package::tables::Error>> {
-                let answer = run($charged, |call: Arc<Invocation>| async move {
-                    let filter = filter.try_into()?;
-                    let query = tables::DeleteQuery {
-                        table,
-                        filter,
-                        max_affected,
-                        returning,
-                    };
-                    tables::delete(&call.project, &call.identity, query).await
+                let operation = $package::tables::Operation::Delete($package::tables::Removal {
+                    table,
+                    filter,
+                    max_affected,
+                    returning,
                 });
-                Ok(answer.await.map_err(Into::into))
+                let caller = $with!(access, |store| charged(store));
+                Ok(rows(caller, operation).await.map_err(Into::into))
+            }
+
+            async fn batch(
+                $($mut)? access: $access,
+                operations: Vec<$package::tables::Operation>,
+            ) -> wasmtime::Result<
+                Result<Vec<$package::tables::Outcome>, $package::tables::Error>,
+            > {
+                let caller = $with!(access, |store| charged(store));
+                let outcomes = batch(caller, operations).await;
+                Ok(outcomes
+                    .map(|outcomes| outcomes.into_iter().map(Into::into).collect())
+                    .map_err(Into::into))
+            }
+
+            async fn begin(
+                $($mut)? access: $access,
+            ) -> wasmtime::Result<Result<Resource<Transaction>, $package::tables::Error>> {
+                let caller = $with!(access, |store| charged(store));
+                match begin(caller).await {
+                    Ok(transaction) => {
+                        let handle =
+                            $with!(access, |store| store.get().transactions.push(transaction));
+                        Ok(Ok(handle?))
+                    }
+                    Err(error) => Ok(Err(error.into())),
+                }
             }
         }
+
+        impl<T: Send + 'static> $package::tables::HostTransactionWithStore<T> for Host {
+            async fn run(
+                $($mut)? access: $access,
+                this: Resource<Transaction>,
+                operation: $package::tables::Operation,
+            ) -> wasmtime::Result<Result<$package::tables::Outcome, $package::tables::Error>> {
+                let caller = $with!(access, |store| charged(store));
+                let this = $with!(access, |store| found(store, &this))?;
+                let outcome = step(caller, this, operation).await;
+                Ok(outcome.map(Into::into).map_err(Into::into))
+            }
+
+            async fn commit(
+                $($mut)? access: $access,
+                this: Resource<Transaction>,
+            ) -> wasmtime::Result<Result<(), $package::tables::Error>> {
+                let caller = $with!(access, |store| charged(store));
+                let this = $with!(access, |store| found(store, &this))?;
+                Ok(commit(caller, this).await.map_err(Into::into))
+            }
+
+            async fn rollback(
+                $($mut)? access: $access,
+                this: Resource<Transaction>,
+            ) -> wasmtime::Result<Result<(), $package::tables::Error>> {
+                let caller = $with!(access, |store| charged(store));
+                let this = $with!(access, |store| found(store, &this))?;
+                Ok(rollback(caller, this).await.map_err(Into::into))
+            }
+
+            fn drop(
+                mut access: Access<'_, T, Self>,
+                this: Resource<Transaction>,
+            ) -> wasmtime::Result<()> {
+                access.get().transactions.delete(this)?;
+                Ok(())
+            }
+        }
+
+        impl TryFrom<$package::tables::Counting> for CountQuery {
+            type Error = HostError;
+
+            fn try_from(counting: $package::tables::Counting) -> Result<Self, HostError> {
+                Ok(Self {
+                    table: counting.table,
+                    filter: counting.filter.try_into()?,
+                })
+            }
+        }
+
         impl $package::tables::Host for &mut HostState {}
+        impl $package::tables::HostTransaction for &mut HostState {}
     };
 }
 
-implement!(concurrent_host, &Accessor<T, Self>, |accessor| accessor.with(|mut a| charged(&mut a)));
-implement!(sync_host, Access<'_, T, Self>, |access| {
-    let mut access = access;
-    charged(&mut access)
-});
+/// What a handle stands for. A handle that stands for nothing is a fault of the guest's toolchain.
+fn found<T: 'static>(
+    access: &mut Access<'_, T, Host>,
+    handle: &Resource<Transaction>,
+) -> wasmtime::Result<Transaction> {
+    Ok(access.get().transactions.get(handle)?.clone())
+}
+
+macro_rules! with_accessor {
+    ($access:ident, |$store:ident| $work:expr) => {
+        $access.with(|mut store| {
+            let $store = &mut store;
+            $work
+        })
+    };
+}
+
+macro_rules! with_access {
+    ($access:ident, |$store:ident| $work:expr) => {{
+        let $store = &mut $access;
+        $work
+    }};
+}
+
+implement!(concurrent_host, [] &Accessor<T, Self>, with_accessor);
+implement!(sync_host, [mut] Access<'_, T, Self>, with_access);

@@ -20,8 +20,9 @@ const JSONB_VERSION: u8 = 1;
 pub(crate) enum Bind {
     /// A value in the form of its column's type; see [`Value::coerce`].
     Typed { value: Value, ty: ColumnType },
-    /// JSON text for a `jsonb` column, as the guest wrote it: numbers keep all their digits.
-    Json(Box<RawValue>),
+    /// JSON text for a `json` or `jsonb` column, as the guest wrote it: numbers keep all their
+    /// digits.
+    Json { text: Box<RawValue>, ty: ColumnType },
 }
 
 /// Shows the type only: values are a user's data and do not belong into logs.
@@ -47,14 +48,14 @@ impl Bind {
                 }
                 _ => format!("${n}"),
             },
-            Bind::Json(_) => format!("${n}"),
+            Bind::Json { .. } => format!("${n}"),
         }
     }
 
     /// The type that the statement declares for this bind.
     pub(crate) fn pg_type(&self) -> Type {
         match self {
-            Bind::Json(_) => Type::JSONB,
+            Bind::Json { ty, .. } => scalar_type(*ty),
             Bind::Typed {
                 value: Value::List(_),
                 ty,
@@ -65,7 +66,7 @@ impl Bind {
 
     fn write(&self, out: &mut BytesMut) -> Result<IsNull, Failure> {
         match self {
-            Bind::Json(raw) => Ok(write_json(raw.get(), out)),
+            Bind::Json { text, ty } => Ok(write_json(text.get(), *ty, out)),
             Bind::Typed {
                 value: Value::List(items),
                 ty,
@@ -159,15 +160,18 @@ fn write_scalar(value: &Value, ty: ColumnType, out: &mut BytesMut) -> Result<IsN
         (Value::Vector(_), ColumnType::Vector(_)) => {
             out.put_slice(value.to_json().to_string().as_bytes());
         }
-        (Value::Json(json), ColumnType::Json) => out.put_slice(json.to_string().as_bytes()),
-        (Value::Json(json), ColumnType::Jsonb) => return Ok(write_json(&json.to_string(), out)),
+        (Value::Json(json), ColumnType::Json | ColumnType::Jsonb) => {
+            return Ok(write_json(&json.to_string(), ty, out));
+        }
         _ => return Err(format!("a bind of type {ty} was not coerced").into()),
     }
     Ok(IsNull::No)
 }
 
-fn write_json(text: &str, out: &mut BytesMut) -> IsNull {
-    out.put_u8(JSONB_VERSION);
+fn write_json(text: &str, ty: ColumnType, out: &mut BytesMut) -> IsNull {
+    if ty == ColumnType::Jsonb {
+        out.put_u8(JSONB_VERSION);
+    }
     out.put_slice(text.as_bytes());
     IsNull::No
 }

@@ -60,6 +60,9 @@ fn from_sqlstate(code: &str, message: &str) -> HostError {
         "23502" => HostError::missing_value(None),
         "23514" | "44000" => HostError::constraint_failed(),
         "57014" => HostError::statement_timeout(),
+        // `ON CONFLICT DO UPDATE` would change one row twice.
+        "21000" => HostError::repeated_row(),
+        "25P02" | "25P03" => HostError::transaction_over(),
         "40001" | "40P01" | "55P03" => HostError::try_again(code),
         _ => match code.get(..2) {
             Some("22") => HostError::value_out_of_range(),
@@ -112,6 +115,8 @@ mod tests {
         check("23514", ErrorKind::Invalid, "constraint_failed");
         check("22003", ErrorKind::Invalid, "value_out_of_range");
         check("22P02", ErrorKind::Invalid, "value_out_of_range");
+        check("21000", ErrorKind::Invalid, "repeated_row");
+        check("25P03", ErrorKind::Invalid, "transaction_over");
         check("54001", ErrorKind::Limit, "statement_too_complex");
         check("57014", ErrorKind::Limit, "statement_timeout");
         check("40P01", ErrorKind::Unavailable, "try_again");

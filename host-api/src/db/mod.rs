@@ -5,11 +5,13 @@
 //! WebAssembly types, or a decision about who may do what.
 //!
 //! Reading order: [`access`] (one project's credentials), [`pool`] (who gets a connection when),
-//! `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `error`.
+//! `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `batch`,
+//! `transaction`, `error`.
 
 pub mod access;
 pub mod pool;
 
+pub(crate) mod batch;
 pub(crate) mod bind;
 pub(crate) mod error;
 pub(crate) mod moments;
@@ -17,6 +19,7 @@ pub(crate) mod numeric;
 pub(crate) mod rows;
 pub(crate) mod run;
 pub(crate) mod sql;
+pub(crate) mod transaction;
 pub(crate) mod values;
 
 mod node;
@@ -24,5 +27,5 @@ mod tls;
 
 pub use access::{DatabaseAccess, Password};
 pub use pool::{Database, Databases, NodeLimits};
-pub use sql::Direction;
+pub use sql::{Direction, Nulls};
 pub use tokio_postgres::Config as PostgresConfig;

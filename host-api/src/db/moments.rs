@@ -24,14 +24,26 @@ pub(crate) fn write_timestamptz(micros: i64, out: &mut Vec<u8>) -> io::Result<()
     }
     out.push(b'"');
     write_day(micros.div_euclid(MICROS_PER_DAY), out)?;
-    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    out.push(b'T');
+    write_of_day(micros.rem_euclid(MICROS_PER_DAY), out)?;
+    out.write_all(b"Z\"")
+}
+
+/// Writes a `time` (microseconds since midnight) as a JSON string. The end of the day is 24:00:00.
+pub(crate) fn write_time(micros: i64, out: &mut Vec<u8>) -> io::Result<()> {
+    out.push(b'"');
+    write_of_day(micros, out)?;
+    out.write_all(b"\"")
+}
+
+fn write_of_day(of_day: i64, out: &mut Vec<u8>) -> io::Result<()> {
     let (second, fraction) = (of_day / MICROS_PER_SECOND, of_day % MICROS_PER_SECOND);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    write!(out, "T{hour:02}:{minute:02}:{second:02}")?;
-    if fraction != 0 {
-        write!(out, ".{fraction:06}")?;
+    write!(out, "{hour:02}:{minute:02}:{second:02}")?;
+    match fraction {
+        0 => Ok(()),
+        _ => write!(out, ".{fraction:06}"),
     }
-    out.write_all(b"Z\"")
 }
 
 /// Writes a `date` (days since 2000-01-01) as a JSON string.

@@ -72,6 +72,8 @@ pub(crate) struct ProjectPool {
     pub(super) access: DatabaseAccess,
     pub(super) pool: Pool,
     turns: Arc<Semaphore>,
+    /// Half of the turns: a transaction waits for its guest, and statements must not wait for that.
+    transactions: Arc<Semaphore>,
 }
 
 /// A connection in use. The fields are dropped in this order: the connection is back in its pool
@@ -180,6 +182,7 @@ impl ProjectPool {
             access: access.clone(),
             pool,
             turns: Arc::new(Semaphore::new(connections)),
+            transactions: Arc::new(Semaphore::new(connections.div_ceil(2))),
         }
     }
 }
@@ -197,6 +200,16 @@ impl Database {
     pub(super) async fn checkout(&self) -> Result<Checkout, HostError> {
         match tokio::time::timeout(self.node.limits.wait, self.wait_for_turn()).await {
             Ok(checkout) => checkout,
+            Err(_) => Err(HostError::database_busy()),
+        }
+    }
+
+    /// A place for one more open transaction of this project.
+    pub(super) async fn transaction_place(&self) -> Result<OwnedSemaphorePermit, HostError> {
+        let place = Arc::clone(&self.project.transactions).acquire_owned();
+        match tokio::time::timeout(self.node.limits.wait, place).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) => Err(HostError::internal("the queue of transactions is closed")),
             Err(_) => Err(HostError::database_busy()),
         }
     }

@@ -1,8 +1,9 @@
-//! Running one statement and writing its rows as JSON.
+//! Running statements and reading their rows.
 //!
-//! A statement is one autocommit round trip. If whoever waits for it goes away (the invocation met
-//! its deadline), Postgres is asked to stop, and the connection is closed instead of being handed
-//! to the next with an answer still on the way.
+//! A statement on its own is one autocommit round trip; several go as one transaction in one flight
+//! (`batch`), or in a transaction that stays open (`transaction`). If whoever waits goes away (the
+//! invocation met its deadline), Postgres is asked to stop, and the connection is closed instead of
+//! being handed to the next with an answer still on the way.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::bind::Bind;
 use super::error::{is_stale_plan, statement_error};
 use super::node::Node;
 use super::pool::{Checkout, Database, Turn};
-use super::rows::RowsWriter;
+use super::rows::{Read, Reading, RowsWriter};
 use crate::error::{DATABASE_AWAY, HostError};
 use crate::limits::ANSWER_BYTES;
 
@@ -26,6 +27,7 @@ pub(crate) struct Statement {
     pub(crate) binds: Vec<Bind>,
     pub(crate) plan: Plan,
     pub(crate) effect: Effect,
+    pub(crate) reading: Reading,
 }
 
 /// Whether the connection keeps the statement prepared.
@@ -46,7 +48,7 @@ pub(crate) enum Effect {
 
 impl Database {
     /// Runs the statement; its rows as a JSON array.
-    pub(crate) async fn run(&self, statement: &Statement) -> Result<String, HostError> {
+    pub(crate) async fn run(&self, statement: &Statement) -> Result<Read, HostError> {
         let answer = self.attempt(statement).await;
         if !answer
             .as_ref()
@@ -54,8 +56,7 @@ impl Database {
         {
             return answer;
         }
-        // Where one connection died, its neighbours did, and may not have noticed yet.
-        drop(self.project.pool.retain(|_, _| false));
+        self.forget_connections();
         match statement.effect {
             Effect::Reads => self.attempt(statement).await,
             // Whether it happened, nobody can know: not ours to repeat.
@@ -63,49 +64,15 @@ impl Database {
         }
     }
 
-    async fn attempt(&self, statement: &Statement) -> Result<String, HostError> {
-        let Checkout { client, turn } = self.checkout().await?;
-        let flight = Flight {
-            node: Arc::clone(&self.node),
-            client: Some(client),
-            _turn: turn,
-        };
-        self.node.count_statement();
-        flight.answer(statement, self.node.limits.statements).await
-    }
-}
-
-/// A connection with a statement on the way.
-struct Flight {
-    node: Arc<Node>,
-    /// None once it is back in its pool.
-    client: Option<Client>,
-    _turn: Turn,
-}
-
-impl Flight {
-    async fn answer(mut self, statement: &Statement, keep: usize) -> Result<String, HostError> {
-        let Some(client) = self.client.as_ref() else {
-            return Err(HostError::internal("a statement without a connection"));
-        };
-        let rows = match start(client, statement, keep).await {
-            Err(error) if is_stale_plan(&error) => {
-                client.statement_cache.clear();
-                start(client, statement, keep).await
-            }
-            rows => rows,
-        };
-        let answer = match rows {
-            Ok(rows) => collect(rows, statement.effect).await,
-            Err(error) => Err(Stopped::ByPostgres(error)),
-        };
-        match answer {
-            Ok(text) => {
-                self.land();
-                Ok(text)
+    async fn attempt(&self, statement: &Statement) -> Result<Read, HostError> {
+        let mut flight = self.flight().await?;
+        match flight.ask(statement, Stale::TryAgain).await {
+            Ok(read) => {
+                flight.land();
+                Ok(read)
             }
             Err(Stopped::ByPostgres(error)) => {
-                self.land();
+                flight.land();
                 Err(statement_error(&error))
             }
             // Rows are still on the way: dropping the flight cancels it.
@@ -113,8 +80,80 @@ impl Flight {
         }
     }
 
+    /// A connection of the project's own, until it lands or is dropped.
+    pub(super) async fn flight(&self) -> Result<Flight, HostError> {
+        let Checkout { client, turn } = self.checkout().await?;
+        Ok(Flight {
+            node: Arc::clone(&self.node),
+            client: Some(client),
+            _turn: turn,
+        })
+    }
+
+    /// Where one connection died, its neighbours did, and may not have noticed yet.
+    pub(super) fn forget_connections(&self) {
+        drop(self.project.pool.retain(|_, _| false));
+    }
+}
+
+/// A connection with a statement on the way.
+pub(super) struct Flight {
+    pub(super) node: Arc<Node>,
+    /// None once it is back in its pool.
+    client: Option<Client>,
+    _turn: Turn,
+}
+
+/// What to do where a prepared statement outlived the table it was planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// Prepare it again: nothing has happened yet.
+    TryAgain,
+    /// Give up: the transaction around it has failed.
+    GiveUp,
+}
+
+pub(super) enum Stopped {
+    ByPostgres(Error),
+    ByUs(HostError),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Stopped {
+        Stopped::ByPostgres(error)
+    }
+}
+
+impl Flight {
+    pub(super) fn client(&self) -> Result<&Client, Stopped> {
+        let lost = || Stopped::ByUs(HostError::internal("a statement without a connection"));
+        self.client.as_ref().ok_or_else(lost)
+    }
+
+    /// Runs one statement to its last row.
+    pub(super) async fn ask(
+        &mut self,
+        statement: &Statement,
+        stale: Stale,
+    ) -> Result<Read, Stopped> {
+        self.node.count_statement();
+        let keep = self.node.limits.statements;
+        let client = self.client()?;
+        let rows = match start(client, statement, keep).await {
+            Err(error) if is_stale_plan(&error) => {
+                client.statement_cache.clear();
+                match stale {
+                    Stale::TryAgain => start(client, statement, keep).await,
+                    Stale::GiveUp => Err(error),
+                }
+            }
+            rows => rows,
+        };
+        collect(rows?, statement, statement.effect).await
+    }
+
     /// The answer is complete: the connection is as good as new.
-    fn land(&mut self) {
+    pub(super) fn land(&mut self) {
         self.client = None;
     }
 }
@@ -134,40 +173,51 @@ impl Drop for Flight {
     }
 }
 
-enum Stopped {
-    ByPostgres(Error),
-    ByUs(HostError),
-}
-
 async fn start(client: &Client, statement: &Statement, keep: usize) -> Result<RowStream, Error> {
-    let types: Vec<_> = statement.binds.iter().map(Bind::pg_type).collect();
     match statement.plan {
         Plan::Once => {
+            let types = statement.binds.iter().map(Bind::pg_type);
             let binds = statement.binds.iter().zip(types);
             client.query_typed_raw(&statement.text, binds).await
         }
         Plan::Kept => {
-            // Counted before, so that what is about to run is not thrown away with the rest.
-            if client.statement_cache.size() >= keep {
-                client.statement_cache.clear();
-            }
-            let prepared = client.prepare_typed_cached(&statement.text, &types).await?;
+            let prepared = prepare(client, statement, keep).await?;
             client.query_raw(&prepared, &statement.binds).await
         }
     }
 }
 
-async fn collect(rows: RowStream, effect: Effect) -> Result<String, Stopped> {
+/// The statement, prepared on this connection and kept there.
+pub(super) async fn prepare(
+    client: &Client,
+    statement: &Statement,
+    keep: usize,
+) -> Result<tokio_postgres::Statement, Error> {
+    // Counted before, so that what is about to run is not thrown away with the rest.
+    if client.statement_cache.size() >= keep {
+        client.statement_cache.clear();
+    }
+    let types: Vec<_> = statement.binds.iter().map(Bind::pg_type).collect();
+    client.prepare_typed_cached(&statement.text, &types).await
+}
+
+/// Reads all rows. `effect` is that of all that is done together.
+pub(super) async fn collect(
+    rows: RowStream,
+    statement: &Statement,
+    effect: Effect,
+) -> Result<Read, Stopped> {
     let mut rows = pin!(rows);
     let mut writer: Option<RowsWriter> = None;
     let mut broken = None;
-    while let Some(row) = rows.try_next().await.map_err(Stopped::ByPostgres)? {
-        let writer = writer.get_or_insert_with(|| RowsWriter::new(row.columns()));
+    while let Some(row) = rows.try_next().await? {
+        let writer =
+            writer.get_or_insert_with(|| RowsWriter::new(row.columns(), &statement.reading));
         if broken.is_some() {
             continue;
         }
         let written = writer.push(&row);
-        if let Err(error) = written.and_then(|()| check_size(writer, effect)) {
+        if let Err(error) = written.and_then(|()| check_size(writer.len(), effect)) {
             match effect {
                 Effect::Reads => return Err(Stopped::ByUs(error)),
                 // Stopping now might undo the change or not; read on, so that the error is true.
@@ -178,13 +228,13 @@ async fn collect(rows: RowStream, effect: Effect) -> Result<String, Stopped> {
     match (broken, writer) {
         (Some(error), _) => Err(Stopped::ByUs(error)),
         (None, Some(writer)) => writer.finish().map_err(Stopped::ByUs),
-        (None, None) => Ok("[]".to_owned()),
+        (None, None) => Ok(Read::nothing()),
     }
 }
 
-fn check_size(writer: &RowsWriter, effect: Effect) -> Result<(), HostError> {
+pub(super) fn check_size(bytes: usize, effect: Effect) -> Result<(), HostError> {
     match effect {
-        _ if writer.len() <= ANSWER_BYTES => Ok(()),
+        _ if bytes <= ANSWER_BYTES => Ok(()),
         Effect::Reads => Err(HostError::answer_too_large(ANSWER_BYTES)),
         Effect::Writes => Err(HostError::written_answer_too_large(ANSWER_BYTES)),
     }

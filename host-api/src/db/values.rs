@@ -83,41 +83,63 @@ impl fmt::Display for Place<'_> {
 /// One JSON value as a bind for its column.
 pub(crate) fn bind_json(raw: &RawValue, place: Place<'_>) -> Result<Bind, HostError> {
     let column = place.column();
-    let text = raw.get();
+    let (text, ty) = (raw.get(), column.ty);
     if text == "null" {
         return match column.nullable {
             true => Ok(Bind::Typed {
                 value: Value::Null,
-                ty: column.ty,
+                ty,
             }),
             false => Err(HostError::missing_value(Some(column.name.as_str()))),
         };
     }
+    // Postgres has no text with U+0000; reading the tree tells it from an escaped backslash.
+    if ty.is_json() && !text.contains("\\u0000") {
+        let text = raw.to_owned();
+        return Ok(Bind::Json { text, ty });
+    }
+    let value = read(text, ty).and_then(|value| among(value, column.values.as_deref()));
+    value
+        .map(|value| Bind::Typed { value, ty })
+        .map_err(|reason| HostError::invalid_value(place, reason))
+}
+
+fn read(text: &str, ty: ColumnType) -> Result<Value, String> {
     let is_number = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    let value = match column.ty {
-        // Postgres has no text with U+0000; reading the tree tells it from an escaped backslash.
-        ColumnType::Jsonb if !text.contains("\\u0000") => return Ok(Bind::Json(raw.to_owned())),
+    match ty {
         // The exact digits; a number with an exponent goes the other way.
-        ColumnType::Numeric if is_number => {
-            Value::parse(text, column.ty).or_else(|_| from_tree(text, column.ty))
+        ColumnType::Numeric if is_number => Value::parse(text, ty).or_else(|_| from_tree(text, ty)),
+        ColumnType::Real | ColumnType::Double if is_number => exact_float(text, ty),
+        ColumnType::Array(item) if text.starts_with('[') => {
+            let items: Vec<&RawValue> =
+                serde_json::from_str(text).map_err(|error| format!("not read as JSON: {error}"))?;
+            let items = items.into_iter().map(|raw| match raw.get() {
+                "null" => Ok(Value::Null),
+                text => read(text, item.into()),
+            });
+            Ok(Value::List(items.collect::<Result<_, _>>()?))
         }
-        ColumnType::Double if is_number => exact_double(text),
-        _ => from_tree(text, column.ty),
-    };
-    match value {
-        Ok(value) => Ok(Bind::Typed {
-            value,
-            ty: column.ty,
-        }),
-        Err(reason) => Err(HostError::invalid_value(place, reason)),
+        _ => from_tree(text, ty),
+    }
+}
+
+/// The values of a column may be listed; the list is part of the table's shape, so no secret.
+fn among(value: Value, values: Option<&[String]>) -> Result<Value, String> {
+    match (&value, values) {
+        (Value::Text(text), Some(values)) if !values.contains(text) => {
+            Err(format!("write one of {}", values.join(", ")))
+        }
+        _ => Ok(value),
     }
 }
 
 /// JSON's own reader may be off in the last bit.
-fn exact_double(text: &str) -> Result<Value, String> {
+fn exact_float(text: &str, ty: ColumnType) -> Result<Value, String> {
     match text.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(Value::Float(value)),
-        Ok(_) | Err(_) => Err("the number does not fit double precision".to_owned()),
+        Ok(value) if value.is_finite() => Value::Float(value)
+            .coerce(ty)
+            .map_err(|error| error.to_string()),
+        Ok(_) | Err(_) => Err(format!("the number does not fit {ty}")),
     }
 }
 
@@ -186,10 +208,10 @@ mod tests {
     #[test]
     fn json_keeps_the_text_that_the_guest_wrote() {
         let bind = read(r#"{"a": 0.10000000000000000001}"#, ColumnType::Jsonb).unwrap();
-        let Bind::Json(raw) = bind else {
+        let Bind::Json { text, .. } = bind else {
             panic!("{bind:?}")
         };
-        assert_eq!(raw.get(), r#"{"a": 0.10000000000000000001}"#);
+        assert_eq!(text.get(), r#"{"a": 0.10000000000000000001}"#);
     }
 
     #[test]

@@ -3,112 +3,120 @@
 //! Each operation is the same four steps: find the table and decide ([`koyalite_policy::decide`]),
 //! check the request against the permit (`check`), build one statement (`crate::db::sql`), run it
 //! (`crate::db::run`). What policies refuse by the caller's claims alone never reaches Postgres.
-//! Never here: WebAssembly types (see `host.rs`) and SQL.
+//! Never here: WebAssembly types (see `adapter`) and SQL.
+//!
+//! `plan` goes as far as the statement, so that one operation ([`run`]), several ([`batch`]) and
+//! those in a [`Transaction`] are all the same.
 
 pub mod query;
 
 mod check;
-
-use std::time::SystemTime;
+mod plan;
+mod related;
+mod single;
+mod transaction;
 
 use koyalite_policy::{Command, Denied, Identity, Permit, TableName, Timestamp, decide};
 
-use crate::db::sql;
 use crate::error::HostError;
 use crate::invocation::Project;
+use crate::limits::BATCH_OPERATIONS;
 
-use check::Checked;
-pub use query::{DeleteQuery, Direction, Filter, InsertQuery, SelectQuery, UpdateQuery};
+use plan::{Plan, plan};
+pub use query::{
+    AggregateQuery, CountQuery, DeleteQuery, Direction, EmbedQuery, Filter, InsertQuery, Measure,
+    Nulls, Operation, OrderKey, Outcome, Page, SelectQuery, Summary, UpdateQuery, UpsertQuery,
+};
+pub use single::{aggregate, count, delete, insert, select, select_page, update, upsert};
+pub use transaction::{Transaction, TransactionSlot};
 
-/// Reads rows: a JSON array of objects, at most [`crate::limits::SELECT_ROWS`].
+/// Runs one operation.
 ///
 /// # Errors
-/// [`HostError`], from the catalogue in `error.rs`.
-pub async fn select(
+/// [`HostError`], from the catalogue in `error`. Nothing was written, with the one exception of
+/// `answer_too_large`.
+pub async fn run(
     project: &Project,
     identity: &Identity,
-    query: SelectQuery,
-) -> Result<String, HostError> {
-    let permit = permit(project, identity, Command::Select, &query.table)?;
-    match check::select(&permit, query)? {
-        Checked::Nothing => Ok(nothing(project)),
-        Checked::Ask(request) => {
-            let statement = sql::select(&permit, project.database.schema(), &request);
-            project.database.run(&statement).await
+    operation: &Operation,
+) -> Result<Outcome, HostError> {
+    match plan(project, identity, operation)? {
+        Plan::Known(outcome) => Ok(outcome),
+        Plan::Ask { statement, answer } => {
+            let read = project.database.run(&statement).await?;
+            answer.outcome(read)
         }
     }
 }
 
-/// Writes new rows, all or none; the columns asked for as a JSON array.
+/// Runs all of the operations in one transaction, or none.
 ///
 /// # Errors
-/// [`HostError`]; nothing was written, with the one exception of `answer_too_large`.
-pub async fn insert(
+/// As [`run`], for the first operation that fails.
+pub async fn batch(
     project: &Project,
     identity: &Identity,
-    query: InsertQuery,
-) -> Result<String, HostError> {
-    let permit = permit(project, identity, Command::Insert, &query.table)?;
-    match check::insert(&permit, query)? {
-        Checked::Nothing => Ok(nothing(project)),
-        Checked::Ask(request) => {
-            let statement = sql::insert(&permit, project.database.schema(), request);
-            project.database.run(&statement).await
-        }
+    operations: &[Operation],
+) -> Result<Vec<Outcome>, HostError> {
+    if operations.len() > BATCH_OPERATIONS {
+        return Err(HostError::too_much(
+            "too_many_operations",
+            "operations in one batch",
+            BATCH_OPERATIONS,
+        ));
     }
+    // What is refused without the database is refused before anything is done.
+    let plans = operations
+        .iter()
+        .map(|operation| plan(project, identity, operation));
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let mut statements = Vec::with_capacity(plans.len());
+    let mut steps = Vec::with_capacity(plans.len());
+    for plan in plans {
+        steps.push(match plan {
+            Plan::Known(outcome) => Err(outcome),
+            Plan::Ask { statement, answer } => {
+                statements.push(statement);
+                Ok(answer)
+            }
+        });
+    }
+    let reads = match statements.as_slice() {
+        [] => Vec::new(),
+        [only] => vec![project.database.run(only).await?],
+        several => project.database.run_together(several).await?,
+    };
+    let mut reads = reads.into_iter();
+    let outcomes = steps.into_iter().map(|step| match step {
+        Err(known) => Ok(known),
+        Ok(answer) => match reads.next() {
+            Some(read) => answer.outcome(read),
+            None => Err(HostError::internal("a step of a batch without an answer")),
+        },
+    });
+    outcomes.collect()
 }
 
-/// Changes the rows that the filter names and the caller may change, all or none.
-///
-/// # Errors
-/// [`HostError`]; nothing was changed, with the one exception of `answer_too_large`.
-pub async fn update(
-    project: &Project,
-    identity: &Identity,
-    query: UpdateQuery,
-) -> Result<String, HostError> {
-    let permit = permit(project, identity, Command::Update, &query.table)?;
-    match check::update(&permit, query)? {
-        Checked::Nothing => Ok(nothing(project)),
-        Checked::Ask(request) => {
-            let statement = sql::update(&permit, project.database.schema(), request);
-            project.database.run(&statement).await
-        }
-    }
-}
-
-/// Deletes the rows that the filter names and the caller may delete, all or none.
-///
-/// # Errors
-/// [`HostError`]; nothing was deleted, with the one exception of `answer_too_large`.
-pub async fn delete(
-    project: &Project,
-    identity: &Identity,
-    query: DeleteQuery,
-) -> Result<String, HostError> {
-    let permit = permit(project, identity, Command::Delete, &query.table)?;
-    match check::delete(&permit, query)? {
-        Checked::Nothing => Ok(nothing(project)),
-        Checked::Ask(request) => {
-            let statement = sql::delete(&permit, project.database.schema(), &request);
-            project.database.run(&statement).await
-        }
-    }
-}
-
+/// The decision for one table.
 fn permit(
     project: &Project,
     identity: &Identity,
-    command: Command,
-    table: &str,
+    (command, table): (Command, &TableName),
+    now: Timestamp,
 ) -> Result<Permit, HostError> {
-    // A text that can be no table's name names no table.
-    let name: TableName = table.parse().map_err(|_| HostError::unknown_table(table))?;
-    let now = Timestamp::from(SystemTime::now());
-    decide(&project.schema, identity, command, &name, now).map_err(|denied| {
+    decide(&project.schema, identity, command, table, now).map_err(|denied| {
         project.database.count_decided_without_database();
-        refusal(table, &denied)
+        refusal(table.as_str(), &denied)
     })
+}
+
+fn select_permit(
+    project: &Project,
+    identity: &Identity,
+    table: &TableName,
+    now: Timestamp,
+) -> Result<Permit, HostError> {
+    permit(project, identity, (Command::Select, table), now)
 }
 
 fn refusal(table: &str, denied: &Denied) -> HostError {
@@ -121,10 +129,4 @@ fn refusal(table: &str, denied: &Denied) -> HostError {
             HostError::denied_by_claims(denied).with_inside(format_args!("policies {policies:?}"))
         }
     }
-}
-
-/// The answer where it is clear without asking that no row is meant.
-fn nothing(project: &Project) -> String {
-    project.database.count_decided_without_database();
-    "[]".to_owned()
 }

@@ -5,7 +5,7 @@
 use koyalite_policy::Value;
 use serde_json::Value as Json;
 
-pub use crate::db::Direction;
+pub use crate::db::{Direction, Nulls};
 use crate::error::{HostError, echo};
 
 /// A condition on rows: boolean SQL in the Postgres dialect, with `$1`, `$2`, … bound to `params`.
@@ -18,18 +18,131 @@ pub struct Filter {
     pub params: Vec<Value>,
 }
 
+/// One sort key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderKey {
+    /// The column; of an aggregation, a name of the answer.
+    pub column: String,
+    /// Which way.
+    pub direction: Direction,
+    /// Where rows without a value go. None: last ascending and first descending, as in Postgres.
+    pub nulls: Option<Nulls>,
+}
+
+impl OrderKey {
+    /// Smallest first, nulls last.
+    pub fn ascending(column: impl Into<String>) -> OrderKey {
+        OrderKey {
+            column: column.into(),
+            direction: Direction::Ascending,
+            nulls: None,
+        }
+    }
+
+    /// Largest first, nulls before.
+    pub fn descending(column: impl Into<String>) -> OrderKey {
+        OrderKey {
+            direction: Direction::Descending,
+            ..OrderKey::ascending(column)
+        }
+    }
+
+    /// The same with nulls elsewhere.
+    #[must_use]
+    pub fn nulls(mut self, nulls: Nulls) -> OrderKey {
+        self.nulls = Some(nulls);
+        self
+    }
+}
+
 /// Rows to read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SelectQuery {
     /// The table's name.
     pub table: String,
-    /// Columns to answer, in this order. Empty means all that the caller may read.
+    /// Columns to answer, in this order, each perhaps `column as name`. Empty means all that the
+    /// caller may read.
     pub columns: Vec<String>,
     /// Which rows.
     pub filter: Filter,
     /// Sort keys, the first one first.
-    pub order: Vec<(String, Direction)>,
+    pub order: Vec<OrderKey>,
     /// At most this many rows; the host's own cap applies on top.
+    pub limit: Option<u32>,
+    /// Rows of related tables, put into each row.
+    pub embeds: Vec<EmbedQuery>,
+}
+
+/// Rows of a related table, put into each row that a select answers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EmbedQuery {
+    /// The related table.
+    pub table: String,
+    /// The key that the rows get. None: the table's name.
+    pub name: Option<String>,
+    /// The relationship, where several lead there.
+    pub via: Option<String>,
+    /// The embed whose rows these go into, by its place in the list.
+    pub inside: Option<u32>,
+    /// As in [`SelectQuery`].
+    pub columns: Vec<String>,
+    /// Which of the related rows.
+    pub filter: Filter,
+    /// Sort keys.
+    pub order: Vec<OrderKey>,
+    /// At most this many for each row.
+    pub limit: Option<u32>,
+}
+
+/// Rows to count.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CountQuery {
+    /// The table's name.
+    pub table: String,
+    /// Which rows.
+    pub filter: Filter,
+}
+
+/// What is worked out of many values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summary {
+    /// How many values, or rows.
+    Count,
+    /// Their sum.
+    Sum,
+    /// Their average.
+    Avg,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+}
+
+/// One worked-out value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measure {
+    /// What is worked out.
+    pub summary: Summary,
+    /// Of which column; none means rows, and goes with `count` only.
+    pub column: Option<String>,
+    /// Its key in the answer.
+    pub name: String,
+}
+
+/// Values to work out of rows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AggregateQuery {
+    /// The table's name.
+    pub table: String,
+    /// The values.
+    pub measures: Vec<Measure>,
+    /// One row for each combination of these columns' values.
+    pub group_by: Vec<String>,
+    /// Of which rows.
+    pub filter: Filter,
+    /// Sort keys, by names of the answer.
+    pub order: Vec<OrderKey>,
+    /// At most this many rows.
     pub limit: Option<u32>,
 }
 
@@ -40,6 +153,19 @@ pub struct InsertQuery {
     pub table: String,
     /// A JSON array of objects. A column that a row leaves out gets its default.
     pub rows: String,
+    /// Columns to answer. Empty means none: the answer is `[]`.
+    pub returning: Vec<String>,
+}
+
+/// Rows to write, whether they are there or not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpsertQuery {
+    /// The table's name.
+    pub table: String,
+    /// A JSON array of objects, all with the same columns.
+    pub rows: String,
+    /// The columns that tell whether a row is there. Empty means the primary key.
+    pub conflict: Vec<String>,
     /// Columns to answer. Empty means none: the answer is `[]`.
     pub returning: Vec<String>,
 }
@@ -70,6 +196,43 @@ pub struct DeleteQuery {
     pub max_affected: Option<u32>,
     /// Columns to answer. Empty means none: the answer is `[]`.
     pub returning: Vec<String>,
+}
+
+/// One operation, whichever.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// Read rows.
+    Select(SelectQuery),
+    /// Count rows.
+    Count(CountQuery),
+    /// Work values out of rows.
+    Aggregate(AggregateQuery),
+    /// Write new rows.
+    Insert(InsertQuery),
+    /// Write rows, new or not.
+    Upsert(UpsertQuery),
+    /// Change rows.
+    Update(UpdateQuery),
+    /// Delete rows.
+    Delete(DeleteQuery),
+}
+
+/// What an operation answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A JSON array of objects.
+    Rows(String),
+    /// For a count.
+    Count(u64),
+}
+
+/// A part of the rows that a select means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// A JSON array of objects.
+    pub rows: String,
+    /// Where the next page begins; none after the last.
+    pub next: Option<String>,
 }
 
 /// A parameter that a guest sent as JSON text: an array of plain values becomes a list, for

@@ -12,13 +12,21 @@
     reason = "a test that cannot continue should stop; clippy.toml says so of tests, this of their support"
 )]
 
+mod adversary;
+mod aggregate;
+mod batch;
+mod columns;
 mod delete;
 mod differential;
+mod embed;
 mod insert;
 mod native;
+mod pages;
 mod pool;
 mod select;
 mod support;
+mod transaction;
 mod types;
 mod update;
+mod upsert;
 mod walls;

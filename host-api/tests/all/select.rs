@@ -2,7 +2,7 @@
 
 use koyalite_host_api::error::{ErrorKind, HostError};
 use koyalite_host_api::limits::SELECT_ROWS;
-use koyalite_host_api::tables::{Direction, InsertQuery, SelectQuery, insert, select};
+use koyalite_host_api::tables::{InsertQuery, OrderKey, SelectQuery, insert, select};
 use koyalite_policy::{Command, Identity, Value};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ fn all() -> SelectQuery {
 }
 
 fn titles() -> SelectQuery {
-    let order = vec![("title".into(), Direction::Ascending)];
+    let order = vec![OrderKey::ascending("title")];
     SelectQuery {
         columns: vec!["title".into()],
         order,
@@ -47,7 +47,7 @@ async fn a_select_answers_columns_filter_order_and_limit_as_asked() {
     let query = SelectQuery {
         columns: vec!["title".into(), "id".into()],
         filter: filter("title <> $1 and not done", vec![Value::Text("d".into())]),
-        order: vec![("title".into(), Direction::Descending)],
+        order: vec![OrderKey::descending("title")],
         limit: Some(2),
         ..all()
     };
@@ -207,7 +207,7 @@ async fn what_is_not_there_or_not_understood_is_named() {
     };
     check(query, ErrorKind::Invalid, "repeated_column", "id").await;
     let query = SelectQuery {
-        order: vec![("1; --".into(), Direction::Ascending)],
+        order: vec![OrderKey::ascending("1; --")],
         ..all()
     };
     check(query, not_found, "unknown_column", "1; --").await;
@@ -292,7 +292,7 @@ async fn requests_over_a_limit_are_told_which() {
         "params_too_large",
     )
     .await;
-    let order = vec![("id".into(), Direction::Ascending); 17];
+    let order = vec![OrderKey::ascending("id"); 17];
     check(SelectQuery { order, ..all() }, "too_many_order_keys").await;
     check(
         SelectQuery {

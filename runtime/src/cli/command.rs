@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    completions, deploy, dev, functions, invoke, logs, migrate, new, policies, rollback, schedules,
-    serve, tables, token, versions,
+    completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
+    rollback, schedules, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\
@@ -53,12 +53,16 @@ pub(super) enum Command {
     Rollback(rollback::RollbackArgs),
     /// List scheduled tasks and their runs
     Schedules(schedules::SchedulesArgs),
-    /// List the tables of a project
+    /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
-    /// List policies, or check the text of one
+    /// List policies, check the text of one, explain a case, or test expectations
     Policies(policies::PoliciesArgs),
-    /// Make tokens for development
+    /// Make tokens: of a project's users for development, of operators for the control API
     Token(token::TokenArgs),
+    /// Show or replace the secret that the tokens of a project's users are signed with
+    JwtSecret(jwt_secret::JwtSecretArgs),
+    /// Make the key ring that `serve` needs
+    Keys(keys::KeysArgs),
     /// Bring the database to the state that this program expects
     Migrate(migrate::MigrateArgs),
     /// Print a completion script for a shell
@@ -87,7 +91,9 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Schedules(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
-        Command::Token(args) => wait_for(args.run()),
+        Command::Token(args) => args.run(),
+        Command::JwtSecret(args) => wait_for(args.run()),
+        Command::Keys(args) => args.run(),
     };
     match ended {
         Ok(()) => error::OK.into(),
@@ -99,7 +105,9 @@ pub(super) fn run(cli: Cli) -> ExitCode {
 }
 
 /// Clients need one thread: they wait for one answer at a time.
-fn wait_for(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+pub(super) fn wait_for(
+    command: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -147,6 +155,30 @@ mod tests {
             true,
         );
         check("koyalite token create --subject alice --ttl 60", true);
+        check(
+            "koyalite token operator --subject ci --role developer",
+            true,
+        );
+        check("koyalite token operator --subject ci --role member", false);
+        check("koyalite token bootstrap --key-file keys.json", true);
+        check("koyalite jwt-secret set --file secret.txt", true);
+        check("koyalite jwt-secret set my-secret", false);
+        check("koyalite keys create", true);
+        check("koyalite policies test policies.toml", true);
+        check(
+            "koyalite policies explain --table notes --as a --row {}",
+            true,
+        );
+        check("koyalite policies explain --table notes --row []", false);
+        check("koyalite policies explain --table notes --claims {}", false);
+        check("koyalite tables", true);
+        check("koyalite tables todos --json", true);
+        check(
+            "koyalite tables types --lang typescript --project shop",
+            true,
+        );
+        check("koyalite tables types --lang cobol", false);
+        check("koyalite tables drop todos.done --lose-data", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);

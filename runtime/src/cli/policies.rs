@@ -1,4 +1,7 @@
-//! `koyalite policies`: the rules on rows, and a check of a rule's text before it is saved.
+//! `koyalite policies`: the rules on rows, a check of a rule's text before it is saved, and what the
+//! rules come to: for one case, or for a file of expectations.
+
+use std::collections::BTreeMap;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -9,13 +12,17 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{Format, table};
+use super::policies_explain::ExplainArgs;
+use super::policies_test::TestArgs;
 use super::problem::Mistake;
 
-/// List or check.
+/// List, check, explain or test.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite policies list --table todos\n  \
                         koyalite policies check --table todos 'owner_id = auth.uid()'\n  \
-                        koyalite policies check --table todos --check \"status <> 'done'\"")]
+                        koyalite policies check --table todos --check \"status <> 'done'\"\n  \
+                        koyalite policies explain --table todos --as alice --row '{\"title\": \"a\"}'\n  \
+                        koyalite policies test policies.toml")]
 pub(super) struct PoliciesArgs {
     #[command(subcommand)]
     action: Action,
@@ -27,6 +34,10 @@ enum Action {
     List(ListArgs),
     /// Whether a text is a valid policy for a table, and if not, where and why
     Check(CheckArgs),
+    /// What becomes of one case: who does what to which row
+    Explain(ExplainArgs),
+    /// Hold a file of expectations against the policies in force
+    Test(TestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +77,10 @@ struct Policy {
     roles: Vec<String>,
     using: Option<String>,
     check: Option<String>,
+    read: Option<Vec<String>>,
+    write: Option<Vec<String>>,
+    #[serde(default)]
+    set: BTreeMap<String, String>,
     enabled: bool,
 }
 
@@ -79,11 +94,13 @@ struct Verdict {
 }
 
 impl PoliciesArgs {
-    /// Lists or checks.
+    /// Lists, checks, explains or tests.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::List(args) => list(args).await,
             Action::Check(args) => check(args).await,
+            Action::Explain(args) => args.run().await,
+            Action::Test(args) => args.run().await,
         }
     }
 }
@@ -97,7 +114,7 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
     args.server.output().show(answer, |policies: Policies| {
         let wanted = |policy: &Policy| args.table.as_ref().is_none_or(|name| *name == policy.table);
         let rows = policies.items.into_iter().filter(wanted).map(|policy| {
-            let condition = policy.condition();
+            let condition = policy.rule();
             let state = if policy.enabled {
                 policy.effect
             } else {
@@ -122,6 +139,20 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
 }
 
 impl Policy {
+    /// Its conditions, and what it says about columns.
+    fn rule(&self) -> String {
+        let mut rule = self.condition();
+        for (word, columns) in [("read", &self.read), ("write", &self.write)] {
+            if let Some(columns) = columns {
+                rule.push_str(&format!("; {word} {}", columns.join(", ")));
+            }
+        }
+        for (column, value) in &self.set {
+            rule.push_str(&format!("; set {column} = {value}"));
+        }
+        rule
+    }
+
     fn condition(&self) -> String {
         match (&self.using, &self.check) {
             (Some(using), Some(check)) if using == check => using.clone(),

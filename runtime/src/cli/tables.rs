@@ -1,19 +1,66 @@
-//! `koyalite tables`: the project's tables and their columns.
+//! `koyalite tables`: the project's tables and their columns, types for their rows, and the end of
+//! one. Tables are made by `koyalite deploy`, from a `schema.json`.
 
-use clap::Args;
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::table;
+use super::row_types::{self, Language};
 
 /// All tables, or the columns of one.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  koyalite tables\n  koyalite tables todos")]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
+                  koyalite tables types --lang rust > src/rows.rs\n  \
+                  koyalite tables drop todos --lose-data"
+)]
 pub(super) struct TablesArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    show: ShowArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the tables, or the columns of one; the same as no word at all
+    Show(ShowArgs),
+    /// Print types for the rows of all tables
+    Types(TypesArgs),
+    /// Drop a table, or a column written as table.column
+    Drop(DropArgs),
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
     /// Show the columns of this table
     table: Option<String>,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+struct TypesArgs {
+    /// The language
+    #[arg(long)]
+    lang: Language,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+struct DropArgs {
+    /// The table, or table.column
+    what: String,
+    /// Even where rows or values go with it
+    #[arg(long)]
+    lose_data: bool,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -51,8 +98,61 @@ struct Reference {
 }
 
 impl TablesArgs {
-    /// Lists tables or columns.
+    /// Lists, writes types, or drops.
     pub(super) async fn run(self) -> Result<(), CliError> {
+        match self.action {
+            None => self.show.run().await,
+            Some(Action::Show(args)) => args.run().await,
+            Some(Action::Types(args)) => args.run().await,
+            Some(Action::Drop(args)) => args.run().await,
+        }
+    }
+}
+
+impl TypesArgs {
+    async fn run(self) -> Result<(), CliError> {
+        let client = self.server.client()?;
+        let answer = client.get(&self.server.path(["tables"])).await?;
+        // Source text whatever `--json` says: there is no other answer.
+        let tables: Tables = serde_json::from_value(answer)
+            .context("this server speaks another version of the control API")?;
+        let tables: Vec<_> = tables.items.into_iter().map(TableShape::row).collect();
+        let text = row_types::write(self.lang, &tables);
+        self.server.output().raw(text.as_bytes())
+    }
+}
+
+impl DropArgs {
+    async fn run(self) -> Result<(), CliError> {
+        let mut path = match self.what.split_once('.') {
+            Some((table, column)) => self.server.path(["tables", table, "columns", column]),
+            None => self.server.path(["tables", &self.what]),
+        };
+        if self.lose_data {
+            path.push_str("?lose_data=true");
+        }
+        let client = self.server.client()?;
+        client.send(Method::DELETE, &path, &json!({})).await?;
+        self.server.output().line(&format!("dropped {}", self.what))
+    }
+}
+
+impl TableShape {
+    fn row(self) -> row_types::Table {
+        let column = |column: Column| row_types::Column {
+            name: column.name,
+            ty: column.kind,
+            nullable: column.nullable,
+        };
+        row_types::Table {
+            name: self.name,
+            columns: self.columns.into_iter().map(column).collect(),
+        }
+    }
+}
+
+impl ShowArgs {
+    async fn run(self) -> Result<(), CliError> {
         let client = self.server.client()?;
         match &self.table {
             None => {

@@ -1,4 +1,5 @@
-//! `koyalite token`: project tokens for development, and the control token in use.
+//! `koyalite token`: project tokens for development, and control tokens: the one in use, the first
+//! one of an installation, and others for other operators.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -7,19 +8,25 @@ use serde_json::{Value, json};
 
 use anyhow::{Context, anyhow};
 
+use crate::config::{Flags, Raw, ServeConfig};
+
 use super::args::ControlArgs;
 use super::client::Client;
+use super::command::wait_for;
 use super::error::CliError;
+use super::output::{Format, Output};
 
 /// How long a development token lives unless told otherwise: an hour, so that one forgotten in a
 /// shell history is soon worthless.
 pub(super) const DEFAULT_TTL_S: u32 = 3600;
 
-/// Create or show.
+/// Create, show, bootstrap or operator.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite token create --subject alice\n  \
                         koyalite token create --subject bob --claims '{\"team\": 7}' --ttl 600\n  \
-                        export KOYALITE_TOKEN=$(koyalite token show)")]
+                        export KOYALITE_TOKEN=$(koyalite token show)\n  \
+                        koyalite token bootstrap --key-file keys.json\n  \
+                        koyalite token operator --role developer --subject ci --ttl 86400")]
 pub(super) struct TokenArgs {
     #[command(subcommand)]
     action: Action,
@@ -31,6 +38,32 @@ enum Action {
     Create(CreateArgs),
     /// The control token that commands here would use
     Show(ShowArgs),
+    /// The first control token of an installation: printed once, to whoever asks first
+    Bootstrap(BootstrapArgs),
+    /// A control token for another operator
+    Operator(OperatorArgs),
+}
+
+/// Which database and key ring, as `serve` and `migrate` take them.
+#[derive(Debug, Args)]
+struct BootstrapArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Args)]
+struct OperatorArgs {
+    /// Who it is for: a name, as the log will show it
+    #[arg(long)]
+    subject: String,
+    /// What they may do
+    #[arg(long, value_parser = ["admin", "developer", "viewer"])]
+    role: String,
+    /// Seconds until it expires, a year at most [default: 30 days]
+    #[arg(long, value_name = "SECONDS")]
+    ttl: Option<u32>,
+    #[command(flatten)]
+    server: ControlArgs,
 }
 
 #[derive(Debug, Args)]
@@ -63,12 +96,32 @@ pub(super) struct Minted {
 
 impl TokenArgs {
     /// Creates or shows.
-    pub(super) async fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self) -> Result<(), CliError> {
         match self.action {
-            Action::Create(args) => create(args).await,
+            Action::Create(args) => wait_for(create(args)),
             Action::Show(args) => show(&args),
+            Action::Bootstrap(args) => bootstrap(args),
+            Action::Operator(args) => wait_for(operator(args)),
         }
     }
+}
+
+fn bootstrap(args: BootstrapArgs) -> Result<(), CliError> {
+    let config = ServeConfig::serve(Raw::gather(args.flags))?;
+    let token = crate::server::bootstrap(config)?;
+    Output::new(Format::Human).line(token.expose())
+}
+
+async fn operator(args: OperatorArgs) -> Result<(), CliError> {
+    let mut body = json!({ "subject": args.subject, "role": args.role });
+    if let (Some(ttl), Some(fields)) = (args.ttl, body.as_object_mut()) {
+        fields.insert("ttl_s".to_owned(), ttl.into());
+    }
+    let client = args.server.client()?;
+    let answer = client.send(Method::POST, "/v1/tokens", &body).await?;
+    args.server
+        .output()
+        .show(answer, |minted: Minted| minted.token)
 }
 
 async fn create(args: CreateArgs) -> Result<(), CliError> {

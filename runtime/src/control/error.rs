@@ -10,7 +10,7 @@ use koyalite_policy::NameError;
 use crate::engine::AdmitError;
 use crate::http::{Code, Mistake, Problem};
 use crate::keys::{ControlRole, TokenError};
-use crate::registry::{self, RegistryError};
+use crate::registry::{self, RegistryError, Standing};
 
 use super::json::JsonError;
 use super::permission::{Permission, name};
@@ -68,6 +68,14 @@ pub enum ApiError {
     /// An upload that is neither a component nor a form with one.
     #[error("{0}")]
     BadUpload(&'static str),
+    /// A body that announces itself as something else than what is read here.
+    #[error("the content type `{sent}` is not read here; {instead}")]
+    UnsupportedMediaType {
+        /// What the request says.
+        sent: String,
+        /// What would have been right.
+        instead: &'static str,
+    },
     /// No such project, for this operator.
     #[error("there is no project `{0}`")]
     UnknownProject(String),
@@ -135,6 +143,7 @@ impl ApiError {
             ApiError::BodyIncomplete => Code::BodyIncomplete,
             ApiError::ComponentTooLarge { .. } => Code::ComponentTooLarge,
             ApiError::BadUpload(_) => Code::BadRequest,
+            ApiError::UnsupportedMediaType { .. } => Code::UnsupportedMediaType,
             ApiError::UnknownProject(_) => Code::UnknownProject,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
@@ -156,8 +165,11 @@ impl ApiError {
             ApiError::Admit(AdmitError::MissingImports { missing }) => {
                 missing.iter().map(Mistake::new).collect()
             }
+            ApiError::Admit(AdmitError::AsyncImports { imports }) => {
+                imports.iter().map(Mistake::new).collect()
+            }
             ApiError::Registry {
-                error: RegistryError::Invalid { errors },
+                error: RegistryError::Invalid { errors } | RegistryError::Conflict { errors, .. },
                 ..
             } => errors.iter().map(registry_mistake).collect(),
             ApiError::Invalid(mistakes) => mistakes.clone(),
@@ -195,6 +207,7 @@ fn admit_code(error: &AdmitError) -> Code {
         AdmitError::Invalid { .. } => Code::InvalidComponent,
         AdmitError::NoHandler { .. } => Code::NoHandler,
         AdmitError::MissingImports { .. } => Code::UnknownImports,
+        AdmitError::AsyncImports { .. } => Code::AsyncImports,
         AdmitError::CompileLimit { .. } => Code::CompileLimit,
         AdmitError::Busy => Code::Overloaded,
         AdmitError::Internal { .. } => Code::Internal,
@@ -212,7 +225,13 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "policy" => Code::UnknownPolicy,
             _ => Code::UnknownSchedule,
         },
-        RegistryError::Conflict { .. } => Code::Conflict,
+        RegistryError::Conflict { kind, .. } => match kind {
+            Standing::AlreadyExists => Code::AlreadyExists,
+            Standing::InUse => Code::InUse,
+            Standing::WouldLoseData => Code::WouldLoseData,
+            Standing::NothingToRollBack => Code::NothingToRollBack,
+            Standing::State => Code::Conflict,
+        },
         RegistryError::Invalid { .. } => invalid,
         RegistryError::Unavailable(_) => Code::Unavailable,
         RegistryError::Internal(_) => Code::Internal,

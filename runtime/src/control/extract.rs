@@ -43,9 +43,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Asked<T>, ApiError> {
         match Query::try_from_uri(&parts.uri) {
             Ok(Query(value)) => Ok(Asked(value)),
-            Err(rejection) => Err(ApiError::BadQuery(rejection.body_text())),
+            Err(rejection) => Err(ApiError::BadQuery(innermost(&rejection))),
         }
     }
+}
+
+/// What is wrong with the value itself: the outer words are the framework's.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 impl FromRequestParts<Shared> for InProject {

@@ -6,6 +6,8 @@
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
@@ -40,6 +42,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Json<T>, ApiError> {
+        expect_media_type(request.headers(), JSON, "send `application/json`")?;
         let bytes = read(request).await?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() {
             b"{}"
@@ -49,6 +52,35 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         Ok(Json(parse(text)?))
     }
 }
+
+/// What a JSON body may announce itself as.
+const JSON: &[&str] = &["application/json"];
+
+/// Refuses a body that says it is something else. One that says nothing is taken at its content.
+pub(super) fn expect_media_type(
+    headers: &HeaderMap,
+    expected: &[&str],
+    instead: &'static str,
+) -> Result<(), ApiError> {
+    let Some(sent) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let sent = String::from_utf8_lossy(sent.as_bytes());
+    let kind = sent.split(';').next().unwrap_or_default().trim();
+    match expected
+        .iter()
+        .any(|known| kind.eq_ignore_ascii_case(known))
+    {
+        true => Ok(()),
+        false => Err(ApiError::UnsupportedMediaType {
+            sent: kind.chars().take(SENT_CHARS_MAX).collect(),
+            instead,
+        }),
+    }
+}
+
+/// How much of a wrong content type is repeated: any real one is shorter.
+const SENT_CHARS_MAX: usize = 64;
 
 async fn read(request: Request) -> Result<Bytes, ApiError> {
     match Limited::new(request.into_body(), BODY_BYTES_MAX)
@@ -202,6 +234,24 @@ mod tests {
             "7",
             "shape - 1:1 invalid type: integer `7`, expected struct Table",
         );
+    }
+
+    #[test]
+    fn a_body_that_says_it_is_something_else_is_refused() {
+        let check = |sent: Option<&'static str>, accepted| {
+            let mut headers = HeaderMap::new();
+            if let Some(sent) = sent {
+                headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(sent));
+            }
+            let judged = expect_media_type(&headers, JSON, "send `application/json`");
+            assert_eq!(judged.is_ok(), accepted, "{sent:?}");
+        };
+        check(None, true);
+        check(Some("application/json"), true);
+        check(Some("Application/JSON; charset=utf-8"), true);
+        check(Some("text/plain"), false);
+        check(Some("application/x-www-form-urlencoded"), false);
+        check(Some(""), false);
     }
 
     #[test]

@@ -16,11 +16,15 @@ mod json;
 mod permission;
 mod route;
 
+mod case;
+mod claims;
 mod deploy;
 mod functions;
 mod health;
+mod jwt_secret;
 mod logs;
 mod metrics;
+mod operators;
 mod policies;
 mod projects;
 mod schedules;
@@ -134,6 +138,8 @@ fn routes() -> Vec<Route> {
         get("/v1/projects", P::ProjectRead, projects::list),
         post("/v1/projects", P::ProjectCreate, projects::create),
         get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
+        put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
         get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
         get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
@@ -150,14 +156,18 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
+        post("/v1/projects/{project}/policies/explain", P::PolicyRead, policies::explain),
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
+        get("/v1/projects/{project}/claims", P::PolicyRead, claims::show),
+        put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        post("/v1/tokens", P::OperatorCreate, operators::create),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

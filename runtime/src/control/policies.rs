@@ -1,10 +1,11 @@
 //! Policies: saved only when they make sense on their table, with a verdict for those who ask first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use axum::extract::State;
 use http::StatusCode;
-use koyalite_policy::{Command, Effect, TableName};
+use koyalite_policy::{ColumnName, Command, Effect, TableName, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use crate::registry::policies::{self, NewPolicy, Policy, PolicyPatch, SavedPolic
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
 use super::auth::Operator;
+use super::case::{self, Case, Weighed};
 use super::error::{ApiError, registry_mistake};
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
@@ -100,6 +102,10 @@ pub(super) struct Draft {
     roles: Vec<String>,
     using: Option<String>,
     check: Option<String>,
+    read: Option<Vec<ColumnName>>,
+    write: Option<Vec<ColumnName>>,
+    #[serde(default)]
+    set: BTreeMap<ColumnName, String>,
 }
 
 fn draft_name() -> String {
@@ -142,6 +148,20 @@ pub(super) async fn check(
     }
 }
 
+/// What becomes of one case. Being told no is a successful answer here too.
+pub(super) async fn explain(
+    State(_control): State<Shared>,
+    InProject(project): InProject,
+    Json(case): Json<Case>,
+) -> Result<Answer<Weighed>, ApiError> {
+    if project.schema.table(&case.table).is_none() {
+        return Err(RegistryError::not_found("table", &case.table).into());
+    }
+    let now = Timestamp::from(SystemTime::now());
+    let weighed = case::weigh(&project.schema, project.id, case, now);
+    Ok(ok(weighed.map_err(ApiError::Invalid)?))
+}
+
 impl Draft {
     fn into_policy(self) -> Result<NewPolicy, ApiError> {
         // A lone `check` can only be about rows that are written; asking for more would refuse it
@@ -158,6 +178,9 @@ impl Draft {
             roles: self.roles,
             using: self.using,
             check: self.check,
+            read: self.read,
+            write: self.write,
+            set: self.set,
             enabled: true,
         })
     }

@@ -3,10 +3,10 @@
 //! Policies stand under their table, or beside the tables with the table's name; both come to the
 //! same. Mistakes are told at the place where the author wrote them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use koyalite_policy::{Command, Effect, TableName};
+use koyalite_policy::{Claims, ColumnName, Command, Effect, NameError, TableName};
 use serde::Deserialize;
 
 use crate::http::Code;
@@ -19,7 +19,7 @@ use super::Shared;
 use super::answer::{Answer, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::extract::{InProject, name};
+use super::extract::InProject;
 use super::json::Json;
 
 /// The file.
@@ -29,6 +29,7 @@ pub(super) struct Document {
     tables: Vec<Table>,
     #[serde(default)]
     policies: Vec<NewPolicy>,
+    claims: Option<Claims>,
 }
 
 /// A table with the policies that guard it.
@@ -51,6 +52,10 @@ struct TablePolicy {
     roles: Vec<String>,
     using: Option<String>,
     check: Option<String>,
+    read: Option<Vec<ColumnName>>,
+    write: Option<Vec<ColumnName>>,
+    #[serde(default)]
+    set: BTreeMap<ColumnName, String>,
     enabled: Option<bool>,
 }
 
@@ -64,19 +69,24 @@ pub(super) async fn apply(
     let by = operator.user_id(&control.registry);
     match apply_schema(&control.registry, &project.name, &file, by).await {
         Ok(applied) => Ok(ok(applied)),
-        Err(error) => Err(ApiError::invalid_as(Code::InvalidSchema)(placed(
-            error, &places,
-        ))),
+        Err(error) => Err(ApiError::invalid_as(code(&error))(placed(error, &places))),
     }
 }
 
 impl Document {
     /// The file as the registry takes it, and where each of its policies was written.
     fn flatten(self) -> Result<(SchemaFile, Vec<String>), ApiError> {
-        let (mut file, mut places) = (SchemaFile::default(), Vec::new());
+        let mut places = Vec::new();
+        let mut file = SchemaFile {
+            claims: self.claims,
+            ..SchemaFile::default()
+        };
         for (t, table) in self.tables.into_iter().enumerate() {
             if !table.policies.is_empty() {
-                let of: TableName = name(&table.name)?;
+                let of: TableName = table.name.parse().map_err(|error: NameError| {
+                    let mistake = RegistryError::invalid(&format!("tables[{t}].name"), error);
+                    ApiError::invalid_as(Code::InvalidSchema)(mistake)
+                })?;
                 for (p, policy) in table.policies.into_iter().enumerate() {
                     file.policies.push(policy.of(of.clone()));
                     places.push(format!("tables[{t}].policies[{p}]"));
@@ -105,8 +115,24 @@ impl TablePolicy {
             roles: self.roles,
             using: self.using,
             check: self.check,
+            read: self.read,
+            write: self.write,
+            set: self.set,
             enabled: self.enabled.unwrap_or(true),
         }
+    }
+}
+
+/// The code that the same mistake has where a policy, or a table, is sent by itself. Tables come
+/// first, so mistakes of both kinds never come together.
+fn code(error: &RegistryError) -> Code {
+    match error {
+        RegistryError::Invalid { errors }
+            if errors.iter().all(|m| m.field.starts_with("policies[")) =>
+        {
+            Code::InvalidPolicy
+        }
+        _ => Code::InvalidSchema,
     }
 }
 

@@ -2,14 +2,16 @@
 
 use axum::extract::State;
 use http::StatusCode;
+use serde::Deserialize;
 
+use crate::http::Code;
 use crate::registry::definition::{NewColumn, NewTable};
-use crate::registry::tables::{self, Table};
+use crate::registry::tables::{self, Data, Table};
 
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
 use super::error::ApiError;
-use super::extract::{At, InProject, name};
+use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 
 pub(super) async fn list(
@@ -37,17 +39,37 @@ pub(super) async fn create(
     InProject(project): InProject,
     Json(new): Json<NewTable>,
 ) -> Result<Answer<Table>, ApiError> {
+    let made = tables::create(&control.registry, &project.name, &new).await;
     Ok(created(
-        tables::create(&control.registry, &project.name, &new).await?,
+        made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
     ))
+}
+
+/// What whoever drops something says about the data in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    #[serde(default)]
+    lose_data: bool,
+}
+
+impl Said {
+    fn data(&self) -> Data {
+        match self.lose_data {
+            true => Data::MayGo,
+            false => Data::Kept,
+        }
+    }
 }
 
 pub(super) async fn remove(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
+    Asked(said): Asked<Said>,
 ) -> Result<StatusCode, ApiError> {
-    tables::drop(&control.registry, &project.name, &name(&table)?).await?;
+    let table = name(&table)?;
+    tables::drop(&control.registry, &project.name, &table, said.data()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -58,8 +80,9 @@ pub(super) async fn add_column(
     Json(new): Json<NewColumn>,
 ) -> Result<Answer<Table>, ApiError> {
     let table = name(&table)?;
+    let made = tables::add_column(&control.registry, &project.name, &table, &new).await;
     Ok(created(
-        tables::add_column(&control.registry, &project.name, &table, &new).await?,
+        made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
     ))
 }
 
@@ -67,13 +90,14 @@ pub(super) async fn drop_column(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, table, column)): At<(String, String, String)>,
+    Asked(said): Asked<Said>,
 ) -> Result<Answer<Table>, ApiError> {
     let (table, column) = (name(&table)?, name(&column)?);
     Ok(ok(tables::drop_column(
         &control.registry,
         &project.name,
-        &table,
-        &column,
+        (&table, &column),
+        said.data(),
     )
     .await?))
 }

@@ -41,8 +41,8 @@ fn ttl_default() -> u32 {
 
 #[derive(Serialize)]
 pub(super) struct Minted {
-    token: String,
-    expires_at: String,
+    pub(super) token: String,
+    pub(super) expires_at: String,
 }
 
 pub(super) async fn create(
@@ -85,7 +85,7 @@ impl NewToken {
     }
 }
 
-fn rfc3339(time: DateTime<Utc>) -> String {
+pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 

@@ -12,6 +12,7 @@ use crate::registry::Manifest;
 
 use super::Shared;
 use super::error::ApiError;
+use super::json::expect_media_type;
 
 /// A manifest with a thousand config keys has a tenth of this.
 const MANIFEST_BYTES_MAX: usize = 256 << 10;
@@ -36,6 +37,7 @@ impl FromRequest<Shared> for Upload {
             let form = Multipart::from_request(request, state).await;
             return from_form(form.map_err(|_| BAD_FORM)?, limit).await;
         }
+        expect_media_type(request.headers(), COMPONENT, INSTEAD)?;
         let component = gather(
             request.into_body().into_data_stream(),
             component_part(limit),
@@ -44,6 +46,16 @@ impl FromRequest<Shared> for Upload {
         finish(Some(component), None)
     }
 }
+
+/// What a lone component may announce itself as. The last is what `curl --data-binary` says of
+/// anything.
+const COMPONENT: &[&str] = &[
+    "application/wasm",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+];
+
+const INSTEAD: &str = "send a component as `application/wasm`, or a `multipart/form-data` form";
 
 /// What a form may have beside the component: the manifest at its largest, and its own lines.
 const FORM_OVERHEAD_BYTES_MAX: usize = MANIFEST_BYTES_MAX + (16 << 10);
@@ -62,7 +74,7 @@ fn is_form(headers: &HeaderMap) -> bool {
     declared.is_some_and(|kind| {
         kind.trim_start()
             .to_ascii_lowercase()
-            .starts_with("multipart/")
+            .starts_with("multipart/form-data")
     })
 }
 
@@ -181,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_known_by_its_type_and_all_else_is_a_component() {
+    fn a_form_is_known_by_its_type() {
         let check = |kind: Option<&'static str>, form| {
             let mut headers = HeaderMap::new();
             if let Some(kind) = kind {
@@ -193,6 +205,7 @@ mod tests {
         check(Some("application/wasm"), false);
         check(Some("application/x-www-form-urlencoded"), false);
         check(Some("Multipart/Form-Data; boundary=x"), true);
+        check(Some("multipart/mixed; boundary=x"), false);
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
 use koyalite_host_api::db::Databases;
+use koyalite_host_api::tables::TransactionSlot;
 use koyalite_host_api::{CallBudget, GuestLog, Invocation, Project};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
@@ -204,6 +205,7 @@ impl Dispatcher {
                 id: project.id,
                 name: project.name.clone(),
                 schema: Arc::clone(&project.schema),
+                relationships: Arc::clone(&project.relationships),
                 database: self.databases.project(project.id, &project.database),
             }),
             function: function.name.clone(),
@@ -212,6 +214,7 @@ impl Dispatcher {
             config: self.targets.config(version),
             log: GuestLog::new(tracking.log()),
             calls: CallBudget::default(),
+            transaction: TransactionSlot::default(),
         }
     }
 }

@@ -35,19 +35,19 @@ enum Pattern {
 /// Why an allow-list is refused, naming the entry as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AllowError {
-    #[error("egress entry {entry:?}: {source}")]
+    #[error("`[outbound]` entry {entry:?}: {source}")]
     Host { entry: String, source: HostError },
     #[error(
-        "egress entry {entry:?} has a path, a query or a fragment; write the origin alone, \
+        "`[outbound]` entry {entry:?} has a path, a query or a fragment; write the origin alone, \
          such as https://api.example.com:8443"
     )]
     NotAnOrigin { entry: String },
     #[error(
-        "egress entry {entry:?}: a wildcard stands for the leftmost labels, with at least two \
+        "`[outbound]` entry {entry:?}: a wildcard stands for the leftmost labels, with at least two \
          labels behind it, as in *.example.com"
     )]
     Wildcard { entry: String },
-    #[error("an egress allow-list can have at most {ENTRIES_MAX} entries, this one has {found}")]
+    #[error("`[outbound]` can have at most {ENTRIES_MAX} entries, this one has {found}")]
     TooMany { found: usize },
 }
 

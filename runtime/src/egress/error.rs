@@ -13,7 +13,10 @@ use super::host::HostError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     /// `host` is the whole origin, ready to be pasted into a manifest.
-    #[error("{host} is not on the function's egress allow-list; add it to the manifest's egress")]
+    #[error(
+        "{host} is not on the function's allow-list; add it to `allow` in `[outbound]` of its \
+         manifest"
+    )]
     NotAllowed { host: String },
     #[error("{host} leads to an address that functions may not reach; use a public host")]
     AddressRefused { host: String },

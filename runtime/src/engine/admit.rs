@@ -55,6 +55,10 @@ impl Engine {
                 found: surface.exports,
             });
         }
+        let imports = provided::never_awaited(&surface);
+        if !imports.is_empty() {
+            return Err(AdmitError::AsyncImports { imports });
+        }
         let sha256 = code::hash(&bytes);
         self.code.compile(&sha256, bytes).await?;
         // A guest with one event loop for all its calls could continue one caller's code while

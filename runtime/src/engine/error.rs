@@ -119,6 +119,16 @@ pub enum AdmitError {
         /// Every one of them, each with a word on why where there is one.
         missing: Vec<String>,
     },
+    /// A 0.2 handler imports async functions, for which it can never wait.
+    #[error(
+        "a 0.2 handler cannot wait for async functions, and this component imports {}; import the \
+         same interfaces of `koyalite:host-sync`, or export `wasi:http/handler@0.3.0`",
+        list(imports)
+    )]
+    AsyncImports {
+        /// Every one of them, as imported.
+        imports: Vec<String>,
+    },
     /// The compiler ran out of time or memory.
     #[error("compiling this component took more than its limit of {limit}")]
     CompileLimit {
@@ -146,6 +156,7 @@ impl AdmitError {
             Self::Invalid { .. } => "invalid_component",
             Self::NoHandler { .. } => "no_handler",
             Self::MissingImports { .. } => "missing_imports",
+            Self::AsyncImports { .. } => "async_imports",
             Self::CompileLimit { .. } => "compile_limit",
             Self::Busy => "overloaded",
             Self::Internal { .. } => "internal",

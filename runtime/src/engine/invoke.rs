@@ -12,6 +12,7 @@ use super::Engine;
 use super::call::{Answer, Call, Isolation, Target};
 use super::error::InvokeError;
 use super::hooks::Hooks;
+use super::job::{Intake, Job, Said};
 use super::limits::MemoryLimiter;
 use super::loaded::Loaded;
 use super::meter::{Metered, Watch};
@@ -20,7 +21,7 @@ use super::shared::{Busy, Offer};
 use super::state::State;
 use super::stdio::GuestStdio;
 use super::trap::classify;
-use super::worker::{Intake, Job, Worker};
+use super::worker::Worker;
 
 impl Engine {
     /// Runs one call and answers as soon as the guest does; the body of a response may go on
@@ -28,8 +29,18 @@ impl Engine {
     ///
     /// # Errors
     /// Every way in which a guest, or we, can fail.
-    pub async fn invoke(&self, target: &Target, call: Call) -> Result<Answer, InvokeError> {
+    pub async fn invoke(&self, target: &Target, mut call: Call) -> Result<Answer, InvokeError> {
         let loaded = self.code.load(&target.sha256).await?;
+        loop {
+            match self.attempt(Arc::clone(&loaded), target, call).await {
+                Said::Ended(ended) => return ended,
+                Said::NotBegun(again) => call = *again,
+            }
+        }
+    }
+
+    /// Gives the call to one worker.
+    async fn attempt(&self, loaded: Arc<Loaded>, target: &Target, call: Call) -> Said {
         let (reply, answer) = oneshot::channel();
         let (direct, response) = oneshot::channel();
         let ticket = Ticket::default();
@@ -41,17 +52,17 @@ impl Engine {
         };
         let _busy = match target.isolation {
             Isolation::Request => {
-                self.start(loaded, target, job, Intake::Single);
+                self.start(loaded, target, job, Intake::closed());
                 None
             }
             Isolation::Shared => Some(self.share(loaded, target, job)),
         };
         match select(response, answer).await {
-            Either::Left((Ok(Ok(response)), _)) => Ok(ticket.response(response)),
+            Either::Left((Ok(Ok(response)), _)) => Said::Ended(Ok(ticket.response(response))),
             // Silence is also what a trap sounds like on this channel; the worker knows better.
             Either::Left((Ok(Err(error)), answer)) => match ticket.classify(&error) {
                 InvokeError::NoResponse => settle(answer.await, &ticket),
-                error => Err(error),
+                error => Said::Ended(Err(error)),
             },
             Either::Left((Err(oneshot::Canceled), answer)) => settle(answer.await, &ticket),
             Either::Right((answer, _)) => settle(answer, &ticket),
@@ -63,14 +74,14 @@ impl Engine {
         match pool.offer(job) {
             Offer::Taken(busy) => busy,
             Offer::Start { job, queue, busy } => {
-                self.start(loaded, target, job, Intake::Queue(queue));
+                self.start(loaded, target, job, Intake::from_queue(queue));
                 busy
             }
         }
     }
 
     /// Starts a worker on a task of its own: it has to outlive the answer, to finish the body.
-    fn start(&self, loaded: Arc<Loaded>, target: &Target, job: Job, intake: Intake) {
+    fn start(&self, loaded: Arc<Loaded>, target: &Target, job: Job, mut intake: Intake) {
         let stdio = GuestStdio::new(log_of(&job.call.invocation));
         let hooks = Hooks::new(self.egress.clone());
         let state = State::new(MemoryLimiter::new(target.limits.memory_bytes), hooks, stdio);
@@ -89,7 +100,8 @@ impl Engine {
                 let making = pin!(loaded.instantiate(&mut store));
                 Metered::new(making, &watch, limits.cpu, &gate).await
             };
-            let error = match made {
+            let refused = |job: Job, error| drop(job.reply.send(Said::Ended(Err(error))));
+            match made {
                 Ok(Ok(instance)) => {
                     let worker = Worker {
                         store,
@@ -98,23 +110,20 @@ impl Engine {
                         outbound,
                         gate,
                     };
-                    return worker.run(job, intake).await;
+                    worker.run(job, &mut intake).await;
                 }
-                Ok(Err(error)) => not_instantiated(&error, &store),
-                Err(limit) => limit,
-            };
-            drop(job.reply.send(Err(error)));
+                Ok(Err(error)) => refused(job, not_instantiated(&error, &store)),
+                Err(limit) => refused(job, limit),
+            }
+            intake.close().await;
         });
     }
 }
 
 /// What became of a call whose answer comes through its worker.
-fn settle(
-    answer: Result<Result<Answer, InvokeError>, oneshot::Canceled>,
-    ticket: &Ticket,
-) -> Result<Answer, InvokeError> {
+fn settle(said: Result<Said, oneshot::Canceled>, ticket: &Ticket) -> Said {
     // A worker that ended without a word for this call says why in its fate.
-    answer.unwrap_or_else(|_| Err(ticket.error().unwrap_or(InvokeError::NoResponse)))
+    said.unwrap_or_else(|_| Said::Ended(Err(ticket.error().unwrap_or(InvokeError::NoResponse))))
 }
 
 fn not_instantiated(error: &wasmtime::Error, store: &Store<State>) -> InvokeError {

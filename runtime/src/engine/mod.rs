@@ -19,6 +19,7 @@ mod hooks;
 mod inspect;
 mod instance;
 mod invoke;
+mod job;
 mod limits;
 mod link;
 mod loaded;

@@ -1,6 +1,6 @@
 //! What components may import here, and what to say of an import that they may not.
 
-use super::inspect::Surface;
+use super::inspect::{Handler, Surface};
 
 /// Interfaces in the linker, without their versions, and the version tracks that are there.
 /// Within a track a component may ask for any release: WASI 0.2.0 is served by 0.2.12.
@@ -71,6 +71,26 @@ pub fn missing(surface: &Surface) -> Vec<String> {
         .collect()
 }
 
+/// Interfaces with functions that have to be awaited. The others of `koyalite:host` answer at once,
+/// so anybody may call them.
+const ASYNC: &[&str] = &["koyalite:host/tables"];
+
+/// Imports with async functions of a component in which nothing can wait for them: a 0.2 handler is
+/// a synchronous task, and such a call would trap. `scheduled` is async, so beside it they are fine.
+#[must_use]
+pub fn never_awaited(surface: &Surface) -> Vec<String> {
+    if surface.handler != Handler::P2 || surface.scheduled {
+        return Vec::new();
+    }
+    let interface = |name: &str| {
+        name.split_once('@')
+            .map_or(name.to_owned(), |n| n.0.to_owned())
+    };
+    let is_async = |name: &&String| ASYNC.contains(&interface(name).as_str());
+    let imports = surface.imports.iter().filter(is_async);
+    imports.map(|name| format!("`{name}`")).collect()
+}
+
 /// What is wrong with one import, or nothing.
 fn complaint(name: &str) -> Option<String> {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
@@ -123,6 +143,51 @@ mod tests {
                 (None, None) => {}
                 (Some(text), Some(said)) => assert!(text.contains(said), "{name}: {text}"),
                 (text, _) => panic!("{name}: {text:?}"),
+            }
+        }
+    }
+
+    fn surface(handler: Handler, scheduled: bool, import: &str) -> Surface {
+        Surface {
+            imports: vec![import.to_owned()],
+            exports: Vec::new(),
+            handler,
+            scheduled,
+            sync_host: false,
+            languages: std::collections::BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_can_wait_imports_what_has_to_be_awaited() {
+        let refused = |handler, scheduled, import| {
+            !never_awaited(&surface(handler, scheduled, import)).is_empty()
+        };
+        let tables = "koyalite:host/tables@0.1.0";
+        assert!(refused(Handler::P2, false, tables));
+        assert!(!refused(Handler::P3, false, tables));
+        assert!(!refused(Handler::P2, true, tables));
+        assert!(!refused(Handler::P2, false, "koyalite:host/identity@0.1.0"));
+        assert!(!refused(
+            Handler::P2,
+            false,
+            "koyalite:host-sync/tables@0.1.0"
+        ));
+    }
+
+    #[test]
+    fn the_async_interfaces_are_those_of_the_wit() {
+        for (package, members, _) in PROVIDED
+            .iter()
+            .filter(|(name, ..)| *name == "koyalite:host")
+        {
+            for member in *members {
+                let path = format!("{}/../wit/host/{member}.wit", env!("CARGO_MANIFEST_DIR"));
+                let waits = std::fs::read_to_string(path)
+                    .unwrap()
+                    .contains("async func");
+                let listed = ASYNC.contains(&format!("{package}/{member}").as_str());
+                assert_eq!(waits, listed, "{member}");
             }
         }
     }

@@ -16,6 +16,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::call::{Answer, CallLimits};
 use super::error::InvokeError;
+use super::job::Said;
 use super::limits::Breach;
 use super::meter::{DeadlineId, Watch};
 use super::trap::classify;
@@ -112,7 +113,7 @@ pub(super) struct Reply {
     ticket: Ticket,
 }
 
-type Sender = oneshot::Sender<Result<Answer, InvokeError>>;
+type Sender = oneshot::Sender<Said>;
 
 impl Reply {
     pub(super) fn new(sender: Sender, ticket: Ticket) -> Self {
@@ -129,7 +130,7 @@ impl Reply {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(sender) = sender {
-            drop(sender.send(answer(&self.ticket)));
+            drop(sender.send(Said::Ended(answer(&self.ticket))));
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::job::Job;
 use super::limits::SHARED_CONCURRENCY;
-use super::worker::Job;
 
 /// The live workers of one version.
 #[derive(Default)]

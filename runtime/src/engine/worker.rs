@@ -9,40 +9,23 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
-use futures::channel::oneshot;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, Stream};
-use tokio::sync::mpsc;
 use wasmtime::Store;
 use wasmtime::component::{Access, Accessor};
 
-use super::call::{Answer, Call, CallLimits, Trigger};
+use super::call::{CallLimits, Trigger};
 use super::cpu::CpuGate;
 use super::error::InvokeError;
 use super::hooks::Allowed;
-use super::instance::{DirectResponse, Instance, Ways};
+use super::instance::{Instance, Ways};
+use super::job::{Intake, Job};
 use super::limits::{self, Breach};
 use super::meter::{Metered, Watch};
-use super::reply::{Fate, Reply, Ticket, Unanswered};
+use super::reply::{Fate, Reply, Unanswered};
 use super::state::State;
 use super::trap::classify;
 use crate::egress::EgressGrant;
-
-/// A call on its way to an instance, with the place where its answer is awaited.
-pub(super) struct Job {
-    pub(super) call: Call,
-    pub(super) reply: oneshot::Sender<Result<Answer, InvokeError>>,
-    pub(super) direct: DirectResponse,
-    pub(super) ticket: Ticket,
-}
-
-/// How calls reach a worker.
-pub(super) enum Intake {
-    /// This one call and no other.
-    Single,
-    /// Calls from a queue, until it closes, the worker has served its share, or nothing came for a while.
-    Queue(mpsc::Receiver<Job>),
-}
 
 /// A store with its instance, ready to work.
 pub(super) struct Worker {
@@ -55,7 +38,7 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Runs until there is no more work, then drops the instance.
-    pub(super) async fn run(self, first: Job, intake: Intake) {
+    pub(super) async fn run(self, first: Job, intake: &mut Intake) {
         let Self {
             mut store,
             instance,
@@ -111,35 +94,31 @@ impl Service<'_> {
         &self,
         accessor: &Accessor<State>,
         first: Job,
-        intake: Intake,
+        intake: &mut Intake,
     ) -> Result<(), InvokeError> {
         let mut running = FuturesUnordered::new();
         running.push(self.work(accessor, first));
-        let mut queue = match intake {
-            Intake::Single => None,
-            Intake::Queue(queue) => Some(queue),
-        };
         let mut served = 1;
         loop {
             if served >= limits::SHARED_REQUESTS_MAX {
-                queue = None;
+                intake.close().await;
             }
-            match self.next(accessor, &mut running, &mut queue).await {
+            match self.next(accessor, &mut running, intake).await {
                 Next::Job(job) => {
                     served += 1;
                     running.push(self.work(accessor, job));
                 }
                 Next::Ended(Ok(Finish::Ended)) => {}
                 // A fresh instance ends with its caller. A shared one cannot: others are on it.
-                Next::Ended(Ok(Finish::CallerGone)) if queue.is_none() && running.is_empty() => {
+                Next::Ended(Ok(Finish::CallerGone)) if !intake.is_open() && running.is_empty() => {
                     return Ok(());
                 }
                 Next::Ended(Ok(Finish::CallerGone)) => {}
                 Next::Ended(Err(error)) => return Err(error),
-                Next::QueueClosed => queue = None,
+                Next::QueueClosed => intake.close().await,
                 Next::Nothing => return Ok(()),
             }
-            if running.is_empty() && queue.is_some() {
+            if running.is_empty() && intake.is_open() {
                 self.watch.idle();
             }
         }
@@ -150,7 +129,7 @@ impl Service<'_> {
         &self,
         accessor: &Accessor<State>,
         running: &mut FuturesUnordered<F>,
-        queue: &mut Option<mpsc::Receiver<Job>>,
+        intake: &mut Intake,
     ) -> Next
     where
         F: Future<Output = Result<Finish, InvokeError>>,
@@ -163,9 +142,7 @@ impl Service<'_> {
                 return Poll::Ready(Next::Ended(ended));
             }
             let room = running.len() < limits::SHARED_CONCURRENCY;
-            if let Some(queue) = queue.as_mut().filter(|_| room)
-                && let Poll::Ready(job) = queue.poll_recv(cx)
-            {
+            if room && let Poll::Ready(job) = intake.poll(cx) {
                 return Poll::Ready(job.map_or(Next::QueueClosed, Next::Job));
             }
             if !running.is_empty() {
@@ -179,7 +156,7 @@ impl Service<'_> {
             if let Some(deadline) = after_answer.take() {
                 self.watch.clear_deadline(deadline);
             }
-            if queue.is_some() && idle.as_mut().poll(cx).is_pending() {
+            if intake.is_open() && idle.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
             Poll::Ready(Next::Nothing)

@@ -18,26 +18,26 @@ use crate::http::{Code, Problem};
 pub(super) enum GatewayError {
     #[error(transparent)]
     Route(#[from] RouteError),
-    #[error("there is no project {0:?}")]
+    #[error("there is no project `{0}`")]
     UnknownProject(ProjectName),
     #[error("in production a function is called by its project's host name, not below /f/")]
     PathStyleOff,
-    #[error("no function of project {0:?} has a path that this one begins with")]
+    #[error("no function of project `{0}` has a path that this one begins with")]
     UnknownFunction(ProjectName),
-    #[error("function {0:?} is switched off")]
+    #[error("function `{0}` is switched off")]
     Disabled(FunctionName),
-    #[error("function {function:?} is deployed to {}", regions.join(", "))]
+    #[error("function `{function}` is deployed to {}", regions.join(", "))]
     WrongRegion {
         function: FunctionName,
         regions: Vec<String>,
     },
-    #[error("function {0:?} has no such version, or this caller may not choose it")]
+    #[error("function `{0}` has no such version, or this caller may not choose it")]
     UnknownVersion(FunctionName),
-    #[error("function {0:?} only runs on its schedule")]
+    #[error("function `{0}` only runs on its schedule")]
     NotCallable(FunctionName),
     #[error(transparent)]
     Auth(#[from] AuthError),
-    #[error("function {0:?} answers only callers with a token; send authorization: Bearer <token>")]
+    #[error("function `{0}` answers only callers with a token; send authorization: Bearer <token>")]
     TokenNeeded(FunctionName),
     #[error("the body may have {limit} bytes")]
     BodyTooLarge { limit: u64 },

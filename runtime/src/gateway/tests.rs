@@ -96,6 +96,7 @@ fn project(environment: Environment) -> Arc<ProjectEntry> {
         name: "demo".parse().unwrap(),
         environment,
         schema: Arc::new(Schema::default()),
+        relationships: Arc::from([]),
         jwt_secret: Secret::new(SECRET.to_vec()),
         database,
         functions: vec![

@@ -49,7 +49,6 @@ codes! {
     InvalidName         "invalid_name"         BAD_REQUEST "A name is not acceptable";
     InvalidManifest     "invalid_manifest"     BAD_REQUEST "The manifest is not acceptable";
     InvalidPolicy       "invalid_policy"       BAD_REQUEST "The policy is not acceptable";
-    InvalidCron         "invalid_cron"         BAD_REQUEST "The cron schedule is not acceptable";
     InvalidSchema       "invalid_schema"       BAD_REQUEST "The tables are not acceptable";
 
     // Who asks.
@@ -57,7 +56,6 @@ codes! {
     InvalidToken        "invalid_token"        UNAUTHORIZED "The token is not accepted";
     ExpiredToken        "expired_token"        UNAUTHORIZED "The token has expired";
     Forbidden           "forbidden"            FORBIDDEN "This token does not allow that";
-    DeniedByClaims      "denied_by_claims"     FORBIDDEN "No policy can allow that";
 
     // What is asked for.
     UnknownRoute        "unknown_route"        NOT_FOUND "Nothing is served here";
@@ -85,14 +83,13 @@ codes! {
     CoreModule          "core_module"          UNPROCESSABLE_ENTITY "That is a core module, not a component";
     InvalidComponent    "invalid_component"    UNPROCESSABLE_ENTITY "The component is not valid";
     NoHandler           "no_handler"           UNPROCESSABLE_ENTITY "The component exports no handler";
+    AsyncImports        "async_imports"        UNPROCESSABLE_ENTITY "The component imports what its handler cannot wait for";
     UnknownImports      "unknown_imports"      UNPROCESSABLE_ENTITY "The component imports what the host does not have";
-    IsolationNotAllowed "isolation_not_allowed" UNPROCESSABLE_ENTITY "The component cannot share an instance";
     CompileLimit        "compile_limit"        UNPROCESSABLE_ENTITY "The component takes too much to compile";
 
     // The function.
     GuestTrapped        "guest_trapped"        INTERNAL_SERVER_ERROR "The function trapped";
     NoResponse          "no_response"          INTERNAL_SERVER_ERROR "The function gave no response";
-    InvalidResponse     "invalid_response"     INTERNAL_SERVER_ERROR "The function gave a response that cannot be sent";
     GuestError          "guest_error"          INTERNAL_SERVER_ERROR "The function answered with an error";
     MemoryLimit         "memory_limit"         INTERNAL_SERVER_ERROR "The function used too much memory";
     CpuLimit            "cpu_limit"            GATEWAY_TIMEOUT "The function used too much CPU time";

@@ -19,7 +19,7 @@ const NOT_PRIVATE: u32 = 0o077;
 /// Why a private file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    #[error("cannot {action} {path}: {source}", path = .path.display())]
+    #[error("cannot {action} {path}", path = .path.display())]
     Io {
         action: &'static str,
         path: PathBuf,

@@ -77,6 +77,11 @@ impl Purpose {
 pub enum RingError {
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(
+        "there is no key ring at {path}; make one with `koyalite keys create --file {path}`, or \
+         restore the one that this database was used with"
+    )]
+    Missing { path: String },
     #[error("{path} is not a key ring: {reason}; restore it from a backup")]
     NotAKeyRing { path: String, reason: &'static str },
     #[error("the value was sealed with key {id}, which is not on this key ring")]
@@ -118,10 +123,15 @@ impl KeyRing {
     /// Reads a ring.
     ///
     /// # Errors
-    /// [`RingError::File`] where the file is missing or others can read it;
+    /// [`RingError::Missing`] where there is no file, [`RingError::File`] where others can read it,
     /// [`RingError::NotAKeyRing`] where it is something else.
     pub fn open(path: &Path) -> Result<Self, RingError> {
-        let text = private_file::read(path)?;
+        let text = private_file::read(path).map_err(|error| match error.is_missing() {
+            true => RingError::Missing {
+                path: path.display().to_string(),
+            },
+            false => error.into(),
+        })?;
         let not_a_ring = |reason| RingError::NotAKeyRing {
             path: path.display().to_string(),
             reason,

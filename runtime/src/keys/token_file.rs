@@ -46,15 +46,26 @@ pub fn create_or_read(
         }
         Err(error) if !error.is_missing() => Err(error.into()),
         Ok(_) | Err(_) => {
-            let admin = ControlToken {
-                subject: SUBJECT.to_owned(),
-                role: ControlRole::Admin,
-            };
-            let token = authority.issue(admin, LIFETIME, now)?;
+            let token = administrators(authority, now)?;
             private_file::replace(path, &format!("{}\n", token.expose()))?;
             Ok(token)
         }
     }
+}
+
+/// A new administrator's token, as long-lived as the one of the file.
+///
+/// # Errors
+/// None that its fixed subject could cause.
+pub fn administrators(
+    authority: &ControlAuthority,
+    now: DateTime<Utc>,
+) -> Result<Token, TokenError> {
+    let admin = ControlToken {
+        subject: SUBJECT.to_owned(),
+        role: ControlRole::Admin,
+    };
+    authority.issue(admin, LIFETIME, now)
 }
 
 /// The token as it stands in the file, unverified: what the command line sends.

@@ -4,7 +4,7 @@
 //! One change for the whole file: either the project is as the file says, or it is as before.
 //! Applying a file twice does nothing the second time and says so.
 
-use koyalite_policy::{ProjectName, TableName};
+use koyalite_policy::{Claims, ProjectName, TableName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,9 +12,9 @@ use super::Registry;
 use super::change::{Change, LockedProject};
 use super::columns::{self, Column, StoredTable};
 use super::definition::{ColumnDefinition, NewTable, TableDefinition};
-use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::policies::{self, NewPolicy};
-use super::tables;
+use super::{claims, tables};
 
 /// The file. Unknown fields are for the reader of the request to refuse.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct SchemaFile {
     /// Policies that must be in force as written.
     #[serde(default)]
     pub policies: Vec<NewPolicy>,
+    /// The claims that the project declares; left out: as they are.
+    #[serde(default)]
+    pub claims: Option<Claims>,
 }
 
 /// What applying a file did.
@@ -38,6 +41,8 @@ pub struct Applied {
     pub created_policies: Vec<String>,
     /// Policies that were changed, as `table: name`.
     pub changed_policies: Vec<String>,
+    /// Whether other claims are declared now.
+    pub changed_claims: bool,
     /// What the project has and the file does not mention. It was left alone.
     pub kept: Vec<String>,
     /// What the policies' authors should know.
@@ -53,16 +58,18 @@ impl Applied {
             added_columns,
             created_policies,
             changed_policies,
+            changed_claims,
             ..
         } = self;
-        [
+        let done = [
             created_tables,
             added_columns,
             created_policies,
             changed_policies,
         ]
         .iter()
-        .all(|done| done.is_empty())
+        .any(|done| !done.is_empty());
+        !done && !changed_claims
     }
 }
 
@@ -108,7 +115,13 @@ pub async fn apply_schema(
         tables::create_in(&mut change, &locked, definition).await?;
         applied.created_tables.push(definition.name.to_string());
     }
+    let before = claims::load(change.conn(), locked.id).await?;
+    let declared = file.claims.as_ref().unwrap_or(&before);
+    applied.changed_claims = *declared != before;
+    // While policies change one by one, some read what was declared and some what will be.
+    claims::replace_in(&mut change, &locked, &claims::either(&before, declared)).await?;
     apply_policies(&mut change, &locked, file, by, &mut applied).await?;
+    claims::replace_in(&mut change, &locked, declared).await?;
     tables::check_policies(&mut change, &locked).await?;
     if !applied.is_nothing() {
         change.commit().await?;
@@ -183,11 +196,14 @@ fn compare<'a>(
     }
     match differences.is_empty() {
         true => Ok(plan),
-        false => Err(RegistryError::conflict(format!(
-            "columns that exist are not altered, for their data could be lost: {}; add a column \
-             of another name, or drop the old one first",
-            differences.join("; ")
-        ))),
+        false => Err(RegistryError::conflict(
+            Standing::WouldLoseData,
+            format!(
+                "columns that exist are not altered, for their data could be lost: {}; add a \
+                 column of another name, or drop the old one first",
+                differences.join("; ")
+            ),
+        )),
     }
 }
 
@@ -238,11 +254,12 @@ fn in_order(
         let (now, later): (Vec<_>, Vec<_>) = missing.into_iter().partition(|table| ready(table));
         if now.is_empty() {
             let names: Vec<&str> = named.iter().map(TableName::as_str).collect();
-            return Err(RegistryError::conflict(format!(
+            let reason = format!(
                 "the tables {} refer to each other in a circle; leave one reference out and add \
                  its column afterwards",
                 names.join(", ")
-            )));
+            );
+            return Err(RegistryError::conflict(Standing::State, reason));
         }
         have.extend(now.iter().map(|table| table.name.clone()));
         ordered.extend(now);

@@ -78,6 +78,14 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// The one truth value that a question about a project's tables has.
+    pub(crate) async fn finds(&mut self, question: Ddl) -> Result<bool, RegistryError> {
+        // Safe to assert for the reason given in `run`.
+        let statement = sqlx::AssertSqlSafe(question.into_text());
+        let found = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
+        Ok(found)
+    }
+
     /// Commits, then serves the new state from this node at once.
     pub(crate) async fn commit(mut self) -> Result<(), RegistryError> {
         sqlx::query_scalar!("UPDATE koyalite.head SET seq = seq + 1 RETURNING seq")

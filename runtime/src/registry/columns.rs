@@ -3,12 +3,14 @@
 //! The catalogue is the truth about a project's tables: every statement that alters one writes both
 //! in the same transaction.
 
-use koyalite_policy::{ColumnName, ColumnShape, ColumnType, TableName, TableShape};
+use koyalite_host_api::relationship as host;
+use koyalite_policy::{ColumnName, ColumnShape, TableName, TableShape};
 use serde::Serialize;
 use serde_json::Value as Json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::column_type::DefinedType;
 use super::ddl::ForeignKey;
 use super::definition::{ColumnDefinition, OnDelete};
 use super::error::RegistryError;
@@ -20,9 +22,9 @@ pub struct Column {
     pub id: Uuid,
     /// Its name.
     pub name: ColumnName,
-    /// Its type.
-    #[serde(rename = "type", serialize_with = "type_name")]
-    pub ty: ColumnType,
+    /// Its type; written with its values where they are listed.
+    #[serde(rename = "type")]
+    pub ty: DefinedType,
     /// May it hold NULL?
     pub nullable: bool,
     /// What it holds when an insert leaves it out.
@@ -47,10 +49,8 @@ pub struct Relationship {
     pub kind: String,
     /// What happens here when the row there is deleted.
     pub on_delete: OnDelete,
-}
-
-fn type_name<S: serde::Serializer>(ty: &ColumnType, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&ty.sql_name())
+    /// The name of the constraint, by which an embed may choose this reference.
+    pub constraint: String,
 }
 
 /// A table of some project with its columns, as loaded.
@@ -73,17 +73,35 @@ impl StoredTable {
             .count();
         let shape = |column: &Column| ColumnShape {
             name: column.name.clone(),
-            ty: column.ty,
+            ty: column.ty.ty,
             nullable: column.nullable,
             has_default: column.default.is_some(),
             primary_key: column.primary_key,
             unique: column.unique || (column.primary_key && keys == 1),
-            values: None,
+            values: column.ty.values.clone(),
         };
         TableShape {
             name: self.name.clone(),
             columns: self.columns.iter().map(shape).collect(),
         }
+    }
+
+    /// What its columns refer to, as embeds follow it.
+    pub(crate) fn relationships(&self) -> impl Iterator<Item = host::Relationship> {
+        self.columns.iter().filter_map(|column| {
+            let reference = column.references.as_ref()?;
+            Some(host::Relationship {
+                constraint: reference.constraint.clone(),
+                from_table: self.name.clone(),
+                from_column: column.name.clone(),
+                to_table: reference.table.clone(),
+                to_column: reference.column.clone(),
+                multiplicity: match column.unique {
+                    true => host::Multiplicity::OneToOne,
+                    false => host::Multiplicity::OneToMany,
+                },
+            })
+        })
     }
 
     pub(crate) fn column(&self, name: &ColumnName) -> Option<&Column> {
@@ -98,9 +116,9 @@ pub(crate) async fn load(
 ) -> Result<Vec<StoredTable>, RegistryError> {
     let rows = sqlx::query!(
         r#"SELECT t.id AS table_id, t.project_id, t.name AS table_name, t.created_at,
-               c.id, c.name, c.type AS ty, c.is_nullable, c."default", c.is_unique,
+               c.id, c.name, c.type AS ty, c.listed_values, c.is_nullable, c."default", c.is_unique,
                c.is_primary_key, r.type AS "kind?", r.on_delete AS "on_delete?",
-               tt.name AS "to_table?", tc.name AS "to_column?"
+               r.constraint_name AS "constraint_name?", tt.name AS "to_table?", tc.name AS "to_column?"
            FROM koyalite.tables t
            JOIN koyalite.columns c ON c.table_id = t.id
            LEFT JOIN koyalite.relationships r ON r.from_column_id = c.id
@@ -114,19 +132,24 @@ pub(crate) async fn load(
     .await?;
     let mut tables: Vec<StoredTable> = Vec::new();
     for row in rows {
+        let constraint = row.constraint_name.unwrap_or_default();
         let references = match (row.to_table, row.to_column, row.kind, row.on_delete) {
             (Some(table), Some(column), Some(kind), Some(on_delete)) => Some(Relationship {
                 table: table.parse().map_err(RegistryError::internal)?,
                 column: column.parse().map_err(RegistryError::internal)?,
                 kind,
                 on_delete: on_delete_of(&on_delete)?,
+                constraint,
             }),
             _ => None,
         };
         let column = Column {
             id: row.id,
             name: row.name.parse().map_err(RegistryError::internal)?,
-            ty: row.ty.parse().map_err(RegistryError::internal)?,
+            ty: DefinedType {
+                ty: row.ty.parse().map_err(RegistryError::internal)?,
+                values: row.listed_values,
+            },
             nullable: row.is_nullable,
             default: row.default,
             unique: row.is_unique,
@@ -179,17 +202,19 @@ pub(crate) async fn insert(
     let definition = column.definition;
     sqlx::query!(
         r#"INSERT INTO koyalite.columns
-               (id, table_id, position, name, type, is_nullable, "default", is_unique, is_primary_key)
-           SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6, $7, $8
+               (id, table_id, position, name, type, is_nullable, "default", is_unique, is_primary_key,
+                listed_values)
+           SELECT $1, $2, coalesce(max(position), 0) + 1, $3, $4, $5, $6, $7, $8, $9
            FROM koyalite.columns WHERE table_id = $2"#,
         column.id,
         table_id,
         definition.name.as_str(),
-        &*definition.ty.sql_name(),
+        &*&definition.ty.ty.sql_name(),
         definition.nullable,
         definition.default_json,
         definition.unique,
         definition.primary_key,
+        definition.ty.values.as_deref(),
     )
     .execute(conn)
     .await?;

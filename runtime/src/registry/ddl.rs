@@ -115,15 +115,39 @@ pub(crate) fn drop_column(project: &LockedProject, table: &TableName, column: &C
     ))
 }
 
+/// Whether a table has a row. Locked first, by whoever drops it: a row that is inserted after the
+/// question would go with the table.
+pub(crate) fn any_row(project: &LockedProject, table: &TableName) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!("SELECT EXISTS (SELECT FROM {name})"))
+}
+
+/// Whether a column holds a value anywhere.
+pub(crate) fn any_value(project: &LockedProject, table: &TableName, column: &ColumnName) -> Ddl {
+    let (name, column) = (
+        qualified(&project.schema, table),
+        quote_ident(column.as_str()),
+    );
+    Ddl(format!(
+        "SELECT EXISTS (SELECT FROM {name} WHERE {column} IS NOT NULL)"
+    ))
+}
+
+/// Nobody reads or writes the table until the change ends.
+pub(crate) fn lock_table(project: &LockedProject, table: &TableName) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
+}
+
 /// One column in full.
 fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
     let mut text = format!(
         "{} {}",
         quote_ident(column.name.as_str()),
-        column.ty.sql_name()
+        column.ty.ty.sql_name()
     );
     // So that the host's evaluator, which compares bytes, and Postgres always agree.
-    if column.ty == ColumnType::Text {
+    if column.ty.ty == ColumnType::Text {
         text.push_str(" COLLATE \"C\"");
     }
     if !column.nullable {
@@ -131,6 +155,11 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
     }
     if let Some(default) = &column.default {
         text.push_str(&format!(" DEFAULT {}", default.to_sql()));
+    }
+    if let Some(values) = &column.ty.values {
+        let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
+        let name = quote_ident(column.name.as_str());
+        text.push_str(&format!(" CHECK ({name} IN ({}))", values.join(", ")));
     }
     if column.unique {
         text.push_str(" UNIQUE");

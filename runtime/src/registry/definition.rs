@@ -10,6 +10,7 @@ use koyalite_policy::{ColumnName, ColumnType, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::column_type::DefinedType;
 use super::default::ColumnDefault;
 use super::error::Mistake;
 
@@ -34,7 +35,7 @@ pub struct NewTable {
 pub struct NewColumn {
     /// `[a-z_][a-z0-9_]{0,62}`.
     pub name: String,
-    /// One of the ten types, or an alias that Postgres knows.
+    /// One of the types, an alias that Postgres knows, or `enum(a, b)`.
     #[serde(rename = "type")]
     pub ty: String,
     /// May it hold NULL?
@@ -113,7 +114,7 @@ pub(crate) struct TableDefinition {
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnDefinition {
     pub(crate) name: ColumnName,
-    pub(crate) ty: ColumnType,
+    pub(crate) ty: DefinedType,
     pub(crate) nullable: bool,
     pub(crate) default: Option<ColumnDefault>,
     /// The default as written, for the catalogue.
@@ -197,14 +198,21 @@ impl NewColumn {
             ));
         }
         let name = keep(self.name.parse::<ColumnName>(), "name", &mut mistakes);
-        let ty = keep(self.ty.parse::<ColumnType>(), "type", &mut mistakes);
+        let ty = keep(self.ty.parse::<DefinedType>(), "type", &mut mistakes);
         let written = self.default.as_ref().filter(|value| !value.is_null());
-        let default = match (written, ty) {
+        let default = match (written, &ty) {
             (Some(value), Some(ty)) => {
-                keep(ColumnDefault::read(value, ty), "default", &mut mistakes)
+                keep(ColumnDefault::read(value, ty.ty), "default", &mut mistakes)
             }
             _ => None,
         };
+        let values = ty.as_ref().and_then(|ty| ty.values.as_ref());
+        if let (Some(ColumnDefault::Text(text)), Some(values)) = (&default, values)
+            && !values.contains(text)
+        {
+            let message = format!("write one of its values: {}", values.join(", "));
+            mistakes.push(Mistake::new("default", message));
+        }
         let references = self.references.as_ref().and_then(|reference| {
             if reference.on_delete == OnDelete::SetNull && !self.nullable {
                 let message = "set_null needs a column that may be NULL; write `nullable: true`";
@@ -254,7 +262,10 @@ fn keep<T, E: std::fmt::Display>(
 fn default_primary_key() -> Option<ColumnDefinition> {
     Some(ColumnDefinition {
         name: "id".parse().ok()?,
-        ty: ColumnType::Uuid,
+        ty: DefinedType {
+            ty: ColumnType::Uuid,
+            values: None,
+        },
         nullable: false,
         default: Some(ColumnDefault::RandomUuid),
         default_json: Some(Json::from("gen_random_uuid()")),

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, LockedProject};
-use super::error::RegistryError;
+use super::error::{RegistryError, Standing};
 use super::functions::number;
 use super::manifest::{Isolation, Manifest};
 use super::snapshot::{Handler, handler_word};
@@ -250,7 +250,10 @@ async fn previous(
     )
     .fetch_optional(conn)
     .await?
-    .ok_or_else(|| RegistryError::conflict("no other version served before; name a version"))
+    .ok_or_else(|| {
+        let reason = "no other version served before; name a version";
+        RegistryError::conflict(Standing::NothingToRollBack, reason)
+    })
 }
 
 async fn version(

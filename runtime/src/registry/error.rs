@@ -12,7 +12,7 @@ use sqlx::error::DatabaseError;
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// What was named does not exist.
-    #[error("there is no {what} {name:?}")]
+    #[error("there is no {what} `{name}`")]
     NotFound {
         /// The noun: project, table, function, version…
         what: &'static str,
@@ -20,10 +20,14 @@ pub enum RegistryError {
         name: String,
     },
     /// It contradicts something that exists.
-    #[error("{reason}")]
+    #[error("{reason}{}", Listed(.errors))]
     Conflict {
+        /// What kind of thing stands in the way.
+        kind: Standing,
         /// What stands in the way, and what would be right.
         reason: String,
+        /// All that stands in the way, where it can be listed.
+        errors: Vec<Mistake>,
     },
     /// The request itself is wrong.
     #[error("{}", Mistakes(.errors))]
@@ -37,6 +41,21 @@ pub enum RegistryError {
     /// A fault of ours, or a database that is not as the migrations left it.
     #[error("internal error in the registry")]
     Internal(#[source] Source),
+}
+
+/// What stands in the way of a change, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The name or the path is taken.
+    AlreadyExists,
+    /// Something else depends on what would go or change.
+    InUse,
+    /// Rows or values would be gone, and nobody has said that they may.
+    WouldLoseData,
+    /// No other version served before.
+    NothingToRollBack,
+    /// Anything else about how things are; the reason says what.
+    State,
 }
 
 /// What lies behind an error, for the log.
@@ -133,6 +152,18 @@ impl fmt::Display for Mistakes<'_> {
     }
 }
 
+/// The same after a sentence, or nothing.
+struct Listed<'a>(&'a [Mistake]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            mistakes => write!(f, ": {}", Mistakes(mistakes)),
+        }
+    }
+}
+
 impl RegistryError {
     pub(crate) fn not_found(what: &'static str, name: impl fmt::Display) -> Self {
         Self::NotFound {
@@ -141,9 +172,19 @@ impl RegistryError {
         }
     }
 
-    pub(crate) fn conflict(reason: impl fmt::Display) -> Self {
+    pub(crate) fn conflict(kind: Standing, reason: impl fmt::Display) -> Self {
+        Self::conflicts(kind, reason, Vec::new())
+    }
+
+    pub(crate) fn conflicts(
+        kind: Standing,
+        reason: impl fmt::Display,
+        errors: Vec<Mistake>,
+    ) -> Self {
         Self::Conflict {
+            kind,
             reason: reason.to_string(),
+            errors,
         }
     }
 
@@ -181,7 +222,7 @@ impl From<sqlx::Error> for RegistryError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => match meaning(database.as_ref()) {
-                Meaning::Conflict(reason) => Self::conflict(reason),
+                Meaning::Conflict(kind, reason) => Self::conflict(kind, reason),
                 Meaning::Invalid(reason) => Self::invalid("", reason),
                 Meaning::ComeBack => Self::Unavailable(error.into()),
                 Meaning::Fault => Self::Internal(error.into()),
@@ -197,7 +238,7 @@ impl From<sqlx::Error> for RegistryError {
 }
 
 enum Meaning {
-    Conflict(String),
+    Conflict(Standing, &'static str),
     Invalid(&'static str),
     ComeBack,
     Fault,
@@ -206,16 +247,19 @@ enum Meaning {
 fn meaning(error: &dyn DatabaseError) -> Meaning {
     let code = error.code().unwrap_or_default();
     match code.as_ref() {
-        "23505" => Meaning::Conflict(unique_reason(error.constraint().unwrap_or_default())),
-        "23503" | "2BP01" => {
-            Meaning::Conflict("something else still refers to it; remove that first".to_owned())
-        }
-        "23502" => Meaning::Conflict(
-            "the table has rows that would hold no value; give the column a default or make it \
-             nullable"
-                .to_owned(),
+        "23505" => taken(error.constraint().unwrap_or_default()),
+        "23503" | "2BP01" => Meaning::Conflict(
+            Standing::InUse,
+            "something else still refers to it; remove that first",
         ),
-        "42P07" | "42701" => Meaning::Conflict("the name is taken in the database".to_owned()),
+        "23502" => Meaning::Conflict(
+            Standing::State,
+            "the table has rows that would hold no value; give the column a default or make it \
+             nullable",
+        ),
+        "42P07" | "42701" => {
+            Meaning::Conflict(Standing::AlreadyExists, "the name is taken in the database")
+        }
         "42830" => {
             Meaning::Invalid("a reference needs a unique or primary key column as its target")
         }
@@ -230,9 +274,9 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
     }
 }
 
-/// The sentence for a broken unique constraint, by the constraint's name.
-fn unique_reason(constraint: &str) -> String {
-    match constraint {
+/// What a broken unique constraint means, by the constraint's name.
+fn taken(constraint: &str) -> Meaning {
+    let reason = match constraint {
         "projects_name_key" => "a project of this name exists; choose another name",
         "tables_project_id_name_key" => "the project has a table of this name",
         "columns_table_id_name_key" => "the table has a column of this name",
@@ -241,9 +285,12 @@ fn unique_reason(constraint: &str) -> String {
             "another function of the project has this path; choose another `path`"
         }
         "users_email_key" => "a user with this email exists",
-        _ => "it was changed by somebody else at the same moment; look again and retry",
-    }
-    .to_owned()
+        _ => {
+            let reason = "it was changed by somebody else at the same moment; look again and retry";
+            return Meaning::Conflict(Standing::State, reason);
+        }
+    };
+    Meaning::Conflict(Standing::AlreadyExists, reason)
 }
 
 /// A database that cannot be migrated: away, or one that another version has changed.

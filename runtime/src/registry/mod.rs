@@ -11,7 +11,10 @@
 //! `snapshot` last.
 
 pub mod apply;
+pub mod bootstrap;
 pub(crate) mod change;
+pub mod claims;
+pub mod column_type;
 pub mod columns;
 pub(crate) mod ddl;
 pub mod default;
@@ -19,10 +22,12 @@ pub mod definition;
 mod deploy;
 pub mod error;
 pub mod functions;
+pub mod jwt_secret;
 pub mod manifest;
 pub mod policies;
 mod policy_input;
 pub mod projects;
+mod references;
 pub mod roles;
 pub(crate) mod runs;
 pub mod schedules;
@@ -45,7 +50,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::apply::apply_schema;
-pub use self::error::{Mistake, RegistryError};
+pub use self::error::{Mistake, RegistryError, Standing};
 pub use self::manifest::Manifest;
 pub use self::secret::Secret;
 pub use self::snapshot::{

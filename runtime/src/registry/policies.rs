@@ -4,16 +4,15 @@
 //! does not make sense on its table, so the snapshot can always be built.
 
 use chrono::{DateTime, Utc};
-use koyalite_policy::{Command, Effect, PolicySource, ProjectName, TableName};
+use koyalite_policy::{ColumnName, Command, Effect, PolicySource, ProjectName, TableName};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, LockedProject, project_id};
-use super::columns;
 use super::error::RegistryError;
 pub use super::policy_input::{NewPolicy, PolicyPatch};
-use super::verdict::verdict;
+use super::verdict::{Rules, verdict};
 use super::{Registry, tables};
 
 /// A policy as operators see it.
@@ -51,12 +50,8 @@ pub async fn check(
 ) -> Result<Vec<String>, RegistryError> {
     let id = project_id(registry, project).await?;
     let mut conn = registry.pool.acquire().await?;
-    let tables = columns::load(&mut conn, Some(id)).await?;
-    verdict(
-        &new.source(Uuid::nil()),
-        &tables,
-        sources(&mut conn, id).await?,
-    )
+    let rules = Rules::load(&mut conn, id).await?;
+    verdict(&new.source(Uuid::nil()), rules)
 }
 
 /// Creates a policy.
@@ -87,10 +82,12 @@ pub(crate) async fn create_in(
     let table = tables::find(change, project, &new.table).await?;
     let source = new.source(Uuid::now_v7());
     let warnings = verdict_in(change, project, &source).await?;
+    let (read, write) = masks(&source);
     sqlx::query!(
         r#"INSERT INTO koyalite.policies
-               (id, table_id, name, effect, commands, roles, "using", "check", enabled, created_by)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"#,
+               (id, table_id, name, effect, commands, roles, "using", "check", enabled, created_by,
+                read_columns, write_columns, presets)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#,
         source.id,
         table.id,
         source.name,
@@ -101,6 +98,9 @@ pub(crate) async fn create_in(
         source.check,
         source.enabled,
         creator,
+        read.as_deref(),
+        write.as_deref(),
+        preset_words(&source)?,
     )
     .execute(change.conn())
     .await?;
@@ -168,9 +168,11 @@ pub(crate) async fn update_in(
     source: &PolicySource,
 ) -> Result<Vec<String>, RegistryError> {
     let warnings = verdict_in(change, project, source).await?;
+    let (read, write) = masks(source);
     sqlx::query!(
         r#"UPDATE koyalite.policies SET name = $2, effect = $3, commands = $4, roles = $5,
-               "using" = $6, "check" = $7, enabled = $8, updated_at = now()
+               "using" = $6, "check" = $7, enabled = $8, read_columns = $9, write_columns = $10,
+               presets = $11, updated_at = now()
            WHERE id = $1"#,
         source.id,
         source.name,
@@ -180,6 +182,9 @@ pub(crate) async fn update_in(
         source.using,
         source.check,
         source.enabled,
+        read.as_deref(),
+        write.as_deref(),
+        preset_words(source)?,
     )
     .execute(change.conn())
     .await?;
@@ -209,9 +214,7 @@ async fn verdict_in(
     project: &LockedProject,
     source: &PolicySource,
 ) -> Result<Vec<String>, RegistryError> {
-    let tables = columns::load(change.conn(), Some(project.id)).await?;
-    let others = sources(change.conn(), project.id).await?;
-    verdict(source, &tables, others)
+    verdict(source, Rules::load(change.conn(), project.id).await?)
 }
 
 /// The policies of one project as the policy engine takes them.
@@ -233,7 +236,8 @@ pub(crate) async fn load(
 ) -> Result<Vec<(Uuid, Policy)>, RegistryError> {
     let rows = sqlx::query!(
         r#"SELECT t.project_id, p.id, p.name, t.name AS table_name, p.effect, p.commands, p.roles,
-               p."using", p."check", p.enabled, p.created_by, p.created_at, p.updated_at
+               p."using", p."check", p.read_columns, p.write_columns, p.presets, p.enabled,
+               p.created_by, p.created_at, p.updated_at
            FROM koyalite.policies p JOIN koyalite.tables t ON t.id = p.table_id
            WHERE $1::uuid IS NULL OR t.project_id = $1
            ORDER BY t.project_id, t.name, p.name"#,
@@ -252,9 +256,9 @@ pub(crate) async fn load(
             roles: row.roles,
             using: row.using,
             check: row.check,
-            read: None,
-            write: None,
-            set: Default::default(),
+            read: columns_of(row.read_columns)?,
+            write: columns_of(row.write_columns)?,
+            set: serde_json::from_value(row.presets).map_err(RegistryError::internal)?,
             enabled: row.enabled,
         };
         let (created_by, created_at, updated_at) = (row.created_by, row.created_at, row.updated_at);
@@ -299,6 +303,24 @@ fn command_words(source: &PolicySource) -> Vec<String> {
         .iter()
         .map(|command| command.as_str().to_owned())
         .collect()
+}
+
+/// What may be read, and what may be written.
+fn masks(source: &PolicySource) -> (Option<Vec<String>>, Option<Vec<String>>) {
+    let words = |columns: &Option<Vec<ColumnName>>| {
+        let columns = columns.as_ref()?;
+        Some(columns.iter().map(ToString::to_string).collect())
+    };
+    (words(&source.read), words(&source.write))
+}
+
+fn columns_of(words: Option<Vec<String>>) -> Result<Option<Vec<ColumnName>>, RegistryError> {
+    let parsed = words.map(|words| words.iter().map(|word| word.parse()).collect());
+    parsed.transpose().map_err(RegistryError::internal)
+}
+
+fn preset_words(source: &PolicySource) -> Result<serde_json::Value, RegistryError> {
+    serde_json::to_value(&source.set).map_err(RegistryError::internal)
 }
 
 fn command_of(word: &str) -> Result<Command, RegistryError> {

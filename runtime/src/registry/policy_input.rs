@@ -2,9 +2,9 @@
 //!
 //! Whether one makes sense is for [`super::verdict`]; where it is kept, for [`super::policies`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use koyalite_policy::{Command, Effect, PolicySource, TableName};
+use koyalite_policy::{ColumnName, Command, Effect, PolicySource, TableName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -30,6 +30,15 @@ pub struct NewPolicy {
     /// The condition on rows as written.
     #[serde(default)]
     pub check: Option<String>,
+    /// The columns that may be read where it allows; left out: all.
+    #[serde(default)]
+    pub read: Option<Vec<ColumnName>>,
+    /// The columns that may be written where it allows; left out: all.
+    #[serde(default)]
+    pub write: Option<Vec<ColumnName>>,
+    /// What the host writes by itself: column to expression over the caller.
+    #[serde(default)]
+    pub set: BTreeMap<ColumnName, String>,
     /// Is it in force?
     #[serde(default = "enabled")]
     pub enabled: bool,
@@ -64,15 +73,23 @@ pub struct PolicyPatch {
     /// Another condition on rows as written; `null` removes it.
     #[serde(default, deserialize_with = "given")]
     pub check: Option<Option<String>>,
+    /// Other columns that may be read; `null`: all.
+    #[serde(default, deserialize_with = "given")]
+    pub read: Option<Option<Vec<ColumnName>>>,
+    /// Other columns that may be written; `null`: all.
+    #[serde(default, deserialize_with = "given")]
+    pub write: Option<Option<Vec<ColumnName>>>,
+    /// Other presets, all of them.
+    pub set: Option<BTreeMap<ColumnName, String>>,
     /// Put it in force, or out of it.
     pub enabled: Option<bool>,
 }
 
 /// Tells `null` from a field that is not there.
-fn given<'de, D: serde::Deserializer<'de>>(
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 impl NewPolicy {
@@ -86,9 +103,9 @@ impl NewPolicy {
             roles: self.roles.clone(),
             using: self.using.clone(),
             check: self.check.clone(),
-            read: None,
-            write: None,
-            set: Default::default(),
+            read: self.read.clone(),
+            write: self.write.clone(),
+            set: self.set.clone(),
             enabled: self.enabled,
         }
     }
@@ -103,6 +120,9 @@ impl PolicyPatch {
             roles,
             using,
             check,
+            read,
+            write,
+            set,
             enabled,
         } = self;
         source.name = name.unwrap_or_else(|| std::mem::take(&mut source.name));
@@ -111,6 +131,9 @@ impl PolicyPatch {
         source.roles = roles.unwrap_or_else(|| std::mem::take(&mut source.roles));
         source.using = using.unwrap_or_else(|| source.using.take());
         source.check = check.unwrap_or_else(|| source.check.take());
+        source.read = read.unwrap_or_else(|| source.read.take());
+        source.write = write.unwrap_or_else(|| source.write.take());
+        source.set = set.unwrap_or_else(|| std::mem::take(&mut source.set));
         source.enabled = enabled.unwrap_or(source.enabled);
     }
 }

@@ -69,7 +69,7 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     let id = Uuid::now_v7();
     let tenant = Tenant::of(id);
     let password = Secret::random_text();
-    let jwt_secret = seal(&registry.ring, id, Column::JwtSecret, &Secret::random())?;
+    let jwt_secret = seal(&registry.ring, id, Column::JwtSecret, &Secret::random_key())?;
     let sealed_password = seal(&registry.ring, id, Column::DatabasePassword, &password)?;
 
     let mut change = Change::begin(registry).await?;

@@ -26,6 +26,9 @@ pub enum Permission {
     /// Make a project.
     #[serde(rename = "project:create")]
     ProjectCreate,
+    /// See and replace the secret that a project's tokens are signed with.
+    #[serde(rename = "project:secret")]
+    ProjectSecret,
     /// See functions, versions and schedules.
     #[serde(rename = "function:read")]
     FunctionRead,
@@ -53,6 +56,9 @@ pub enum Permission {
     /// Issue a project's token for any subject.
     #[serde(rename = "token:create")]
     TokenCreate,
+    /// Issue a control token of any role.
+    #[serde(rename = "operator:create")]
+    OperatorCreate,
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -63,9 +69,10 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ProjectRead,
         Self::ProjectCreate,
+        Self::ProjectSecret,
         Self::FunctionRead,
         Self::FunctionDeploy,
         Self::FunctionPreview,
@@ -75,6 +82,7 @@ impl Permission {
         Self::PolicyRead,
         Self::PolicyWrite,
         Self::TokenCreate,
+        Self::OperatorCreate,
         Self::MetricsRead,
         Self::BypassRlsGrant,
     ];

@@ -36,6 +36,13 @@ impl Secret {
         Self(hex::encode(Self::random().0).into_bytes())
     }
 
+    /// A fresh key that is text, for people to paste: base64url, and the text's bytes are the key.
+    pub(crate) fn random_key() -> Self {
+        use base64::Engine as _;
+        let text = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(Self::random().0);
+        Self(text.into_bytes())
+    }
+
     /// The bytes, for what signs or connects with them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

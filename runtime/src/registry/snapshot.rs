@@ -9,8 +9,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use koyalite_host_api::Relationship;
 use koyalite_host_api::db::{DatabaseAccess, Password};
-use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema, TableShape};
+use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -19,8 +20,9 @@ use super::columns::{self, StoredTable};
 use super::error::RegistryError;
 use super::functions::number;
 use super::manifest::Manifest;
-use super::policies;
 use super::secret::{Column, Secret, unseal};
+use super::verdict::Rules;
+use super::{claims, policies};
 pub use crate::engine::Handler;
 use crate::keys::KeyRing;
 
@@ -63,6 +65,8 @@ pub struct ProjectEntry {
     pub environment: Environment,
     /// Its tables and policies.
     pub schema: Arc<Schema>,
+    /// Which of its tables refer to which.
+    pub relationships: Arc<[Relationship]>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
     /// How its tables are reached.
@@ -245,13 +249,14 @@ struct ProjectRow {
     database_role: String,
     jwt_secret: Vec<u8>,
     database_password: Vec<u8>,
+    claims: serde_json::Value,
 }
 
 async fn projects(conn: &mut PgConnection) -> Result<Vec<ProjectRow>, RegistryError> {
     let rows = sqlx::query_as!(
         ProjectRow,
         "SELECT id, name, environment, database_schema, database_role, jwt_secret,
-             database_password
+             database_password, claims
          FROM koyalite.projects",
     )
     .fetch_all(conn)
@@ -266,8 +271,12 @@ fn entry(
 ) -> Result<ProjectEntry, RegistryError> {
     let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
-    let shapes = tables.iter().map(StoredTable::shape).collect();
-    let policies = parts.policies.remove(&row.id).unwrap_or_default();
+    let relationships = tables.iter().flat_map(StoredTable::relationships).collect();
+    let rules_of = Rules {
+        tables: tables.iter().map(StoredTable::shape).collect(),
+        policies: parts.policies.remove(&row.id).unwrap_or_default(),
+        claims: claims::read(row.claims)?,
+    };
     let password = unseal(
         ring,
         row.id,
@@ -279,7 +288,8 @@ fn entry(
     Ok(ProjectEntry {
         id: row.id,
         environment: row.environment.parse()?,
-        schema: Arc::new(rules(&name, shapes, policies)),
+        schema: Arc::new(rules(&name, rules_of)),
+        relationships,
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
         database: DatabaseAccess {
             role: row.database_role,
@@ -293,8 +303,9 @@ fn entry(
 
 /// The rules of a project. Where a stored policy no longer makes sense, none is in force and every
 /// table is closed: leaving only that one out could open what it denied.
-fn rules(project: &ProjectName, shapes: Vec<TableShape>, policies: Vec<PolicySource>) -> Schema {
-    Schema::build(shapes.clone(), policies).unwrap_or_else(|errors| {
+fn rules(project: &ProjectName, rules: Rules) -> Schema {
+    let shapes = rules.tables.clone();
+    rules.build().unwrap_or_else(|errors| {
         for error in errors {
             tracing::error!(%project, %error, "a stored policy is wrong; the tables are closed");
         }

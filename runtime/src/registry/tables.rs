@@ -4,16 +4,18 @@
 //! against the tables as they would be: a change that breaks a policy is refused and leaves nothing.
 
 use chrono::{DateTime, Utc};
-use koyalite_policy::{ColumnName, ProjectName, Schema, TableName};
+use koyalite_policy::{ColumnName, ProjectName, TableName};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Registry;
 use super::change::{Change, LockedProject, project_id};
-use super::columns::{self, Column, PlacedColumn, StoredTable, Target};
-use super::ddl::{self, ForeignKey};
+use super::columns::{self, Column, PlacedColumn, StoredTable};
+use super::ddl;
 use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
-use super::error::{Mistake, RegistryError, refuse_if_any};
-use super::{Registry, policies};
+use super::error::{RegistryError, Standing, refuse_if_any};
+use super::references::{Own, target};
+use super::verdict::{self, Rules};
 
 /// A project's tables are all in every node's memory, and all policies are checked at every change.
 pub const TABLES_MAX: usize = 500;
@@ -96,14 +98,25 @@ pub async fn list(registry: &Registry, project: &ProjectName) -> Result<Vec<Tabl
     Ok(tables.into_iter().map(Table::from).collect())
 }
 
-/// Drops a table with its rows and its policies.
+/// What becomes of rows and values that stand in the way of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// They stay, and the change is refused.
+    Kept,
+    /// Whoever asked has said that they may go.
+    MayGo,
+}
+
+/// Drops a table with its policies, and with its rows where they may go.
 ///
 /// # Errors
-/// `Conflict` where another table refers to it, or a policy of another table mentions it.
+/// `Conflict` where another table refers to it, a policy of another table mentions it, or it has
+/// rows that may not go.
 pub async fn drop(
     registry: &Registry,
     project: &ProjectName,
     name: &TableName,
+    data: Data,
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
@@ -119,9 +132,16 @@ pub async fn drop(
         .execute(change.conn())
         .await?;
     check_policies(&mut change, &locked).await?;
+    change.run(ddl::lock_table(&locked, name)).await?;
+    if data == Data::Kept && change.finds(ddl::any_row(&locked, name)).await? {
+        let reason = format!("table {name} has rows, which would be gone; {SAY_SO}");
+        return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
+    }
     change.run(ddl::drop_table(&locked, name)).await?;
     change.commit().await
 }
+
+const SAY_SO: &str = "repeat it with `lose_data=true` if that is meant";
 
 /// Adds a column to a table.
 ///
@@ -146,15 +166,16 @@ pub async fn add_column(
     Ok(table.into())
 }
 
-/// Drops a column with its values.
+/// Drops a column, with its values where they may go.
 ///
 /// # Errors
-/// `Conflict` where a policy mentions it, another table refers to it, or it is of the primary key.
+/// `Conflict` where a policy mentions it, another table refers to it, it is of the primary key, or it
+/// has values that may not go.
 pub async fn drop_column(
     registry: &Registry,
     project: &ProjectName,
-    table: &TableName,
-    column: &ColumnName,
+    (table, column): (&TableName, &ColumnName),
+    data: Data,
 ) -> Result<Table, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
@@ -163,14 +184,18 @@ pub async fn drop_column(
         .column(column)
         .ok_or_else(|| RegistryError::not_found("column", column))?;
     if found.primary_key {
-        return Err(RegistryError::conflict(
-            "a column of the primary key cannot be dropped",
-        ));
+        let reason = "a column of the primary key cannot be dropped";
+        return Err(RegistryError::conflict(Standing::State, reason));
     }
     sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", found.id)
         .execute(change.conn())
         .await?;
     check_policies(&mut change, &locked).await?;
+    change.run(ddl::lock_table(&locked, table)).await?;
+    if data == Data::Kept && change.finds(ddl::any_value(&locked, table, column)).await? {
+        let reason = format!("{table}.{column} has values, which would be gone; {SAY_SO}");
+        return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
+    }
     change.run(ddl::drop_column(&locked, table, column)).await?;
     let table = find(&mut change, &locked, table).await?;
     change.commit().await?;
@@ -186,7 +211,7 @@ pub(crate) async fn create_in(
     let others = columns::load(change.conn(), Some(project.id)).await?;
     if others.len() >= TABLES_MAX {
         let reason = format!("a project has at most {TABLES_MAX} tables");
-        return Err(RegistryError::conflict(reason));
+        return Err(RegistryError::conflict(Standing::State, reason));
     }
     let table_id = Uuid::now_v7();
     let ids: Vec<Uuid> = table.columns.iter().map(|_| Uuid::now_v7()).collect();
@@ -260,97 +285,6 @@ pub(crate) async fn add_column_in(
     check_policies(change, project).await
 }
 
-/// The table that is being created, which its own columns may refer to.
-struct Own<'a> {
-    id: Uuid,
-    table: &'a TableDefinition,
-    ids: &'a [Uuid],
-}
-
-/// Looks up what a column refers to: it must exist, be unique, and have the column's type.
-fn target(
-    column: &ColumnDefinition,
-    column_id: Uuid,
-    tables: &[StoredTable],
-    own: Option<&Own<'_>>,
-) -> Result<Option<Target>, Mistake> {
-    let Some(reference) = &column.references else {
-        return Ok(None);
-    };
-    let found = match own.filter(|own| own.table.name == reference.table) {
-        Some(own) => own.find(&reference.column),
-        None => tables
-            .iter()
-            .find(|table| table.name == reference.table)
-            .map(|table| {
-                let shape = table.shape();
-                let unique = shape
-                    .column(reference.column.as_str())
-                    .is_some_and(|c| c.unique);
-                let found = table.column(&reference.column);
-                (table.id, found.map(|found| (found.id, found.ty, unique)))
-            }),
-    };
-    let (table_id, found) = found.ok_or_else(|| {
-        Mistake::new(
-            "references.table",
-            format!("there is no table {}", reference.table),
-        )
-    })?;
-    let (target_id, ty, unique) = found.ok_or_else(|| {
-        let message = format!("{} has no column {}", reference.table, reference.column);
-        Mistake::new("references.column", message)
-    })?;
-    if !unique {
-        let message = format!(
-            "{} is not unique; refer to a unique column",
-            reference.column
-        );
-        return Err(Mistake::new("references.column", message));
-    }
-    if ty != column.ty {
-        let message = format!("the column referred to is {ty}; write that type here");
-        return Err(Mistake::new("type", message));
-    }
-    Ok(Some(Target {
-        table_id,
-        column_id: target_id,
-        key: ForeignKey {
-            constraint: ForeignKey::constraint_name(column_id),
-            table: reference.table.clone(),
-            column: reference.column.clone(),
-            on_delete: reference.on_delete.sql(),
-        },
-    }))
-}
-
-type Found = (Uuid, Option<(Uuid, koyalite_policy::ColumnType, bool)>);
-
-impl Own<'_> {
-    fn find(&self, name: &ColumnName) -> Option<Found> {
-        let keys = self
-            .table
-            .columns
-            .iter()
-            .filter(|column| column.primary_key)
-            .count();
-        let found = self
-            .table
-            .columns
-            .iter()
-            .zip(self.ids)
-            .find(|(c, _)| &c.name == name);
-        let facts = found.map(|(column, id)| {
-            (
-                *id,
-                column.ty,
-                column.unique || (column.primary_key && keys == 1),
-            )
-        });
-        Some((self.id, facts))
-    }
-}
-
 /// The table of that name inside a change.
 pub(crate) async fn find(
     change: &mut Change<'_>,
@@ -364,21 +298,16 @@ pub(crate) async fn find(
         .ok_or_else(|| RegistryError::not_found("table", name))
 }
 
+const BREAKS: &str = "this would break a policy; change or disable it first";
+
 /// Refuses the change if a policy of the project no longer makes sense.
 pub(crate) async fn check_policies(
     change: &mut Change<'_>,
     project: &LockedProject,
 ) -> Result<(), RegistryError> {
-    let tables = columns::load(change.conn(), Some(project.id)).await?;
-    let policies = policies::sources(change.conn(), project.id).await?;
-    let shapes = tables.iter().map(StoredTable::shape).collect();
-    Schema::build(shapes, policies)
-        .map(|_| ())
-        .map_err(|errors| {
-            let broken: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            RegistryError::conflict(format!(
-                "this would break a policy; change or disable it first: {}",
-                broken.join("; ")
-            ))
-        })
+    let rules = Rules::load(change.conn(), project.id).await?;
+    rules.build().map(|_| ()).map_err(|errors| {
+        let broken = errors.iter().map(verdict::broken).collect();
+        RegistryError::conflicts(Standing::InUse, BREAKS, broken)
+    })
 }

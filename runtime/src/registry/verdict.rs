@@ -1,35 +1,63 @@
 //! The policy engine's word on one policy, in the words of the control API: warnings, or mistakes
 //! with their field, their place in it, and what to write instead. Decides nothing itself.
 
-use koyalite_policy::{PolicyFault, PolicySource, Schema, check_policy};
+use koyalite_policy::{
+    Claims, PolicyError, PolicyFault, PolicySource, Schema, TableShape, check_policy_with_claims,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
 
-use super::columns::StoredTable;
+use super::columns::{self, StoredTable};
 use super::error::{Mistake, RegistryError};
+use super::{claims, policies};
 
 /// Names are for people; a longer one is a comment.
 const NAME_CHARS_MAX: usize = 100;
 
-/// The policy engine's warnings, or its refusal with the place and what to write instead. `others`
-/// are the project's policies; the one that is being replaced may be among them.
+/// All that a project's policies are judged by, and they themselves.
+pub(crate) struct Rules {
+    pub(crate) tables: Vec<TableShape>,
+    pub(crate) policies: Vec<PolicySource>,
+    pub(crate) claims: Claims,
+}
+
+impl Rules {
+    /// As they are stored, or as the change that `conn` belongs to has them.
+    pub(crate) async fn load(
+        conn: &mut PgConnection,
+        project: Uuid,
+    ) -> Result<Self, RegistryError> {
+        let tables = columns::load(conn, Some(project)).await?;
+        Ok(Self {
+            tables: tables.iter().map(StoredTable::shape).collect(),
+            policies: policies::sources(conn, project).await?,
+            claims: claims::load(conn, project).await?,
+        })
+    }
+
+    /// The engine's judgement of all together.
+    pub(crate) fn build(self) -> Result<Schema, Vec<PolicyError>> {
+        Schema::build_with_claims(self.tables, self.policies, self.claims)
+    }
+}
+
+/// The policy engine's warnings, or its refusal with the place and what to write instead. The policy
+/// that is being replaced may be among the rules.
 pub(crate) fn verdict(
     source: &PolicySource,
-    tables: &[StoredTable],
-    others: Vec<PolicySource>,
+    mut rules: Rules,
 ) -> Result<Vec<String>, RegistryError> {
     let length = source.name.chars().count();
     if length == 0 || length > NAME_CHARS_MAX {
         let message = format!("a policy's name has 1 to {NAME_CHARS_MAX} characters");
         return Err(RegistryError::invalid("name", message));
     }
-    let shapes: Vec<_> = tables.iter().map(StoredTable::shape).collect();
-    let checked = check_policy(source, &shapes).map_err(|error| refusal(&error.fault))?;
-    let mut all: Vec<_> = others
-        .into_iter()
-        .filter(|other| other.id != source.id)
-        .collect();
-    all.push(source.clone());
+    let checked = check_policy_with_claims(source, &rules.tables, &rules.claims)
+        .map_err(|error| refusal(&error.fault))?;
+    rules.policies.retain(|other| other.id != source.id);
+    rules.policies.push(source.clone());
     // The others were good without this one, so whatever is wrong with all together is its doing.
-    Schema::build(shapes, all).map_err(|errors| {
+    rules.build().map_err(|errors| {
         let own = errors.iter().find(|error| error.id == source.id);
         match own.or(errors.first()) {
             Some(error) => refusal(&error.fault),
@@ -48,11 +76,22 @@ fn refusal(fault: &PolicyFault) -> RegistryError {
     }
 }
 
+/// A policy that a change would break, by its name and the place that would be wrong.
+pub(crate) fn broken(error: &PolicyError) -> Mistake {
+    let mut mistake = mistake(&error.fault);
+    mistake.message = format!("policy {:?}: {}", error.name, mistake.message);
+    mistake
+}
+
 fn mistake(fault: &PolicyFault) -> Mistake {
+    let field = match fault {
+        PolicyFault::Preset { column, .. } => format!("set.{column}"),
+        fault => fault.field().to_owned(),
+    };
     match fault.place() {
-        Some(place) => Mistake::new(fault.field(), &place.reason)
+        Some(place) => Mistake::new(field, &place.reason)
             .at(place.position.line, place.position.column)
             .hint(place.instead.clone()),
-        None => Mistake::new(fault.field(), fault),
+        None => Mistake::new(field, fault),
     }
 }

@@ -22,6 +22,8 @@ use self::ready::{Banner, ReadyFile};
 use crate::config::{LogFormat, ServeConfig};
 use crate::control;
 use crate::http::{Listener, ListenerLimits};
+use crate::keys::{ControlAuthority, KeyRing, Token, token_file};
+use crate::registry::{self, Registry};
 use crate::scheduler::Scheduler;
 
 /// What kind of server this is.
@@ -50,15 +52,40 @@ pub fn run(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
 /// # Errors
 /// When the key ring or the database cannot be used.
 pub fn migrate(config: ServeConfig) -> anyhow::Result<()> {
+    with_registry(config, async |_, _| Ok(()))
+}
+
+/// Issues the first control token of an installation, once, for the database and the key ring of a
+/// `serve` configuration.
+///
+/// # Errors
+/// When it was issued before, or the key ring or the database cannot be used.
+pub fn bootstrap(config: ServeConfig) -> anyhow::Result<Token> {
+    with_registry(config, async |registry, ring| {
+        let authority = ControlAuthority::new(ring);
+        // Signed before it is claimed: what can fail leaves the right to ask again.
+        let token = token_file::administrators(&authority, chrono::Utc::now())?;
+        registry::bootstrap::claim(registry).await?;
+        Ok(token)
+    })
+}
+
+/// Does something with the registry alone, its database up to date.
+fn with_registry<T>(
+    config: ServeConfig,
+    work: impl AsyncFnOnce(&Registry, &KeyRing) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     log(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let database = Database::come_by(&config, Mode::Serve).await?;
-        parts::registry(&config, Mode::Serve, &database).await?;
+        let ring = Arc::new(parts::keys(&config, Mode::Serve)?);
+        let registry = parts::connect(&database, &ring).await?;
+        let done = work(&registry, &ring).await;
         database.stop().await;
-        Ok(())
+        done
     })
 }
 

@@ -105,21 +105,14 @@ impl Parts {
     }
 }
 
-/// The registry alone, migrated.
-pub(super) async fn registry(
-    config: &ServeConfig,
-    mode: Mode,
-    database: &Database,
-) -> anyhow::Result<Registry> {
-    connect(database, &Arc::new(keys(config, mode)?)).await
-}
-
-async fn connect(database: &Database, ring: &Arc<KeyRing>) -> anyhow::Result<Registry> {
+/// The registry, migrated.
+pub(super) async fn connect(database: &Database, ring: &Arc<KeyRing>) -> anyhow::Result<Registry> {
     let registry = Registry::connect(database.control.clone(), Arc::clone(ring)).await;
     registry.context("the database cannot be used")
 }
 
-fn keys(config: &ServeConfig, mode: Mode) -> anyhow::Result<KeyRing> {
+/// The key ring, which only `dev` makes where there is none.
+pub(super) fn keys(config: &ServeConfig, mode: Mode) -> anyhow::Result<KeyRing> {
     let path = &config.key_file;
     let ring = match mode {
         Mode::Dev => {
@@ -129,7 +122,8 @@ fn keys(config: &ServeConfig, mode: Mode) -> anyhow::Result<KeyRing> {
         }
         Mode::Serve => KeyRing::open(path),
     };
-    ring.with_context(|| format!("the key ring {} cannot be used", path.display()))
+    // Each of its errors names the file.
+    ring.context("the key ring cannot be used")
 }
 
 async fn make_dev_project(registry: &Registry) -> anyhow::Result<()> {

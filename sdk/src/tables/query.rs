@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{Error, ErrorKind, Value};
+use super::{Embed, Error, ErrorKind, Value};
 use crate::bindings::imports::koyalite::host::tables as host;
 
 /// A sort key: a column, ascending. Nulls come last.
@@ -10,6 +10,7 @@ pub fn ascending(column: impl Into<String>) -> Order {
     Order(host::Order {
         column: column.into(),
         direction: host::Direction::Ascending,
+        nulls: None,
     })
 }
 
@@ -18,12 +19,38 @@ pub fn descending(column: impl Into<String>) -> Order {
     Order(host::Order {
         column: column.into(),
         direction: host::Direction::Descending,
+        nulls: None,
     })
 }
 
 /// A sort key; see [`ascending`] and [`descending`]. A column's name alone means ascending.
 #[derive(Clone, Debug)]
-pub struct Order(host::Order);
+pub struct Order(pub(super) host::Order);
+
+impl Order {
+    /// The same with rows that have no value before all others.
+    #[must_use]
+    pub fn nulls_first(mut self) -> Self {
+        self.0.nulls = Some(host::Nulls::First);
+        self
+    }
+
+    /// The same with rows that have no value after all others.
+    #[must_use]
+    pub fn nulls_last(mut self) -> Self {
+        self.0.nulls = Some(host::Nulls::Last);
+        self
+    }
+}
+
+/// A part of the rows that a select means.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Where the next page begins, for [`Select::page`]; none after the last.
+    pub next: Option<String>,
+}
 
 impl From<&str> for Order {
     fn from(column: &str) -> Self {
@@ -35,8 +62,8 @@ impl From<&str> for Order {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read before `fetch`"]
 pub struct Select {
-    table: String,
-    query: host::Query,
+    pub(super) table: String,
+    pub(super) query: host::Query,
 }
 
 impl Select {
@@ -46,6 +73,7 @@ impl Select {
             filter: filter("", []),
             order: Vec::new(),
             limit: None,
+            embeds: Vec::new(),
         };
         Self {
             table: table.to_owned(),
@@ -73,6 +101,25 @@ impl Select {
     pub fn limit(mut self, rows: u32) -> Self {
         self.query.limit = Some(rows);
         self
+    }
+
+    /// Takes rows of a related table along; see [`embed`](super::embed()).
+    pub fn embed(mut self, embed: Embed) -> Self {
+        embed.put_into(None, &mut self.query.embeds);
+        self
+    }
+
+    /// A part of the rows: the first without `after`, then those after the `next` of the page
+    /// before. [`Select::limit`] says how many.
+    ///
+    /// # Errors
+    /// As [`Select::fetch`]; `invalid_cursor` where `after` comes from another table or order.
+    pub async fn page<T: DeserializeOwned>(self, after: Option<String>) -> Result<Page<T>, Error> {
+        let page = host::select_page(self.table.clone(), self.query, after).await?;
+        Ok(Page {
+            rows: parse_rows(&self.table, &page.rows)?,
+            next: page.next,
+        })
     }
 
     /// The rows, each as a `T`: a struct whose fields are the columns, or `serde_json::Value`.

@@ -1,4 +1,4 @@
-//! Writing rows: insert, update, delete.
+//! Writing rows: insert, upsert, update, delete.
 //!
 //! Each is one statement: it does all of what it says or nothing. An update or delete that names
 //! no rows is refused here, so that a forgotten filter does not reach every row the caller may touch.
@@ -14,7 +14,7 @@ use crate::bindings::imports::koyalite::host::tables as host;
 #[derive(Clone, Debug)]
 #[must_use = "nothing is written before `run` or `fetch`"]
 pub struct Insert {
-    table: String,
+    pub(super) table: String,
     rows: Result<String, Error>,
     returning: Vec<String>,
 }
@@ -30,6 +30,14 @@ impl Insert {
             rows,
             returning: Vec::new(),
         }
+    }
+
+    pub(super) fn arguments(self) -> Result<host::Insertion, Error> {
+        Ok(host::Insertion {
+            table: self.table,
+            rows: self.rows?,
+            returning: self.returning,
+        })
     }
 
     /// The columns of the stored rows to hand back from [`Insert::fetch`].
@@ -57,25 +65,92 @@ impl Insert {
     }
 }
 
+/// Rows to write whether they are there or not, made by [`Table::upsert`](super::Table::upsert).
+#[derive(Clone, Debug)]
+#[must_use = "nothing is written before `run` or `fetch`"]
+pub struct Upsert {
+    pub(super) insert: Insert,
+    conflict: Vec<String>,
+}
+
+impl Upsert {
+    pub(super) fn new<T: Serialize + ?Sized>(table: &str, rows: &T) -> Self {
+        Self {
+            insert: Insert::new(table, rows),
+            conflict: Vec::new(),
+        }
+    }
+
+    pub(super) fn arguments(self) -> Result<host::Upsertion, Error> {
+        Ok(host::Upsertion {
+            table: self.insert.table,
+            rows: self.insert.rows?,
+            conflict: self.conflict,
+            returning: self.insert.returning,
+        })
+    }
+
+    /// The columns that tell whether a row is there: a unique one, or all of the primary key.
+    /// Without it, the primary key.
+    pub fn on<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        self.conflict = texts(columns);
+        self
+    }
+
+    /// The columns of the stored rows to hand back from [`Upsert::fetch`].
+    pub fn returning<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        self.insert = self.insert.returning(columns);
+        self
+    }
+
+    /// Writes the rows.
+    ///
+    /// # Errors
+    /// As the host decides: one row that its policies refuse, and none is written.
+    pub async fn run(mut self) -> Result<(), Error> {
+        self.insert.returning = Vec::new();
+        self.call().await.map(|_| ())
+    }
+
+    /// Writes the rows and returns them as stored, with the columns of [`Upsert::returning`].
+    ///
+    /// # Errors
+    /// As [`Upsert::run`], and where a row does not fit `T`.
+    pub async fn fetch<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
+        let table = self.insert.table.clone();
+        parse_rows(&table, &self.call().await?)
+    }
+
+    async fn call(self) -> Result<String, Error> {
+        let host::Upsertion {
+            table,
+            rows,
+            conflict,
+            returning,
+        } = self.arguments()?;
+        Ok(host::upsert(table, rows, conflict, returning).await?)
+    }
+}
+
 /// A change of rows, made by [`Table::update`](super::Table::update).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is written before `run` or `fetch`"]
 pub struct Update {
     changes: Result<String, Error>,
-    rows: Rows,
+    pub(super) rows: Rows,
 }
 
 /// A removal of rows, made by [`Table::delete`](super::Table::delete).
 #[derive(Clone, Debug)]
 #[must_use = "nothing is deleted before `run` or `fetch`"]
 pub struct Delete {
-    rows: Rows,
+    pub(super) rows: Rows,
 }
 
 /// Which rows an update or delete is about.
 #[derive(Clone, Debug)]
-struct Rows {
-    table: String,
+pub(super) struct Rows {
+    pub(super) table: String,
     filter: Option<host::Filter>,
     max_affected: Option<u32>,
     returning: Vec<String>,
@@ -166,15 +241,25 @@ impl Update {
         }
     }
 
+    pub(super) fn arguments(self) -> Result<host::Change, Error> {
+        Ok(host::Change {
+            filter: self.rows.chosen()?,
+            table: self.rows.table,
+            changes: self.changes?,
+            max_affected: self.rows.max_affected,
+            returning: self.rows.returning,
+        })
+    }
+
     async fn call(self) -> Result<String, Error> {
-        let filter = self.rows.chosen()?;
-        let Rows {
+        let host::Change {
             table,
+            filter,
+            changes,
             max_affected,
             returning,
-            ..
-        } = self.rows;
-        Ok(host::update(table, filter, self.changes?, max_affected, returning).await?)
+        } = self.arguments()?;
+        Ok(host::update(table, filter, changes, max_affected, returning).await?)
     }
 }
 
@@ -185,14 +270,22 @@ impl Delete {
         }
     }
 
+    pub(super) fn arguments(self) -> Result<host::Removal, Error> {
+        Ok(host::Removal {
+            filter: self.rows.chosen()?,
+            table: self.rows.table,
+            max_affected: self.rows.max_affected,
+            returning: self.rows.returning,
+        })
+    }
+
     async fn call(self) -> Result<String, Error> {
-        let filter = self.rows.chosen()?;
-        let Rows {
+        let host::Removal {
             table,
+            filter,
             max_affected,
             returning,
-            ..
-        } = self.rows;
+        } = self.arguments()?;
         Ok(host::delete(table, filter, max_affected, returning).await?)
     }
 }

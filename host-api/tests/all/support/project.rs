@@ -6,6 +6,7 @@ use std::sync::Arc;
 use koyalite_host_api::db::{DatabaseAccess, Databases, NodeLimits, Password};
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::invocation::Project;
+use koyalite_host_api::relationship::{Multiplicity, Relationship};
 use koyalite_host_api::tables::Filter;
 use koyalite_policy::{
     ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value,
@@ -68,14 +69,15 @@ impl TestDatabase {
              ALTER ROLE {role} SET statement_timeout = '5s';"
         );
         self.admin.batch_execute(&set_up).await.unwrap();
-        let mut shapes = Vec::new();
+        let (mut shapes, mut relationships) = (Vec::new(), Vec::new());
         for (name, columns) in tables {
             let (shape, ddl) = table(name, columns);
             let create = format!(
-                "CREATE TABLE {schema}.{name} ({ddl});
+                "SET search_path = {schema}; CREATE TABLE {schema}.{name} ({ddl});
                  GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.{name} TO {role};"
             );
             self.admin.batch_execute(&create).await.unwrap();
+            relationships.extend(references(name, columns));
             shapes.push(shape);
         }
         let access = DatabaseAccess {
@@ -87,6 +89,7 @@ impl TestDatabase {
             id,
             name: "demo".parse().unwrap(),
             schema: Arc::new(Schema::build(shapes, policies).unwrap()),
+            relationships: relationships.into(),
             database: self.databases.project(id, &access),
         };
         TestProject { project, access }
@@ -102,6 +105,18 @@ impl TestDatabase {
     pub(crate) async fn count(&self, project: &TestProject, table: &str) -> i64 {
         let query = format!("SELECT count(*) FROM {}.{table}", project.access.schema);
         self.admin.query_one(&query, &[]).await.unwrap().get(0)
+    }
+
+    /// Returns once some statement in this database waits for a lock.
+    pub(crate) async fn until_somebody_waits(&self) {
+        let query = "SELECT count(*) FROM pg_stat_activity \
+                     WHERE datname = $1 AND wait_event_type = 'Lock'";
+        loop {
+            let row = self.admin.query_one(query, &[&self.name]).await.unwrap();
+            if row.get::<_, i64>(0) > 0 {
+                return;
+            }
+        }
     }
 
     /// A raw connection with a project's own credentials.
@@ -141,11 +156,26 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
             values: None,
         }
     };
-    let columns = lines.iter().map(shape_of).collect();
+    let mut columns: Vec<ColumnShape> = lines
+        .iter()
+        .filter(|line| !line.starts_with("primary key"))
+        .map(shape_of)
+        .collect();
+    // A key of several columns is a line of its own: `primary key (a, b)`.
+    if let Some(key) = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("primary key "))
+    {
+        let names: Vec<_> = key.trim_matches(['(', ')']).split(", ").collect();
+        for column in &mut columns {
+            column.primary_key = names.contains(&column.name.as_str());
+            column.nullable &= !column.primary_key;
+        }
+    }
     let collated: Vec<_> = lines
         .iter()
-        .map(|line| match line.ends_with(" text[]") {
-            true => format!("{line} COLLATE \"C\""),
+        .map(|line| match line.contains(" text[]") {
+            true => line.replacen(" text[]", " text[] COLLATE \"C\"", 1),
             false => line.replacen(" text", " text COLLATE \"C\"", 1),
         })
         .collect();
@@ -156,6 +186,27 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
         },
         collated.join(", "),
     )
+}
+
+/// The references among lines of DDL: `author_id uuid references people(id)`.
+fn references(table: &str, lines: &[&str]) -> Vec<Relationship> {
+    let reference = |line: &&str| {
+        let (_, target) = line.split_once(" references ")?;
+        let (to_table, rest) = target.split_once('(')?;
+        let column = line.split(' ').next()?;
+        Some(Relationship {
+            constraint: format!("{table}_{column}_fkey"),
+            from_table: table.parse().unwrap(),
+            from_column: column.parse().unwrap(),
+            to_table: to_table.parse().unwrap(),
+            to_column: rest.split(')').next()?.parse().unwrap(),
+            multiplicity: match line.contains("unique") || line.contains("primary key") {
+                true => Multiplicity::OneToOne,
+                false => Multiplicity::OneToMany,
+            },
+        })
+    };
+    lines.iter().filter_map(reference).collect()
 }
 
 /// A policy that allows `commands` where `using` is true, for old and new rows alike.

@@ -217,6 +217,7 @@ async fn what_is_refused_is_refused_with_its_code_and_place() {
     let typed = r#"{"name": "t", "columns": [{"name": "a", "type": "strng"}]}"#;
     let policy = r#"{"name": "p", "table": "todos", "using": "nope = 1"}"#;
     let schema = SCHEMA.replace("auth.uid()", "nope");
+    let misspelt = SCHEMA.replace("\"uuid\"", "\"uid\"");
     #[rustfmt::skip]
     let refusals = [
         ("GET", "/nope", "", "404 unknown_project"),
@@ -227,13 +228,14 @@ async fn what_is_refused_is_refused_with_its_code_and_place() {
         ("GET", "/demo/schedules/a.b/runs", "", "404 unknown_schedule"),
         ("DELETE", "/demo/policies/nope", "", "404 unknown_policy"),
         ("POST", "", r#"{"name": "Demo"}"#, "400 invalid_name"),
-        ("POST", "", r#"{"name": "demo"}"#, "409 conflict"),
+        ("POST", "", r#"{"name": "demo"}"#, "409 already_exists"),
         ("POST", "", r#"{"name": "a", "x": 1}"#, "400 unknown_field x"),
         ("POST", "", "{", "400 invalid_json"),
         ("PATCH", "/demo/functions/f", "{}", "400 invalid_field"),
-        ("POST", "/demo/tables", typed, "400 invalid_field columns[0].type"),
+        ("POST", "/demo/tables", typed, "400 invalid_schema columns[0].type"),
         ("POST", "/demo/policies", policy, "400 invalid_policy using"),
-        ("PUT", "/demo/schema", &schema, "400 invalid_schema tables[0].policies[0].using"),
+        ("PUT", "/demo/schema", &schema, "400 invalid_policy tables[0].policies[0].using"),
+        ("PUT", "/demo/schema", &misspelt, "400 invalid_schema tables[0].columns[0].type"),
         ("PUT", "/demo/functions/f", "", "400 bad_request"),
         ("PUT", "/demo/functions/f", "not wasm", "422 not_wasm"),
         ("PUT", "/demo/functions/f", "\0asm\u{1}\0\0\0", "422 core_module"),

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::registry::definition::{NewColumn, NewTable};
 use crate::registry::policies::{self, NewPolicy, PolicyPatch};
-use crate::registry::tables::Table;
+use crate::registry::tables::{Data, Table};
 
 pub(super) struct Tables {
     pub(super) registry: TestRegistry,
@@ -148,19 +148,21 @@ async fn a_reference_points_at_a_unique_column_of_its_own_type() {
     let notes = t.create(to("uuid", "todos", "id")).await.unwrap();
     assert_eq!(notes.columns[1].references.as_ref().unwrap().kind, "1:N");
     let todos: TableName = "todos".parse().unwrap();
-    let error = tables::drop(&t.registry, &t.project, &todos)
+    let error = tables::drop(&t.registry, &t.project, &todos, Data::Kept)
         .await
         .unwrap_err();
     assert!(matches!(error, RegistryError::Conflict { .. }), "{error}");
-    tables::drop(&t.registry, &t.project, &notes.name)
+    tables::drop(&t.registry, &t.project, &notes.name, Data::Kept)
         .await
         .unwrap();
-    tables::drop(&t.registry, &t.project, &todos).await.unwrap();
+    tables::drop(&t.registry, &t.project, &todos, Data::Kept)
+        .await
+        .unwrap();
     // A table may refer to itself, and still be dropped.
     let tree = json!({ "name": "tree", "columns": [{ "name": "parent", "type": "uuid",
         "nullable": true, "references": { "table": "tree" } }]});
     let tree = t.create(tree).await.unwrap();
-    tables::drop(&t.registry, &t.project, &tree.name)
+    tables::drop(&t.registry, &t.project, &tree.name, Data::Kept)
         .await
         .unwrap();
     let left: i64 = t
@@ -177,7 +179,8 @@ async fn a_column_that_a_policy_needs_is_not_dropped() {
     let saved = t.own_rows().await;
     let (todos, owner): (TableName, _) = ("todos".parse().unwrap(), "owner_id".parse().unwrap());
     let seq = t.head().await;
-    let drop = async || tables::drop_column(&t.registry, &t.project, &todos, &owner).await;
+    let drop =
+        async || tables::drop_column(&t.registry, &t.project, (&todos, &owner), Data::Kept).await;
     let error = drop().await.unwrap_err();
     assert!(error.to_string().contains("\"own rows\""), "{error}");
     assert_eq!(t.head().await, seq);
@@ -288,11 +291,18 @@ async fn every_change_moves_the_head() {
     policies::delete(&t.registry, &t.project, id).await.unwrap();
     moved().await;
     let todos: TableName = "todos".parse().unwrap();
-    tables::drop_column(&t.registry, &t.project, &todos, &"done".parse().unwrap())
+    tables::drop_column(
+        &t.registry,
+        &t.project,
+        (&todos, &"done".parse().unwrap()),
+        Data::Kept,
+    )
+    .await
+    .unwrap();
+    moved().await;
+    tables::drop(&t.registry, &t.project, &todos, Data::Kept)
         .await
         .unwrap();
-    moved().await;
-    tables::drop(&t.registry, &t.project, &todos).await.unwrap();
     moved().await;
 }
 
@@ -313,7 +323,7 @@ async fn policies_that_read_one_another_in_a_circle_are_refused() {
         .await
         .unwrap();
     let members: TableName = "members".parse().unwrap();
-    let error = tables::drop(&t.registry, &t.project, &members)
+    let error = tables::drop(&t.registry, &t.project, &members, Data::Kept)
         .await
         .unwrap_err();
     assert!(matches!(error, RegistryError::Conflict { .. }), "{error}");

@@ -85,7 +85,7 @@ async fn the_password_is_scram_and_the_snapshot_holds_it() {
         .await;
     assert!(stored.starts_with("SCRAM-SHA-256$4096:"), "{stored}");
     let entry = registry.snapshot().project(&project.name).cloned().unwrap();
-    assert_eq!(entry.jwt_secret.expose().len(), 32);
+    assert_eq!(entry.jwt_secret.expose().len(), 43);
     assert!(format!("{entry:?}").contains("jwt_secret: ***"));
 }
 
@@ -111,7 +111,7 @@ async fn a_name_is_taken_once_and_leaves_nothing_the_second_time() {
     assert_eq!(schemas, 1);
     let unknown: ProjectName = "nobody".parse().unwrap();
     let error = projects::get(&registry, &unknown).await.unwrap_err();
-    assert_eq!(error.to_string(), "there is no project \"nobody\"");
+    assert_eq!(error.to_string(), "there is no project `nobody`");
     assert_eq!(projects::list(&registry).await.unwrap(), [project]);
 }
 

@@ -18,6 +18,7 @@ pub fn select() -> String {
         },
         order: Vec::new(),
         limit: None,
+        embeds: Vec::new(),
     };
     tables::select("todos", &query).unwrap_or_else(|error| error.code)
 }
@@ -28,6 +29,37 @@ pub fn insert() -> String {
     let row = format!(r#"[{{"title":"from 0.2","owner_id":"{owner}"}}]"#);
     let returning = ["title".to_owned(), "owner_id".to_owned()];
     tables::insert("todos", &row, &returning).unwrap_or_else(|error| error.code)
+}
+
+/// Writes two rows of the caller's own in a transaction and counts them there; `keep` says whether
+/// it is committed. Answers the count, or the error's code.
+pub fn transaction(keep: bool) -> String {
+    in_transaction(keep).unwrap_or_else(|error| error.code)
+}
+
+fn in_transaction(keep: bool) -> Result<String, tables::Error> {
+    let owner = identity::current().subject.unwrap_or_default();
+    let transaction = tables::begin()?;
+    for title in ["one", "two"] {
+        let rows = format!(r#"[{{"title":"{title}","owner_id":"{owner}"}}]"#);
+        transaction.run(&tables::Operation::Insert(tables::Insertion {
+            table: "todos".to_owned(),
+            rows,
+            returning: Vec::new(),
+        }))?;
+    }
+    let all = tables::Operation::Count(tables::Counting {
+        table: "todos".to_owned(),
+        filter: tables::Filter {
+            text: String::new(),
+            params: Vec::new(),
+        },
+    });
+    let counted = transaction.run(&all)?;
+    if keep {
+        transaction.commit()?;
+    }
+    Ok(format!("{counted:?}"))
 }
 
 /// The value of the key `greeting`.

@@ -45,6 +45,8 @@ impl Guest for Behaviours {
             "whoami" => Answer::start(out, 200).send(host::whoami().as_bytes()),
             "select" => Answer::start(out, 200).send(host::select().as_bytes()),
             "insert" => Answer::start(out, 200).send(host::insert().as_bytes()),
+            "commit" => Answer::start(out, 200).send(host::transaction(true).as_bytes()),
+            "abandon" => Answer::start(out, 200).send(host::transaction(false).as_bytes()),
             "config" => Answer::start(out, 200).send(host::config().as_bytes()),
 
             "behaviours-02" | "" => Answer::start(out, 200).send(b"ok\n"),

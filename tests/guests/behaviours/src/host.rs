@@ -1,6 +1,7 @@
 //! The host's interfaces, called as the request says.
 //!
-//! `/select`, `/insert`, `/update` and `/delete` take a [`Call`] as JSON and answer the rows.
+//! `/select`, `/insert`, `/update` and `/delete` take a [`Call`] as JSON and answer the rows; what else
+//! the tables interface can do is in `steps`.
 
 use koyalite::tables::{self, Value};
 use koyalite::{Error, Request, Response, Result, fetch, identity};
@@ -11,7 +12,7 @@ use serde_json::{Value as Json, json};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    table: String,
+    pub table: String,
     #[serde(default)]
     columns: Vec<String>,
     filter: Option<String>,
@@ -22,21 +23,60 @@ pub struct Call {
     order: Vec<(String, String)>,
     limit: Option<u32>,
     #[serde(default)]
-    rows: Json,
+    embeds: Vec<Embed>,
+    #[serde(default)]
+    pub rows: Json,
     #[serde(default)]
     changes: Json,
     max_affected: Option<u32>,
     #[serde(default)]
-    returning: Vec<String>,
+    pub returning: Vec<String>,
+    /// Of an upsert.
+    #[serde(default)]
+    pub conflict: Vec<String>,
+    /// Of an aggregation: pairs of a summary and a column, `*` for rows.
+    #[serde(default)]
+    pub measures: Vec<(String, String)>,
+    #[serde(default)]
+    pub group_by: Vec<String>,
+    /// Of a page.
+    pub after: Option<String>,
+}
+
+/// Rows of a related table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embed {
+    table: String,
+    name: Option<String>,
+    via: Option<String>,
+    #[serde(default)]
+    columns: Vec<String>,
+    #[serde(default)]
+    embeds: Vec<Embed>,
+}
+
+impl Embed {
+    fn embed(&self) -> tables::Embed {
+        let mut embed = tables::embed(&self.table).columns(&self.columns);
+        if let Some(name) = &self.name {
+            embed = embed.named(name);
+        }
+        if let Some(via) = &self.via {
+            embed = embed.via(via);
+        }
+        let inner = self.embeds.iter().map(Embed::embed);
+        inner.fold(embed, tables::Embed::embed)
+    }
 }
 
 impl Call {
-    fn filter(&self) -> (String, Vec<Value>) {
+    pub fn filter(&self) -> (String, Vec<Value>) {
         let params = self.params.iter().map(value).collect();
         (self.filter.clone().unwrap_or_default(), params)
     }
 
-    fn select(&self) -> tables::Select {
+    pub fn select(&self) -> tables::Select {
         let (filter, params) = self.filter();
         let mut select = tables::from(&self.table)
             .select(&self.columns)
@@ -47,9 +87,42 @@ impl Call {
                 _ => select.order_by(tables::ascending(column)),
             };
         }
+        for embed in &self.embeds {
+            select = select.embed(embed.embed());
+        }
         match self.limit {
             Some(rows) => select.limit(rows),
             None => select,
+        }
+    }
+
+    pub fn insert(&self) -> tables::Insert {
+        tables::from(&self.table)
+            .insert(&self.rows)
+            .returning(&self.returning)
+    }
+
+    pub fn update(&self) -> tables::Update {
+        let (filter, params) = self.filter();
+        let update = tables::from(&self.table)
+            .update(&self.changes)
+            .filter(filter, params)
+            .returning(&self.returning);
+        match self.max_affected {
+            Some(rows) => update.max_affected(rows),
+            None => update,
+        }
+    }
+
+    pub fn delete(&self) -> tables::Delete {
+        let (filter, params) = self.filter();
+        let delete = tables::from(&self.table)
+            .delete()
+            .filter(filter, params)
+            .returning(&self.returning);
+        match self.max_affected {
+            Some(rows) => delete.max_affected(rows),
+            None => delete,
         }
     }
 }
@@ -86,32 +159,17 @@ pub async fn select_many(request: &Request) -> Result<Response> {
 
 pub async fn insert(request: &Request) -> Result<Response> {
     let call: Call = request.json().await?;
-    let insert = tables::from(&call.table)
-        .insert(&call.rows)
-        .returning(&call.returning);
-    Response::json(&insert.fetch::<Json>().await?)
+    Response::json(&call.insert().fetch::<Json>().await?)
 }
 
 pub async fn update(request: &Request) -> Result<Response> {
     let call: Call = request.json().await?;
-    let (filter, params) = call.filter();
-    let mut update = tables::from(&call.table)
-        .update(&call.changes)
-        .filter(filter, params);
-    if let Some(rows) = call.max_affected {
-        update = update.max_affected(rows);
-    }
-    Response::json(&update.returning(&call.returning).fetch::<Json>().await?)
+    Response::json(&call.update().fetch::<Json>().await?)
 }
 
 pub async fn delete(request: &Request) -> Result<Response> {
     let call: Call = request.json().await?;
-    let (filter, params) = call.filter();
-    let mut delete = tables::from(&call.table).delete().filter(filter, params);
-    if let Some(rows) = call.max_affected {
-        delete = delete.max_affected(rows);
-    }
-    Response::json(&delete.returning(&call.returning).fetch::<Json>().await?)
+    Response::json(&call.delete().fetch::<Json>().await?)
 }
 
 pub fn whoami() -> Result<Response> {

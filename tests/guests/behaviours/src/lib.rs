@@ -2,12 +2,13 @@
 //! shared instances.
 //!
 //! `bodies` streams, `faults` misbehaves, `host` calls the host's interfaces, `shared` is about
-//! several requests in one instance, `surroundings` looks at what WASI shows.
+//! several requests in one instance, `steps` is about tables, `surroundings` looks at what WASI shows.
 
 mod bodies;
 mod faults;
 mod host;
 mod shared;
+mod steps;
 mod surroundings;
 
 use koyalite::{Error, Request, Response, Result};
@@ -42,6 +43,14 @@ async fn handle(request: Request) -> Result<Response> {
         ["insert"] => host::insert(&request).await,
         ["update"] => host::update(&request).await,
         ["delete"] => host::delete(&request).await,
+        ["page"] => steps::page(&request).await,
+        ["count-rows"] => steps::count(&request).await,
+        ["aggregate"] => steps::aggregate(&request).await,
+        ["upsert"] => steps::upsert(&request).await,
+        ["batch"] => steps::batch(&request).await,
+        ["transaction"] => steps::transaction(&request).await,
+        ["keep"] => steps::keep(&request).await,
+        ["use-kept"] => steps::use_kept(&request).await,
         ["outbound"] => host::outbound(&request).await,
 
         ["count"] => shared::count(),

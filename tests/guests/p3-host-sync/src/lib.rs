@@ -54,6 +54,7 @@ fn rows() -> String {
         },
         order: Vec::new(),
         limit: None,
+        embeds: Vec::new(),
     };
     tables::select("todos", &query).unwrap_or_else(|error| error.code)
 }

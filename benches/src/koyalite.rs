@@ -1,0 +1,193 @@
+//! The KoyaLite that is measured: `koyalite serve` as in production, on a Postgres of its own.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use chrono::Utc;
+use http::Method;
+use koyalite_runtime::keys::{ControlAuthority, ControlRole, ControlToken, KeyRing};
+use koyalite_runtime::postgres::{Connection, Consent, Options, Supervised};
+use serde_json::{Value, json};
+
+use crate::Setting;
+use crate::process::Process;
+use crate::requests::send;
+
+/// Longer than any bench.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Separates the parts of an upload; no component or manifest has it.
+const BOUNDARY: &str = "a-boundary-of-the-benches-51c7";
+
+/// A running server and its Postgres.
+pub(crate) struct KoyaLite {
+    pub(crate) process: Process,
+    pub(crate) functions: String,
+    pub(crate) database: Connection,
+    control: String,
+    bearer: String,
+    guests: PathBuf,
+    // In this order: Postgres stops before its folder goes.
+    _postgres: Supervised,
+    _folder: tempfile::TempDir,
+}
+
+impl KoyaLite {
+    /// Starts both and waits until they are ready.
+    ///
+    /// # Errors
+    /// Where one does not come up.
+    pub(crate) async fn start(setting: &Setting) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let options = Options {
+            data_dir: folder.path().join("pg"),
+            bin_dir: None,
+            cache_dir: folder.path().join("cache"),
+            path: search_path(),
+            consent: Consent::Refuse,
+        };
+        let postgres = Supervised::start(options, |_| {}).await?;
+        let keys = folder.path().join("keys.json");
+        let authority = ControlAuthority::new(&KeyRing::create(&keys)?);
+        let data = folder.path().join("data");
+        let child = tokio::process::Command::new(&setting.program)
+            .arg("serve")
+            .env_clear()
+            .env("KOYALITE_DATA_DIR", &data)
+            .env("KOYALITE_KEY_FILE", &keys)
+            .env("DATABASE_URL", postgres.connection().url())
+            .env("KOYALITE_LISTEN", "127.0.0.1:0")
+            .env("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log"))?)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", setting.program.display()))?;
+        let ready = ready(&data).await?;
+        let admin = ControlToken {
+            subject: "admin".to_owned(),
+            role: ControlRole::Admin,
+        };
+        let token = authority.issue(admin, TOKEN_LIFETIME, Utc::now())?;
+        let place = |name: &str| {
+            let url = ready.get(name).and_then(Value::as_str);
+            url.map(str::to_owned).context("ready.json without a place")
+        };
+        Ok(Self {
+            process: Process::new(child)?,
+            functions: place("functions")?,
+            database: postgres.connection(),
+            control: place("control")?,
+            bearer: format!("Bearer {}", token.expose()),
+            guests: setting.guests.clone(),
+            _postgres: postgres,
+            _folder: folder,
+        })
+    }
+
+    /// Makes a project.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub(crate) async fn project(&self, name: &str) -> anyhow::Result<()> {
+        let wanted = json!({ "name": name });
+        self.control(Method::POST, "/v1/projects", &wanted)
+            .await
+            .map(drop)
+    }
+
+    /// Gives a project its tables and policies.
+    ///
+    /// # Errors
+    /// Where they are refused.
+    pub(crate) async fn schema(&self, project: &str, schema: &Value) -> anyhow::Result<()> {
+        let path = format!("/v1/projects/{project}/schema");
+        self.control(Method::PUT, &path, schema).await.map(drop)
+    }
+
+    /// A token of the project for that user.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub(crate) async fn token(&self, project: &str, subject: &str) -> anyhow::Result<String> {
+        let path = format!("/v1/projects/{project}/tokens");
+        let wanted = json!({ "subject": subject, "ttl_s": 24 * 3600 });
+        let minted = self.control(Method::POST, &path, &wanted).await?;
+        let token = minted.get("token").and_then(Value::as_str);
+        token.map(str::to_owned).context("no token was answered")
+    }
+
+    /// Deploys a built guest under a name, with further lines of manifest; its URL.
+    ///
+    /// # Errors
+    /// Where it is not built or refused.
+    pub(crate) async fn deploy(
+        &self,
+        (project, name): (&str, &str),
+        guest: &str,
+        manifest: &str,
+    ) -> anyhow::Result<String> {
+        let file = self.guests.join(format!("{guest}.wasm"));
+        let manifest = format!("name = \"{name}\"\n{manifest}");
+        let component = std::fs::read(&file).with_context(|| file.display().to_string())?;
+        let mut form = Vec::new();
+        for (part, bytes) in [
+            ("component", &component[..]),
+            ("manifest", manifest.as_bytes()),
+        ] {
+            let head =
+                format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{part}\"\r\n\r\n");
+            form.extend_from_slice(head.as_bytes());
+            form.extend_from_slice(bytes);
+            form.extend_from_slice(b"\r\n");
+        }
+        form.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+        let url = format!("{}/v1/projects/{project}/functions/{name}", self.control);
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let headers = [
+            ("authorization", self.bearer.as_str()),
+            ("content-type", &kind),
+        ];
+        send(Method::PUT, &url, &headers, form).await?;
+        Ok(format!("{}/f/{project}/{name}", self.functions))
+    }
+
+    /// Whether a guest is there to be deployed: JavaScript ones need Node to be built.
+    pub(crate) fn has(&self, guest: &str) -> bool {
+        self.guests.join(format!("{guest}.wasm")).exists()
+    }
+
+    async fn control(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let headers = [
+            ("authorization", self.bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let url = format!("{}{path}", self.control);
+        let answer = send(method, &url, &headers, body.to_string()).await?;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+}
+
+async fn ready(data: &std::path::Path) -> anyhow::Result<Value> {
+    let deadline = Instant::now() + START_PATIENCE;
+    while Instant::now() < deadline {
+        if let Ok(text) = std::fs::read(data.join("ready.json")) {
+            return Ok(serde_json::from_slice(&text)?);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!(
+        "koyalite serve was not ready after {} s",
+        START_PATIENCE.as_secs()
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where programs are is not configuration"
+)]
+fn search_path() -> Option<std::ffi::OsString> {
+    std::env::var_os("PATH")
+}

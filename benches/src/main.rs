@@ -1,0 +1,78 @@
+//! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
+//! and the ratios between them.
+//!
+//! A bench ([`hello`], [`tables`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
+//! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
+//! reads what it cost, [`report`] prints. The opponents ([`bare`], [`handwritten`]) are this same
+//! program under another command, so that each is a process of its own.
+
+mod bare;
+mod handwritten;
+mod hello;
+mod koyalite;
+mod load;
+mod machine;
+mod opponent;
+mod process;
+mod report;
+mod requests;
+mod rounds;
+mod tables;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "koyalite-bench", about = "Called by `cargo xtask bench`")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A constant answer: fresh instances, shared ones, JavaScript, bare hyper
+    Hello(Setting),
+    /// A row by its key under a policy, against a handler written by hand
+    Tables(Setting),
+    /// An opponent: bare hyper answering a constant
+    ServeBare,
+    /// An opponent: the select of `tables`, written by hand
+    ServeHandwritten(handwritten::Database),
+}
+
+/// Where things are, and how long to measure.
+#[derive(Args, Clone)]
+pub(crate) struct Setting {
+    /// The `koyalite` program
+    #[arg(long)]
+    program: PathBuf,
+    /// The folder of the built guests
+    #[arg(long)]
+    guests: PathBuf,
+    /// How often each subject is measured
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each time
+    #[arg(long, value_parser = seconds, default_value = "3", value_name = "SECONDS")]
+    time: Duration,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn seconds(text: &str) -> anyhow::Result<Duration> {
+    Ok(Duration::from_secs(text.parse()?))
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Hello(setting) => hello::run(&setting).await,
+        Command::Tables(setting) => tables::run(&setting).await,
+        Command::ServeBare => bare::serve().await,
+        Command::ServeHandwritten(database) => handwritten::serve(&database).await,
+    }
+}

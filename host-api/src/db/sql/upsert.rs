@@ -1,0 +1,109 @@
+//! Writing rows that may be there already.
+//!
+//! One `INSERT … ON CONFLICT DO UPDATE`. Postgres leaves out a stored row that fails the condition
+//! of the update; here the condition holds what the caller must be allowed (to read and to change
+//! the stored row, and to insert the proposed one), and the statement aborts unless as many rows
+//! were written as were proposed. So nothing is skipped, and a row that may not be seen answers
+//! like one that may not be written.
+
+use koyalite_policy::{ColumnName, Permit, Residual, SqlWriter, quote_ident};
+
+use super::super::rows::Reading;
+use super::super::run::{Effect, Statement};
+use super::write::{Cell, Rows, Verdict, checked, insert_into, is_true, plan};
+use super::{Binds, Output, ROW, condition};
+
+/// The proposed row, as Postgres calls it. It has its defaults already.
+const PROPOSED: &str = "excluded";
+
+/// A checked upsert.
+#[derive(Debug)]
+pub(crate) struct Upsert {
+    pub(crate) columns: Vec<ColumnName>,
+    pub(crate) rows: Vec<Vec<Cell>>,
+    /// The unique columns that tell whether a row is there.
+    pub(crate) conflict: Vec<ColumnName>,
+    /// What a stored row takes over from the proposed one.
+    pub(crate) taken: Vec<ColumnName>,
+    /// What a stored row gets besides.
+    pub(crate) set: Vec<(ColumnName, Cell)>,
+    pub(crate) returning: Vec<Output>,
+}
+
+/// The two permits of an upsert: for rows that are new, and for rows that are there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Permits<'a> {
+    pub(crate) insert: &'a Permit,
+    pub(crate) update: &'a Permit,
+    /// What rows must meet to be read, new or not.
+    pub(crate) visible: &'a Residual,
+}
+
+pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Statement {
+    let mut writer = SqlWriter::new().in_schema(schema);
+    let proposed = [permits.insert.check(), permits.visible];
+    let existing = [
+        condition(&mut writer, ROW, [permits.update.using()], None),
+        condition(&mut writer, PROPOSED, proposed, None),
+    ];
+    let inserted = condition(&mut writer, ROW, proposed, None);
+    let updated = condition(&mut writer, ROW, [permits.update.check()], None);
+    let mut binds = Binds::after(writer);
+    let proposals = request.rows.len();
+    let plan = plan(proposals);
+    let mut write = insert_into(
+        permits.insert,
+        schema,
+        &request.columns,
+        request.rows,
+        &mut binds,
+    );
+    let taken = request.taken.iter().map(|column| {
+        let column = quote_ident(column.as_str());
+        format!("{column} = {PROPOSED}.{column}")
+    });
+    let mut changes: Vec<_> = taken.collect();
+    changes.extend(binds.changes(request.set));
+    let conflict = request
+        .conflict
+        .iter()
+        .map(|column| quote_ident(column.as_str()));
+    let conflict: Vec<_> = conflict.collect();
+    write.push_str(&format!(
+        " ON CONFLICT ({}) DO UPDATE SET {}",
+        conflict.join(", "),
+        changes.join(", ")
+    ));
+    let existing: Vec<_> = existing.into_iter().flatten().collect();
+    if !existing.is_empty() {
+        write.push_str(&format!(" WHERE {}", existing.join(" AND ")));
+    }
+    let rows = u32::try_from(proposals).unwrap_or(u32::MAX);
+    let verdict = Verdict {
+        passed: passed(inserted, updated),
+        rows: Rows::Exactly(binds.push_count(rows)),
+    };
+    Statement {
+        text: checked("", &write, &request.returning, verdict),
+        binds: binds.0,
+        plan,
+        effect: Effect::Writes,
+        reading: Reading::default(),
+    }
+}
+
+/// What a written row must meet: the insert's check if it is new, the update's if it is not.
+///
+/// A row version that `DO UPDATE` made carries the lock that it was found under in `xmax`; a row
+/// version that was inserted carries none.
+fn passed(inserted: Option<String>, updated: Option<String>) -> Option<String> {
+    if inserted.is_none() && updated.is_none() {
+        return None;
+    }
+    let test = |condition: Option<String>| condition.map_or("true".to_owned(), is_true);
+    Some(format!(
+        "CASE WHEN {ROW}.xmax = 0 THEN {} ELSE {} END",
+        test(inserted),
+        test(updated)
+    ))
+}

@@ -1,0 +1,212 @@
+//! From an operation to its statement, or to its answer where no statement is needed.
+
+use std::time::SystemTime;
+
+use koyalite_policy::{Command, Identity, Permit, TableName, Timestamp};
+
+use super::check::{self, Checked, Mentions, PageOrder, Rows, Surroundings};
+use super::permit;
+use super::query::{CountQuery, Operation, Outcome, Page, SelectQuery, UpsertQuery};
+use crate::db::rows::Read;
+use crate::db::run::Statement;
+use crate::db::sql;
+use crate::error::HostError;
+use crate::invocation::Project;
+
+/// What an operation comes to.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// It is clear without asking.
+    Known(Outcome),
+    /// Postgres has to be asked.
+    Ask {
+        statement: Statement,
+        answer: Answer,
+    },
+}
+
+/// What is made of what was read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    Rows,
+    Count,
+}
+
+impl Answer {
+    pub(super) fn outcome(self, read: Read) -> Result<Outcome, HostError> {
+        Ok(match self {
+            Answer::Rows => Outcome::Rows(read.rows),
+            Answer::Count => {
+                let count = read.hidden.first().map_or("", String::as_str);
+                // Above 2^53 it is in quotes, as every such number is.
+                let count = count.trim_matches('"').parse();
+                Outcome::Count(count.map_err(HostError::internal)?)
+            }
+        })
+    }
+}
+
+/// Decides, checks and writes the statement.
+pub(super) fn plan(
+    project: &Project,
+    identity: &Identity,
+    operation: &Operation,
+) -> Result<Plan, HostError> {
+    let planning = Planning::new(project, identity);
+    match operation {
+        Operation::Select(query) => {
+            let permit = planning.permit(Command::Select, &query.table)?;
+            let mut mentions = Mentions::of(&permit);
+            let checked = check::select(&mut mentions, planning.0, query)?;
+            let permit = mentions.narrowed()?;
+            Ok(planning.rows(checked, |schema, request| {
+                sql::select(&permit, schema, request)
+            }))
+        }
+        Operation::Count(query) => planning.count(query),
+        Operation::Aggregate(query) => {
+            let permit = planning.permit(Command::Select, &query.table)?;
+            let mut mentions = Mentions::of(&permit);
+            let checked = check::aggregate(&mut mentions, query)?;
+            let permit = mentions.narrowed()?;
+            Ok(planning.rows(checked, |schema, request| {
+                sql::aggregate(&permit, schema, &request)
+            }))
+        }
+        Operation::Insert(query) => {
+            let permit = planning.permit(Command::Insert, &query.table)?;
+            let mut mentions = Mentions::of(&permit);
+            let checked = check::insert(&mut mentions, query)?;
+            let permit = mentions.narrowed()?;
+            let visible = check::visible(&permit, &query.returning)?;
+            Ok(planning.rows(checked, |schema, request| {
+                sql::insert(&permit, &visible, schema, request)
+            }))
+        }
+        Operation::Upsert(query) => planning.upsert(query),
+        Operation::Update(query) => {
+            let permit = planning.permit(Command::Update, &query.table)?;
+            let mut mentions = Mentions::of(&permit);
+            let checked = check::update(&mut mentions, query)?;
+            let permit = mentions.narrowed()?;
+            Ok(planning.rows(checked, |schema, request| {
+                sql::update(&permit, schema, request)
+            }))
+        }
+        Operation::Delete(query) => {
+            let permit = planning.permit(Command::Delete, &query.table)?;
+            let mut mentions = Mentions::of(&permit);
+            let checked = check::delete(&mut mentions, query)?;
+            let permit = mentions.narrowed()?;
+            Ok(planning.rows(checked, |schema, request| {
+                sql::delete(&permit, schema, &request)
+            }))
+        }
+    }
+}
+
+/// A page: its statement, if it needs one, and what becomes of what it reads.
+pub(super) fn plan_page(
+    project: &Project,
+    identity: &Identity,
+    query: &SelectQuery,
+    after: Option<&str>,
+) -> Result<(Option<Statement>, PageOrder), HostError> {
+    let planning = Planning::new(project, identity);
+    let permit = planning.permit(Command::Select, &query.table)?;
+    let mut mentions = Mentions::of(&permit);
+    let (checked, order) = check::page(&mut mentions, planning.0, query, after)?;
+    let permit = mentions.narrowed()?;
+    let plan = planning.rows(checked, |schema, request| {
+        sql::select(&permit, schema, request)
+    });
+    Ok(match plan {
+        Plan::Known(_) => (None, order),
+        Plan::Ask { statement, .. } => (Some(statement), order),
+    })
+}
+
+/// The page that was read.
+pub(super) fn page(read: Read, order: &PageOrder) -> Result<Page, HostError> {
+    let next = match read.more {
+        true => Some(order.cursor(&read.hidden)?),
+        false => None,
+    };
+    Ok(Page {
+        rows: read.rows,
+        next,
+    })
+}
+
+struct Planning<'a>(Surroundings<'a>);
+
+impl<'a> Planning<'a> {
+    fn new(project: &'a Project, identity: &'a Identity) -> Planning<'a> {
+        Planning(Surroundings {
+            project,
+            identity,
+            now: Timestamp::from(SystemTime::now()),
+        })
+    }
+
+    fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
+        // A text that can be no table's name names no table.
+        let name: TableName = table.parse().map_err(|_| HostError::unknown_table(table))?;
+        permit(
+            self.0.project,
+            self.0.identity,
+            (command, &name),
+            self.0.now,
+        )
+    }
+
+    fn rows<T>(&self, checked: Checked<T>, write: impl FnOnce(&str, T) -> Statement) -> Plan {
+        match checked {
+            Checked::Nothing => self.known(Outcome::Rows("[]".to_owned())),
+            Checked::Ask(request) => Plan::Ask {
+                statement: write(self.0.project.database.schema(), request),
+                answer: Answer::Rows,
+            },
+        }
+    }
+
+    fn count(&self, query: &CountQuery) -> Result<Plan, HostError> {
+        let permit = self.permit(Command::Select, &query.table)?;
+        let mut mentions = Mentions::of(&permit);
+        let rows = mentions.filter(&query.filter)?;
+        let permit = mentions.narrowed()?;
+        Ok(match rows {
+            Rows::None => self.known(Outcome::Count(0)),
+            Rows::Where(filter) => Plan::Ask {
+                statement: sql::count(&permit, self.0.project.database.schema(), filter.as_ref()),
+                answer: Answer::Count,
+            },
+        })
+    }
+
+    fn upsert(&self, query: &UpsertQuery) -> Result<Plan, HostError> {
+        let insert = self.permit(Command::Insert, &query.table)?;
+        let update = self.permit(Command::Update, &query.table)?;
+        let (mut inserting, mut updating) = (Mentions::of(&insert), Mentions::of(&update));
+        let checked = check::upsert(&mut inserting, &mut updating, query)?;
+        let (insert, update) = (inserting.narrowed()?, updating.narrowed()?);
+        if update.check_needs_old() {
+            return Err(HostError::upsert_needs_old());
+        }
+        // To look for a row by its key is to read, whether or not a column is returned.
+        let visible = check::readable_rows(&insert)?;
+        let permits = sql::Permits {
+            insert: &insert,
+            update: &update,
+            visible: &visible,
+        };
+        Ok(self.rows(checked, |schema, request| {
+            sql::upsert(permits, schema, request)
+        }))
+    }
+
+    fn known(&self, outcome: Outcome) -> Plan {
+        self.0.project.database.count_decided_without_database();
+        Plan::Known(outcome)
+    }
+}

@@ -1,0 +1,127 @@
+//! The operations one by one, each as a function.
+
+use koyalite_policy::Identity;
+
+use super::plan;
+use super::query::{
+    AggregateQuery, CountQuery, DeleteQuery, InsertQuery, Operation, Outcome, Page, SelectQuery,
+    UpdateQuery, UpsertQuery,
+};
+use super::run;
+use crate::error::HostError;
+use crate::invocation::Project;
+
+/// Reads rows: a JSON array of objects, at most [`crate::limits::SELECT_ROWS`].
+///
+/// # Errors
+/// [`HostError`], from the catalogue in `error`.
+pub async fn select(
+    project: &Project,
+    identity: &Identity,
+    query: SelectQuery,
+) -> Result<String, HostError> {
+    rows(run(project, identity, &Operation::Select(query)).await?)
+}
+
+/// Reads rows page by page; `after` is the `next` of the page before.
+///
+/// # Errors
+/// [`HostError`]; `invalid_cursor` where `after` is not from this table and order.
+pub async fn select_page(
+    project: &Project,
+    identity: &Identity,
+    query: &SelectQuery,
+    after: Option<&str>,
+) -> Result<Page, HostError> {
+    match plan::plan_page(project, identity, query, after)? {
+        (None, _) => Ok(Page {
+            rows: "[]".to_owned(),
+            next: None,
+        }),
+        (Some(statement), order) => plan::page(project.database.run(&statement).await?, &order),
+    }
+}
+
+/// Counts rows.
+///
+/// # Errors
+/// [`HostError`], from the catalogue in `error`.
+pub async fn count(
+    project: &Project,
+    identity: &Identity,
+    query: CountQuery,
+) -> Result<u64, HostError> {
+    match run(project, identity, &Operation::Count(query)).await? {
+        Outcome::Count(count) => Ok(count),
+        Outcome::Rows(_) => Err(HostError::internal("rows in answer to a count")),
+    }
+}
+
+/// Works values out of rows: a JSON array of objects.
+///
+/// # Errors
+/// [`HostError`], from the catalogue in `error`.
+pub async fn aggregate(
+    project: &Project,
+    identity: &Identity,
+    query: AggregateQuery,
+) -> Result<String, HostError> {
+    rows(run(project, identity, &Operation::Aggregate(query)).await?)
+}
+
+/// Writes new rows, all or none; the columns asked for as a JSON array.
+///
+/// # Errors
+/// [`HostError`]; nothing was written, with the one exception of `answer_too_large`.
+pub async fn insert(
+    project: &Project,
+    identity: &Identity,
+    query: InsertQuery,
+) -> Result<String, HostError> {
+    rows(run(project, identity, &Operation::Insert(query)).await?)
+}
+
+/// Writes rows that may be there already, all or none.
+///
+/// # Errors
+/// [`HostError`]; nothing was written, with the one exception of `answer_too_large`.
+pub async fn upsert(
+    project: &Project,
+    identity: &Identity,
+    query: UpsertQuery,
+) -> Result<String, HostError> {
+    rows(run(project, identity, &Operation::Upsert(query)).await?)
+}
+
+/// Changes the rows that the filter names and the caller may change, all or none.
+///
+/// # Errors
+/// [`HostError`]; nothing was changed, with the one exception of `answer_too_large`.
+pub async fn update(
+    project: &Project,
+    identity: &Identity,
+    query: UpdateQuery,
+) -> Result<String, HostError> {
+    rows(run(project, identity, &Operation::Update(query)).await?)
+}
+
+/// Deletes the rows that the filter names and the caller may delete, all or none.
+///
+/// # Errors
+/// [`HostError`]; nothing was deleted, with the one exception of `answer_too_large`.
+pub async fn delete(
+    project: &Project,
+    identity: &Identity,
+    query: DeleteQuery,
+) -> Result<String, HostError> {
+    rows(run(project, identity, &Operation::Delete(query)).await?)
+}
+
+fn rows(outcome: Outcome) -> Result<String, HostError> {
+    match outcome {
+        Outcome::Rows(rows) => Ok(rows),
+        Outcome::Count(_) => Err(HostError::internal(
+            "a count in answer to a question for rows",
+        )),
+    }
+}

@@ -1,0 +1,314 @@
+//! `koyalite policies test`: expectations as data, held against the policies that are in force.
+//!
+//! A file names callers and says, case by case, what each may do to which row. The server weighs
+//! every case by the rules that requests are weighed by; no row is stored or read for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::args::ControlArgs;
+use super::error::CliError;
+use super::output::Format;
+use super::policies_explain::{Weighed, ask};
+
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// The expectations: TOML, or JSON of the same shape
+    file: PathBuf,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+/// The file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectations {
+    /// Callers by the name that cases use; `anonymous` is known without being written.
+    #[serde(default)]
+    identities: BTreeMap<String, Value>,
+    /// What must be so.
+    expect: Vec<Expectation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    name: Option<String>,
+    #[serde(rename = "as")]
+    caller: String,
+    command: String,
+    table: String,
+    row: Option<Map<String, Value>>,
+    set: Option<Map<String, Value>>,
+    columns: Option<Vec<String>>,
+    /// `allowed` or `denied`.
+    result: Expected,
+    /// The code that a denial must have.
+    code: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Expected {
+    Allowed,
+    Denied,
+}
+
+/// How one case came out.
+#[derive(Serialize)]
+struct Outcome {
+    name: String,
+    passed: bool,
+    expected: Expected,
+    verdict: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+}
+
+/// Which commands of which tables were seen allowed, and which denied.
+#[derive(Default, Serialize)]
+struct Coverage {
+    /// `table: command`, seen both ways.
+    both: BTreeSet<String>,
+    /// Seen one way only, or not at all, though a policy speaks of it.
+    missing: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Policies {
+    items: Vec<Policy>,
+}
+
+#[derive(Deserialize)]
+struct Policy {
+    table: String,
+    commands: Vec<String>,
+    enabled: bool,
+}
+
+impl TestArgs {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let file = read(&self.file).map_err(CliError::Usage)?;
+        let client = self.server.client()?;
+        let mut outcomes = Vec::new();
+        for (index, expectation) in file.expect.iter().enumerate() {
+            let case = expectation.case(&file.identities).map_err(|error| {
+                CliError::Usage(
+                    error.context(format!("expect[{index}] of {}", self.file.display())),
+                )
+            })?;
+            let answer = ask(&client, &self.server, &case).await?;
+            let weighed: Weighed = serde_json::from_value(answer)
+                .context("this server speaks another version of the control API")?;
+            outcomes.push(expectation.outcome(weighed));
+        }
+        let policies = client.get(&self.server.path(["policies"])).await?;
+        let policies: Policies = serde_json::from_value(policies)
+            .context("this server speaks another version of the control API")?;
+        let coverage = coverage(&file.expect, &outcomes, &policies.items);
+        let failed = outcomes.iter().any(|outcome| !outcome.passed);
+        let output = self.server.output();
+        match output.format() {
+            Format::Json => {
+                let report = json!({ "cases": outcomes, "coverage": coverage });
+                output.line(&format!("{report:#}"))?;
+            }
+            Format::Human => output.line(&render(&outcomes, &coverage))?,
+        }
+        match failed {
+            true => Err(CliError::Shown),
+            false => Ok(()),
+        }
+    }
+}
+
+fn read(path: &std::path::Path) -> anyhow::Result<Expectations> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    // Nothing that is TOML begins with a brace, and every JSON object does.
+    let read = match text.trim_start().starts_with('{') {
+        true => serde_json::from_str(&text).map_err(anyhow::Error::new),
+        false => toml::from_str(&text).map_err(anyhow::Error::new),
+    };
+    read.with_context(|| format!("{shown} is not a file of expectations"))
+}
+
+impl Expectation {
+    /// The case as the server takes it.
+    fn case(&self, identities: &BTreeMap<String, Value>) -> anyhow::Result<Value> {
+        let anonymous = json!("anonymous");
+        let identity = match (identities.get(&self.caller), self.caller.as_str()) {
+            (Some(identity), _) => identity,
+            (None, "anonymous") => &anonymous,
+            (None, unknown) => {
+                return Err(anyhow!("there is no `{unknown}` among the identities"));
+            }
+        };
+        let mut case =
+            json!({ "identity": identity, "command": self.command, "table": self.table });
+        if let Some(fields) = case.as_object_mut() {
+            let row = self.row.clone().map(Value::Object);
+            let set = self.set.clone().map(Value::Object);
+            let columns = self.columns.clone().map(Value::from);
+            for (name, value) in [("row", row), ("set", set), ("columns", columns)] {
+                fields.extend(value.map(|value| (name.to_owned(), value)));
+            }
+        }
+        Ok(case)
+    }
+
+    fn outcome(&self, weighed: Weighed) -> Outcome {
+        let word = match self.result {
+            Expected::Allowed => "allowed",
+            Expected::Denied => "denied",
+        };
+        let code = weighed.reason.map(|reason| reason.code);
+        let as_coded = self.code.is_none() || self.code == code;
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("{} {} {}", self.caller, self.command, self.table));
+        Outcome {
+            name,
+            passed: weighed.verdict == word && as_coded,
+            expected: self.result,
+            verdict: weighed.verdict,
+            code,
+        }
+    }
+}
+
+fn coverage(cases: &[Expectation], outcomes: &[Outcome], policies: &[Policy]) -> Coverage {
+    let mut seen: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (case, outcome) in cases.iter().zip(outcomes) {
+        let what = format!("{}: {}", case.table, case.command);
+        seen.entry(what)
+            .or_default()
+            .insert(outcome.verdict.as_str());
+    }
+    let spoken: BTreeSet<String> = policies
+        .iter()
+        .filter(|policy| policy.enabled)
+        .flat_map(|policy| {
+            policy
+                .commands
+                .iter()
+                .map(|c| format!("{}: {c}", policy.table))
+        })
+        .collect();
+    let mut coverage = Coverage::default();
+    for what in spoken {
+        let verdicts = seen.get(&what);
+        let saw = |word| verdicts.is_some_and(|verdicts| verdicts.contains(word));
+        match (saw("allowed"), saw("denied")) {
+            (true, true) => drop(coverage.both.insert(what)),
+            (true, false) => coverage.missing.push(format!("{what} never denied")),
+            (false, true) => coverage.missing.push(format!("{what} never allowed")),
+            (false, false) => coverage.missing.push(format!("{what} never tried")),
+        }
+    }
+    coverage
+}
+
+fn render(outcomes: &[Outcome], coverage: &Coverage) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        let mark = if outcome.passed { "ok  " } else { "FAIL" };
+        let _ = write!(text, "{mark} {}", outcome.name);
+        if !outcome.passed {
+            let code = outcome.code.as_deref().map(|code| format!(" [{code}]"));
+            let _ = write!(text, ": {}{}", outcome.verdict, code.unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    let _ = write!(text, "\n{} cases, {failed} failed", outcomes.len());
+    let both = coverage.both.len();
+    let all = both + coverage.missing.len();
+    let _ = write!(
+        text,
+        "\n{both} of {all} commands that policies speak of were seen both ways"
+    );
+    for missing in &coverage.missing {
+        let _ = write!(text, "\n  {missing}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+        [identities.alice]
+        user = { sub = "a", claims = { team = "red" } }
+
+        [[expect]]
+        as = "alice"
+        command = "select"
+        table = "notes"
+        row = { owner_id = "a", at = "2026-01-01T00:00:00Z" }
+        result = "allowed"
+
+        [[expect]]
+        name = "nobody reads"
+        as = "anonymous"
+        command = "select"
+        table = "notes"
+        result = "denied"
+        code = "denied_by_claims"
+    "#;
+
+    #[test]
+    fn a_file_says_the_same_in_toml_and_json() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, FILE).unwrap();
+        let file = read(&path).unwrap();
+        let case = file.expect[0].case(&file.identities).unwrap();
+        assert_eq!(case["identity"]["user"]["claims"]["team"], "red");
+        assert_eq!(case["row"]["owner_id"], "a");
+        let nobody = file.expect[1].case(&file.identities).unwrap();
+        assert_eq!(nobody["identity"], "anonymous");
+        let same = r#"{"expect": [{"as": "bob", "command": "select", "table": "t",
+                       "result": "denied"}]}"#;
+        std::fs::write(&path, same).unwrap();
+        let file = read(&path).unwrap();
+        assert!(
+            file.expect[0].case(&file.identities).is_err(),
+            "who is bob?"
+        );
+        std::fs::write(&path, FILE.replace("result", "reslut")).unwrap();
+        assert!(read(&path).is_err());
+    }
+
+    #[test]
+    fn what_was_seen_one_way_only_is_named() {
+        let file: Expectations = toml::from_str(FILE).unwrap();
+        let weighed = |verdict: &str, code: Option<&str>| {
+            let reason = code.map(|code| json!({ "code": code, "message": "" }));
+            serde_json::from_value(json!({ "verdict": verdict, "reason": reason })).unwrap()
+        };
+        let allowed = file.expect[0].outcome(weighed("allowed", None));
+        let denied = file.expect[1].outcome(weighed("denied", Some("no_policy")));
+        assert_eq!(
+            (allowed.passed, denied.passed),
+            (true, false),
+            "another code"
+        );
+        let policies = [Policy {
+            table: "notes".to_owned(),
+            commands: vec!["select".to_owned(), "delete".to_owned()],
+            enabled: true,
+        }];
+        let coverage = coverage(&file.expect, &[allowed, denied], &policies);
+        assert_eq!(coverage.missing, ["notes: delete never tried"]);
+        assert_eq!(coverage.both.len(), 1);
+    }
+}

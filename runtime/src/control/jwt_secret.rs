@@ -1,0 +1,78 @@
+//! A project's JWT secret, for whoever connects an identity server of their own: shown, set, or made
+//! anew. Only administrators may: who knows it can be any user of the project.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::registry::jwt_secret::{self, Encoding};
+use crate::registry::{ProjectEntry, Secret};
+
+use super::Shared;
+use super::answer::{Answer, ok};
+use super::auth::Operator;
+use super::error::ApiError;
+use super::extract::InProject;
+use super::json::Json;
+
+/// The secret, as it is pasted elsewhere.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    secret: String,
+    encoding: Encoding,
+    algorithm: &'static str,
+    /// What a token must say in `iss` and `aud` beside its signature.
+    issuer: &'static str,
+    audience: String,
+}
+
+/// Left out: a new one is made.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    secret: Option<String>,
+}
+
+pub(super) async fn show(
+    State(_control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+) -> Answer<Shown> {
+    // Whoever has seen it can be any user: it must be seen who has.
+    tracing::info!(operator = operator.subject, project = %project.name, "showed a JWT secret");
+    ok(shown(&project, &project.jwt_secret))
+}
+
+pub(super) async fn replace(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, ApiError> {
+    // Its owner knows a secret of theirs, and an answer that repeats it only finds its way into logs.
+    let (secret, answer) = match wanted.secret {
+        Some(text) => (
+            jwt_secret::chosen(text)?,
+            StatusCode::NO_CONTENT.into_response(),
+        ),
+        None => {
+            let secret = Secret::random_key();
+            let answer = ok(shown(&project, &secret)).into_response();
+            (secret, answer)
+        }
+    };
+    jwt_secret::replace(&control.registry, &project.name, &secret).await?;
+    tracing::info!(operator = operator.subject, project = %project.name, "replaced a JWT secret");
+    Ok(answer)
+}
+
+fn shown(project: &ProjectEntry, secret: &Secret) -> Shown {
+    let (encoding, secret) = jwt_secret::written(secret);
+    Shown {
+        secret,
+        encoding,
+        algorithm: "HS256",
+        issuer: crate::keys::token::ISSUER,
+        audience: crate::keys::Audience::Project(project.id).to_string(),
+    }
+}

@@ -1,0 +1,94 @@
+//! `cargo xtask bench NAME`: builds everything as it is shipped, gets the load generator, measures.
+//!
+//! The measuring itself is `benches/`, a program of its own: it may use the host's crates, which
+//! this one must not wait for.
+
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::{guests, host, paths, postgres, step::Step};
+
+const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
+
+/// The benches, and what each is about.
+const BENCHES: [(&str, &str); 2] = [
+    (
+        "hello",
+        "a constant answer: fresh, shared and JavaScript instances against bare hyper",
+    ),
+    (
+        "tables",
+        "a row by its key under a policy, against a handler written by hand",
+    ),
+];
+
+/// Prepares and measures. What follows the name goes to the measuring program.
+pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        print_benches();
+        return Ok(());
+    };
+    if !BENCHES.iter().any(|(known, _)| known == name) {
+        print_benches();
+        bail!("there is no bench `{name}`; {USAGE}");
+    }
+    guests::run_with(&["benches/guests"])?;
+    if !postgres::is_there() {
+        postgres::install(postgres::Need::ForTests)?;
+    }
+    install_wrk()?;
+    // As it is shipped: optimised throughout, linked as a whole. The first time takes long.
+    let mut build = host::cargo();
+    build.args(["build", "--release", "--workspace"]);
+    host::run(build.args(["--bin", "koyalite", "--bin", "koyalite-bench"]))?;
+    let released = released();
+    let mut bench = Command::new(released.join("koyalite-bench"));
+    bench
+        .arg(name)
+        .arg("--program")
+        .arg(released.join("koyalite"));
+    host::run(bench.arg("--guests").arg(paths::guests()).args(rest))
+}
+
+fn print_benches() {
+    eprintln!("{USAGE}\n");
+    for (name, summary) in BENCHES {
+        eprintln!("  {name:<8} {summary}");
+    }
+}
+
+/// The folder of the released programs: beside the folder that this program was built into.
+fn released() -> std::path::PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let target = own.ancestors().nth(2).map(std::path::Path::to_path_buf);
+    target
+        .unwrap_or_else(|| paths::root().join("target"))
+        .join("release")
+}
+
+fn install_wrk() -> anyhow::Result<()> {
+    if is_there("wrk") {
+        return Ok(());
+    }
+    if !(is_there("apt-get") && postgres::is_root()) {
+        bail!(
+            "the load generator `wrk` is missing: install it with the system's packages (Debian: apt-get install wrk; macOS: brew install wrk)"
+        );
+    }
+    let step = Step::start("apt-get install wrk (once)");
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-yq", "--no-install-recommends", "wrk"]);
+    step.run(install.env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Whether a program of that name can be started at all.
+fn is_there(tool: &str) -> bool {
+    let quiet = std::process::Stdio::null;
+    let asked = Command::new(tool)
+        .arg("--version")
+        .stdout(quiet())
+        .stderr(quiet())
+        .status();
+    asked.is_ok()
+}
