@@ -20,6 +20,7 @@ mod deploy;
 mod draining;
 mod egress;
 mod examples;
+mod explaining;
 mod identity;
 mod limits;
 mod logs;

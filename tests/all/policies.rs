@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALICE, BOB, CommandLine, Project, TestApp, own_rows};
+use crate::support::{ALICE, BOB, Project, TestApp, own_rows};
 
 async fn titles(project: &Project<'_>, token: &str) -> Value {
     let query = json!({ "table": "notes", "columns": ["title"], "order": [["title", "asc"]] });
@@ -24,7 +24,7 @@ async fn titles(project: &Project<'_>, token: &str) -> Value {
     }
 }
 
-async fn prepared<'a>(app: &'a TestApp) -> (Project<'a>, String, String) {
+pub(crate) async fn prepared<'a>(app: &'a TestApp) -> (Project<'a>, String, String) {
     let project = app.project().await;
     project.schema(&own_rows("notes")).await;
     project.deploy("behaviours").await;
@@ -304,72 +304,4 @@ async fn a_policy_reads_declared_claims_and_a_declaration_in_use_stays() {
     put(json!({ "team": { "requierd": true } }))
         .await
         .problem(400, "invalid_field");
-}
-
-#[tokio::test]
-async fn a_case_is_explained_and_a_file_of_expectations_is_held_against_the_policies() {
-    let app = TestApp::shared().await;
-    let (project, _, _) = prepared(&app).await;
-    let case = json!({ "identity": { "user": { "sub": ALICE } }, "command": "select",
-                       "table": "notes", "row": { "owner_id": BOB, "title": "b" } });
-    let ask = |case: &Value| {
-        project
-            .control(Method::POST, "/policies/explain")
-            .json(case)
-            .send()
-    };
-    let explained = ask(&case).await.expect(200).json();
-    assert_eq!(explained["verdict"], "denied", "{explained}");
-    assert_eq!(explained["sql"]["binds"], json!([ALICE]), "{explained}");
-    let odd = json!({ "command": "select", "table": "notes", "row": { "colour": 1 } });
-    let odd = ask(&odd).await.problem(400, "invalid_field");
-    assert_eq!(odd["errors"][0]["field"], "row.colour", "{odd}");
-    let nowhere = json!({ "command": "select", "table": "nothing" });
-    ask(&nowhere).await.problem(404, "unknown_table");
-
-    let shell = CommandLine::of(&app, &project.name);
-    let folder = tempfile::tempdir().unwrap();
-    let file = format!(
-        "identities.alice.user.sub = \"{ALICE}\"\n\
-         [[expect]]\nas = \"alice\"\ncommand = \"select\"\ntable = \"notes\"\n\
-         row = {{ owner_id = \"{ALICE}\" }}\nresult = \"allowed\"\n\
-         [[expect]]\nas = \"anonymous\"\ncommand = \"select\"\ntable = \"notes\"\n\
-         row = {{ owner_id = \"{ALICE}\" }}\nresult = \"denied\"\n"
-    );
-    std::fs::write(folder.path().join("policies.toml"), &file).unwrap();
-    let run = async |arguments: &[&str]| shell.run(folder.path(), arguments).await;
-    let report = run(&["policies", "test", "policies.toml"]).await.expect(0);
-    assert!(report.contains("2 cases, 0 failed"), "{report}");
-    assert!(report.contains("notes: delete never tried"), "{report}");
-    // Opened to everybody, the file no longer holds.
-    let open = json!({ "name": "open", "table": "notes", "commands": ["select"], "using": "true" });
-    let opened = project
-        .control(Method::POST, "/policies")
-        .json(&open)
-        .send()
-        .await;
-    opened.expect(201);
-    let broken = run(&["policies", "test", "policies.toml"]).await;
-    assert_eq!(broken.code, 1, "{broken:?}");
-    assert!(
-        broken
-            .output
-            .contains("FAIL anonymous select notes: allowed"),
-        "{broken:?}"
-    );
-    let explain = [
-        "policies",
-        "explain",
-        "--table",
-        "notes",
-        "--command",
-        "insert",
-        "--as",
-        ALICE,
-    ];
-    let said = run(&explain).await.expect(0);
-    assert!(
-        said.contains("depends") && said.contains("check:"),
-        "{said}"
-    );
 }

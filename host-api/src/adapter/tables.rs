@@ -25,14 +25,24 @@ where
     F: Future<Output = Result<T, HostError>>,
 {
     let invocation = caller?;
-    let id = invocation.id;
+    let (id, project) = (invocation.id, invocation.project.clone());
     let answer = work(invocation).await;
-    // Refusals and conflicts are the guest's business; the operator's log is for what is ours.
-    if let Err(error) = &answer
-        && matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable)
-    {
-        let inside = error.inside().unwrap_or_default();
-        tracing::error!(invocation = %id, code = error.code(), inside, "a host call failed");
+    if let Err(error) = &answer {
+        let (code, inside) = (error.code(), error.inside().unwrap_or_default());
+        match error.kind() {
+            ErrorKind::Internal | ErrorKind::Unavailable => {
+                tracing::error!(invocation = %id, code, inside, "a host call failed");
+            }
+            // Which policies were weighed, and never what any row holds.
+            ErrorKind::Denied => {
+                tracing::info!(invocation = %id, project = %project.name, code, inside, "denied");
+            }
+            // These are the guest's business; the operator's log is for ours.
+            ErrorKind::NotFound
+            | ErrorKind::Invalid
+            | ErrorKind::Conflict
+            | ErrorKind::Limit => {}
+        }
     }
     answer
 }

@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::args::ControlArgs;
-use super::client::Client;
 use super::error::CliError;
 
 #[derive(Debug, Args)]
@@ -47,6 +46,38 @@ pub(super) struct Weighed {
     sql: Option<Sql>,
     #[serde(default)]
     presets: Map<String, Value>,
+    #[serde(default)]
+    policies: Vec<Policy>,
+    #[serde(default)]
+    subqueries: Vec<Subquery>,
+}
+
+/// One policy, and what it says to the case.
+#[derive(Deserialize)]
+struct Policy {
+    name: String,
+    effect: String,
+    command: String,
+    clause: String,
+    why_not: Option<String>,
+    text: String,
+    folded: String,
+    passes: Option<bool>,
+    failing: Option<Atom>,
+}
+
+#[derive(Deserialize)]
+struct Atom {
+    text: String,
+    line: usize,
+    column: usize,
+}
+
+/// A table that a policy reads.
+#[derive(Deserialize)]
+struct Subquery {
+    table: String,
+    policies: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,16 +91,6 @@ struct Sql {
     using: Option<String>,
     check: Option<String>,
     binds: Vec<Value>,
-}
-
-/// Asks the server what becomes of a case.
-pub(super) async fn ask(
-    client: &Client,
-    server: &ControlArgs,
-    case: &Value,
-) -> Result<Value, CliError> {
-    let path = server.path(["policies", "explain"]);
-    client.send(Method::POST, &path, case).await
 }
 
 impl ExplainArgs {
@@ -88,7 +109,9 @@ impl ExplainArgs {
             fields.extend(self.row.map(|row| ("row".to_owned(), row)));
             fields.extend(self.set.map(|set| ("set".to_owned(), set)));
         }
-        let answer = ask(&self.server.client()?, &self.server, &case).await?;
+        let path = self.server.path(["policies", "explain"]);
+        let client = self.server.client()?;
+        let answer = client.send(Method::POST, &path, &case).await?;
         self.server
             .output()
             .show(answer, |weighed: Weighed| weighed.render())
@@ -118,6 +141,51 @@ impl Weighed {
         }
         for (column, value) in &self.presets {
             let _ = write!(text, "\n  set {column} = {value}");
+        }
+        for policy in &self.policies {
+            text.push('\n');
+            text.push_str(&policy.render());
+        }
+        for Subquery { table, policies } in &self.subqueries {
+            let policies = match policies.is_empty() {
+                true => "no policy, so no row".to_owned(),
+                false => policies.join(", "),
+            };
+            let _ = write!(text, "\n{table} is read under: {policies}");
+        }
+        text
+    }
+}
+
+impl Policy {
+    fn render(&self) -> String {
+        let Policy {
+            name,
+            effect,
+            command,
+            clause,
+            ..
+        } = self;
+        let mut text = format!("\n{effect} {name:?}, {clause} of {command}: {}", self.text);
+        if let Some(why) = &self.why_not {
+            let _ = write!(text, "\n  does not count: {why}");
+            return text;
+        }
+        if self.folded != self.text {
+            let _ = write!(text, "\n  for this caller: {}", self.folded);
+        }
+        match self.passes {
+            Some(true) => text.push_str("\n  the row meets it"),
+            Some(false) => text.push_str("\n  the row does not meet it"),
+            None => {}
+        }
+        if let Some(Atom {
+            text: atom,
+            line,
+            column,
+        }) = &self.failing
+        {
+            let _ = write!(text, "\n  because of {atom}, line {line}, column {column}");
         }
         text
     }

@@ -3,19 +3,20 @@
 //! A file names callers and says, case by case, what each may do to which row. The server weighs
 //! every case by the rules that requests are weighed by; no row is stored or read for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::Format;
-use super::policies_explain::{Weighed, ask};
+use super::policies_explain::Weighed;
 
 #[derive(Debug, Args)]
 pub(super) struct TestArgs {
@@ -71,47 +72,49 @@ struct Outcome {
     code: Option<String>,
 }
 
-/// Which commands of which tables were seen allowed, and which denied.
-#[derive(Default, Serialize)]
-struct Coverage {
-    /// `table: command`, seen both ways.
-    both: BTreeSet<String>,
-    /// Seen one way only, or not at all, though a policy speaks of it.
-    missing: Vec<String>,
+/// What the server makes of all cases.
+#[derive(Deserialize)]
+struct Tested {
+    results: Vec<Weighed>,
+    coverage: Vec<Test>,
 }
 
-#[derive(Deserialize)]
-struct Policies {
-    items: Vec<Policy>,
-}
-
-#[derive(Deserialize)]
-struct Policy {
+/// One test of one policy's condition, and how the cases saw it.
+#[derive(Serialize, Deserialize)]
+struct Test {
+    name: String,
     table: String,
-    commands: Vec<String>,
-    enabled: bool,
+    clause: String,
+    text: String,
+    seen_true: bool,
+    seen_false: bool,
+    reads_elsewhere: bool,
 }
 
 impl TestArgs {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let file = read(&self.file).map_err(CliError::Usage)?;
-        let client = self.server.client()?;
-        let mut outcomes = Vec::new();
+        let mut cases = Vec::new();
         for (index, expectation) in file.expect.iter().enumerate() {
-            let case = expectation.case(&file.identities).map_err(|error| {
-                CliError::Usage(
-                    error.context(format!("expect[{index}] of {}", self.file.display())),
-                )
-            })?;
-            let answer = ask(&client, &self.server, &case).await?;
-            let weighed: Weighed = serde_json::from_value(answer)
-                .context("this server speaks another version of the control API")?;
-            outcomes.push(expectation.outcome(weighed));
+            let case = expectation.case(&file.identities);
+            cases.push(case.map_err(|error| {
+                let place = format!("expect[{index}] of {}", self.file.display());
+                CliError::Usage(error.context(place))
+            })?);
         }
-        let policies = client.get(&self.server.path(["policies"])).await?;
-        let policies: Policies = serde_json::from_value(policies)
+        let path = self.server.path(["policies", "test"]);
+        let client = self.server.client()?;
+        let answer = client
+            .send(Method::POST, &path, &json!({ "cases": cases }))
+            .await?;
+        let Tested { results, coverage } = serde_json::from_value(answer)
             .context("this server speaks another version of the control API")?;
-        let coverage = coverage(&file.expect, &outcomes, &policies.items);
+        let outcomes: Vec<Outcome> = file
+            .expect
+            .iter()
+            .zip(results)
+            .map(|(expectation, weighed)| expectation.outcome(weighed))
+            .collect();
         let failed = outcomes.iter().any(|outcome| !outcome.passed);
         let output = self.server.output();
         match output.format() {
@@ -184,39 +187,7 @@ impl Expectation {
     }
 }
 
-fn coverage(cases: &[Expectation], outcomes: &[Outcome], policies: &[Policy]) -> Coverage {
-    let mut seen: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for (case, outcome) in cases.iter().zip(outcomes) {
-        let what = format!("{}: {}", case.table, case.command);
-        seen.entry(what)
-            .or_default()
-            .insert(outcome.verdict.as_str());
-    }
-    let spoken: BTreeSet<String> = policies
-        .iter()
-        .filter(|policy| policy.enabled)
-        .flat_map(|policy| {
-            policy
-                .commands
-                .iter()
-                .map(|c| format!("{}: {c}", policy.table))
-        })
-        .collect();
-    let mut coverage = Coverage::default();
-    for what in spoken {
-        let verdicts = seen.get(&what);
-        let saw = |word| verdicts.is_some_and(|verdicts| verdicts.contains(word));
-        match (saw("allowed"), saw("denied")) {
-            (true, true) => drop(coverage.both.insert(what)),
-            (true, false) => coverage.missing.push(format!("{what} never denied")),
-            (false, true) => coverage.missing.push(format!("{what} never allowed")),
-            (false, false) => coverage.missing.push(format!("{what} never tried")),
-        }
-    }
-    coverage
-}
-
-fn render(outcomes: &[Outcome], coverage: &Coverage) -> String {
+fn render(outcomes: &[Outcome], coverage: &[Test]) -> String {
     let mut text = String::new();
     for outcome in outcomes {
         let mark = if outcome.passed { "ok  " } else { "FAIL" };
@@ -229,14 +200,31 @@ fn render(outcomes: &[Outcome], coverage: &Coverage) -> String {
     }
     let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
     let _ = write!(text, "\n{} cases, {failed} failed", outcomes.len());
-    let both = coverage.both.len();
-    let all = both + coverage.missing.len();
+    let both = coverage
+        .iter()
+        .filter(|test| test.seen_true && test.seen_false);
     let _ = write!(
         text,
-        "\n{both} of {all} commands that policies speak of were seen both ways"
+        "\n{} of {} tests in policies were seen both true and false",
+        both.count(),
+        coverage.len()
     );
-    for missing in &coverage.missing {
-        let _ = write!(text, "\n  {missing}");
+    for test in coverage {
+        let Test {
+            name,
+            table,
+            clause,
+            text: condition,
+            ..
+        } = test;
+        let seen = match (test.seen_true, test.seen_false) {
+            (true, true) => continue,
+            _ if test.reads_elsewhere => "reads rows that no case holds",
+            (true, false) => "never false",
+            (false, true) => "never true",
+            (false, false) => "never asked",
+        };
+        let _ = write!(text, "\n  {table}: {name}, {clause}: {condition}: {seen}");
     }
     text
 }
@@ -289,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_one_way_only_is_named() {
+    fn a_denial_for_another_reason_fails_and_a_test_seen_one_way_only_is_named() {
         let file: Expectations = toml::from_str(FILE).unwrap();
         let weighed = |verdict: &str, code: Option<&str>| {
             let reason = code.map(|code| json!({ "code": code, "message": "" }));
@@ -302,13 +290,28 @@ mod tests {
             (true, false),
             "another code"
         );
-        let policies = [Policy {
+        let test = |text: &str, seen_true, seen_false| Test {
+            name: "own".to_owned(),
             table: "notes".to_owned(),
-            commands: vec!["select".to_owned(), "delete".to_owned()],
-            enabled: true,
-        }];
-        let coverage = coverage(&file.expect, &[allowed, denied], &policies);
-        assert_eq!(coverage.missing, ["notes: delete never tried"]);
-        assert_eq!(coverage.both.len(), 1);
+            clause: "using".to_owned(),
+            text: text.to_owned(),
+            seen_true,
+            seen_false,
+            reads_elsewhere: false,
+        };
+        let report = render(
+            &[allowed, denied],
+            &[test("a = 1", true, true), test("b = 2", true, false)],
+        );
+        assert!(
+            report.contains("FAIL nobody reads: denied [no_policy]"),
+            "{report}"
+        );
+        assert!(report.contains("2 cases, 1 failed"), "{report}");
+        assert!(report.contains("1 of 2 tests"), "{report}");
+        assert!(
+            report.ends_with("notes: own, using: b = 2: never false"),
+            "{report}"
+        );
     }
 }

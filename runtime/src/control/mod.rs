@@ -157,6 +157,7 @@ fn routes() -> Vec<Route> {
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
         post("/v1/projects/{project}/policies/explain", P::PolicyRead, policies::explain),
+        post("/v1/projects/{project}/policies/test", P::PolicyRead, policies::test),
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),

@@ -1,4 +1,4 @@
-use koyalite_policy::{ColumnShape, ColumnType};
+use koyalite_policy::{ColumnShape, ColumnType, Coverage, Timestamp};
 use serde_json::json;
 
 use super::*;
@@ -63,12 +63,12 @@ fn schema() -> Schema {
 fn check(case: Json, expected: &str) {
     let now = Timestamp::from_unix_micros(0);
     let parsed: Case = serde_json::from_value(case.clone()).unwrap();
-    let said = match weigh(&schema(), Uuid::nil(), parsed, now) {
-        Ok(Weighed {
-            verdict, reason, ..
-        }) => match reason {
-            Some(reason) => format!("{verdict:?} {}", reason.code),
-            None => format!("{verdict:?}"),
+    let schema = schema();
+    let weighed = parsed.read(&schema, Uuid::nil());
+    let said = match weighed.map(|asked| weigh(&schema, &asked, now, &mut Coverage::of(&schema))) {
+        Ok(weighed) => match weighed.reason {
+            Some(reason) => format!("{:?} {}", weighed.verdict, reason.code),
+            None => format!("{:?}", weighed.verdict),
         },
         Err(mistakes) => format!("wrong {}", mistakes[0].field.clone().unwrap()),
     };
@@ -107,7 +107,7 @@ fn a_case_is_decided_as_a_request_would_be() {
         "Denied column_not_readable",
     );
     check(case("delete", "notes", json!({})), "Denied no_policy");
-    check(case("select", "nothing", json!({})), "Denied unknown_table");
+    check(case("select", "nothing", json!({})), "wrong table");
     check(
         case("insert", "notes", json!({ "row": { "title": "a" } })),
         "Allowed",
