@@ -192,3 +192,50 @@ async fn counts_and_sums_know_what_the_caller_may_read_and_no_more() {
         refused.text()
     );
 }
+
+#[tokio::test]
+async fn values_of_every_type_come_back_as_they_went() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let values = [
+        ("s", "smallint", json!(-7)),
+        ("r", "real", json!(0.1)),
+        ("l", "bigint", json!("9007199254740993")),
+        ("b", "bytea", json!("AP+A")),
+        ("t", "time", json!("23:59:59.000001")),
+        ("d", "date", json!("2026-01-31")),
+        ("j", "json", json!({ "b": [1, null], "a": "x" })),
+        ("words", "text[]", json!(["a\"b", null, ""])),
+        ("days", "date[]", json!(["2026-01-31"])),
+        ("mood", "enum(good, bad)", json!("good")),
+    ];
+    let mut columns = vec![json!({ "name": "id", "type": "bigint", "primary_key": true })];
+    let column = |name: &str, ty: &str| json!({ "name": name, "type": ty, "nullable": true });
+    columns.extend(values.iter().map(|(name, ty, _)| column(name, ty)));
+    let open = json!({
+        "name": "open", "commands": ["select", "insert"], "using": "true", "check": "true",
+    });
+    let table = json!({ "name": "samples", "columns": columns, "policies": [open] });
+    project.schema(&json!({ "tables": [table] })).await;
+    project.deploy("behaviours").await;
+    let alice = project.token(ALICE).await;
+    let mut row = json!({ "id": 1 });
+    for (name, _, value) in &values {
+        row[*name] = value.clone();
+    }
+    let insert = json!({ "table": "samples", "rows": [row], "returning": [] });
+    ask(&project, "insert", &alice, insert).await;
+    let seen = ask(&project, "select", &alice, json!({ "table": "samples" })).await;
+    assert_eq!(seen, json!([row]));
+    let bad = json!({ "table": "samples", "rows": [{ "id": 2, "mood": "so-so" }] });
+    let refused = project
+        .call(Method::POST, "/behaviours/insert")
+        .bearer(&alice);
+    let refused = refused.json(&bad).send().await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.text().contains("invalid_value"),
+        "{}",
+        refused.text()
+    );
+}

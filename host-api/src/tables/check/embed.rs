@@ -1,5 +1,7 @@
 //! Embeds: rows of related tables, each under the policies of its own table.
 
+use std::borrow::Cow;
+
 use koyalite_policy::{Identity, Permit, TableName, Timestamp};
 
 use super::mentions::answer_name;
@@ -104,6 +106,7 @@ impl Forest<'_> {
             Rows::Where(filter) => filter.map(Filtered::When),
         };
         let embeds = self.inside(Some(place), &mut mentions, &columns, levels)?;
+        let narrowed = owned(mentions.narrowed()?);
         Ok(Embed {
             name: answer_name(query.name.as_deref().unwrap_or(&query.table))?,
             columns,
@@ -112,7 +115,7 @@ impl Forest<'_> {
             limit: limit(query.limit),
             link,
             embeds,
-            permit: mentions.narrowed()?,
+            permit: narrowed.unwrap_or(permit),
         })
     }
 
@@ -136,14 +139,25 @@ impl Forest<'_> {
             } => {
                 let permit = self.surroundings.permit(table)?;
                 let mut between = Mentions::of(&permit);
+                let near = between.readable(near.as_str())?.name.clone();
+                let far = between.readable(far.as_str())?.name.clone();
+                let narrowed = owned(between.narrowed()?);
                 Link::Through(Box::new(Through {
                     outer,
-                    near: between.readable(near.as_str())?.name.clone(),
-                    far: between.readable(far.as_str())?.name.clone(),
+                    near,
+                    far,
                     inner,
-                    permit: between.narrowed()?,
+                    permit: narrowed.unwrap_or(permit),
                 }))
             }
         })
+    }
+}
+
+/// None where it is still the permit that it was made from.
+fn owned(permit: Cow<'_, Permit>) -> Option<Permit> {
+    match permit {
+        Cow::Owned(permit) => Some(permit),
+        Cow::Borrowed(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 //! written), and is refused here where the caller has no right to it. All mentions together then
 //! narrow the permit to the policies that allow all of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use koyalite_policy::{
@@ -50,11 +51,10 @@ impl<'a> Mentions<'a> {
         self.permit.table()
     }
 
-    /// The permit of the policies that allow all that was mentioned.
-    pub(in crate::tables) fn narrowed(self) -> Result<Permit, HostError> {
+    /// The permit of the policies that allow all that was mentioned; without masks, the same one.
+    pub(in crate::tables) fn narrowed(&self) -> Result<Cow<'a, Permit>, HostError> {
         let permit = self.permit.for_columns(&self.read, &self.written);
-        let permit = permit.map_err(|denied| refusal(self.table().name.as_str(), &denied))?;
-        Ok(permit.into_owned())
+        permit.map_err(|denied| refusal(self.table().name.as_str(), &denied))
     }
 
     pub(in crate::tables) fn readable(&mut self, name: &str) -> Result<&'a ColumnShape, HostError> {

@@ -1,7 +1,8 @@
 //! Two databases that differ in nothing that the caller may see.
 //!
 //! Each row says by its own columns whether it is visible, so the two halves are made apart: the
-//! visible rows are the same in both databases, the hidden ones are not. Hidden rows refer to
+//! visible rows are the same in both databases, the hidden ones are not. Nor are the columns of a
+//! visible row that a mask hides. Hidden rows refer to
 //! visible ones and the other way round; their numbers begin at [`HIDDEN`], where no request writes.
 
 use koyalite_policy::{Command, Effect, PolicySource};
@@ -54,11 +55,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
 
 /// The conditions of the policies, with a part of each that a leaky compiler might lose.
 pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
-    (
-        "people",
-        "owner_id = auth.uid() or grade > 5",
-        "owner_id = auth.uid() or grade > 3",
-    ),
+    ("people", "grade > 5", "grade > 3"),
     ("posts", "not draft and rank is not null", "not draft"),
     (
         "posts",
@@ -69,7 +66,13 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
     ("post_tags", "not secret", "true"),
 ];
 
-/// The policies; `lost` is the place in [`CONDITIONS`] of what a leaky compiler has lost.
+/// What else a leaky compiler might lose: the deny, and the mask.
+const LOST_DENY: usize = CONDITIONS.len();
+const LOST_MASK: usize = CONDITIONS.len() + 1;
+/// How many ways to leak there are.
+pub(super) const LEAKS: usize = CONDITIONS.len() + 2;
+
+/// The policies; `lost` says what a leaky compiler has lost.
 pub(super) fn policies(lost: Option<usize>) -> Vec<PolicySource> {
     let text = |table: &str| {
         let leaky = lost.and_then(|lost| CONDITIONS.get(lost));
@@ -78,21 +81,53 @@ pub(super) fn policies(lost: Option<usize>) -> Vec<PolicySource> {
             None => CONDITIONS.iter().find(|(t, _, _)| *t == table).unwrap().1,
         }
     };
-    let mut policies: Vec<_> = TABLES
-        .iter()
+    let others = TABLES.iter().filter(|(table, _)| *table != "people");
+    let mut policies: Vec<_> = others
         .map(|(table, _)| policy(table, &Command::ALL, text(table)))
         .collect();
+    // One's own people whole; of others, who has a grade, three columns.
+    let mut graded = policy("people", &[Command::Select], text("people"));
+    if lost != Some(LOST_MASK) {
+        let columns = ["id", "name", "grade"].map(|name| name.parse().unwrap());
+        graded.read = Some(columns.into());
+    }
+    policies.push(graded);
+    policies.push(policy(
+        "people",
+        &[Command::Select],
+        "owner_id = auth.uid()",
+    ));
+    let writing = [Command::Insert, Command::Update, Command::Delete];
+    policies.push(policy(
+        "people",
+        &writing,
+        "owner_id = auth.uid() or grade > 5",
+    ));
     // What is gone is gone for everybody; NULL in a deny hides as well.
     let mut gone = policy("posts", &Command::ALL, "title = 'gone'");
     gone.effect = Effect::Deny;
-    if lost != Some(CONDITIONS.len()) {
+    if lost != Some(LOST_DENY) {
         policies.push(gone);
     }
     policies
 }
 
-/// How many ways to leak there are.
-pub(super) const LEAKS: usize = CONDITIONS.len() + 1;
+/// Stands in a visible row for what a mask hides of it, and what each database has there.
+const HIDDEN_CELLS: &[(&str, [&str; 2])] = &[
+    (
+        "{owner}",
+        ["'00000000-0000-0000-0000-0000000007e2'", "NULL"],
+    ),
+    ("{boss}", ["1", "1001"]),
+];
+
+/// A visible row as one of the two databases has it.
+pub(super) fn in_database(place: usize, row: &str) -> String {
+    let cells = HIDDEN_CELLS.iter();
+    cells.fold(row.to_owned(), |row, (cell, values)| {
+        row.replace(cell, values[place])
+    })
+}
 
 /// Rows as text for an INSERT, by table.
 #[derive(Debug, Clone)]
@@ -166,24 +201,19 @@ fn sql<T: std::fmt::Display>(value: Option<T>) -> String {
 
 /// `owner_id, name, grade, boss_id, code`
 fn person(seen: Seen) -> impl Strategy<Value = String> {
+    let boss = || option::of(some_id()).prop_map(sql);
+    let own = (option::of(0..10i32), boss())
+        .prop_map(|(grade, boss)| (format!("'{CALLER}'"), grade, boss));
+    let graded =
+        (6..10i32).prop_map(|grade| ("{owner}".to_owned(), Some(grade), "{boss}".to_owned()));
+    let owner = select(vec![format!("'{OTHER}'"), "NULL".to_owned()]);
+    let hidden = (owner, option::of(0..6i32), boss());
     let right = match seen {
-        Seen::Visible => prop_oneof![
-            option::of(0..10i32).prop_map(|grade| (Some(CALLER), grade)),
-            (6..10i32).prop_map(|grade| (Some(OTHER), Some(grade))),
-        ]
-        .boxed(),
-        Seen::Hidden => (select(vec![Some(OTHER), None]), option::of(0..6i32)).boxed(),
+        Seen::Visible => prop_oneof![own, graded].boxed(),
+        Seen::Hidden => hidden.boxed(),
     };
-    let boss = option::of(some_id());
-    (right, option::of(select(NAMES)), boss).prop_map(|((owner, grade), name, boss)| {
-        let owner = owner.map(|owner| owner.to_string());
-        format!(
-            "{}, {}, {}, {}, NULL",
-            quoted(owner.as_deref()),
-            quoted(name),
-            sql(grade),
-            sql(boss)
-        )
+    (right, option::of(select(NAMES))).prop_map(|((owner, grade, boss), name)| {
+        format!("{owner}, {}, {}, {boss}, NULL", quoted(name), sql(grade))
     })
 }
 

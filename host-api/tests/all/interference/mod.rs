@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use self::data::{CALLER, Data, LEAKS, Rows, TABLES};
+use self::data::{CALLER, Data, LEAKS, Rows, TABLES, in_database};
 use self::requests::Request;
 use crate::support::{Server, TestDatabase, TestProject, user};
 
@@ -170,7 +170,7 @@ impl Pair {
 
     async fn fill(&self, data: &Data) {
         let mut text = String::new();
-        for (project, hidden) in self.projects.iter().zip(&data.hidden) {
+        for (database, (project, hidden)) in self.projects.iter().zip(&data.hidden).enumerate() {
             let schema = &project.access.schema;
             for (table, _) in TABLES {
                 text.push_str(&format!("DELETE FROM {schema}.{table};"));
@@ -179,8 +179,9 @@ impl Pair {
             let Rows(hidden) = hidden;
             let Rows(visible) = &data.visible;
             for (place, (table, rows)) in visible.iter().enumerate() {
+                let rows: Vec<_> = rows.iter().map(|row| in_database(database, row)).collect();
                 let (before, after) = hidden[place].1.split_at(hidden[place].1.len() / 2);
-                for rows in [before, rows, after] {
+                for rows in [before, &rows, after] {
                     if !rows.is_empty() {
                         let rows = rows.join(", ");
                         text.push_str(&format!("INSERT INTO {schema}.{table} VALUES {rows};"));
