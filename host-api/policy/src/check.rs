@@ -11,6 +11,7 @@ mod names;
 mod presets;
 mod subquery;
 mod types;
+mod values;
 
 use self::types::{comparable, constant, number, ordered, wider};
 use crate::expr::{Claim, Expr, JsonRead, Node};
@@ -284,6 +285,7 @@ impl<'a> Checker<'a> {
                 comparable(operand.at, node.ty(), other.ty())?;
             }
         }
+        self.listed(operands, &nodes)?;
         Ok(nodes)
     }
 

@@ -71,6 +71,7 @@ mod identity;
 mod like;
 mod lint;
 mod names;
+pub mod native;
 pub mod parse;
 mod permit;
 mod policy;

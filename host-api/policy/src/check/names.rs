@@ -157,7 +157,7 @@ fn wrong_table(at: Position, table: &str) -> ParseError {
 }
 
 /// The name that was probably meant.
-fn closest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn closest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
         .map(|name| (edits(given, name), name))
         .filter(|(edits, name)| *edits <= HINT_EDITS_MAX && *edits < name.len())

@@ -1,11 +1,13 @@
 //! Presets: what the host writes into a column by itself. They know the caller, and no row.
 
 use super::types::misfit;
+use super::values::one_of;
 use super::{Audience, Checker};
 use crate::expr::Node;
 use crate::parse::{ParseError, Spanned};
 use crate::policy::Claims;
 use crate::shape::ColumnShape;
+use crate::value::Value;
 
 impl<'a> Checker<'a> {
     /// For a preset of a policy.
@@ -33,6 +35,9 @@ impl<'a> Checker<'a> {
             },
             node => node,
         };
+        if let (Some(Value::Text(text)), Some(values)) = (node.constant(), &column.values) {
+            one_of(syntax.at, column.name.as_str(), values, text)?;
+        }
         let clock = |node: &Node| matches!(node, Node::Now { .. });
         if !clock(&node) && node.any(&clock) {
             return Err(

@@ -250,6 +250,15 @@ proptest! {
         prop_assert_eq!(scene.truth(&folded), before, "{} became {:?}", text, folded);
         folded.visit(&mut |node| assert!(!matches!(node, Node::Claim { .. }), "{folded:?}"));
 
+        // What is printed reads back, and means the same.
+        let printed = crate::print::policy_text(&node, "x");
+        let again = parse::parse(&printed).and_then(|syntax| {
+            Checker::for_policy(&shape(), project, OldRow::IsUsing).check(&syntax)
+        });
+        let again = again.map_err(|e| TestCaseError::fail(format!("{text} as {printed}: {e}")))?.0;
+        let reread = Scene { row: &row, old: None, caller: Some(caller) }.truth(&again);
+        prop_assert_eq!(reread, before, "{} as {}", text, printed);
+
         for unknown in [Unknown::IsFalse, Unknown::IsTrue] {
             let settled = fold_under(node.clone(), caller, unknown);
             let counts_as = |truth: Option<bool>| truth.unwrap_or(unknown == Unknown::IsTrue);

@@ -7,12 +7,12 @@ use serde_json::{Value as Json, json};
 use super::decisions::{ALICE, ask, policy, schema, service, text, todos, user};
 use crate::*;
 
-fn set(names: &str) -> BTreeSet<ColumnName> {
+pub(super) fn set(names: &str) -> BTreeSet<ColumnName> {
     let names = names.split_whitespace();
     names.map(|name| name.parse().unwrap()).collect()
 }
 
-fn name(name: &str) -> ColumnName {
+pub(super) fn name(name: &str) -> ColumnName {
     name.parse().unwrap()
 }
 
@@ -285,4 +285,39 @@ fn two_policies_that_set_a_column_differently_need_different_callers() {
     check([&["authenticated"], &["anon"]], false);
     check([&["editor"], &["admin"]], false);
     check([&["editor"], &["service_role"]], false);
+}
+
+#[test]
+fn a_text_that_a_column_never_holds_is_refused() {
+    let mut shape = todos();
+    shape.columns[3].values = Some(vec!["open".to_owned(), "closed".to_owned()]);
+    let check = |fields: Json, expected: Option<&str>| {
+        let mut whole = json!({"commands": ["select", "insert"], "using": "true"});
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        let found = check_policy(&policy(whole), std::slice::from_ref(&shape));
+        let found = found.err().map(|error| error.to_string());
+        match expected {
+            None => assert_eq!(found, None),
+            Some(expected) => assert!(found.as_ref().unwrap().contains(expected), "{found:?}"),
+        }
+    };
+    let using = |text: &str| json!({"using": text});
+    check(using("status is null or status = 'open'"), None);
+    check(using("title = 'other'"), None);
+    check(
+        using("status is null or status in ('open', 'cloesd')"),
+        Some("column 38: status is never 'cloesd'; did you mean 'closed'?"),
+    );
+    check(
+        using("'x' <> status"),
+        Some("status is never 'x'; it holds one of open, closed"),
+    );
+    check(json!({"set": {"status": "'open'"}}), None);
+    check(
+        json!({"set": {"status": "'done'"}}),
+        Some("set status: line 1, column 1: status is never"),
+    );
 }

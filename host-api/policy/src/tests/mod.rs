@@ -8,4 +8,6 @@ mod explain;
 mod filters;
 pub(crate) mod fixtures;
 mod guide;
+mod masks;
+mod native;
 mod subqueries;

@@ -1,0 +1,198 @@
+//! Policies as Postgres' own row security: the third back end, and the third wall.
+//!
+//! Text only; nothing is run here. Who asks is told by three settings of the transaction, which the
+//! host makes before its statement: [`UID`], [`ROLE`] and [`CLAIMS`]. Postgres would raise an error
+//! for a claim that does not read as its type; the text says NULL there, as everywhere else.
+//! What Postgres cannot say is [`NotMirrorable`]: old rows, masks, presets, some types of claims.
+
+mod claims;
+mod words;
+
+use uuid::Uuid;
+
+use crate::expr::{Claim, Expr, Node};
+use crate::identity::{AuthRole, ROLE_CLAIM};
+use crate::names::TableName;
+use crate::policy::{CheckedPolicy, Clause, Command, Effect, Schema};
+use crate::print;
+use crate::sql::quote_ident;
+use crate::types::ColumnType;
+
+use words::Words;
+
+/// The setting that holds `auth.uid()`; heeded only where [`ROLE`] says `authenticated`.
+pub const UID: &str = "koyalite.uid";
+
+/// The setting that holds `auth.role()`.
+pub const ROLE: &str = "koyalite.role";
+
+/// The setting that holds the token's claims as JSON; empty for nobody.
+pub const CLAIMS: &str = "koyalite.claims";
+
+/// What the names of mirrored policies start with: they are replaced as a whole.
+const PREFIX: &str = "koyalite_";
+
+/// A policy that row security cannot say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("policy {name:?} cannot be mirrored: {reason}")]
+pub struct NotMirrorable {
+    /// The policy's id.
+    pub id: Uuid,
+    /// The policy's name.
+    pub name: String,
+    /// What it is that Postgres cannot say.
+    pub reason: String,
+}
+
+/// The statements that make a table's row security say what its policies say, in place of whatever
+/// was mirrored before. `schema_name` is the Postgres schema of the project's tables.
+///
+/// # Errors
+/// [`NotMirrorable`] for the first policy that Postgres cannot say.
+pub fn statements(
+    schema: &Schema,
+    table: &TableName,
+    schema_name: &str,
+) -> Result<Vec<String>, NotMirrorable> {
+    let Some(rules) = schema.table(table) else {
+        return Ok(Vec::new());
+    };
+    let target = format!(
+        "{}.{}",
+        quote_ident(schema_name),
+        quote_ident(table.as_str())
+    );
+    let mut statements = vec![
+        drop_mirrored(&target),
+        format!("ALTER TABLE {target} ENABLE ROW LEVEL SECURITY"),
+        format!("ALTER TABLE {target} FORCE ROW LEVEL SECURITY"),
+    ];
+    for policy in rules.policies() {
+        let refused = |reason: String| NotMirrorable {
+            id: policy.source().id,
+            name: policy.source().name.clone(),
+            reason,
+        };
+        mirrorable(policy).map_err(|reason| refused(reason.to_owned()))?;
+        for command in &policy.source().commands {
+            let made = create(policy, *command, &target, schema_name);
+            statements.push(made.map_err(refused)?);
+        }
+    }
+    Ok(statements)
+}
+
+/// Drops what was mirrored before, whatever it was called.
+fn drop_mirrored(target: &str) -> String {
+    let literal = print::quoted(target);
+    format!(
+        "DO $mirror$ DECLARE found name; BEGIN \
+         FOR found IN SELECT polname FROM pg_catalog.pg_policy \
+         WHERE polrelid = {literal}::regclass AND polname LIKE '{}%' LOOP \
+         EXECUTE format('DROP POLICY %I ON {}', found); END LOOP; END $mirror$",
+        PREFIX.replace('_', r"\_"),
+        target.replace('\'', "''").replace('%', "%%"),
+    )
+}
+
+fn mirrorable(policy: &CheckedPolicy) -> Result<(), &'static str> {
+    let source = policy.source();
+    let needs_old = policy.check.as_ref().is_some_and(Expr::needs_old);
+    if needs_old {
+        Err("row security has no old. in a check")
+    } else if source.read.is_some() || source.write.is_some() {
+        Err("row security has no masks for columns")
+    } else if !source.set.is_empty() {
+        Err("row security sets no columns")
+    } else {
+        Ok(())
+    }
+}
+
+fn create(
+    policy: &CheckedPolicy,
+    command: Command,
+    target: &str,
+    schema_name: &str,
+) -> Result<String, String> {
+    let source = policy.source();
+    let name = format!("{PREFIX}{}_{command}", source.id.simple());
+    let kind = match source.effect {
+        Effect::Allow => "PERMISSIVE",
+        Effect::Deny => "RESTRICTIVE",
+    };
+    let mut text = format!(
+        "CREATE POLICY {} ON {target} AS {kind} FOR {} TO PUBLIC",
+        quote_ident(&name),
+        command.as_str().to_uppercase(),
+    );
+    for (clause, word, is_there) in [
+        (Clause::Using, "USING", command.reads_rows()),
+        (Clause::Check, "WITH CHECK", command.writes_rows()),
+    ] {
+        if is_there {
+            let condition = condition(policy, clause, schema_name)?;
+            text.push_str(&format!(" {word} ({condition})"));
+        }
+    }
+    Ok(text)
+}
+
+/// The clause for those whom the policy is for; a deny holds for all rows but those it names.
+fn condition(policy: &CheckedPolicy, clause: Clause, schema_name: &str) -> Result<String, String> {
+    let condition = policy
+        .condition(clause)
+        .map_or(Node::FALSE, |expr| expr.0.clone());
+    if let Some(reason) = claims::unsayable(&condition) {
+        return Err(reason);
+    }
+    let roles = &policy.source().roles;
+    let everyone = roles.is_empty() || roles.iter().any(|role| role == "public");
+    let whole = if everyone {
+        condition
+    } else {
+        let any = roles.iter().map(|role| has_role(role)).collect();
+        Node::And(vec![Node::Or(any), condition])
+    };
+    let whole = match policy.source().effect {
+        Effect::Allow => whole,
+        Effect::Deny => Node::Not(Box::new(whole)),
+    };
+    let words = Words {
+        table: policy.source().table.as_str(),
+        schema: schema_name,
+    };
+    Ok(print::node(&whole, &words))
+}
+
+/// Whether the caller has a role, in the words of policies. Never NULL.
+fn has_role(role: &str) -> Node {
+    let text = |text: &str| Node::Constant {
+        value: crate::value::Value::Text(text.to_owned()),
+        ty: ColumnType::Text,
+    };
+    let is = |claim: Claim, value: &str| {
+        let claim = Node::Claim {
+            claim,
+            ty: ColumnType::Text,
+        };
+        Node::Not(Box::new(Node::Distinct {
+            left: Box::new(claim),
+            right: Box::new(text(value)),
+        }))
+    };
+    if AuthRole::ALL
+        .iter()
+        .any(|reserved| reserved.as_str() == role)
+    {
+        return is(Claim::Role, role);
+    }
+    let koya_role = Claim::Jwt {
+        path: vec![ROLE_CLAIM.to_owned()],
+        read: crate::expr::JsonRead::Text,
+    };
+    Node::And(vec![
+        is(Claim::Role, AuthRole::Authenticated.as_str()),
+        is(koya_role, role),
+    ])
+}

@@ -1,0 +1,69 @@
+//! SQL that Postgres keeps: names in full and quoted, values as literals of their type.
+
+use super::claims;
+use crate::expr::Claim;
+use crate::print::{Dialect, literal_type, plain_text};
+use crate::sql::quote_ident;
+use crate::types::ColumnType;
+use crate::value::Value;
+
+/// The words for policies of one table.
+pub(super) struct Words<'a> {
+    pub(super) table: &'a str,
+    pub(super) schema: &'a str,
+}
+
+impl Dialect for Words<'_> {
+    fn column(&self, name: &str, level: usize, _: usize) -> String {
+        match level {
+            0 => format!("{}.{}", quote_ident(self.table), quote_ident(name)),
+            level => format!("inner_{level}.{}", quote_ident(name)),
+        }
+    }
+
+    /// Policies with old rows are refused before they are printed.
+    fn old(&self, _: &str) -> String {
+        "NULL".to_owned()
+    }
+
+    fn table(&self, name: &str) -> String {
+        format!("{}.{}", quote_ident(self.schema), quote_ident(name))
+    }
+
+    fn constant(&self, value: &Value, ty: ColumnType) -> String {
+        let text = match (value, plain_text(value)) {
+            (_, None) => return format!("NULL::{ty}"),
+            (Value::Bytes(bytes), Some(_)) => {
+                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("\\x{hex}")
+            }
+            (_, Some(text)) => text,
+        };
+        collated(
+            format!("{}::{}", literal(&text), literal_type(value, ty)),
+            ty,
+        )
+    }
+
+    fn claim(&self, claim: &Claim, ty: ColumnType) -> String {
+        collated(claims::value(claim, ty), ty)
+    }
+
+    fn in_claim(&self, item: &str, claim: &Claim, ty: ColumnType) -> String {
+        // Without the cast it would be a subquery with a row for each item.
+        format!("{item} = ANY ({}::{ty})", claims::value(claim, ty))
+    }
+}
+
+/// Text compares by its bytes, whatever the database's own order is.
+fn collated(text: String, ty: ColumnType) -> String {
+    match ty {
+        ColumnType::Text => format!("({text} COLLATE \"C\")"),
+        _ => text,
+    }
+}
+
+/// A quoted text that means the same whatever `standard_conforming_strings` says.
+pub(super) fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
