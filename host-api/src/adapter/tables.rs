@@ -38,10 +38,7 @@ where
                 tracing::info!(invocation = %id, project = %project.name, code, inside, "denied");
             }
             // These are the guest's business; the operator's log is for ours.
-            ErrorKind::NotFound
-            | ErrorKind::Invalid
-            | ErrorKind::Conflict
-            | ErrorKind::Limit => {}
+            ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Limit => {}
         }
     }
     answer
