@@ -14,7 +14,7 @@ async fn a_file_of_rows_fills_a_table_and_its_policies_hold_afterwards() {
     let shell = CommandLine::of(&app, &project.name);
     let folder = tempfile::tempdir().unwrap();
     let row = |n: u32| {
-        let owner = if n % 2 == 0 { ALICE } else { BOB };
+        let owner = if n.is_multiple_of(2) { ALICE } else { BOB };
         json!({ "owner_id": owner, "title": format!("note {n}"), "rank": n })
     };
     let lines: String = (0..1200).map(|n| format!("{}\n", row(n))).collect();

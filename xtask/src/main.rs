@@ -38,7 +38,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        summary: "prepare what the tests need and run all of them (--filter TEXT)",
+        summary: "prepare what the tests need and run all of them (--filter TEXT; --long: random tests for an hour)",
         run: test::run,
     },
     Command {

@@ -10,14 +10,28 @@ use anyhow::{Context, bail};
 
 use crate::{guests, host, paths, postgres, stopwatch::Stopwatch, toolchain};
 
-const USAGE: &str = "usage: cargo xtask test [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
+const USAGE: &str =
+    "usage: cargo xtask test [--long] [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
+
+/// Random tests that find more the longer they run: part of the name, how many cases `--long` asks
+/// for. Together they take about an hour on two cores.
+const LONG: [(&str, u32); 2] = [("differential::", 100_000), ("interference::", 20_000)];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
+    /// Whether the random tests run for long, after all the others.
+    length: Length,
     /// Only tests whose name contains this.
     filter: Option<String>,
     /// For the test programs themselves.
     rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Length {
+    #[default]
+    Usual,
+    Long,
 }
 
 impl Options {
@@ -27,6 +41,7 @@ impl Options {
         while let Some(word) = words.next() {
             match (word.as_str(), word.strip_prefix("--filter=")) {
                 ("--", _) => options.rest = words.by_ref().cloned().collect(),
+                ("--long", _) => options.length = Length::Long,
                 ("--filter", _) => match words.next() {
                     Some(text) => options.filter = Some(text.clone()),
                     None => bail!("--filter needs a part of a test's name; {USAGE}"),
@@ -70,9 +85,28 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             .arg(paths::guests_build());
         test(&mut cargo, &options, &mut totals)
     });
+    let long = match options.length {
+        Length::Usual => Ok(()),
+        Length::Long => LONG.into_iter().try_for_each(|(name, cases)| {
+            let title = format!("{cases} random cases of {name}");
+            watch.step(&title, || {
+                let mut cargo = host::cargo();
+                cargo.args([
+                    "test",
+                    "--package",
+                    "koyalite-host-api",
+                    "--test",
+                    "all",
+                    name,
+                ]);
+                cargo.env("PROPTEST_CASES", cases.to_string());
+                test(&mut cargo, &Options::default(), &mut totals)
+            })
+        }),
+    };
     watch.print_table();
     totals.print();
-    host.and(sdk)
+    host.and(sdk).and(long)
 }
 
 /// Runs one `cargo test` and adds to the totals.

@@ -23,6 +23,11 @@ pub(crate) enum Bind {
     /// JSON text for a `json` or `jsonb` column, as the guest wrote it: numbers keep all their
     /// digits.
     Json { text: Box<RawValue>, ty: ColumnType },
+    /// The same for an array column; `ty` is the type of the items.
+    JsonList {
+        items: Vec<Option<Box<RawValue>>>,
+        ty: ColumnType,
+    },
 }
 
 /// Shows the type only: values are a user's data and do not belong into logs.
@@ -48,7 +53,7 @@ impl Bind {
                 }
                 _ => format!("${n}"),
             },
-            Bind::Json { .. } => format!("${n}"),
+            Bind::Json { .. } | Bind::JsonList { .. } => format!("${n}"),
         }
     }
 
@@ -56,6 +61,7 @@ impl Bind {
     pub(crate) fn pg_type(&self) -> Type {
         match self {
             Bind::Json { ty, .. } => scalar_type(*ty),
+            Bind::JsonList { ty, .. } => array_type(*ty),
             Bind::Typed {
                 value: Value::List(_),
                 ty,
@@ -67,6 +73,16 @@ impl Bind {
     fn write(&self, out: &mut BytesMut) -> Result<IsNull, Failure> {
         match self {
             Bind::Json { text, ty } => Ok(write_json(text.get(), *ty, out)),
+            Bind::JsonList { items, ty } => {
+                let items = items.iter().map(|item| {
+                    item.as_ref().map(|text| {
+                        let mut bytes = BytesMut::new();
+                        write_json(text.get(), *ty, &mut bytes);
+                        bytes
+                    })
+                });
+                write_array(items.collect(), *ty, out)
+            }
             Bind::Typed {
                 value: Value::List(items),
                 ty,
@@ -187,13 +203,22 @@ fn write_list(items: &[Value], ty: ColumnType, out: &mut BytesMut) -> Result<IsN
             IsNull::No => Some(bytes),
         });
     }
+    write_array(encoded, ty, out)
+}
+
+/// An array of items that are encoded as `ty`; none is NULL.
+fn write_array(
+    items: Vec<Option<BytesMut>>,
+    ty: ColumnType,
+    out: &mut BytesMut,
+) -> Result<IsNull, Failure> {
     postgres_protocol::types::array_to_sql(
         [postgres_protocol::types::ArrayDimension {
             len: i32::try_from(items.len())?,
             lower_bound: 1,
         }],
         scalar_type(ty).oid(),
-        encoded,
+        items,
         |item, buf| {
             Ok(match item {
                 Some(bytes) => {

@@ -26,6 +26,8 @@ pub(crate) struct Node {
     pub(crate) tls: Tls,
     pub(crate) limits: NodeLimits,
     pub(crate) turns: Arc<Semaphore>,
+    /// Half of the turns; see [`ProjectPool`].
+    pub(crate) transactions: Arc<Semaphore>,
     pub(crate) projects: DashMap<Uuid, Arc<ProjectPool>>,
     slots: Arc<Semaphore>,
     statements: AtomicU64,
@@ -38,6 +40,7 @@ impl Node {
             base,
             tls,
             turns: Arc::new(Semaphore::new(limits.node_connections)),
+            transactions: Arc::new(Semaphore::new(limits.node_connections.div_ceil(2))),
             slots: Arc::new(Semaphore::new(limits.node_connections)),
             limits,
             projects: DashMap::new(),

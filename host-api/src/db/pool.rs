@@ -83,7 +83,8 @@ pub(super) struct Checkout {
     pub(super) turn: Turn,
 }
 
-/// The right to run a statement: one of the project's, one of the node's.
+/// The right to run a statement, or to keep a transaction open: one of the project's, one of the
+/// node's.
 pub(super) struct Turn {
     _project: OwnedSemaphorePermit,
     _node: OwnedSemaphorePermit,
@@ -204,34 +205,30 @@ impl Database {
         }
     }
 
-    /// A place for one more open transaction of this project.
-    pub(super) async fn transaction_place(&self) -> Result<OwnedSemaphorePermit, HostError> {
-        let place = Arc::clone(&self.project.transactions).acquire_owned();
-        match tokio::time::timeout(self.node.limits.wait, place).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) => Err(HostError::internal("the queue of transactions is closed")),
+    /// A place for one more open transaction: one of the project's, one of the node's.
+    pub(super) async fn transaction_place(&self) -> Result<Turn, HostError> {
+        let queues = (&self.project.transactions, &self.node.transactions);
+        match tokio::time::timeout(self.node.limits.wait, Turn::take(queues)).await {
+            Ok(place) => place,
             Err(_) => Err(HostError::database_busy()),
         }
     }
 
     async fn wait_for_turn(&self) -> Result<Checkout, HostError> {
-        // The project's turn comes first: a busy project waits in its own queue, not in the node's.
-        let closed = |_| HostError::internal("the connection queue is closed");
-        let project = Arc::clone(&self.project.turns)
-            .acquire_owned()
-            .await
-            .map_err(closed)?;
-        let node = Arc::clone(&self.node.turns)
-            .acquire_owned()
-            .await
-            .map_err(closed)?;
+        let turn = Turn::take((&self.project.turns, &self.node.turns)).await?;
         let client = self.project.pool.get().await.map_err(pool_error)?;
-        Ok(Checkout {
-            client,
-            turn: Turn {
-                _project: project,
-                _node: node,
-            },
+        Ok(Checkout { client, turn })
+    }
+}
+
+impl Turn {
+    /// Waits in both queues, one after the other. The project's comes first: a busy project waits
+    /// in its own queue, not in the node's.
+    async fn take((project, node): (&Arc<Semaphore>, &Arc<Semaphore>)) -> Result<Turn, HostError> {
+        let closed = |_| HostError::internal("the connection queue is closed");
+        Ok(Turn {
+            _project: Arc::clone(project).acquire_owned().await.map_err(closed)?,
+            _node: Arc::clone(node).acquire_owned().await.map_err(closed)?,
         })
     }
 }

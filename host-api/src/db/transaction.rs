@@ -1,17 +1,17 @@
 //! A transaction that stays open between statements.
 //!
 //! It holds one connection and a turn for it, for a bounded time, and never more than half of a
-//! project's connections are held so. Whatever ends it before its commit (an error, its deadline,
+//! project's connections, or of the node's, are held so. Whatever ends it before its commit (an error, its deadline,
 //! the caller going away) undoes it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::error::statement_error;
-use super::pool::Database;
+use super::pool::{Database, Turn};
 use super::rows::Read;
 use super::run::{Flight, Stale, Statement, Stopped};
 use crate::error::HostError;
@@ -30,7 +30,7 @@ pub(crate) struct OpenTransaction {
 /// What is held while it is open. Dropped, it is undone.
 struct Open {
     flight: Option<Flight>,
-    _place: OwnedSemaphorePermit,
+    _place: Turn,
     /// Whatever the caller wants held until the end.
     _held: Box<dyn Send + Sync>,
 }
@@ -116,6 +116,14 @@ impl OpenTransaction {
             && let Some(flight) = open.flight.take()
         {
             roll_back(flight).await;
+        }
+    }
+
+    /// Fails where it is over already.
+    pub(crate) async fn check_open(&self) -> Result<(), HostError> {
+        match *self.open.lock().await {
+            Some(_) => Ok(()),
+            None => Err(self.over()),
         }
     }
 

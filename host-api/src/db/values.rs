@@ -98,6 +98,17 @@ pub(crate) fn bind_json(raw: &RawValue, place: Place<'_>) -> Result<Bind, HostEr
         let text = raw.to_owned();
         return Ok(Bind::Json { text, ty });
     }
+    if let ColumnType::Array(item) = ty
+        && ColumnType::from(item).is_json()
+        && !text.contains("\\u0000")
+        && let Ok(items) = serde_json::from_str::<Vec<Box<RawValue>>>(text)
+    {
+        let item_or_null = |item: Box<RawValue>| (item.get() != "null").then_some(item);
+        return Ok(Bind::JsonList {
+            items: items.into_iter().map(item_or_null).collect(),
+            ty: item.into(),
+        });
+    }
     let value = read(text, ty).and_then(|value| among(value, column.values.as_deref()));
     value
         .map(|value| Bind::Typed { value, ty })

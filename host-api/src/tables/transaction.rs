@@ -69,7 +69,7 @@ impl Transaction {
         self.check_owner(invocation)?;
         let plan = plan(&invocation.project, &invocation.identity, operation);
         match plan {
-            Ok(Plan::Known(outcome)) => Ok(outcome),
+            Ok(Plan::Known(outcome)) => self.open.check_open().await.map(|()| outcome),
             Ok(Plan::Ask { statement, answer }) => answer.outcome(self.open.run(&statement).await?),
             Err(error) => {
                 self.open.rollback().await;

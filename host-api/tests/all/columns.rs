@@ -354,3 +354,24 @@ async fn the_old_row_is_the_one_that_is_changed_even_under_a_race() {
         "3000 is more than before, and less than now"
     );
 }
+
+#[tokio::test]
+async fn a_key_that_the_host_fills_in_tells_rows_apart() {
+    let db = TestDatabase::new().await;
+    let (ann, bob) = (Owner::new(), Owner::new());
+    let mut own = policy("profiles", &Command::ALL, "owner_id = auth.uid()");
+    own.set = BTreeMap::from([("owner_id".parse().unwrap(), "auth.uid()".to_owned())]);
+    let columns = &["owner_id uuid primary key", "motto text"];
+    let demo = db.project(&[("profiles", columns)], vec![own]).await;
+    for (owner, motto) in [(&ann, "a"), (&bob, "b"), (&ann, "c")] {
+        let query = UpsertQuery {
+            table: "profiles".into(),
+            rows: json!([{ "motto": motto }]).to_string(),
+            returning: vec!["motto".into()],
+            ..UpsertQuery::default()
+        };
+        let answer = rows(upsert(&demo.project, &owner.identity, query).await);
+        assert_eq!(answer, json!([{ "motto": motto }]));
+    }
+    assert_eq!(db.count(&demo, "profiles").await, 2);
+}

@@ -20,6 +20,7 @@ mod delete;
 mod differential;
 mod embed;
 mod insert;
+mod interference;
 mod native;
 mod pages;
 mod pool;

@@ -32,6 +32,8 @@ const COLUMNS: &[&str] = &[
     "tma time[]",
     "ua uuid[]",
     "ba boolean[]",
+    "ja jsonb[]",
+    "jsa json[]",
 ];
 
 async fn samples(db: &TestDatabase) -> TestProject {
@@ -162,6 +164,12 @@ const CASES: &[(&str, &str, &str)] = &[
         "[\"123e4567-e89b-12d3-a456-426614174000\"]",
     ),
     ("ba", "[true, null, false]", "[true,null,false]"),
+    (
+        "ja",
+        r#"[{"a": 0.10000000000000000001}, null, "x", [1]]"#,
+        r#"[{"a": 0.10000000000000000001},null,"x",[1]]"#,
+    ),
+    ("jsa", r#"[{"b":1,  "a":1}]"#, r#"[{"b":1,  "a":1}]"#),
     ("t", "null", "null"),
 ];
 

@@ -27,8 +27,12 @@ pub(in crate::tables) fn upsert(
     }
     let columns = insert_columns(insert, &rows)?;
     let uneven = rows.iter().any(|row| row.0.len() != columns.len());
-    let named = |name: &ColumnName| columns.iter().any(|column| column.name == *name);
-    if uneven || !conflict.iter().all(named) {
+    let presets_of = insert.permit().presets();
+    let given = |name: &ColumnName| {
+        let mut filled = presets_of.iter().map(|(preset, _)| preset);
+        columns.iter().any(|column| column.name == *name) || filled.any(|preset| preset == name)
+    };
+    if uneven || !conflict.iter().all(given) {
         return Err(HostError::uneven_rows());
     }
     let mut taken = Vec::new();

@@ -22,7 +22,8 @@ use self::conditions::Condition;
 use self::values::{COLUMNS, RowValues};
 use crate::support::{Server, TestDatabase, TestProject, filter, policy};
 
-/// Conditions that are tried: each on a handful of rows, plain and negated. About ten seconds.
+/// Conditions that are tried at least: each on a handful of rows, plain and negated. About ten
+/// seconds. `PROPTEST_CASES` asks for more.
 const CASES: u32 = 400;
 
 #[test]
@@ -42,7 +43,8 @@ fn the_host_and_postgres_agree_on_every_row() {
         (db, demo)
     });
     let config = Config {
-        cases: CASES,
+        // proptest's own default is fewer.
+        cases: CASES.max(Config::default().cases),
         failure_persistence: None,
         ..Config::default()
     };

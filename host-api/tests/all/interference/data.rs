@@ -1,0 +1,216 @@
+//! Two databases that differ in nothing that the caller may see.
+//!
+//! Each row says by its own columns whether it is visible, so the two halves are made apart: the
+//! visible rows are the same in both databases, the hidden ones are not. Hidden rows refer to
+//! visible ones and the other way round; their numbers begin at [`HIDDEN`], where no request writes.
+
+use koyalite_policy::{Command, Effect, PolicySource};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use uuid::Uuid;
+
+use crate::support::policy;
+
+/// Numbers of hidden rows.
+pub(super) const HIDDEN: i64 = 1000;
+/// Who asks.
+pub(super) const CALLER: Uuid = Uuid::from_u128(0xCA11E2);
+const OTHER: Uuid = Uuid::from_u128(0x07E2);
+
+pub(super) const TABLES: &[(&str, &[&str])] = &[
+    (
+        "people",
+        &[
+            "id bigint primary key",
+            "owner_id uuid",
+            "name text",
+            "grade integer",
+            "boss_id bigint references people(id)",
+            "code text unique",
+        ],
+    ),
+    (
+        "posts",
+        &[
+            "id bigint primary key",
+            "author_id bigint references people(id)",
+            "title text",
+            "draft boolean not null default false",
+            "rank numeric",
+        ],
+    ),
+    ("tags", &["id bigint primary key", "word text not null"]),
+    (
+        "post_tags",
+        &[
+            "post_id bigint not null references posts(id)",
+            "tag_id bigint not null references tags(id)",
+            "secret boolean not null default false",
+            "primary key (post_id, tag_id)",
+        ],
+    ),
+];
+
+/// The conditions of the policies, with a part of each that a leaky compiler might lose.
+pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
+    (
+        "people",
+        "owner_id = auth.uid() or grade > 5",
+        "owner_id = auth.uid() or grade > 3",
+    ),
+    ("posts", "not draft and rank is not null", "not draft"),
+    (
+        "posts",
+        "not draft and rank is not null",
+        "rank is not null",
+    ),
+    ("tags", "word <> 'hidden'", "true"),
+    ("post_tags", "not secret", "true"),
+];
+
+/// The policies; `lost` is the place in [`CONDITIONS`] of what a leaky compiler has lost.
+pub(super) fn policies(lost: Option<usize>) -> Vec<PolicySource> {
+    let text = |table: &str| {
+        let leaky = lost.and_then(|lost| CONDITIONS.get(lost));
+        match leaky.filter(|(leaky, _, _)| *leaky == table) {
+            Some((_, _, leaky)) => *leaky,
+            None => CONDITIONS.iter().find(|(t, _, _)| *t == table).unwrap().1,
+        }
+    };
+    let mut policies: Vec<_> = TABLES
+        .iter()
+        .map(|(table, _)| policy(table, &Command::ALL, text(table)))
+        .collect();
+    // What is gone is gone for everybody; NULL in a deny hides as well.
+    let mut gone = policy("posts", &Command::ALL, "title = 'gone'");
+    gone.effect = Effect::Deny;
+    if lost != Some(CONDITIONS.len()) {
+        policies.push(gone);
+    }
+    policies
+}
+
+/// How many ways to leak there are.
+pub(super) const LEAKS: usize = CONDITIONS.len() + 1;
+
+/// Rows as text for an INSERT, by table.
+#[derive(Debug, Clone)]
+pub(super) struct Rows(pub(super) Vec<(&'static str, Vec<String>)>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Data {
+    pub(super) visible: Rows,
+    pub(super) hidden: [Rows; 2],
+}
+
+pub(super) fn data() -> impl Strategy<Value = Data> {
+    (rows(Seen::Visible), rows(Seen::Hidden), rows(Seen::Hidden)).prop_map(
+        |(visible, one, other)| Data {
+            visible,
+            hidden: [one, other],
+        },
+    )
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Seen {
+    Visible,
+    Hidden,
+}
+
+fn rows(seen: Seen) -> impl Strategy<Value = Rows> {
+    (
+        prop::collection::vec(person(seen), 0..5),
+        prop::collection::vec(post(seen), 0..6),
+        prop::collection::vec(tag(seen), 0..3),
+        prop::collection::btree_map((some_id(), some_id()), Just(()), 0..6),
+    )
+        .prop_map(move |(people, posts, tags, links)| {
+            let first = match seen {
+                Seen::Visible => 1,
+                Seen::Hidden => HIDDEN,
+            };
+            let numbered = |rows: Vec<String>| -> Vec<String> {
+                let rows = (first..).zip(rows);
+                rows.map(|(id, row)| format!("({id}, {row})")).collect()
+            };
+            let secret = seen == Seen::Hidden;
+            // A hidden link begins at a hidden row, so that it is never the same as a visible one.
+            let links = links
+                .into_keys()
+                .filter(|(post, _)| secret == (*post >= HIDDEN));
+            let links = links.map(|(post, tag)| format!("({post}, {tag}, {secret})"));
+            Rows(vec![
+                ("people", numbered(people)),
+                ("posts", numbered(posts)),
+                ("tags", numbered(tags)),
+                ("post_tags", links.collect()),
+            ])
+        })
+}
+
+fn some_id() -> impl Strategy<Value = i64> {
+    prop_oneof![1..7i64, HIDDEN..HIDDEN + 5]
+}
+
+pub(super) const NAMES: &[&str] = &["ann", "Ann", "bob", "ämil", "", "gone"];
+
+fn quoted(text: Option<&str>) -> String {
+    text.map_or("NULL".to_owned(), |text| format!("'{text}'"))
+}
+
+fn sql<T: std::fmt::Display>(value: Option<T>) -> String {
+    value.map_or("NULL".to_owned(), |value| value.to_string())
+}
+
+/// `owner_id, name, grade, boss_id, code`
+fn person(seen: Seen) -> impl Strategy<Value = String> {
+    let right = match seen {
+        Seen::Visible => prop_oneof![
+            option::of(0..10i32).prop_map(|grade| (Some(CALLER), grade)),
+            (6..10i32).prop_map(|grade| (Some(OTHER), Some(grade))),
+        ]
+        .boxed(),
+        Seen::Hidden => (select(vec![Some(OTHER), None]), option::of(0..6i32)).boxed(),
+    };
+    let boss = option::of(some_id());
+    (right, option::of(select(NAMES)), boss).prop_map(|((owner, grade), name, boss)| {
+        let owner = owner.map(|owner| owner.to_string());
+        format!(
+            "{}, {}, {}, {}, NULL",
+            quoted(owner.as_deref()),
+            quoted(name),
+            sql(grade),
+            sql(boss)
+        )
+    })
+}
+
+/// `author_id, title, draft, rank`
+fn post(seen: Seen) -> impl Strategy<Value = String> {
+    let rank = select(vec!["0", "1.50", "2", "'NaN'"]);
+    let title = select(vec!["ann", "bob", "a%", ""]);
+    let right = match seen {
+        Seen::Visible => (title, rank)
+            .prop_map(|(title, rank)| format!("'{title}', false, {rank}"))
+            .boxed(),
+        Seen::Hidden => (title, rank, 0..4)
+            .prop_map(|(title, rank, why)| match why {
+                0 => format!("'{title}', true, {rank}"),
+                1 => format!("'{title}', false, NULL"),
+                2 => format!("'gone', false, {rank}"),
+                _ => format!("NULL, false, {rank}"),
+            })
+            .boxed(),
+    };
+    (option::of(some_id()), right).prop_map(|(author, right)| format!("{}, {right}", sql(author)))
+}
+
+fn tag(seen: Seen) -> impl Strategy<Value = String> {
+    match seen {
+        Seen::Visible => select(vec!["'red'", "'blue'", "''"]).boxed(),
+        Seen::Hidden => Just("'hidden'").boxed(),
+    }
+    .prop_map(str::to_owned)
+}
