@@ -183,6 +183,7 @@ const PIECES: &str = r#"(¦((¦not ¦not(¦- ¦a(¦coalesce(¦lower(¦a in (¦a 
 case when ¦case ¦cast(¦if(¦a and (¦a = (¦date ¦interval ¦row(¦a between ¦a like ¦a::¦
 auth.¦a.¦[¦{¦struct(¦map{¦x -> ¦try_cast(¦extract(¦position(¦substring(¦trim(¦overlay(¦
 ceil(¦prior ¦lambda ¦a is distinct from ¦current_time(¦union ¦(select a = ¦a in (select a from a where ¦exists (select 1 from a where a and ¦(values (¦with a as (¦a = ¦
+a in ((select a), ¦a in ((select ¦now() - ¦now() - interval '1 day' - ¦array(select ¦a = any (array(select ¦old.¦
 a and ¦a or ¦is null ¦is not true ¦::text¦ -> 'a'¦a, ¦.a¦[1]¦ in (1)¦ like 'a'¦
  collate "C"¦ between 1 and 2¦ at time zone 'x'¦)¦''¦"¦"#;
 
@@ -213,7 +214,7 @@ const WORDS: &str = r#"
 a b "c" 1 - 1.5 'x' null true = <> < and or not in
 ( ) , is distinct from between like auth.uid() auth.jwt() ->> -> :: uuid any array[
 ] $1 now() select coalesce( case when exists interval date cast( as . * ; --
-/* $$ E'
+/* $$ E' in ((select old.a = any (array[ interval '1 day' - +
 "#;
 
 proptest! {
