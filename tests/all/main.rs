@@ -28,6 +28,7 @@ mod policies;
 mod projects;
 mod refused_components;
 mod schedules;
+mod seeding;
 mod surroundings;
 mod tables;
 mod tables_reading;

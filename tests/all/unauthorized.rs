@@ -64,6 +64,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
         "/v1/projects/{project}/tables/{table}/columns/{column}",
         Developer,
     ),
+    ("POST", "/v1/projects/{project}/tables/{table}/rows", Admin),
     ("GET", "/v1/projects/{project}/policies", Viewer),
     ("POST", "/v1/projects/{project}/policies", Developer),
     ("POST", "/v1/projects/{project}/policies/check", Viewer),

@@ -33,6 +33,7 @@ mod row_types;
 mod schedules;
 mod serve;
 mod tables;
+mod tables_seed;
 mod template;
 mod token;
 mod versions;

@@ -137,9 +137,27 @@ fn read(path: &std::path::Path) -> anyhow::Result<Expectations> {
     // Nothing that is TOML begins with a brace, and every JSON object does.
     let read = match text.trim_start().starts_with('{') {
         true => serde_json::from_str(&text).map_err(anyhow::Error::new),
-        false => toml::from_str(&text).map_err(anyhow::Error::new),
+        false => toml::from_str::<toml::Value>(&text)
+            .map_err(anyhow::Error::new)
+            .and_then(|file| Ok(serde_json::from_value(plain(file))?)),
     };
     read.with_context(|| format!("{shown} is not a file of expectations"))
+}
+
+/// TOML as JSON; a bare moment or date is the text that JSON has for it.
+fn plain(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(answer) => Value::Bool(answer),
+        toml::Value::Datetime(moment) => Value::String(moment.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(plain).collect(),
+        toml::Value::Table(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, plain(value)));
+            Value::Object(fields.collect())
+        }
+    }
 }
 
 impl Expectation {
@@ -241,7 +259,7 @@ mod tests {
         as = "alice"
         command = "select"
         table = "notes"
-        row = { owner_id = "a", at = "2026-01-01T00:00:00Z" }
+        row = { owner_id = "a", at = 2026-01-01T00:00:00Z }
         result = "allowed"
 
         [[expect]]
@@ -261,7 +279,10 @@ mod tests {
         let file = read(&path).unwrap();
         let case = file.expect[0].case(&file.identities).unwrap();
         assert_eq!(case["identity"]["user"]["claims"]["team"], "red");
-        assert_eq!(case["row"]["owner_id"], "a");
+        assert_eq!(
+            case["row"],
+            json!({ "owner_id": "a", "at": "2026-01-01T00:00:00Z" })
+        );
         let nobody = file.expect[1].case(&file.identities).unwrap();
         assert_eq!(nobody["identity"], "anonymous");
         let same = r#"{"expect": [{"as": "bob", "command": "select", "table": "t",

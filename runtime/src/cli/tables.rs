@@ -1,5 +1,5 @@
-//! `koyalite tables`: the project's tables and their columns, types for their rows, and the end of
-//! one. Tables are made by `koyalite deploy`, from a `schema.json`.
+//! `koyalite tables`: the project's tables and their columns, types for their rows, rows from a
+//! file, and the end of a table. Tables are made by `koyalite deploy`, from a `schema.json`.
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -11,6 +11,7 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::table;
 use super::row_types::{self, Language};
+use super::tables_seed::SeedArgs;
 
 /// All tables, or the columns of one.
 #[derive(Debug, Args)]
@@ -18,6 +19,7 @@ use super::row_types::{self, Language};
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
                   koyalite tables types --lang rust > src/rows.rs\n  \
+                  koyalite tables seed todos rows.json\n  \
                   koyalite tables drop todos --lose-data"
 )]
 pub(super) struct TablesArgs {
@@ -33,6 +35,8 @@ enum Action {
     Show(ShowArgs),
     /// Print types for the rows of all tables
     Types(TypesArgs),
+    /// Write the rows of a file into a table, past its policies
+    Seed(SeedArgs),
     /// Drop a table, or a column written as table.column
     Drop(DropArgs),
 }
@@ -104,6 +108,7 @@ impl TablesArgs {
             None => self.show.run().await,
             Some(Action::Show(args)) => args.run().await,
             Some(Action::Types(args)) => args.run().await,
+            Some(Action::Seed(args)) => args.run().await,
             Some(Action::Drop(args)) => args.run().await,
         }
     }

@@ -5,6 +5,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use koyalite_host_api::{ErrorKind, HostError};
 use koyalite_policy::NameError;
 
 use crate::engine::AdmitError;
@@ -109,6 +110,9 @@ pub enum ApiError {
     /// An answer that cannot be written.
     #[error("the answer could not be written")]
     Unwritable,
+    /// A refusal of the tables.
+    #[error("{0}")]
+    Host(#[from] HostError),
     /// The object store failed.
     #[error("the component could not be stored")]
     Store(#[source] object_store::Error),
@@ -151,6 +155,7 @@ impl ApiError {
             ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),
             ApiError::Invalid(_) => Code::InvalidField,
+            ApiError::Host(error) => host_code(error),
             ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
         }
     }
@@ -186,6 +191,10 @@ impl ApiError {
                 ..
             } => Some(error.detail()),
             ApiError::Store(error) => Some(error.to_string()),
+            ApiError::Host(error) => match error.kind() {
+                ErrorKind::Internal | ErrorKind::Unavailable => error.inside().map(str::to_owned),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -211,6 +220,18 @@ fn admit_code(error: &AdmitError) -> Code {
         AdmitError::CompileLimit { .. } => Code::CompileLimit,
         AdmitError::Busy => Code::Overloaded,
         AdmitError::Internal { .. } => Code::Internal,
+    }
+}
+
+fn host_code(error: &HostError) -> Code {
+    match error.kind() {
+        ErrorKind::Denied => Code::Forbidden,
+        ErrorKind::NotFound if error.code() == "unknown_table" => Code::UnknownTable,
+        ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Limit => Code::InvalidField,
+        ErrorKind::Conflict if error.code() == "already_exists" => Code::AlreadyExists,
+        ErrorKind::Conflict => Code::Conflict,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Internal => Code::Internal,
     }
 }
 

@@ -27,6 +27,7 @@ mod metrics;
 mod operators;
 mod policies;
 mod projects;
+mod rows;
 mod schedules;
 mod schema;
 mod tables;
@@ -47,6 +48,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use koyalite_host_api::db::Databases;
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -75,6 +77,8 @@ pub struct Control {
     pub engine: Arc<Engine>,
     /// Keeps components.
     pub objects: Arc<dyn ObjectStore>,
+    /// Tenants' tables, for the rows that an administrator fills one with.
+    pub databases: Databases,
     /// Logs and invocations.
     pub records: Arc<Records>,
     /// Judges control tokens.
@@ -153,6 +157,7 @@ fn routes() -> Vec<Route> {
         delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
         post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
         delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
+        post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),

@@ -47,6 +47,9 @@ pub enum Permission {
     /// Make, change and drop tables.
     #[serde(rename = "table:write")]
     TableWrite,
+    /// Write rows past the policies, to fill a table.
+    #[serde(rename = "row:write")]
+    RowWrite,
     /// Read and check policies.
     #[serde(rename = "policy:read")]
     PolicyRead,
@@ -69,7 +72,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectSecret,
@@ -79,6 +82,7 @@ impl Permission {
         Self::LogRead,
         Self::TableRead,
         Self::TableWrite,
+        Self::RowWrite,
         Self::PolicyRead,
         Self::PolicyWrite,
         Self::TokenCreate,

@@ -64,7 +64,7 @@ impl Parts {
         let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), &databases));
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
-            databases,
+            databases.clone(),
             Arc::clone(&records),
             admission(config),
             ring.derive(Purpose::CronTrigger),
@@ -85,6 +85,7 @@ impl Parts {
             registry: Arc::clone(&registry),
             engine,
             objects,
+            databases,
             records: Arc::clone(&records),
             authority,
             metrics: Arc::clone(&counters.metrics),

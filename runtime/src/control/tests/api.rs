@@ -3,6 +3,8 @@
 use axum::body::Body as AxumBody;
 use serde_json::{Value, json};
 
+use koyalite_host_api::db::NodeLimits;
+
 use super::*;
 use crate::egress::Egress;
 use crate::engine::Settings;
@@ -44,6 +46,9 @@ impl Api {
             registry: registry.registry.clone(),
             engine: Arc::new(Engine::new(&settings, objects.clone(), egress).unwrap()),
             objects,
+            // Nothing here goes as far as a tenant's table.
+            databases: Databases::new("host=/nowhere".parse().unwrap(), NodeLimits::default())
+                .unwrap(),
             records: Arc::new(
                 Records::open(&home.path().join("logs"), RecordLimits::default()).unwrap(),
             ),

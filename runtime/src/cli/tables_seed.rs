@@ -1,0 +1,136 @@
+//! `koyalite tables seed`: rows from a file into a table, a few hundred at a time, with a progress
+//! bar. What was written before a mistake stays, and the message says how far it came.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use http::Method;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::args::ControlArgs;
+use super::error::CliError;
+
+/// Half of what one insert takes, so that the bar moves.
+const ROWS_AT_ONCE: usize = 500;
+
+/// Well below what the server reads of one body.
+const BYTES_AT_ONCE: usize = 512 << 10;
+
+const TICK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Args)]
+pub(super) struct SeedArgs {
+    /// The table
+    table: String,
+    /// A JSON array of rows, or one row a line
+    file: PathBuf,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+impl SeedArgs {
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let rows = read(&self.file).map_err(CliError::Usage)?;
+        let client = self.server.client()?;
+        let path = self.server.path(["tables", &self.table, "rows"]);
+        let bar = ProgressBar::new(rows.len() as u64);
+        let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} rows")
+            .context("the progress bar's template")?;
+        bar.set_style(style);
+        bar.enable_steady_tick(TICK);
+        for batch in batches(&rows) {
+            let sent = client
+                .send(Method::POST, &path, &json!({ "rows": batch }))
+                .await;
+            if let Err(error) = sent {
+                bar.abandon();
+                eprintln!(
+                    "{} of {} rows were written before:",
+                    bar.position(),
+                    rows.len()
+                );
+                return Err(error);
+            }
+            bar.inc(batch.len() as u64);
+        }
+        bar.finish_and_clear();
+        let report = json!({ "inserted": rows.len() });
+        self.server.output().show(report, |_: Value| {
+            format!("{} rows in {}", rows.len(), self.table)
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<Box<RawValue>>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(&text).with_context(|| format!("{shown} is not a JSON array"));
+    }
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    let rows = lines.map(|(index, line)| {
+        serde_json::from_str(line).map_err(|error| {
+            anyhow!(
+                "line {} of {shown} is not a JSON object: {error}",
+                index + 1
+            )
+        })
+    });
+    rows.collect()
+}
+
+/// Rows in pieces that one request takes.
+fn batches(rows: &[Box<RawValue>]) -> Vec<&[Box<RawValue>]> {
+    let (mut batches, mut rest) = (Vec::new(), rows);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take(ROWS_AT_ONCE).take_while(|row| {
+            bytes += row.get().len();
+            bytes <= BYTES_AT_ONCE
+        });
+        // One row that is too long goes alone, and the server says so.
+        let (batch, later) = rest.split_at(fits.count().max(1));
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_and_lines_are_the_same_rows_with_all_their_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        for text in [
+            "[{\"n\": 9007199254740993}, {}]",
+            "{\"n\": 9007199254740993}\n\n{}\n",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let rows = read(&path).unwrap();
+            assert_eq!(rows.len(), 2);
+            assert_eq!(rows[0].get(), "{\"n\": 9007199254740993}");
+        }
+        std::fs::write(&path, "{}\nnope").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn no_row_is_lost_between_batches() {
+        let row = |bytes: usize| RawValue::from_string(format!("\"{}\"", "x".repeat(bytes)));
+        let mut rows: Vec<_> = (0..1200).map(|_| row(1).unwrap()).collect();
+        rows.push(row(BYTES_AT_ONCE + 1).unwrap());
+        rows.push(row(1).unwrap());
+        let sizes: Vec<usize> = batches(&rows).iter().map(|batch| batch.len()).collect();
+        assert_eq!(sizes, [500, 500, 200, 1, 1]);
+    }
+}
