@@ -11,7 +11,7 @@ use crate::support::{Answer, Launch, Project, Shared, TestApp, within};
 
 /// Short, so that the tests are; each is the limit that its story is about.
 const LIMITS: &str =
-    "[limits]\nmemory_mib = 32\ncpu_ms = 300\nfirst_byte_ms = 1500\nwall_ms = 4000\n";
+    "[limits]\nmemory_mib = 32\ncpu_ms = 300\nfirst_byte_ms = 2500\nwall_ms = 4000\n";
 
 /// Generous: the machine may be busy with other tests.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(10);
