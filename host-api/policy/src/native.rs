@@ -1,7 +1,8 @@
 //! Policies as Postgres' own row security: the third back end, and the third wall.
 //!
-//! Text only; nothing is run here. Who asks is told by three settings of the transaction, which the
-//! host makes before its statement: [`UID`], [`ROLE`] and [`CLAIMS`]. Postgres would raise an error
+//! Text only; nothing is run here. Who asks is told by settings of the transaction, which the host
+//! makes before its statement: [`UID`], [`ROLE`], [`CLAIMS`] and [`BYPASS`]. A statement before which
+//! nobody was named is an error ([`NOBODY_ASKS`]) and not an empty answer. Postgres would raise an error
 //! for a claim that does not read as its type; the text says NULL there, as everywhere else.
 //! What Postgres cannot say is [`NotMirrorable`]: old rows, masks, presets, some types of claims.
 
@@ -28,6 +29,13 @@ pub const ROLE: &str = "koyalite.role";
 
 /// The setting that holds the token's claims as JSON; empty for nobody.
 pub const CLAIMS: &str = "koyalite.claims";
+
+/// The setting that holds the names of the tables on which a service bypasses policies, as a JSON
+/// array; empty for all but services that were granted some.
+pub const BYPASS: &str = "koyalite.bypass";
+
+/// Begins the value that Postgres cannot read, and says so, where a statement names nobody in [`ROLE`].
+pub const NOBODY_ASKS: &str = "koyalite: nobody asks";
 
 /// What the names of mirrored policies start with: they are replaced as a whole.
 const PREFIX: &str = "koyalite_";
@@ -57,29 +65,62 @@ pub fn statements(
     let Some(rules) = schema.table(table) else {
         return Ok(Vec::new());
     };
-    let target = format!(
-        "{}.{}",
-        quote_ident(schema_name),
-        quote_ident(table.as_str())
-    );
+    let target = target(table, schema_name);
     let mut statements = vec![
         drop_mirrored(&target),
         format!("ALTER TABLE {target} ENABLE ROW LEVEL SECURITY"),
         format!("ALTER TABLE {target} FORCE ROW LEVEL SECURITY"),
+        format!(
+            "CREATE POLICY {PREFIX}bypass ON {target} AS PERMISSIVE FOR ALL TO PUBLIC USING ({})",
+            claims::bypasses(table)
+        ),
     ];
     for policy in rules.policies() {
-        let refused = |reason: String| NotMirrorable {
-            id: policy.source().id,
-            name: policy.source().name.clone(),
-            reason,
-        };
-        mirrorable(policy).map_err(|reason| refused(reason.to_owned()))?;
-        for command in &policy.source().commands {
-            let made = create(policy, *command, &target, schema_name);
-            statements.push(made.map_err(refused)?);
-        }
+        statements.extend(created(policy, &target, schema_name)?);
     }
     Ok(statements)
+}
+
+/// The statements that undo [`statements`]: the table is as if it had never been mirrored.
+pub fn removal(table: &TableName, schema_name: &str) -> Vec<String> {
+    let target = target(table, schema_name);
+    vec![
+        drop_mirrored(&target),
+        format!("ALTER TABLE {target} NO FORCE ROW LEVEL SECURITY"),
+        format!("ALTER TABLE {target} DISABLE ROW LEVEL SECURITY"),
+    ]
+}
+
+/// Every policy of a table that row security cannot say, with the first reason of each.
+pub fn not_mirrorable(schema: &Schema, table: &TableName) -> Vec<NotMirrorable> {
+    let policies = schema.table(table).map(|rules| rules.policies());
+    let made = policies
+        .into_iter()
+        .flatten()
+        .map(|policy| created(policy, "", ""));
+    made.filter_map(Result::err).collect()
+}
+
+fn target(table: &TableName, schema_name: &str) -> String {
+    let (schema, table) = (quote_ident(schema_name), quote_ident(table.as_str()));
+    format!("{schema}.{table}")
+}
+
+/// The statements for one policy: one for each of its commands.
+fn created(
+    policy: &CheckedPolicy,
+    target: &str,
+    schema_name: &str,
+) -> Result<Vec<String>, NotMirrorable> {
+    let refused = |reason: String| NotMirrorable {
+        id: policy.source().id,
+        name: policy.source().name.clone(),
+        reason,
+    };
+    mirrorable(policy).map_err(|reason| refused(reason.to_owned()))?;
+    let commands = policy.source().commands.iter();
+    let made = commands.map(|command| create(policy, *command, target, schema_name));
+    made.collect::<Result<_, _>>().map_err(refused)
 }
 
 /// Drops what was mirrored before, whatever it was called.
@@ -154,15 +195,18 @@ fn condition(policy: &CheckedPolicy, clause: Clause, schema_name: &str) -> Resul
         let any = roles.iter().map(|role| has_role(role)).collect();
         Node::And(vec![Node::Or(any), condition])
     };
-    let whole = match policy.source().effect {
-        Effect::Allow => whole,
-        Effect::Deny => Node::Not(Box::new(whole)),
-    };
+    let table = &policy.source().table;
     let words = Words {
-        table: policy.source().table.as_str(),
+        table: table.as_str(),
         schema: schema_name,
     };
-    Ok(print::node(&whole, &words))
+    Ok(match policy.source().effect {
+        Effect::Allow => print::node(&whole, &words),
+        Effect::Deny => {
+            let held_back = print::node(&Node::Not(Box::new(whole)), &words);
+            format!("({held_back}) or {}", claims::bypasses(table))
+        }
+    })
 }
 
 /// Whether the caller has a role, in the words of policies. Never NULL.

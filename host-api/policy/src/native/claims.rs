@@ -2,9 +2,28 @@
 //! type. Each is a subquery without a table, so that Postgres works it out once a statement.
 
 use super::words::literal;
-use super::{CLAIMS, ROLE, UID};
+use super::{BYPASS, CLAIMS, NOBODY_ASKS, ROLE, UID};
 use crate::expr::{Claim, JsonRead, Node};
+use crate::identity::AuthRole;
+use crate::names::TableName;
 use crate::types::{ColumnType, ScalarType};
+
+/// Whether the caller is a service that bypasses the policies of the table. Never NULL.
+///
+/// Asked of every row that would be hidden otherwise, so it is here that a transaction is found out
+/// which does not say who asks: it gets an error instead of an empty answer. The text that is no
+/// boolean is put together at run time, for a constant would fail when the policy is made.
+pub(super) fn bypasses(table: &TableName) -> String {
+    let role = format!("coalesce(current_setting('{ROLE}', true), '')");
+    let service = AuthRole::ServiceRole.as_str();
+    format!(
+        "(SELECT CASE {role} WHEN '' THEN ('{NOBODY_ASKS}' || {role})::boolean \
+         WHEN '{service}' THEN \
+         coalesce(nullif(current_setting('{BYPASS}', true), '')::jsonb ? {}, false) \
+         ELSE false END)",
+        literal(table.as_str())
+    )
+}
 
 /// Why some claim of a condition has no SQL that answers NULL instead of an error.
 pub(super) fn unsayable(condition: &Node) -> Option<String> {

@@ -4,7 +4,7 @@
 use serde_json::{Value as Json, json};
 
 use super::decisions::{schema, todos};
-use crate::native::{NotMirrorable, statements};
+use crate::native::{NotMirrorable, not_mirrorable, removal, statements};
 
 fn mirrored(policies: &[Json]) -> Result<Vec<String>, NotMirrorable> {
     statements(&schema(policies), &todos().name, "p_1")
@@ -29,18 +29,19 @@ fn each_command_has_a_policy_of_its_own() {
         "DO $mirror$ DECLARE found name; BEGIN FOR found IN SELECT polname",
         r#"ALTER TABLE "p_1"."todos" ENABLE ROW LEVEL SECURITY"#,
         r#"ALTER TABLE "p_1"."todos" FORCE ROW LEVEL SECURITY"#,
+        r#"CREATE POLICY koyalite_bypass ON "p_1"."todos" AS PERMISSIVE FOR ALL TO PUBLIC USING ((SELECT CASE coalesce(current_setting('koyalite.role', true), '') WHEN "#,
         r#"CREATE POLICY "koyalite_00000000000000000000000000000000_select" ON "p_1"."todos" AS PERMISSIVE FOR SELECT TO PUBLIC USING ("todos"."hold")"#,
         r#"CREATE POLICY "koyalite_00000000000000000000000000000000_insert" ON "p_1"."todos" AS PERMISSIVE FOR INSERT TO PUBLIC WITH CHECK ("todos"."title" <> (E''::text COLLATE "C"))"#,
         r#"CREATE POLICY "koyalite_00000000000000000000000000000000_update" ON "p_1"."todos" AS PERMISSIVE FOR UPDATE TO PUBLIC USING ("todos"."hold") WITH CHECK ("#,
         r#"CREATE POLICY "koyalite_00000000000000000000000000000000_delete" ON "p_1"."todos" AS PERMISSIVE FOR DELETE TO PUBLIC USING ("todos"."hold")"#,
-        r#"CREATE POLICY "koyalite_00000000000000000000000000000000_delete" ON "p_1"."todos" AS RESTRICTIVE FOR DELETE TO PUBLIC USING (not "todos"."hold")"#,
+        r#"CREATE POLICY "koyalite_00000000000000000000000000000000_delete" ON "p_1"."todos" AS RESTRICTIVE FOR DELETE TO PUBLIC USING ((not "todos"."hold") or (SELECT CASE coalesce("#,
     ];
     assert_eq!(made.len(), starts.len());
     for (statement, start) in made.iter().zip(starts) {
         assert!(statement.starts_with(start), "{statement}");
     }
     assert!(
-        mirrored(&[]).unwrap().len() == 3,
+        mirrored(&[]).unwrap().len() == 4,
         "a table without policies is closed"
     );
 }
@@ -83,7 +84,7 @@ fn tables_of_subqueries_are_named_in_full() {
     let inside = "exists (select 1 from todos x where x.id = todos.id)";
     let made = mirrored(&[json!({"commands": ["insert"], "check": inside})]).unwrap();
     let expected = r#"WITH CHECK (exists (select 1 from "p_1"."todos" as inner_1 where inner_1."id" = "todos"."id"))"#;
-    assert!(made[3].ends_with(expected), "{}", made[3]);
+    assert!(made[4].ends_with(expected), "{}", made[4]);
 }
 
 #[test]
@@ -133,5 +134,27 @@ fn what_postgres_cannot_say_names_the_policy() {
         statements(&schema(&[]), &"nope".parse().unwrap(), "p_1")
             .unwrap()
             .is_empty()
+    );
+}
+
+#[test]
+fn all_that_postgres_cannot_say_is_found_and_what_was_made_is_undone() {
+    let found = not_mirrorable(
+        &schema(&[
+            json!({"commands": ["select"], "using": "true", "read": ["id"]}),
+            json!({"commands": ["select"], "using": "hold"}),
+            json!({"commands": ["insert"], "check": "true", "set": {"id": "1"}}),
+        ]),
+        &todos().name,
+    );
+    assert_eq!(found.len(), 2, "{found:?}");
+    let undone = removal(&todos().name, "p_1");
+    assert!(undone[0].contains("DROP POLICY"), "{undone:?}");
+    assert_eq!(
+        undone[1..],
+        [
+            r#"ALTER TABLE "p_1"."todos" NO FORCE ROW LEVEL SECURITY"#,
+            r#"ALTER TABLE "p_1"."todos" DISABLE ROW LEVEL SECURITY"#,
+        ]
     );
 }
