@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use koyalite_policy::{FunctionName, Identity, ProjectName, Schema};
 use uuid::Uuid;
 
-use crate::db::Database;
+use crate::db::{Database, Mirror, Told};
 use crate::error::HostError;
 use crate::limits;
 use crate::relationship::Relationship;
@@ -32,6 +32,18 @@ pub struct Project {
     pub relationships: Arc<[Relationship]>,
     /// The project's own connections, under the project's own Postgres role.
     pub database: Database,
+    /// Whether Postgres enforces the policies too, and so has to be told who asks.
+    pub mirror: Mirror,
+}
+
+impl Project {
+    /// What Postgres has to be told before it does anything for this caller.
+    pub(crate) fn told(&self, identity: &Identity) -> Option<Told> {
+        match self.mirror {
+            Mirror::Off => None,
+            Mirror::On => Some(Told::of(identity)),
+        }
+    }
 }
 
 /// One run of a function, whatever triggered it.

@@ -1,7 +1,8 @@
 //! Several statements as one transaction, in one flight.
 //!
 //! Everything from BEGIN to COMMIT is sent before the first answer is awaited. Where one fails,
-//! Postgres ignores what follows and turns the COMMIT into a rollback.
+//! Postgres ignores what follows and turns the COMMIT into a rollback. Where policies are mirrored, the
+//! flight tells who asks before anything else, and one statement alone goes this way too.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -16,23 +17,25 @@ use super::error::{is_stale_plan, statement_error};
 use super::pool::Database;
 use super::rows::Read;
 use super::run::{Effect, Flight, Plan, Statement, Stopped, check_size, collect, prepare};
+use super::told::{Told, tell};
 use crate::error::{DATABASE_AWAY, HostError};
 
 impl Database {
     /// Runs all of the statements or none; what each of them read.
     pub(crate) async fn run_together(
         &self,
+        told: Option<&Told>,
         statements: &[Statement],
     ) -> Result<Vec<Read>, HostError> {
         let mut flight = self.flight().await?;
-        let mut answer = flight.together(statements).await;
+        let mut answer = flight.together(told, statements).await;
         // Found before anything happened, so once more is safe for writes too.
         if let Err(Stopped::ByPostgres(error)) = &answer
             && is_stale_plan(error)
             && let Ok(client) = flight.client()
         {
             client.statement_cache.clear();
-            answer = flight.together(statements).await;
+            answer = flight.together(told, statements).await;
         }
         match answer {
             Ok(reads) => {
@@ -55,9 +58,17 @@ impl Database {
 type Starting<'a> = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send + 'a>>;
 
 impl Flight {
-    async fn together(&mut self, statements: &[Statement]) -> Result<Vec<Read>, Stopped> {
+    async fn together(
+        &mut self,
+        told: Option<&Told>,
+        statements: &[Statement],
+    ) -> Result<Vec<Read>, Stopped> {
         let keep = self.node.limits.statements;
         let client = self.client()?;
+        let telling = match told {
+            Some(told) => Some(told.prepared(client).await?),
+            None => None,
+        };
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
             self.node.count_statement();
@@ -69,6 +80,8 @@ impl Flight {
         // A request is sent when its future is first polled: one after the other, here and now.
         let mut begin = pin!(maybe_done(client.batch_execute("BEGIN")));
         let _ = poll!(&mut begin);
+        let mut told = pin!(maybe_done(tell(client, telling.as_ref())));
+        let _ = poll!(&mut told);
         let mut started = Vec::with_capacity(statements.len());
         for (statement, prepared) in statements.iter().zip(&prepared) {
             let mut start = maybe_done(starting(client, statement, prepared.as_ref()));
@@ -79,9 +92,14 @@ impl Flight {
         let _ = poll!(&mut commit);
 
         begin.as_mut().await;
+        told.as_mut().await;
         let reads = read_all(started, statements).await;
         commit.as_mut().await;
-        for ended in [begin.take_output(), commit.take_output()] {
+        for ended in [
+            begin.take_output(),
+            told.take_output(),
+            commit.take_output(),
+        ] {
             ended.unwrap_or(Ok(()))?;
         }
         reads?.map_err(Stopped::ByUs)

@@ -4,6 +4,7 @@
 //! inside, for the operator's log, and never to a caller.
 
 use deadpool_postgres::PoolError;
+use koyalite_policy::native::NOBODY_ASKS;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
@@ -12,6 +13,10 @@ use crate::error::HostError;
 
 /// Raised by `koyalite_api.require`: a written row does not pass its check.
 const CHECK_FAILED: &str = "KY001";
+
+/// The routine of Postgres that refuses a row by a mirrored policy, with the code of a role that lacks
+/// a right. Routines are never translated.
+const ROW_SECURITY: &str = "ExecWithCheckOptions";
 
 /// A failure to get a connection.
 pub(crate) fn pool_error(error: PoolError) -> HostError {
@@ -35,6 +40,9 @@ fn connect_error(error: &Error) -> HostError {
 /// A failure of a statement.
 pub(crate) fn statement_error(error: &Error) -> HostError {
     match error.as_db_error() {
+        Some(db) if db.routine() == Some(ROW_SECURITY) => {
+            HostError::check_failed().with_inside(inside(db))
+        }
         Some(db) => from_sqlstate(db.code().code(), db.message()).with_inside(inside(db)),
         None if went_away(error) => HostError::database_away(describe(error)),
         None => HostError::internal(describe(error)),
@@ -55,6 +63,8 @@ fn from_sqlstate(code: &str, message: &str) -> HostError {
         CHECK_FAILED => HostError::check_failed(),
         // The one cast in our statements, written to fail: see `sql`.
         "22P02" if message.contains(TOO_MANY_ROWS) => HostError::max_affected(),
+        // The mirror was put up a moment ago, and this invocation began before.
+        "22P02" if message.contains(NOBODY_ASKS) => HostError::try_again(code),
         "23505" | "23P01" => HostError::already_exists(),
         "23503" | "23001" => HostError::reference_conflict(),
         "23502" => HostError::missing_value(None),

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`access`] (one project's credentials), [`pool`] (who gets a connection when),
 //! `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `batch`,
-//! `transaction`, `error`.
+//! `transaction`, `told` (who asks, for mirrored policies), `error`.
 
 pub mod access;
 pub mod pool;
@@ -24,8 +24,11 @@ pub(crate) mod values;
 
 mod node;
 mod tls;
+mod told;
 
 pub use access::{DatabaseAccess, Password};
 pub use pool::{Database, Databases, NodeLimits};
 pub use sql::{Direction, Nulls};
 pub use tokio_postgres::Config as PostgresConfig;
+pub use told::Mirror;
+pub(crate) use told::Told;

@@ -6,6 +6,7 @@
 //! being handed to the next with an answer still on the way.
 
 use std::pin::pin;
+use std::slice;
 use std::sync::Arc;
 
 use deadpool_postgres::{Client, Object};
@@ -17,6 +18,7 @@ use super::error::{is_stale_plan, statement_error};
 use super::node::Node;
 use super::pool::{Checkout, Database, Turn};
 use super::rows::{Read, Reading, RowsWriter};
+use super::told::Told;
 use crate::error::{DATABASE_AWAY, HostError};
 use crate::limits::ANSWER_BYTES;
 
@@ -47,9 +49,13 @@ pub(crate) enum Effect {
 }
 
 impl Database {
-    /// Runs the statement; its rows as a JSON array.
-    pub(crate) async fn run(&self, statement: &Statement) -> Result<Read, HostError> {
-        let answer = self.attempt(statement).await;
+    /// Runs the statement; its rows as a JSON array. `told` is who asks, where policies are mirrored.
+    pub(crate) async fn run(
+        &self,
+        told: Option<&Told>,
+        statement: &Statement,
+    ) -> Result<Read, HostError> {
+        let answer = self.attempt(told, statement).await;
         if !answer
             .as_ref()
             .is_err_and(|error| error.code() == DATABASE_AWAY)
@@ -58,13 +64,18 @@ impl Database {
         }
         self.forget_connections();
         match statement.effect {
-            Effect::Reads => self.attempt(statement).await,
+            Effect::Reads => self.attempt(told, statement).await,
             // Whether it happened, nobody can know: not ours to repeat.
             Effect::Writes => answer,
         }
     }
 
-    async fn attempt(&self, statement: &Statement) -> Result<Read, HostError> {
+    async fn attempt(&self, told: Option<&Told>, statement: &Statement) -> Result<Read, HostError> {
+        if told.is_some() {
+            let reads = self.run_together(told, slice::from_ref(statement)).await?;
+            let read = reads.into_iter().next();
+            return read.ok_or_else(|| HostError::internal("a statement without an answer"));
+        }
         let mut flight = self.flight().await?;
         match flight.ask(statement, Stale::TryAgain).await {
             Ok(read) => {

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::future::try_join;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -14,6 +15,7 @@ use super::error::statement_error;
 use super::pool::{Database, Turn};
 use super::rows::Read;
 use super::run::{Flight, Stale, Statement, Stopped};
+use super::told::{Told, tell};
 use crate::error::HostError;
 use crate::limits::TRANSACTION_TIME;
 
@@ -36,19 +38,17 @@ struct Open {
 }
 
 impl Database {
-    /// Begins a transaction. `held` is dropped when it is over.
+    /// Begins a transaction. `told` is who asks, where policies are mirrored; `held` is dropped when
+    /// it is over.
     pub(crate) async fn begin(
         &self,
+        told: Option<&Told>,
         held: impl Send + Sync + 'static,
     ) -> Result<Arc<OpenTransaction>, HostError> {
         let place = self.transaction_place().await?;
         let mut flight = self.flight().await?;
-        let began = match flight.client() {
-            Ok(client) => client.batch_execute("BEGIN").await,
-            Err(stopped) => return Err(stopped.into_error(&mut flight)),
-        };
-        if let Err(error) = began {
-            return Err(Stopped::ByPostgres(error).into_error(&mut flight));
+        if let Err(stopped) = flight.begin(told).await {
+            return Err(stopped.into_error(&mut flight));
         }
         let deadline = Instant::now() + TRANSACTION_TIME;
         let open = Open {
@@ -62,6 +62,24 @@ impl Database {
         });
         tokio::spawn(end_at(Arc::downgrade(&transaction), deadline));
         Ok(transaction)
+    }
+}
+
+impl Flight {
+    /// Begins, and tells who asks in the same flight.
+    async fn begin(&mut self, told: Option<&Told>) -> Result<(), Stopped> {
+        let client = self.client()?;
+        let telling = match told {
+            Some(told) => Some(told.prepared(client).await?),
+            None => None,
+        };
+        // Sent in this order: each is when it is first polled.
+        try_join(
+            client.batch_execute("BEGIN"),
+            tell(client, telling.as_ref()),
+        )
+        .await?;
+        Ok(())
     }
 }
 

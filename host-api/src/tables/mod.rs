@@ -43,7 +43,8 @@ pub async fn run(
     match plan(project, identity, operation)? {
         Plan::Known(outcome) => Ok(outcome),
         Plan::Ask { statement, answer } => {
-            let read = project.database.run(&statement).await?;
+            let told = project.told(identity);
+            let read = project.database.run(told.as_ref(), &statement).await?;
             answer.outcome(read)
         }
     }
@@ -81,10 +82,14 @@ pub async fn batch(
             }
         });
     }
+    let told = project.told(identity);
     let reads = match statements.as_slice() {
         [] => Vec::new(),
-        [only] => vec![project.database.run(only).await?],
-        several => project.database.run_together(several).await?,
+        [only] => vec![project.database.run(told.as_ref(), only).await?],
+        several => {
+            let database = &project.database;
+            database.run_together(told.as_ref(), several).await?
+        }
     };
     let mut reads = reads.into_iter();
     let outcomes = steps.into_iter().map(|step| match step {

@@ -38,7 +38,11 @@ pub async fn select_page(
             rows: "[]".to_owned(),
             next: None,
         }),
-        (Some(statement), order) => plan::page(project.database.run(&statement).await?, &order),
+        (Some(statement), order) => {
+            let told = project.told(identity);
+            let read = project.database.run(told.as_ref(), &statement).await?;
+            plan::page(read, &order)
+        }
     }
 }
 

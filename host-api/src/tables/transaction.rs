@@ -49,7 +49,9 @@ impl Transaction {
     /// `transaction_open` where it has one; `database_busy` where no connection comes free.
     pub async fn begin(invocation: &Invocation) -> Result<Transaction, HostError> {
         let taken = invocation.transaction.take()?;
-        let open = invocation.project.database.begin(taken).await?;
+        let told = invocation.project.told(&invocation.identity);
+        let database = &invocation.project.database;
+        let open = database.begin(told.as_ref(), taken).await?;
         Ok(Transaction {
             invocation: invocation.id,
             open,

@@ -46,6 +46,7 @@ pub(super) async fn insert(
         schema: entry.schema.clone(),
         relationships: entry.relationships.clone(),
         database: control.databases.project(entry.id, &entry.database),
+        mirror: koyalite_host_api::db::Mirror::Off,
     };
     let identity = Identity::Service(Service {
         function: SEEDER.parse()?,

@@ -207,6 +207,7 @@ impl Dispatcher {
                 schema: Arc::clone(&project.schema),
                 relationships: Arc::clone(&project.relationships),
                 database: self.databases.project(project.id, &project.database),
+                mirror: koyalite_host_api::db::Mirror::Off,
             }),
             function: function.name.clone(),
             version: version.number,

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use koyalite_host_api::db::{DatabaseAccess, Databases, NodeLimits, Password};
+use koyalite_host_api::db::{DatabaseAccess, Databases, Mirror, NodeLimits, Password};
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
 use koyalite_host_api::tables::Filter;
 use koyalite_policy::{
-    ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value,
+    ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value, native,
 };
 use serde_json::{Map, Value as Json};
 use tokio_postgres::Client;
@@ -91,8 +91,23 @@ impl TestDatabase {
             schema: Arc::new(Schema::build(shapes, policies).unwrap()),
             relationships: relationships.into(),
             database: self.databases.project(id, &access),
+            mirror: Mirror::Off,
         };
         TestProject { project, access }
+    }
+
+    /// Makes the policies of `schema` Postgres' own on the project's tables. The host goes on by those
+    /// that the project has, and tells who asks.
+    pub(crate) async fn mirror(&self, project: &mut TestProject, schema: &Schema) {
+        for rules in schema.tables() {
+            let name = &rules.shape().name;
+            let statements = native::statements(schema, name, &project.access.schema);
+            for statement in statements.unwrap() {
+                let made = self.admin.batch_execute(&statement).await;
+                made.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+            }
+        }
+        project.project.mirror = Mirror::On;
     }
 
     /// The usual: todos that belong to whoever made them.
