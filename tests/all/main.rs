@@ -24,6 +24,7 @@ mod explaining;
 mod identity;
 mod limits;
 mod logs;
+mod mirror;
 mod policies;
 mod projects;
 mod refused_components;

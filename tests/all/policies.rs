@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ALICE, BOB, Project, TestApp, own_rows};
 
-async fn titles(project: &Project<'_>, token: &str) -> Value {
+pub(crate) async fn titles(project: &Project<'_>, token: &str) -> Value {
     let query = json!({ "table": "notes", "columns": ["title"], "order": [["title", "asc"]] });
     let call = project
         .call(Method::POST, "/behaviours/select")

@@ -75,6 +75,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/projects/{project}/policies/{id}", Developer),
     ("GET", "/v1/projects/{project}/claims", Viewer),
     ("PUT", "/v1/projects/{project}/claims", Developer),
+    ("GET", "/v1/projects/{project}/native-mirror", Viewer),
+    ("PUT", "/v1/projects/{project}/native-mirror", Developer),
     ("PUT", "/v1/projects/{project}/schema", Developer),
     ("GET", "/v1/projects/{project}/schedules", Viewer),
     (

@@ -27,6 +27,7 @@ mod migrate;
 mod new;
 mod policies;
 mod policies_explain;
+mod policies_mirror;
 mod policies_test;
 mod rollback;
 mod row_types;

@@ -1,5 +1,5 @@
 //! `koyalite policies`: the rules on rows, a check of a rule's text before it is saved, and what the
-//! rules come to: for one case, or for a file of expectations.
+//! rules come to: for one case, or for a file of expectations; and whether Postgres enforces them too.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,18 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{Format, table};
 use super::policies_explain::ExplainArgs;
+use super::policies_mirror::MirrorArgs;
 use super::policies_test::TestArgs;
 use super::problem::Mistake;
 
-/// List, check, explain or test.
+/// List, check, explain, test or mirror.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite policies list --table todos\n  \
                         koyalite policies check --table todos 'owner_id = auth.uid()'\n  \
                         koyalite policies check --table todos --check \"status <> 'done'\"\n  \
                         koyalite policies explain --table todos --as alice --row '{\"title\": \"a\"}'\n  \
-                        koyalite policies test policies.toml")]
+                        koyalite policies test policies.toml\n  \
+                        koyalite policies mirror on")]
 pub(super) struct PoliciesArgs {
     #[command(subcommand)]
     action: Action,
@@ -38,6 +40,8 @@ enum Action {
     Explain(ExplainArgs),
     /// Hold a file of expectations against the policies in force
     Test(TestArgs),
+    /// Whether Postgres enforces the policies too, as a second wall
+    Mirror(MirrorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -94,13 +98,14 @@ struct Verdict {
 }
 
 impl PoliciesArgs {
-    /// Lists, checks, explains or tests.
+    /// Lists, checks, explains, tests or mirrors.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::List(args) => list(args).await,
             Action::Check(args) => check(args).await,
             Action::Explain(args) => args.run().await,
             Action::Test(args) => args.run().await,
+            Action::Mirror(args) => args.run().await,
         }
     }
 }

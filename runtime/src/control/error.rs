@@ -250,6 +250,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::AlreadyExists => Code::AlreadyExists,
             Standing::InUse => Code::InUse,
             Standing::WouldLoseData => Code::WouldLoseData,
+            Standing::NotMirrorable => Code::NotMirrorable,
             Standing::NothingToRollBack => Code::NothingToRollBack,
             Standing::State => Code::Conflict,
         },

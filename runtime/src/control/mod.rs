@@ -24,6 +24,7 @@ mod health;
 mod jwt_secret;
 mod logs;
 mod metrics;
+mod native_mirror;
 mod operators;
 mod policies;
 mod projects;
@@ -168,6 +169,8 @@ fn routes() -> Vec<Route> {
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
         get("/v1/projects/{project}/claims", P::PolicyRead, claims::show),
         put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
+        get("/v1/projects/{project}/native-mirror", P::PolicyRead, native_mirror::show),
+        put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),

@@ -46,7 +46,7 @@ pub(super) async fn insert(
         schema: entry.schema.clone(),
         relationships: entry.relationships.clone(),
         database: control.databases.project(entry.id, &entry.database),
-        mirror: koyalite_host_api::db::Mirror::Off,
+        mirror: entry.mirror,
     };
     let identity = Identity::Service(Service {
         function: SEEDER.parse()?,

@@ -207,7 +207,7 @@ impl Dispatcher {
                 schema: Arc::clone(&project.schema),
                 relationships: Arc::clone(&project.relationships),
                 database: self.databases.project(project.id, &project.database),
-                mirror: koyalite_host_api::db::Mirror::Off,
+                mirror: project.mirror,
             }),
             function: function.name.clone(),
             version: version.number,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use koyalite_host_api::db::{DatabaseAccess, Password};
+use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
 use koyalite_policy::Schema;
 use serde_json::{Map, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -99,6 +99,7 @@ fn project(environment: Environment) -> Arc<ProjectEntry> {
         relationships: Arc::from([]),
         jwt_secret: Secret::new(SECRET.to_vec()),
         database,
+        mirror: Mirror::Off,
         functions: vec![
             function("private", vec![private]),
             function("small", vec![small]),

@@ -14,7 +14,7 @@ use super::columns::{self, Column, StoredTable};
 use super::definition::{ColumnDefinition, NewTable, TableDefinition};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::policies::{self, NewPolicy};
-use super::{claims, tables};
+use super::{claims, mirror, tables};
 
 /// The file. Unknown fields are for the reader of the request to refuse.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub async fn apply_schema(
     claims::replace_in(&mut change, &locked, declared).await?;
     tables::check_policies(&mut change, &locked).await?;
     if !applied.is_nothing() {
-        change.commit().await?;
+        mirror::commit(change, &locked).await?;
     }
     Ok(applied)
 }

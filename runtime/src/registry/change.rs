@@ -27,6 +27,8 @@ pub(crate) struct LockedProject {
     pub(crate) id: Uuid,
     pub(crate) schema: String,
     pub(crate) role: String,
+    /// Whether its policies are Postgres' own as well; see `mirror`.
+    pub(crate) mirrored: bool,
 }
 
 impl<'a> Change<'a> {
@@ -50,7 +52,8 @@ impl<'a> Change<'a> {
     ) -> Result<LockedProject, RegistryError> {
         sqlx::query_as!(
             LockedProject,
-            r#"SELECT id, database_schema AS schema, database_role AS role
+            r#"SELECT id, database_schema AS schema, database_role AS role,
+                   (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
                FROM koyalite.projects WHERE name = $1 FOR UPDATE"#,
             name.as_str(),
         )
@@ -72,7 +75,8 @@ impl<'a> Change<'a> {
     /// Runs DDL inside the change: Postgres undoes it with everything else.
     pub(crate) async fn run(&mut self, ddl: Ddl) -> Result<(), RegistryError> {
         // Safe to assert: a `Ddl` is only made by `ddl`, from validated names that it quotes,
-        // types and defaults of closed lists, and fixed words. Nothing a caller wrote is in it.
+        // types and defaults of closed lists, fixed words, and what the policy engine prints of its
+        // own tree. Nothing a caller wrote is in it as it was written.
         let statement = sqlx::AssertSqlSafe(ddl.into_text());
         sqlx::raw_sql(statement).execute(self.conn()).await?;
         Ok(())

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::change::{Change, LockedProject, project_id};
 use super::error::{Mistake, RegistryError, refuse_if_any};
-use super::{Registry, tables};
+use super::{Registry, mirror, tables};
 
 /// Far above what tokens hold: all of them travel in one header line.
 pub const CLAIMS_MAX: usize = 100;
@@ -41,7 +41,7 @@ pub async fn replace(
     let locked = change.lock(project).await?;
     replace_in(&mut change, &locked, claims).await?;
     tables::check_policies(&mut change, &locked).await?;
-    change.commit().await
+    mirror::commit(change, &locked).await
 }
 
 /// The same inside a change, whose end checks the policies.

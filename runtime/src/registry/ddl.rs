@@ -133,11 +133,27 @@ pub(crate) fn any_value(project: &LockedProject, table: &TableName, column: &Col
     ))
 }
 
-/// Nobody reads or writes the table until the change ends.
+/// Nobody reads or writes the table until the change ends. Its owner, who is about to ask what would
+/// be lost, sees every row: under a mirror it would see none. The change's end mirrors it again.
 pub(crate) fn lock_table(project: &LockedProject, table: &TableName) -> Ddl {
     let name = qualified(&project.schema, table);
-    Ddl(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
+    Ddl(format!(
+        "LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE;
+         ALTER TABLE {name} NO FORCE ROW LEVEL SECURITY;"
+    ))
 }
+
+/// Row security as the policy engine writes it, of one table. It has to wait for every statement on
+/// the table, and those that come after wait for it: better to be told to come back.
+pub(crate) fn row_security(statements: &[String]) -> Ddl {
+    Ddl(format!(
+        "SET LOCAL lock_timeout = '{LOCK_TIMEOUT}';\n{};",
+        statements.join(";\n")
+    ))
+}
+
+/// As long as all statements of a project may be held up by a change of its policies.
+const LOCK_TIMEOUT: &str = "3s";
 
 /// One column in full.
 fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {

@@ -52,6 +52,8 @@ pub enum Standing {
     InUse,
     /// Rows or values would be gone, and nobody has said that they may.
     WouldLoseData,
+    /// A policy says what Postgres' row security cannot, and the project is mirrored or would be.
+    NotMirrorable,
     /// No other version served before.
     NothingToRollBack,
     /// Anything else about how things are; the reason says what.

@@ -24,6 +24,7 @@ pub mod error;
 pub mod functions;
 pub mod jwt_secret;
 pub mod manifest;
+pub mod mirror;
 pub mod policies;
 mod policy_input;
 pub mod projects;

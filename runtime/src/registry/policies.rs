@@ -13,7 +13,7 @@ use super::change::{Change, LockedProject, project_id};
 use super::error::RegistryError;
 pub use super::policy_input::{NewPolicy, PolicyPatch};
 use super::verdict::{Rules, verdict};
-use super::{Registry, tables};
+use super::{Registry, mirror, tables};
 
 /// A policy as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,7 +68,7 @@ pub async fn create(
     let locked = change.lock(project).await?;
     let (id, warnings) = create_in(&mut change, &locked, new, creator).await?;
     let policy = find(change.conn(), locked.id, id).await?;
-    change.commit().await?;
+    mirror::commit(change, &locked).await?;
     Ok(SavedPolicy { policy, warnings })
 }
 
@@ -157,7 +157,7 @@ pub async fn update(
     patch.apply(&mut source);
     let warnings = update_in(&mut change, &locked, &source).await?;
     let policy = find(change.conn(), locked.id, id).await?;
-    change.commit().await?;
+    mirror::commit(change, &locked).await?;
     Ok(SavedPolicy { policy, warnings })
 }
 
@@ -206,7 +206,7 @@ pub async fn delete(
     sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id)
         .execute(change.conn())
         .await?;
-    change.commit().await
+    mirror::commit(change, &locked).await
 }
 
 async fn verdict_in(

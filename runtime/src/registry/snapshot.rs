@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use koyalite_host_api::Relationship;
-use koyalite_host_api::db::{DatabaseAccess, Password};
+use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
 use koyalite_policy::{FunctionName, PolicySource, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
@@ -22,7 +22,7 @@ use super::functions::number;
 use super::manifest::Manifest;
 use super::secret::{Column, Secret, unseal};
 use super::verdict::Rules;
-use super::{claims, policies};
+use super::{claims, mirror, policies};
 pub use crate::engine::Handler;
 use crate::keys::KeyRing;
 
@@ -71,6 +71,8 @@ pub struct ProjectEntry {
     pub jwt_secret: Secret,
     /// How its tables are reached.
     pub database: DatabaseAccess,
+    /// Whether Postgres enforces its policies too.
+    pub mirror: Mirror,
     /// Its functions, longest path first: the first prefix that matches is the longest.
     pub functions: Vec<Arc<FunctionEntry>>,
 }
@@ -250,13 +252,15 @@ struct ProjectRow {
     jwt_secret: Vec<u8>,
     database_password: Vec<u8>,
     claims: serde_json::Value,
+    mirrored: bool,
 }
 
 async fn projects(conn: &mut PgConnection) -> Result<Vec<ProjectRow>, RegistryError> {
     let rows = sqlx::query_as!(
         ProjectRow,
         "SELECT id, name, environment, database_schema, database_role, jwt_secret,
-             database_password, claims
+             database_password, claims,
+             (settings -> 'native_mirror' = 'true') IS TRUE AS \"mirrored!\"
          FROM koyalite.projects",
     )
     .fetch_all(conn)
@@ -296,6 +300,7 @@ fn entry(
             password: Password::new(password.expose()),
             schema: row.database_schema,
         },
+        mirror: mirror::from_stored(row.mirrored),
         functions,
         name,
     })

@@ -4,11 +4,10 @@
 //! against the tables as they would be: a change that breaks a policy is refused and leaves nothing.
 
 use chrono::{DateTime, Utc};
-use koyalite_policy::{ColumnName, ProjectName, TableName};
+use koyalite_policy::{ColumnName, ProjectName, Schema, TableName};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Registry;
 use super::change::{Change, LockedProject, project_id};
 use super::columns::{self, Column, PlacedColumn, StoredTable};
 use super::ddl;
@@ -16,6 +15,7 @@ use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
 use super::error::{RegistryError, Standing, refuse_if_any};
 use super::references::{Own, target};
 use super::verdict::{self, Rules};
+use super::{Registry, mirror};
 
 /// A project's tables are all in every node's memory, and all policies are checked at every change.
 pub const TABLES_MAX: usize = 500;
@@ -67,7 +67,7 @@ pub async fn create(
     let locked = change.lock(project).await?;
     create_in(&mut change, &locked, &definition).await?;
     let table = find(&mut change, &locked, &definition.name).await?;
-    change.commit().await?;
+    mirror::commit(change, &locked).await?;
     Ok(table.into())
 }
 
@@ -138,7 +138,7 @@ pub async fn drop(
         return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
     }
     change.run(ddl::drop_table(&locked, name)).await?;
-    change.commit().await
+    mirror::commit(change, &locked).await
 }
 
 const SAY_SO: &str = "repeat it with `lose_data=true` if that is meant";
@@ -162,7 +162,7 @@ pub async fn add_column(
     let stored = find(&mut change, &locked, table).await?;
     add_column_in(&mut change, &locked, &stored, &definition).await?;
     let table = find(&mut change, &locked, table).await?;
-    change.commit().await?;
+    mirror::commit(change, &locked).await?;
     Ok(table.into())
 }
 
@@ -198,7 +198,7 @@ pub async fn drop_column(
     }
     change.run(ddl::drop_column(&locked, table, column)).await?;
     let table = find(&mut change, &locked, table).await?;
-    change.commit().await?;
+    mirror::commit(change, &locked).await?;
     Ok(table.into())
 }
 
@@ -305,8 +305,16 @@ pub(crate) async fn check_policies(
     change: &mut Change<'_>,
     project: &LockedProject,
 ) -> Result<(), RegistryError> {
+    schema_in(change, project).await.map(|_| ())
+}
+
+/// The tables and policies as the change would leave them.
+pub(crate) async fn schema_in(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+) -> Result<Schema, RegistryError> {
     let rules = Rules::load(change.conn(), project.id).await?;
-    rules.build().map(|_| ()).map_err(|errors| {
+    rules.build().map_err(|errors| {
         let broken = errors.iter().map(verdict::broken).collect();
         RegistryError::conflicts(Standing::InUse, BREAKS, broken)
     })

@@ -2,6 +2,7 @@
 
 mod apply;
 mod deploy;
+mod mirror;
 mod schema;
 mod tenants;
 
