@@ -162,18 +162,19 @@ fn sum() -> Operation {
 
 /// In an order that matters: each finds what those before it left.
 pub(super) fn requests() -> Vec<Operation> {
-    let count = |condition: &str| {
-        Operation::Count(CountQuery {
-            table: "posts".to_owned(),
-            filter: filter(condition, vec![]),
-        })
-    };
-    let limited = Operation::Update(UpdateQuery {
+    let mut all = reading();
+    all.extend(writing());
+    all
+}
+
+fn count(condition: &str) -> Operation {
+    Operation::Count(CountQuery {
         table: "posts".to_owned(),
-        changes: json!({"rank": 4}).to_string(),
-        max_affected: Some(1),
-        ..UpdateQuery::default()
-    });
+        filter: filter(condition, vec![]),
+    })
+}
+
+fn reading() -> Vec<Operation> {
     vec![
         read(
             "posts",
@@ -186,6 +187,17 @@ pub(super) fn requests() -> Vec<Operation> {
         count(""),
         count("title like 't%' or rank > 5"),
         sum(),
+    ]
+}
+
+fn writing() -> Vec<Operation> {
+    let limited = Operation::Update(UpdateQuery {
+        table: "posts".to_owned(),
+        changes: json!({"rank": 4}).to_string(),
+        max_affected: Some(1),
+        ..UpdateQuery::default()
+    });
+    vec![
         add(
             "posts",
             json!([{"id": 10, "owner": ANN, "title": "new"}]),
