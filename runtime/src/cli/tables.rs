@@ -19,7 +19,7 @@ use super::tables_seed::SeedArgs;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
                   koyalite tables types --lang rust > src/rows.rs\n  \
-                  koyalite tables seed todos rows.json\n  \
+                  koyalite tables seed todos rows.csv\n  \
                   koyalite tables drop todos --lose-data"
 )]
 pub(super) struct TablesArgs {
