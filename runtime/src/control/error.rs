@@ -251,6 +251,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::InUse => Code::InUse,
             Standing::WouldLoseData => Code::WouldLoseData,
             Standing::NothingToRollBack => Code::NothingToRollBack,
+            Standing::UnsupportedType => Code::UnsupportedType,
             Standing::State => Code::Conflict,
         },
         RegistryError::Invalid { .. } => invalid,

@@ -133,6 +133,39 @@ pub(crate) fn any_value(project: &LockedProject, table: &TableName, column: &Col
     ))
 }
 
+/// How many values a column holds that are not among these.
+pub(crate) fn count_others(
+    project: &LockedProject,
+    table: &TableName,
+    column: &ColumnName,
+    values: &[String],
+) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!(
+        "SELECT count(DISTINCT {}) FROM {name} WHERE NOT {}",
+        quote_ident(column.as_str()),
+        among(column, values),
+    ))
+}
+
+/// A check of these values in place of those that the column has, by their names in Postgres.
+pub(crate) fn replace_checks(
+    project: &LockedProject,
+    (table, column): (&TableName, &ColumnName),
+    checks: &[String],
+    values: &[String],
+) -> Ddl {
+    let drops: String = checks
+        .iter()
+        .map(|check| format!("DROP CONSTRAINT {}, ", quote_ident(check)))
+        .collect();
+    Ddl(format!(
+        "ALTER TABLE {} {drops}ADD CHECK ({});",
+        qualified(&project.schema, table),
+        among(column, values),
+    ))
+}
+
 /// Nobody reads or writes the table until the change ends.
 pub(crate) fn lock_table(project: &LockedProject, table: &TableName) -> Ddl {
     let name = qualified(&project.schema, table);
@@ -157,9 +190,7 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         text.push_str(&format!(" DEFAULT {}", default.to_sql()));
     }
     if let Some(values) = &column.ty.values {
-        let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
-        let name = quote_ident(column.name.as_str());
-        text.push_str(&format!(" CHECK ({name} IN ({}))", values.join(", ")));
+        text.push_str(&format!(" CHECK ({})", among(&column.name, values)));
     }
     if column.unique {
         text.push_str(" UNIQUE");
@@ -174,6 +205,12 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         ));
     }
     text
+}
+
+fn among(column: &ColumnName, values: &[String]) -> String {
+    let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
+    let column = quote_ident(column.as_str());
+    format!("{column} IN ({})", values.join(", "))
 }
 
 fn qualified(schema: &str, table: &TableName) -> String {

@@ -54,6 +54,8 @@ pub enum Standing {
     WouldLoseData,
     /// No other version served before.
     NothingToRollBack,
+    /// The database does not have a column's type.
+    UnsupportedType,
     /// Anything else about how things are; the reason says what.
     State,
 }

@@ -14,6 +14,7 @@ use super::columns::{self, Column, PlacedColumn, StoredTable};
 use super::ddl;
 use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
 use super::error::{RegistryError, Standing, refuse_if_any};
+use super::extensions::check_types;
 use super::references::{Own, target};
 use super::verdict::{self, Rules};
 
@@ -209,6 +210,7 @@ pub(crate) async fn create_in(
     table: &TableDefinition,
 ) -> Result<(), RegistryError> {
     let others = columns::load(change.conn(), Some(project.id)).await?;
+    check_types(change, &table.columns).await?;
     if others.len() >= TABLES_MAX {
         let reason = format!("a project has at most {TABLES_MAX} tables");
         return Err(RegistryError::conflict(Standing::State, reason));
@@ -265,6 +267,7 @@ pub(crate) async fn add_column_in(
         let message = "the primary key is fixed when a table is created";
         return Err(RegistryError::invalid("primary_key", message));
     }
+    check_types(change, [definition]).await?;
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let id = Uuid::now_v7();
     let target =
