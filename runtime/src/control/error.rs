@@ -243,6 +243,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "version" => Code::UnknownVersion,
             "table" => Code::UnknownTable,
             "column" => Code::UnknownColumn,
+            "index" => Code::UnknownIndex,
             "policy" => Code::UnknownPolicy,
             _ => Code::UnknownSchedule,
         },

@@ -64,6 +64,7 @@ codes! {
     UnknownVersion      "unknown_version"      NOT_FOUND "There is no such version";
     UnknownTable        "unknown_table"        NOT_FOUND "There is no such table";
     UnknownColumn       "unknown_column"       NOT_FOUND "There is no such column";
+    UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";

@@ -13,6 +13,7 @@ use super::change::{Change, LockedProject};
 use super::columns::{self, Column, StoredTable};
 use super::definition::{ColumnDefinition, NewTable, TableDefinition};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
+use super::indexes::{self, Index};
 use super::listed_values::NewValues;
 use super::policies::{self, NewPolicy};
 use super::{claims, tables};
@@ -40,6 +41,8 @@ pub struct Applied {
     pub added_columns: Vec<String>,
     /// Columns that list other values now, as `table.column`.
     pub changed_columns: Vec<String>,
+    /// Indexes that were made, or made anew with other columns, as `table.index`.
+    pub created_indexes: Vec<String>,
     /// Policies that were made, as `table: name`.
     pub created_policies: Vec<String>,
     /// Policies that were changed, as `table: name`.
@@ -60,6 +63,7 @@ impl Applied {
             created_tables,
             added_columns,
             changed_columns,
+            created_indexes,
             created_policies,
             changed_policies,
             changed_claims,
@@ -69,6 +73,7 @@ impl Applied {
             created_tables,
             added_columns,
             changed_columns,
+            created_indexes,
             created_policies,
             changed_policies,
         ]
@@ -99,7 +104,7 @@ pub async fn apply_schema(
     };
 
     let (mut missing, mut relisted) = (Vec::new(), Vec::new());
-    for (definition, new) in definitions.iter().zip(&file.tables) {
+    for (place, (definition, new)) in definitions.iter().zip(&file.tables).enumerate() {
         match existing.iter().find(|table| table.name == definition.name) {
             None => missing.push(definition),
             Some(stored) => {
@@ -119,6 +124,9 @@ pub async fn apply_schema(
                     relisted.push(new);
                 }
                 applied.kept.extend(plan.kept);
+                apply_indexes(&mut change, &locked, (stored, definition), &mut applied)
+                    .await
+                    .map_err(|error| error.under(&format!("tables[{place}]")))?;
             }
         }
     }
@@ -142,6 +150,37 @@ pub async fn apply_schema(
         change.commit().await?;
     }
     Ok(applied)
+}
+
+/// Makes the indexes that a table lacks; one of the same name that is on other columns is made anew,
+/// since it holds no data of its own.
+async fn apply_indexes(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    (stored, wanted): (&StoredTable, &TableDefinition),
+    applied: &mut Applied,
+) -> Result<(), RegistryError> {
+    for (place, index) in wanted.indexes.iter().enumerate() {
+        let found = stored.indexes.iter().find(|found| index.means(found));
+        if let Some(found) = found {
+            if index.is_like(found) {
+                continue;
+            }
+            indexes::drop_in(change, project, found).await?;
+        }
+        let name = indexes::create_in(change, project, &stored.name, index)
+            .await
+            .map_err(|error| error.under(&format!("indexes[{place}]")))?;
+        applied
+            .created_indexes
+            .push(format!("{}.{name}", stored.name));
+    }
+    let mentioned = |found: &Index| wanted.indexes.iter().any(|index| index.means(found));
+    let kept = stored.indexes.iter().filter(|found| !mentioned(found));
+    applied
+        .kept
+        .extend(kept.map(|index| format!("{}: index {}", stored.name, index.name)));
+    Ok(())
 }
 
 fn read(file: &SchemaFile) -> Result<Vec<TableDefinition>, RegistryError> {
@@ -330,7 +369,7 @@ async fn apply_policies(
                     .map(|(_, warnings)| warnings)
             }
         };
-        let warnings = saved.map_err(|error| under(error, &format!("policies[{index}]")))?;
+        let warnings = saved.map_err(|error| error.under(&format!("policies[{index}]")))?;
         applied.warnings.extend(
             warnings
                 .into_iter()
@@ -349,17 +388,4 @@ async fn apply_policies(
         .kept
         .extend(kept.map(|policy| format!("{}: {}", policy.table, policy.name)));
     Ok(())
-}
-
-/// The error with its fields inside the file.
-fn under(error: RegistryError, parent: &str) -> RegistryError {
-    match error {
-        RegistryError::Invalid { errors } => RegistryError::Invalid {
-            errors: errors
-                .into_iter()
-                .map(|mistake| mistake.under(parent))
-                .collect(),
-        },
-        error => error,
-    }
 }

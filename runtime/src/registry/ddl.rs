@@ -3,12 +3,13 @@
 //! Names go in through validated newtypes or our own generated identifiers and are quoted here;
 //! types, defaults and actions are closed lists. A [`Ddl`] cannot be made anywhere else.
 
-use koyalite_policy::{ColumnName, ColumnType, TableName, quote_ident};
+use koyalite_policy::{ColumnName, ColumnType, IndexName, TableName, quote_ident};
 use uuid::Uuid;
 
 use super::change::LockedProject;
 use super::default::quote_literal;
 use super::definition::{ColumnDefinition, TableDefinition};
+use super::indexes::IndexDefinition;
 use super::projects::Tenant;
 
 /// A statement, or several, that is safe to run as it stands.
@@ -92,6 +93,34 @@ pub(crate) fn drop_table(project: &LockedProject, table: &TableName) -> Ddl {
         "DROP TABLE {} RESTRICT;",
         qualified(&project.schema, table)
     ))
+}
+
+pub(crate) fn create_index(
+    project: &LockedProject,
+    table: &TableName,
+    name: &IndexName,
+    index: &IndexDefinition,
+) -> Ddl {
+    let unique = match index.unique {
+        true => "UNIQUE ",
+        false => "",
+    };
+    let columns: Vec<String> = index
+        .columns
+        .iter()
+        .map(|column| quote_ident(column.as_str()))
+        .collect();
+    Ddl(format!(
+        "CREATE {unique}INDEX {} ON {} ({});",
+        quote_ident(name.as_str()),
+        qualified(&project.schema, table),
+        columns.join(", "),
+    ))
+}
+
+pub(crate) fn drop_index(project: &LockedProject, name: &IndexName) -> Ddl {
+    let (schema, name) = (quote_ident(&project.schema), quote_ident(name.as_str()));
+    Ddl(format!("DROP INDEX {schema}.{name} RESTRICT;"))
 }
 
 pub(crate) fn add_column(

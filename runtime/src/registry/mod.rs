@@ -23,6 +23,7 @@ mod deploy;
 pub mod error;
 mod extensions;
 pub mod functions;
+pub mod indexes;
 pub mod jwt_secret;
 mod listed_values;
 pub mod manifest;

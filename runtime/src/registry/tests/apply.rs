@@ -5,7 +5,7 @@ use super::*;
 use crate::registry::apply::{Applied, SchemaFile};
 
 impl Tables {
-    async fn apply(&self, file: Json) -> Result<Applied, RegistryError> {
+    pub(super) async fn apply(&self, file: Json) -> Result<Applied, RegistryError> {
         let file: SchemaFile = serde_json::from_value(file).unwrap();
         apply_schema(&self.registry, &self.project, &file, self.registry.admin()).await
     }
@@ -130,7 +130,9 @@ async fn values_of_an_enum_come_at_any_time_and_go_when_no_row_holds_them() {
         t.apply(less.clone()).await.unwrap_err(),
         "still hold 2 of the values",
     );
-    run("DELETE FROM todos WHERE state <> 'open'").await.unwrap();
+    run("DELETE FROM todos WHERE state <> 'open'")
+        .await
+        .unwrap();
     let broken = enums("enum(open)", "state = 'late'");
     refused(t.apply(broken).await.unwrap_err(), "policy");
     t.apply(less).await.unwrap();
