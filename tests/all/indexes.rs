@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::support::{ALICE, TestApp, own_rows};
+use crate::support::{ALICE, CommandLine, TestApp, own_rows};
 
 #[tokio::test]
 async fn a_unique_index_on_one_column_is_a_target_for_upserts_until_it_is_dropped() {
@@ -38,6 +38,11 @@ async fn a_unique_index_on_one_column_is_a_target_for_upserts_until_it_is_droppe
     }
     let table = project.control(Method::GET, "/tables/notes").send().await;
     assert_eq!(table.expect(200).json()["indexes"], made["indexes"]);
+
+    let shell = CommandLine::of(&app, &project.name);
+    let here = tempfile::tempdir().unwrap();
+    let shown = shell.run(here.path(), &["tables", "notes"]).await.expect(0);
+    assert!(shown.contains("notes_title_idx"), "{shown}");
 
     let dropped = || {
         project
