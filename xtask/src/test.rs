@@ -69,21 +69,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         // Together: alone the program would get its dependencies with other features, once more.
         host::run(host::cargo().args(["build", "--workspace", "--bins", "--tests"]))
     })?;
-    let host = watch.step("test the host", || {
-        let mut cargo = host::cargo();
-        test(
-            cargo.args(["test", "--workspace", "--no-fail-fast"]),
-            &options,
-            &mut totals,
-        )
-    });
+    let host = watch.step("test the host", || test_host(&options, &mut totals));
     let sdk = watch.step("test the documentation of the SDK", || {
         let folder = paths::root().join("sdk");
         let mut cargo = toolchain::Toolchain::Default.cargo(&folder);
         cargo
             .args(["test", "--doc", "--target-dir"])
             .arg(paths::guests_build());
-        test(&mut cargo, &options, &mut totals)
+        test(&mut cargo, &options, &mut totals, &mut show)
     });
     let long = match options.length {
         Length::Usual => Ok(()),
@@ -91,16 +84,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             let title = format!("{cases} random cases of {name}");
             watch.step(&title, || {
                 let mut cargo = host::cargo();
-                cargo.args([
-                    "test",
-                    "--package",
-                    "koyalite-host-api",
-                    "--test",
-                    "all",
-                    name,
-                ]);
+                cargo.args(["test", "--workspace", "--test", "postgres", name]);
                 cargo.env("PROPTEST_CASES", cases.to_string());
-                test(&mut cargo, &Options::default(), &mut totals)
+                test(&mut cargo, &Options::default(), &mut totals, &mut show)
             })
         }),
     };
@@ -109,11 +95,45 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     host.and(sdk).and(long)
 }
 
-/// Runs one `cargo test` and adds to the totals.
+/// The stories through the front door wait for limits most of their time, so everything else runs
+/// beside them; what it has to say is shown when it is done.
+fn test_host(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
+    let beside = || {
+        let (mut totals, mut said) = (Totals::default(), Vec::new());
+        let mut tests = |words: &[&str]| {
+            let mut cargo = host::cargo();
+            cargo.args(["test", "--workspace", "--no-fail-fast"]);
+            let mut keep = |line: &str| said.push(line.to_owned());
+            test(cargo.args(words), options, &mut totals, &mut keep)
+        };
+        let programs = tests(&["--lib", "--bins", "--test", "postgres"]);
+        let documentation = tests(&["--doc"]);
+        (programs.and(documentation), totals, said)
+    };
+    std::thread::scope(|scope| {
+        let beside = scope.spawn(beside);
+        let mut cargo = host::cargo();
+        cargo.args(["test", "--workspace", "--test", "all"]);
+        let stories = test(&mut cargo, options, totals, &mut show);
+        let Ok((passed, more, said)) = beside.join() else {
+            bail!("the thread that runs the other tests ended");
+        };
+        said.iter().for_each(|line| show(line));
+        totals.add(&more);
+        stories.and(passed)
+    })
+}
+
+fn show(line: &str) {
+    println!("  {line}");
+}
+
+/// Runs one `cargo test`, hands on what is worth showing and adds to the totals.
 fn test(
     cargo: &mut std::process::Command,
     options: &Options,
     totals: &mut Totals,
+    show: &mut dyn FnMut(&str),
 ) -> anyhow::Result<()> {
     cargo
         .args(options.filter.iter())
@@ -128,7 +148,7 @@ fn test(
             let line = line.context("cannot read what the tests print")?;
             totals.count(&line);
             if is_worth_showing(&line) {
-                println!("  {line}");
+                show(&line);
             }
         }
     }
@@ -172,6 +192,13 @@ impl Totals {
         self.failed += number_before("failed");
         self.filtered += number_before("filtered out");
         self.programs += 1;
+    }
+
+    fn add(&mut self, more: &Self) {
+        self.passed += more.passed;
+        self.failed += more.failed;
+        self.filtered += more.filtered;
+        self.programs += more.programs;
     }
 
     fn print(&self) {
