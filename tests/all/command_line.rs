@@ -342,6 +342,10 @@ async fn rows_have_types_and_a_table_with_rows_is_dropped_only_if_one_says_so() 
         rust.contains("pub struct Notes") && rust.contains("pub owner_id: String"),
         "{rust}"
     );
+    assert!(
+        rust.contains("pub rank: Option<koyalite::tables::Int8>"),
+        "{rust}"
+    );
     let script = run(&["tables", "types", "--lang", "typescript"])
         .await
         .expect(0);

@@ -61,3 +61,47 @@ async fn a_file_of_rows_fills_a_table_and_its_policies_hold_afterwards() {
     post("notes", twice.clone()).await.expect(201);
     post("notes", twice).await.problem(409, "already_exists");
 }
+
+#[tokio::test]
+async fn a_csv_file_is_read_by_the_types_of_the_columns() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.schema(&own_rows("notes")).await;
+    project.deploy("behaviours").await;
+    let shell = CommandLine::of(&app, &project.name);
+    let folder = tempfile::tempdir().unwrap();
+    let seed = async |text: &str| {
+        std::fs::write(folder.path().join("rows.csv"), text).unwrap();
+        let arguments = ["tables", "seed", "notes", "rows.csv"];
+        shell.run(folder.path(), &arguments).await
+    };
+    let good = format!(
+        "rank,title,owner_id\r\n9007199254740993,\"a, \"\"b\"\"\nc\",{ALICE}\r\n,,{ALICE}\r\n"
+    );
+    assert_eq!(seed(&good).await.expect(0), "2 rows in notes\n");
+    let alice = project.token(ALICE).await;
+    let query = json!({ "table": "notes", "columns": ["rank", "title"] });
+    let call = project
+        .call(Method::POST, "/behaviours/select")
+        .bearer(&alice);
+    let seen = call.json(&query).send().await.of_function(200).json();
+    let seen = seen.as_array().unwrap();
+    let row = json!({ "rank": "9007199254740993", "title": "a, \"b\"\nc" });
+    assert_eq!(seen.len(), 2);
+    assert!(seen.contains(&row), "{seen:?}");
+    assert!(
+        seen.contains(&json!({ "rank": null, "title": "" })),
+        "{seen:?}"
+    );
+
+    for (text, said) in [
+        ("colour\nred\n", "rows.csv: line 1: the table has no column"),
+        ("rank,title\n1\n", "rows.csv: line 2"),
+    ] {
+        let refused = seed(text).await;
+        assert!(
+            refused.code == 2 && refused.errors.contains(said),
+            "{refused:?}"
+        );
+    }
+}

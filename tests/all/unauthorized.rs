@@ -64,6 +64,16 @@ const ROUTES: &[(&str, &str, Who)] = &[
         "/v1/projects/{project}/tables/{table}/columns/{column}",
         Developer,
     ),
+    (
+        "POST",
+        "/v1/projects/{project}/tables/{table}/indexes",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/tables/{table}/indexes/{index}",
+        Developer,
+    ),
     ("POST", "/v1/projects/{project}/tables/{table}/rows", Admin),
     ("GET", "/v1/projects/{project}/policies", Viewer),
     ("POST", "/v1/projects/{project}/policies", Developer),

@@ -94,7 +94,9 @@ pub use expr::Expr;
 pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};
 pub use identity::{AuthRole, Identity, ROLE_CLAIM, Service, User};
 pub use lint::Warning;
-pub use names::{ColumnName, FunctionName, NAME_BYTES_MAX, NameError, ProjectName, TableName};
+pub use names::{
+    ColumnName, FunctionName, IndexName, NAME_BYTES_MAX, NameError, ProjectName, TableName,
+};
 pub use parse::{ParseError, Position};
 pub use permit::{Permit, Preset, Residual};
 pub use policy::{

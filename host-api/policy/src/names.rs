@@ -125,6 +125,10 @@ name_type!(
     /// The name of a column: `[a-z_][a-z0-9_]{0,62}`.
     ColumnName, "column", is_snake, SNAKE_RULE
 );
+name_type!(
+    /// The name of an index: `[a-z_][a-z0-9_]{0,62}`.
+    IndexName, "index", is_snake, SNAKE_RULE
+);
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +153,7 @@ mod tests {
         check::<FunctionName>(&["hello", "hello-02"], &["a-", "-a", "a_b"]);
         check::<TableName>(&["_", "todos", "a_1", &at_limit], &bad);
         check::<ColumnName>(&["owner_id"], &["owner-id", "Owner", "1"]);
+        check::<IndexName>(&["todos_at_idx", &at_limit], &bad);
     }
 
     #[test]

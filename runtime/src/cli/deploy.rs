@@ -22,9 +22,11 @@ const MANIFEST_FILE: &str = "koyalite.toml";
 const SCHEMA_FILE: &str = "schema.json";
 
 /// What applying a schema can have done, and how to say it. What was kept needs no words.
-const SCHEMA_CHANGES: [(&str, &str); 5] = [
+const SCHEMA_CHANGES: [(&str, &str); 7] = [
     ("created_tables", "made table"),
     ("added_columns", "added column"),
+    ("changed_columns", "changed the values of"),
+    ("created_indexes", "made index"),
     ("created_policies", "made policy"),
     ("changed_policies", "changed policy"),
     ("warnings", "warning:"),

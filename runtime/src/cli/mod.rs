@@ -15,6 +15,7 @@ mod problem;
 
 mod compile;
 mod completions;
+mod csv;
 mod deploy;
 mod deploy_upload;
 mod dev;
@@ -35,6 +36,7 @@ mod schedules;
 mod serve;
 mod tables;
 mod tables_seed;
+mod tables_seed_csv;
 mod template;
 mod token;
 mod versions;

@@ -55,13 +55,7 @@ fn rust(table: &Table, text: &mut String) {
             true => format!("Option<{ty}>"),
             false => ty,
         };
-        let note = match (enum_values(&column.ty), column.ty.as_str()) {
-            (Some(values), _) => Some(format!("One of {}.", values.join(", "))),
-            (None, "bigint") => {
-                Some("Beyond 2^53 a row holds a string: take `Value` then.".to_owned())
-            }
-            (None, _) => None,
-        };
+        let note = enum_values(&column.ty).map(|values| format!("One of {}.", values.join(", ")));
         if let Some(note) = note {
             let _ = writeln!(text, "    /// {note}");
         }
@@ -128,7 +122,8 @@ fn rust_type(ty: &str) -> String {
         "boolean" => "bool",
         "smallint" => "i16",
         "integer" => "i32",
-        "bigint" => "i64",
+        // A text beyond 2^53, which JavaScript would round; the SDK's type reads both.
+        "bigint" => "koyalite::tables::Int8",
         "real" => "f32",
         "double precision" => "f64",
         // A number in JSON, with all its digits; serde_json keeps those in text.
@@ -211,7 +206,7 @@ mod tests {
         assert_eq!(
             body,
             " TodoItems {\n    pub id: String,\n    /// One of open, in progress.\n    \
-             pub r#type: String,\n    /// Beyond 2^53 a row holds a string: take `Value` then.\n    pub rank: Option<i64>,\n    pub tags: Vec<Option<String>>,\n    \
+             pub r#type: String,\n    pub rank: Option<koyalite::tables::Int8>,\n    pub tags: Vec<Option<String>>,\n    \
              pub near: Option<Vec<f32>>,\n    pub price: serde_json::Number,\n    \
              pub extra: serde_json::Value,\n}\n"
         );

@@ -19,7 +19,7 @@ use super::tables_seed::SeedArgs;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
                   koyalite tables types --lang rust > src/rows.rs\n  \
-                  koyalite tables seed todos rows.json\n  \
+                  koyalite tables seed todos rows.csv\n  \
                   koyalite tables drop todos --lose-data"
 )]
 pub(super) struct TablesArgs {
@@ -78,6 +78,16 @@ struct Tables {
 struct TableShape {
     name: String,
     columns: Vec<Column>,
+    #[serde(default)]
+    indexes: Vec<Index>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    name: String,
+    columns: Vec<String>,
+    #[serde(default)]
+    unique: bool,
 }
 
 #[derive(Deserialize)]
@@ -193,7 +203,19 @@ fn show_columns(shape: TableShape) -> String {
         let notes = column.notes();
         [column.name, column.kind, notes]
     });
-    table(["COLUMN", "TYPE", "NOTES"], rows.collect(), "no columns")
+    let columns = table(["COLUMN", "TYPE", "NOTES"], rows.collect(), "no columns");
+    if shape.indexes.is_empty() {
+        return columns;
+    }
+    let rows = shape.indexes.into_iter().map(|index| {
+        let notes = match index.unique {
+            true => "unique",
+            false => "",
+        };
+        [index.name, index.columns.join(", "), notes.to_owned()]
+    });
+    let indexes = table(["INDEX", "COLUMNS", "NOTES"], rows.collect(), "no indexes");
+    format!("{columns}\n\n{indexes}")
 }
 
 impl Column {

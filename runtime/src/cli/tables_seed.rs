@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::args::ControlArgs;
+use super::client::Client;
 use super::error::CliError;
+use super::tables_seed_csv as csv;
 
 /// Half of what one insert takes, so that the bar moves.
 const ROWS_AT_ONCE: usize = 500;
@@ -23,10 +25,15 @@ const BYTES_AT_ONCE: usize = 512 << 10;
 const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A .csv file names the columns in its first line. Lists and JSON are written as \
+                  JSON, booleans as true and false.\nAn empty field is NULL where the column may be \
+                  NULL, and an empty text elsewhere; in quotes (\"\") it is an empty text everywhere."
+)]
 pub(super) struct SeedArgs {
     /// The table
     table: String,
-    /// A JSON array of rows, or one row a line
+    /// A JSON array of rows, one JSON row a line, or a .csv file
     file: PathBuf,
     #[command(flatten)]
     server: ControlArgs,
@@ -34,8 +41,14 @@ pub(super) struct SeedArgs {
 
 impl SeedArgs {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let rows = read(&self.file).map_err(CliError::Usage)?;
+        let text = open(&self.file).map_err(CliError::Usage)?;
         let client = self.server.client()?;
+        let rows = match is_csv(&self.file) {
+            true => self.csv_rows(&client, &text).await?,
+            false => read(&text)
+                .with_context(|| self.file.display().to_string())
+                .map_err(CliError::Usage)?,
+        };
         let path = self.server.path(["tables", &self.table, "rows"]);
         let bar = ProgressBar::new(rows.len() as u64);
         let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} rows")
@@ -63,25 +76,40 @@ impl SeedArgs {
             format!("{} rows in {}", rows.len(), self.table)
         })
     }
+
+    /// The rows of a CSV file, which is read by the types of the table's columns.
+    async fn csv_rows(&self, client: &Client, text: &str) -> Result<Vec<Box<RawValue>>, CliError> {
+        let answer = client
+            .get(&self.server.path(["tables", &self.table]))
+            .await?;
+        let table = serde_json::from_value(answer)
+            .context("this server speaks another version of the control API")?;
+        csv::rows(text, &table)
+            .with_context(|| self.file.display().to_string())
+            .map_err(CliError::Usage)
+    }
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<Box<RawValue>>> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+fn open(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn is_csv(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
+fn read(text: &str) -> anyhow::Result<Vec<Box<RawValue>>> {
     if text.trim_start().starts_with('[') {
-        return serde_json::from_str(&text).with_context(|| format!("{shown} is not a JSON array"));
+        return serde_json::from_str(text).context("not a JSON array");
     }
     let lines = text
         .lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty());
     let rows = lines.map(|(index, line)| {
-        serde_json::from_str(line).map_err(|error| {
-            anyhow!(
-                "line {} of {shown} is not a JSON object: {error}",
-                index + 1
-            )
-        })
+        serde_json::from_str(line)
+            .map_err(|error| anyhow!("line {} is not a JSON object: {error}", index + 1))
     });
     rows.collect()
 }
@@ -109,19 +137,15 @@ mod tests {
 
     #[test]
     fn an_array_and_lines_are_the_same_rows_with_all_their_digits() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("rows");
         for text in [
             "[{\"n\": 9007199254740993}, {}]",
             "{\"n\": 9007199254740993}\n\n{}\n",
         ] {
-            std::fs::write(&path, text).unwrap();
-            let rows = read(&path).unwrap();
+            let rows = read(text).unwrap();
             assert_eq!(rows.len(), 2);
             assert_eq!(rows[0].get(), "{\"n\": 9007199254740993}");
         }
-        std::fs::write(&path, "{}\nnope").unwrap();
-        assert!(read(&path).unwrap_err().to_string().contains("line 2"));
+        assert!(read("{}\nnope").unwrap_err().to_string().contains("line 2"));
     }
 
     #[test]

@@ -158,6 +158,8 @@ fn routes() -> Vec<Route> {
         delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
         post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
         delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
+        post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
+        delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),

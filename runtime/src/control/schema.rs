@@ -13,6 +13,7 @@ use crate::http::Code;
 use crate::registry::RegistryError;
 use crate::registry::apply::{Applied, SchemaFile, apply_schema};
 use crate::registry::definition::{NewColumn, NewTable};
+use crate::registry::indexes::NewIndex;
 use crate::registry::policies::NewPolicy;
 
 use super::Shared;
@@ -38,6 +39,8 @@ struct Table {
     name: String,
     #[serde(default)]
     columns: Vec<NewColumn>,
+    #[serde(default)]
+    indexes: Vec<NewIndex>,
     #[serde(default)]
     policies: Vec<TablePolicy>,
 }
@@ -95,6 +98,7 @@ impl Document {
             file.tables.push(NewTable {
                 name: table.name,
                 columns: table.columns,
+                indexes: table.indexes,
             });
         }
         for (p, policy) in self.policies.into_iter().enumerate() {

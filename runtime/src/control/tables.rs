@@ -1,4 +1,4 @@
-//! Tables and columns: the shape of a project's data, never its rows.
+//! Tables, columns and indexes: the shape of a project's data, never its rows.
 
 use axum::extract::State;
 use http::StatusCode;
@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::http::Code;
 use crate::registry::definition::{NewColumn, NewTable};
+use crate::registry::indexes::{self, NewIndex};
 use crate::registry::tables::{self, Data, Table};
 
 use super::Shared;
@@ -98,6 +99,33 @@ pub(super) async fn drop_column(
         &project.name,
         (&table, &column),
         said.data(),
+    )
+    .await?))
+}
+
+pub(super) async fn create_index(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table)): At<(String, String)>,
+    Json(new): Json<NewIndex>,
+) -> Result<Answer<Table>, ApiError> {
+    let table = name(&table)?;
+    let made = indexes::create(&control.registry, &project.name, &table, &new).await;
+    Ok(created(
+        made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
+    ))
+}
+
+pub(super) async fn drop_index(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table, index)): At<(String, String, String)>,
+) -> Result<Answer<Table>, ApiError> {
+    let (table, index) = (name(&table)?, name(&index)?);
+    Ok(ok(indexes::drop(
+        &control.registry,
+        &project.name,
+        (&table, &index),
     )
     .await?))
 }

@@ -64,6 +64,7 @@ codes! {
     UnknownVersion      "unknown_version"      NOT_FOUND "There is no such version";
     UnknownTable        "unknown_table"        NOT_FOUND "There is no such table";
     UnknownColumn       "unknown_column"       NOT_FOUND "There is no such column";
+    UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
@@ -76,6 +77,7 @@ codes! {
     InUse               "in_use"               CONFLICT "Something still depends on that";
     WouldLoseData       "would_lose_data"      CONFLICT "That change would lose data";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
+    UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";
     NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";
 
     // Components.

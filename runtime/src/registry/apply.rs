@@ -1,5 +1,5 @@
 //! A project's `schema.json`: what is missing is made, policies are changed by name, and nothing
-//! that holds data is altered or dropped.
+//! that holds data is altered or dropped; an enum only loses values that no row holds.
 //!
 //! One change for the whole file: either the project is as the file says, or it is as before.
 //! Applying a file twice does nothing the second time and says so.
@@ -13,6 +13,8 @@ use super::change::{Change, LockedProject};
 use super::columns::{self, Column, StoredTable};
 use super::definition::{ColumnDefinition, NewTable, TableDefinition};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
+use super::indexes::{self, Index};
+use super::listed_values::NewValues;
 use super::policies::{self, NewPolicy};
 use super::{claims, mirror, tables};
 
@@ -37,6 +39,10 @@ pub struct Applied {
     pub created_tables: Vec<String>,
     /// Columns that were added to tables that existed, as `table.column`.
     pub added_columns: Vec<String>,
+    /// Columns that list other values now, as `table.column`.
+    pub changed_columns: Vec<String>,
+    /// Indexes that were made, or made anew with other columns, as `table.index`.
+    pub created_indexes: Vec<String>,
     /// Policies that were made, as `table: name`.
     pub created_policies: Vec<String>,
     /// Policies that were changed, as `table: name`.
@@ -56,6 +62,8 @@ impl Applied {
         let Self {
             created_tables,
             added_columns,
+            changed_columns,
+            created_indexes,
             created_policies,
             changed_policies,
             changed_claims,
@@ -64,6 +72,8 @@ impl Applied {
         let done = [
             created_tables,
             added_columns,
+            changed_columns,
+            created_indexes,
             created_policies,
             changed_policies,
         ]
@@ -93,8 +103,8 @@ pub async fn apply_schema(
         ..Applied::default()
     };
 
-    let mut missing = Vec::new();
-    for (definition, new) in definitions.iter().zip(&file.tables) {
+    let (mut missing, mut relisted) = (Vec::new(), Vec::new());
+    for (place, (definition, new)) in definitions.iter().zip(&file.tables).enumerate() {
         match existing.iter().find(|table| table.name == definition.name) {
             None => missing.push(definition),
             Some(stored) => {
@@ -106,7 +116,17 @@ pub async fn apply_schema(
                         .added_columns
                         .push(format!("{}.{}", stored.name, column.name));
                 }
+                for new in plan.relisted {
+                    new.widen(&mut change).await?;
+                    applied
+                        .changed_columns
+                        .push(format!("{}.{}", stored.name, new.column.name));
+                    relisted.push(new);
+                }
                 applied.kept.extend(plan.kept);
+                apply_indexes(&mut change, &locked, (stored, definition), &mut applied)
+                    .await
+                    .map_err(|error| error.under(&format!("tables[{place}]")))?;
             }
         }
     }
@@ -122,11 +142,45 @@ pub async fn apply_schema(
     claims::replace_in(&mut change, &locked, &claims::either(&before, declared)).await?;
     apply_policies(&mut change, &locked, file, by, &mut applied).await?;
     claims::replace_in(&mut change, &locked, declared).await?;
+    for new in relisted {
+        new.settle(&mut change, &locked).await?;
+    }
     tables::check_policies(&mut change, &locked).await?;
     if !applied.is_nothing() {
         mirror::commit(change, &locked).await?;
     }
     Ok(applied)
+}
+
+/// Makes the indexes that a table lacks; one of the same name that is on other columns is made anew,
+/// since it holds no data of its own.
+async fn apply_indexes(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    (stored, wanted): (&StoredTable, &TableDefinition),
+    applied: &mut Applied,
+) -> Result<(), RegistryError> {
+    for (place, index) in wanted.indexes.iter().enumerate() {
+        let found = stored.indexes.iter().find(|found| index.means(found));
+        if let Some(found) = found {
+            if index.is_like(found) {
+                continue;
+            }
+            indexes::drop_in(change, project, found).await?;
+        }
+        let name = indexes::create_in(change, project, &stored.name, index)
+            .await
+            .map_err(|error| error.under(&format!("indexes[{place}]")))?;
+        applied
+            .created_indexes
+            .push(format!("{}.{name}", stored.name));
+    }
+    let mentioned = |found: &Index| wanted.indexes.iter().any(|index| index.means(found));
+    let kept = stored.indexes.iter().filter(|found| !mentioned(found));
+    applied
+        .kept
+        .extend(kept.map(|index| format!("{}: index {}", stored.name, index.name)));
+    Ok(())
 }
 
 fn read(file: &SchemaFile) -> Result<Vec<TableDefinition>, RegistryError> {
@@ -164,17 +218,19 @@ fn kept_tables(existing: &[StoredTable], definitions: &[TableDefinition]) -> Vec
 /// What a table that exists lacks, and what it has beyond the file.
 struct Plan<'a> {
     missing: Vec<&'a ColumnDefinition>,
+    relisted: Vec<NewValues<'a>>,
     kept: Vec<String>,
 }
 
 /// Compares a table with the file. `keyed`: the file itself names the primary key.
 fn compare<'a>(
-    stored: &StoredTable,
+    stored: &'a StoredTable,
     wanted: &'a TableDefinition,
     keyed: bool,
 ) -> Result<Plan<'a>, RegistryError> {
     let mut plan = Plan {
         missing: Vec::new(),
+        relisted: Vec::new(),
         kept: Vec::new(),
     };
     let mut differences = Vec::new();
@@ -182,7 +238,10 @@ fn compare<'a>(
         match stored.column(&column.name) {
             None if column.primary_key && !keyed => {}
             None => plan.missing.push(column),
-            Some(found) => differences.extend(difference(stored, found, column)),
+            Some(found) => {
+                differences.extend(difference(stored, found, column));
+                plan.relisted.extend(relisted(stored, found, column));
+            }
         }
     }
     for column in &stored.columns {
@@ -207,6 +266,20 @@ fn compare<'a>(
     }
 }
 
+/// The list of values of a column, where it has one and is to have another.
+fn relisted<'a>(
+    table: &'a StoredTable,
+    column: &'a Column,
+    wanted: &'a ColumnDefinition,
+) -> Option<NewValues<'a>> {
+    let (old, values) = (column.ty.values.as_ref()?, wanted.ty.values.as_ref()?);
+    (old != values).then_some(NewValues {
+        table: &table.name,
+        column,
+        values,
+    })
+}
+
 fn difference(table: &StoredTable, found: &Column, wanted: &ColumnDefinition) -> Option<String> {
     let reference = |table: &TableName, column: &dyn std::fmt::Display| format!("{table}.{column}");
     let found_target = found
@@ -217,7 +290,8 @@ fn difference(table: &StoredTable, found: &Column, wanted: &ColumnDefinition) ->
         .references
         .as_ref()
         .map(|r| (reference(&r.table, &r.column), r.on_delete));
-    let what = if found.ty != wanted.ty {
+    let listed = found.ty.values.is_some() && wanted.ty.values.is_some();
+    let what = if found.ty != wanted.ty && !listed {
         format!("is {} and would be {}", found.ty, wanted.ty)
     } else if found.nullable != wanted.nullable {
         "would change whether it may be NULL".to_owned()
@@ -295,7 +369,7 @@ async fn apply_policies(
                     .map(|(_, warnings)| warnings)
             }
         };
-        let warnings = saved.map_err(|error| under(error, &format!("policies[{index}]")))?;
+        let warnings = saved.map_err(|error| error.under(&format!("policies[{index}]")))?;
         applied.warnings.extend(
             warnings
                 .into_iter()
@@ -314,17 +388,4 @@ async fn apply_policies(
         .kept
         .extend(kept.map(|policy| format!("{}: {}", policy.table, policy.name)));
     Ok(())
-}
-
-/// The error with its fields inside the file.
-fn under(error: RegistryError, parent: &str) -> RegistryError {
-    match error {
-        RegistryError::Invalid { errors } => RegistryError::Invalid {
-            errors: errors
-                .into_iter()
-                .map(|mistake| mistake.under(parent))
-                .collect(),
-        },
-        error => error,
-    }
 }

@@ -90,6 +90,14 @@ impl<'a> Change<'a> {
         Ok(found)
     }
 
+    /// The one number that a question about a project's tables has.
+    pub(crate) async fn counts(&mut self, question: Ddl) -> Result<i64, RegistryError> {
+        // Safe to assert for the reason given in `run`.
+        let statement = sqlx::AssertSqlSafe(question.into_text());
+        let count = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
+        Ok(count)
+    }
+
     /// Commits, then serves the new state from this node at once.
     pub(crate) async fn commit(mut self) -> Result<(), RegistryError> {
         sqlx::query_scalar!("UPDATE koyalite.head SET seq = seq + 1 RETURNING seq")

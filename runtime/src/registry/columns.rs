@@ -14,6 +14,7 @@ use super::column_type::DefinedType;
 use super::ddl::ForeignKey;
 use super::definition::{ColumnDefinition, OnDelete};
 use super::error::RegistryError;
+use super::indexes::{self, Index};
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,6 +62,7 @@ pub(crate) struct StoredTable {
     pub(crate) name: TableName,
     pub(crate) created_at: chrono::DateTime<chrono::Utc>,
     pub(crate) columns: Vec<Column>,
+    pub(crate) indexes: Vec<Index>,
 }
 
 impl StoredTable {
@@ -77,7 +79,9 @@ impl StoredTable {
             nullable: column.nullable,
             has_default: column.default.is_some(),
             primary_key: column.primary_key,
-            unique: column.unique || (column.primary_key && keys == 1),
+            unique: column.unique
+                || (column.primary_key && keys == 1)
+                || self.indexes.iter().any(|index| index.is_key(&column.name)),
             values: column.ty.values.clone(),
         };
         TableShape {
@@ -128,8 +132,9 @@ pub(crate) async fn load(
            ORDER BY t.project_id, t.name, c.position"#,
         project,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let mut indexes = indexes::load(conn, project).await?;
     let mut tables: Vec<StoredTable> = Vec::new();
     for row in rows {
         let constraint = row.constraint_name.unwrap_or_default();
@@ -164,6 +169,7 @@ pub(crate) async fn load(
                 name: row.table_name.parse().map_err(RegistryError::internal)?,
                 created_at: row.created_at,
                 columns: vec![column],
+                indexes: indexes.remove(&row.table_id).unwrap_or_default(),
             }),
         }
     }

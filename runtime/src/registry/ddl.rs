@@ -3,12 +3,13 @@
 //! Names go in through validated newtypes or our own generated identifiers and are quoted here;
 //! types, defaults and actions are closed lists. A [`Ddl`] cannot be made anywhere else.
 
-use koyalite_policy::{ColumnName, ColumnType, TableName, quote_ident};
+use koyalite_policy::{ColumnName, ColumnType, IndexName, TableName, quote_ident};
 use uuid::Uuid;
 
 use super::change::LockedProject;
 use super::default::quote_literal;
 use super::definition::{ColumnDefinition, TableDefinition};
+use super::indexes::IndexDefinition;
 use super::projects::Tenant;
 
 /// A statement, or several, that is safe to run as it stands.
@@ -94,6 +95,34 @@ pub(crate) fn drop_table(project: &LockedProject, table: &TableName) -> Ddl {
     ))
 }
 
+pub(crate) fn create_index(
+    project: &LockedProject,
+    table: &TableName,
+    name: &IndexName,
+    index: &IndexDefinition,
+) -> Ddl {
+    let unique = match index.unique {
+        true => "UNIQUE ",
+        false => "",
+    };
+    let columns: Vec<String> = index
+        .columns
+        .iter()
+        .map(|column| quote_ident(column.as_str()))
+        .collect();
+    Ddl(format!(
+        "CREATE {unique}INDEX {} ON {} ({});",
+        quote_ident(name.as_str()),
+        qualified(&project.schema, table),
+        columns.join(", "),
+    ))
+}
+
+pub(crate) fn drop_index(project: &LockedProject, name: &IndexName) -> Ddl {
+    let (schema, name) = (quote_ident(&project.schema), quote_ident(name.as_str()));
+    Ddl(format!("DROP INDEX {schema}.{name} RESTRICT;"))
+}
+
 pub(crate) fn add_column(
     project: &LockedProject,
     table: &TableName,
@@ -130,6 +159,39 @@ pub(crate) fn any_value(project: &LockedProject, table: &TableName, column: &Col
     );
     Ddl(format!(
         "SELECT EXISTS (SELECT FROM {name} WHERE {column} IS NOT NULL)"
+    ))
+}
+
+/// How many values a column holds that are not among these.
+pub(crate) fn count_others(
+    project: &LockedProject,
+    table: &TableName,
+    column: &ColumnName,
+    values: &[String],
+) -> Ddl {
+    let name = qualified(&project.schema, table);
+    Ddl(format!(
+        "SELECT count(DISTINCT {}) FROM {name} WHERE NOT {}",
+        quote_ident(column.as_str()),
+        among(column, values),
+    ))
+}
+
+/// A check of these values in place of those that the column has, by their names in Postgres.
+pub(crate) fn replace_checks(
+    project: &LockedProject,
+    (table, column): (&TableName, &ColumnName),
+    checks: &[String],
+    values: &[String],
+) -> Ddl {
+    let drops: String = checks
+        .iter()
+        .map(|check| format!("DROP CONSTRAINT {}, ", quote_ident(check)))
+        .collect();
+    Ddl(format!(
+        "ALTER TABLE {} {drops}ADD CHECK ({});",
+        qualified(&project.schema, table),
+        among(column, values),
     ))
 }
 
@@ -173,9 +235,7 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         text.push_str(&format!(" DEFAULT {}", default.to_sql()));
     }
     if let Some(values) = &column.ty.values {
-        let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
-        let name = quote_ident(column.name.as_str());
-        text.push_str(&format!(" CHECK ({name} IN ({}))", values.join(", ")));
+        text.push_str(&format!(" CHECK ({})", among(&column.name, values)));
     }
     if column.unique {
         text.push_str(" UNIQUE");
@@ -190,6 +250,12 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         ));
     }
     text
+}
+
+fn among(column: &ColumnName, values: &[String]) -> String {
+    let values: Vec<String> = values.iter().map(|value| quote_literal(value)).collect();
+    let column = quote_ident(column.as_str());
+    format!("{column} IN ({})", values.join(", "))
 }
 
 fn qualified(schema: &str, table: &TableName) -> String {

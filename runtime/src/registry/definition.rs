@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use super::column_type::DefinedType;
 use super::default::ColumnDefault;
 use super::error::Mistake;
+use super::indexes::{IndexDefinition, NewIndex};
 
 /// Far above what people write, far below Postgres' 1600, where every row would be a page.
 pub const COLUMNS_MAX: usize = 200;
@@ -28,6 +29,9 @@ pub struct NewTable {
     /// In order. Without a primary key among them, `id uuid` goes first.
     #[serde(default)]
     pub columns: Vec<NewColumn>,
+    /// Beside those that keys and unique columns have anyway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<NewIndex>,
 }
 
 /// A column to create.
@@ -108,6 +112,7 @@ impl OnDelete {
 pub(crate) struct TableDefinition {
     pub(crate) name: TableName,
     pub(crate) columns: Vec<ColumnDefinition>,
+    pub(crate) indexes: Vec<IndexDefinition>,
 }
 
 /// A column that can be created.
@@ -155,6 +160,14 @@ impl NewTable {
                 Err(errors) => mistakes.extend(errors.into_iter().map(|m| m.under(&field))),
             }
         }
+        let mut indexes = Vec::new();
+        for (index, new) in self.indexes.iter().enumerate() {
+            let field = format!("indexes[{index}]");
+            match new.read() {
+                Ok(definition) => indexes.push(definition),
+                Err(errors) => mistakes.extend(errors.into_iter().map(|m| m.under(&field))),
+            }
+        }
         if columns.len() > COLUMNS_MAX {
             mistakes.push(Mistake::new(
                 "columns",
@@ -171,7 +184,11 @@ impl NewTable {
             }
         }
         match (name, mistakes.is_empty()) {
-            (Some(name), true) => Ok(TableDefinition { name, columns }),
+            (Some(name), true) => Ok(TableDefinition {
+                name,
+                columns,
+                indexes,
+            }),
             _ => Err(mistakes),
         }
     }
@@ -249,7 +266,7 @@ impl NewReference {
 }
 
 /// The value, or its error among the mistakes.
-fn keep<T, E: std::fmt::Display>(
+pub(crate) fn keep<T, E: std::fmt::Display>(
     read: Result<T, E>,
     field: &str,
     mistakes: &mut Vec<Mistake>,

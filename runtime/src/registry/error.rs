@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,8 @@ pub enum Standing {
     NotMirrorable,
     /// No other version served before.
     NothingToRollBack,
+    /// The database does not have a column's type.
+    UnsupportedType,
     /// Anything else about how things are; the reason says what.
     State,
 }
@@ -196,6 +199,17 @@ impl RegistryError {
         }
     }
 
+    /// The same, its fields inside a larger request.
+    #[must_use]
+    pub(crate) fn under(self, parent: &str) -> Self {
+        match self {
+            Self::Invalid { errors } => Self::Invalid {
+                errors: errors.into_iter().map(|m| m.under(parent)).collect(),
+            },
+            error => error,
+        }
+    }
+
     pub(crate) fn internal(source: impl Into<Source>) -> Self {
         Self::Internal(source.into())
     }
@@ -246,9 +260,13 @@ enum Meaning {
     Fault,
 }
 
-fn meaning(error: &dyn DatabaseError) -> Meaning {
+fn meaning(error: &(dyn DatabaseError + 'static)) -> Meaning {
     let code = error.code().unwrap_or_default();
     match code.as_ref() {
+        "23505" if is_of_tenant(error) => Meaning::Conflict(
+            Standing::State,
+            "rows agree in what would be unique; change those rows first",
+        ),
         "23505" => taken(error.constraint().unwrap_or_default()),
         "23503" | "2BP01" => Meaning::Conflict(
             Standing::InUse,
@@ -262,6 +280,10 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
         "42P07" | "42701" => {
             Meaning::Conflict(Standing::AlreadyExists, "the name is taken in the database")
         }
+        "54000" => Meaning::Conflict(
+            Standing::State,
+            "a row holds a value that is too long for an index (about 2700 bytes)",
+        ),
         "42830" => {
             Meaning::Invalid("a reference needs a unique or primary key column as its target")
         }
@@ -276,6 +298,14 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
     }
 }
 
+/// Whether an error is about a project's own table rather than the catalogue's.
+fn is_of_tenant(error: &(dyn DatabaseError + 'static)) -> bool {
+    error
+        .try_downcast_ref::<PgDatabaseError>()
+        .and_then(PgDatabaseError::schema)
+        .is_some_and(|schema| schema != "koyalite")
+}
+
 /// What a broken unique constraint means, by the constraint's name.
 fn taken(constraint: &str) -> Meaning {
     let reason = match constraint {
@@ -283,6 +313,7 @@ fn taken(constraint: &str) -> Meaning {
         "tables_project_id_name_key" => "the project has a table of this name",
         "columns_table_id_name_key" => "the table has a column of this name",
         "policies_table_id_name_key" => "the table has a policy of this name; change that one",
+        "indexes_table_id_name_key" => "the table has an index of this name; choose another `name`",
         "functions_project_id_path_key" => {
             "another function of the project has this path; choose another `path`"
         }

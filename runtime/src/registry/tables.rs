@@ -13,6 +13,8 @@ use super::columns::{self, Column, PlacedColumn, StoredTable};
 use super::ddl;
 use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
 use super::error::{RegistryError, Standing, refuse_if_any};
+use super::extensions::check_types;
+use super::indexes::{self, Index};
 use super::references::{Own, target};
 use super::verdict::{self, Rules};
 use super::{Registry, mirror};
@@ -29,6 +31,8 @@ pub struct Table {
     pub name: TableName,
     /// In order.
     pub columns: Vec<Column>,
+    /// By name.
+    pub indexes: Vec<Index>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -39,6 +43,7 @@ impl From<StoredTable> for Table {
             id,
             name,
             columns,
+            indexes,
             created_at,
             ..
         } = stored;
@@ -46,6 +51,7 @@ impl From<StoredTable> for Table {
             id,
             name,
             columns,
+            indexes,
             created_at,
         }
     }
@@ -187,6 +193,10 @@ pub async fn drop_column(
         let reason = "a column of the primary key cannot be dropped";
         return Err(RegistryError::conflict(Standing::State, reason));
     }
+    if let Some(index) = stored.indexes.iter().find(|i| i.columns.contains(column)) {
+        let reason = format!("the index {} is on {column}; drop that first", index.name);
+        return Err(RegistryError::conflict(Standing::InUse, reason));
+    }
     sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", found.id)
         .execute(change.conn())
         .await?;
@@ -209,6 +219,7 @@ pub(crate) async fn create_in(
     table: &TableDefinition,
 ) -> Result<(), RegistryError> {
     let others = columns::load(change.conn(), Some(project.id)).await?;
+    check_types(change, &table.columns).await?;
     if others.len() >= TABLES_MAX {
         let reason = format!("a project has at most {TABLES_MAX} tables");
         return Err(RegistryError::conflict(Standing::State, reason));
@@ -251,7 +262,13 @@ pub(crate) async fn create_in(
         .into_iter()
         .map(|column| column.target.map(|target| target.key))
         .collect();
-    change.run(ddl::create_table(project, table, &keys)).await
+    change.run(ddl::create_table(project, table, &keys)).await?;
+    for (index, definition) in table.indexes.iter().enumerate() {
+        indexes::create_in(change, project, &table.name, definition)
+            .await
+            .map_err(|error| error.under(&format!("indexes[{index}]")))?;
+    }
+    Ok(())
 }
 
 /// Adds a column inside a change.
@@ -265,6 +282,7 @@ pub(crate) async fn add_column_in(
         let message = "the primary key is fixed when a table is created";
         return Err(RegistryError::invalid("primary_key", message));
     }
+    check_types(change, [definition]).await?;
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let id = Uuid::now_v7();
     let target =

@@ -163,6 +163,7 @@
 mod aggregate;
 mod embed;
 mod error;
+mod int8;
 mod operation;
 mod query;
 mod transaction;
@@ -173,6 +174,7 @@ pub use crate::bindings::imports::koyalite::host::types::Value;
 pub use aggregate::{Aggregate, Count, Measure, avg, count, max, min, sum};
 pub use embed::{Embed, embed};
 pub use error::{Error, ErrorKind};
+pub use int8::Int8;
 pub use operation::{Answer, Operation, batch};
 pub use query::{Order, Page, Select, ascending, descending};
 pub use transaction::{Transaction, begin};

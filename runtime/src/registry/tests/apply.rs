@@ -5,7 +5,7 @@ use super::*;
 use crate::registry::apply::{Applied, SchemaFile};
 
 impl Tables {
-    async fn apply(&self, file: Json) -> Result<Applied, RegistryError> {
+    pub(super) async fn apply(&self, file: Json) -> Result<Applied, RegistryError> {
         let file: SchemaFile = serde_json::from_value(file).unwrap();
         apply_schema(&self.registry, &self.project, &file, self.registry.admin()).await
     }
@@ -89,5 +89,56 @@ async fn a_file_that_would_lose_data_or_is_wrong_changes_nothing() {
     assert_eq!(
         tables::list(&t.registry, &t.project).await.unwrap().len(),
         2
+    );
+}
+
+fn enums(values: &str, using: &str) -> Json {
+    json!({
+        "tables": [{ "name": "todos", "columns": [{ "name": "state", "type": values }] }],
+        "policies": [{ "name": "p", "table": "todos", "commands": ["select"], "using": using }],
+    })
+}
+
+#[tokio::test]
+async fn values_of_an_enum_come_at_any_time_and_go_when_no_row_holds_them() {
+    let t = Tables::new().await;
+    let three = "enum(open, done, late)";
+    t.apply(enums("enum(open, done)", "state = 'done'"))
+        .await
+        .unwrap();
+    let project = projects::get(&t.registry, &t.project).await.unwrap();
+    let mut tenant = t.registry.as_tenant(&project).await;
+    let mut run = async |statement: &'static str| {
+        sqlx::raw_sql(statement)
+            .execute(&mut tenant)
+            .await
+            .map(|_| ())
+    };
+    let insert = "INSERT INTO todos (state) VALUES ('open'), ('done'), ('late'), ('late')";
+    run(insert).await.unwrap_err();
+    let done = t.apply(enums(three, "state = 'late'")).await.unwrap();
+    assert_eq!(done.changed_columns, ["todos.state"]);
+    run(insert).await.unwrap();
+    let again = t.apply(enums(three, "state = 'late'")).await.unwrap();
+    assert!(again.is_nothing(), "{again:?}");
+
+    let refused = |error: RegistryError, said: &str| {
+        assert!(error.to_string().contains(said), "{error}");
+    };
+    let less = enums("enum(open)", "true");
+    refused(
+        t.apply(less.clone()).await.unwrap_err(),
+        "still hold 2 of the values",
+    );
+    run("DELETE FROM todos WHERE state <> 'open'")
+        .await
+        .unwrap();
+    let broken = enums("enum(open)", "state = 'late'");
+    refused(t.apply(broken).await.unwrap_err(), "policy");
+    t.apply(less).await.unwrap();
+    run(insert).await.unwrap_err();
+    refused(
+        t.apply(enums("text", "true")).await.unwrap_err(),
+        "is enum(open) and would be text",
     );
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod deploy;
+mod indexes;
 mod mirror;
 mod schema;
 mod tenants;
