@@ -15,12 +15,11 @@ use koyalite_policy::{
     Command, Filter, Identity, Permit, Row, Timestamp, Value, decide, evaluate, parse_filter,
 };
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value as Json};
 
 use self::conditions::Condition;
 use self::values::{COLUMNS, RowValues};
-use crate::support::{Server, TestDatabase, TestProject, filter, policy};
+use crate::support::{Server, TestDatabase, TestProject, filter, policy, random};
 
 /// Conditions that are tried at least: each on a handful of rows, plain and negated. About ten
 /// seconds. `PROPTEST_CASES` asks for more.
@@ -42,17 +41,11 @@ fn the_host_and_postgres_agree_on_every_row() {
         let demo = db.project(&[("samples", COLUMNS)], vec![open]).await;
         (db, demo)
     });
-    let config = Config {
-        // proptest's own default is fewer.
-        cases: CASES.max(Config::default().cases),
-        failure_persistence: None,
-        ..Config::default()
-    };
     let cases = (
         prop::collection::vec(values::row(), 1..6),
         conditions::condition(),
     );
-    let agreed = TestRunner::new(config).run(&cases, |(rows, condition)| {
+    let agreed = random::Run::at_least(CASES).find(&cases, |(rows, condition)| {
         runtime.block_on(check(&db, &demo, &rows, &condition))
     });
     agreed.unwrap_or_else(|disagreement| panic!("{disagreement}"));

@@ -20,21 +20,20 @@ use koyalite_host_api::error::HostError;
 use koyalite_host_api::tables::{Operation, Outcome, Transaction, TransactionSlot, select_page};
 use koyalite_host_api::{CallBudget, GuestLog, Invocation, LogLevel, LogSink};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestError, TestRunner};
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use self::data::{CALLER, Data, LEAKS, Rows, TABLES, in_database};
 use self::requests::Request;
-use crate::support::{Server, TestDatabase, TestProject, user};
+use crate::support::{Server, TestDatabase, TestProject, random, user};
 
 /// Pairs of answers that are compared, at least. `PROPTEST_CASES` asks for more.
 const PAIRS: u32 = 1500;
 /// Within how many pairs a leak must be found.
 const PAIRS_TO_A_LEAK: u32 = 500;
 /// Requests for each pair of databases.
-const REQUESTS: usize = 10;
+const REQUESTS: u32 = 10;
 
 /// How an answer begins that is an error.
 const REFUSED: &str = "refused:";
@@ -63,8 +62,8 @@ fn two_databases_that_differ_in_hidden_rows_only_answer_alike() {
     let runtime = runtime();
     let pair = runtime.block_on(Pair::new(None));
     let pairs = Pairs::default();
-    let cases = (PAIRS / REQUESTS as u32).max(Config::default().cases_asked() / REQUESTS as u32);
-    if let Err(difference) = hunt(&runtime, &pair, cases, &pairs) {
+    let run = random::Run::at_least(PAIRS / REQUESTS);
+    if let Err(difference) = hunt(&runtime, &pair, run, &pairs) {
         panic!("{difference}");
     }
     assert!(pairs.seen.get() >= PAIRS);
@@ -80,27 +79,9 @@ fn a_leaky_compiler_is_caught() {
     for lost in 0..LEAKS {
         let pair = runtime.block_on(Pair::new(Some(lost)));
         let pairs = Pairs::default();
-        let cases = PAIRS_TO_A_LEAK / REQUESTS as u32;
-        let caught = hunt(&runtime, &pair, cases, &pairs);
-        assert!(
-            matches!(caught, Err(TestError::Fail(..))),
-            "leak {lost} was not seen: {pairs:?}"
-        );
-    }
-}
-
-/// As proptest counts: what the environment asks for, or nothing.
-trait CasesAsked {
-    fn cases_asked(&self) -> u32;
-}
-
-impl CasesAsked for Config {
-    fn cases_asked(&self) -> u32 {
-        match self.cases {
-            // proptest's own default.
-            256 => 0,
-            cases => cases,
-        }
+        let run = random::Run::of(PAIRS_TO_A_LEAK / REQUESTS, 0);
+        let caught = hunt(&runtime, &pair, run, &pairs);
+        assert!(caught.is_err(), "leak {lost} was not seen: {pairs:?}");
     }
 }
 
@@ -111,24 +92,12 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-fn hunt(
-    runtime: &Runtime,
-    pair: &Pair,
-    cases: u32,
-    pairs: &Pairs,
-) -> Result<(), TestError<(Data, Vec<Request>)>> {
-    let config = Config {
-        cases,
-        failure_persistence: None,
-        // Enough to read a difference; each step fills two databases.
-        max_shrink_iters: 40,
-        ..Config::default()
-    };
+fn hunt(runtime: &Runtime, pair: &Pair, run: random::Run, pairs: &Pairs) -> Result<(), String> {
     let both = (
         data::data(),
-        prop::collection::vec(requests::request(), REQUESTS),
+        prop::collection::vec(requests::request(), REQUESTS as usize),
     );
-    TestRunner::new(config).run(&both, |(data, requests)| {
+    run.find(&both, |(data, requests)| {
         runtime.block_on(pair.fill(&data));
         for request in &requests {
             pairs.seen.set(pairs.seen.get() + 1);

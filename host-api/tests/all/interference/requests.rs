@@ -46,6 +46,20 @@ const TABLES: &[Table] = &[
             "coalesce(grade, 9) > 8",
         ],
     ),
+    // What the mask leaves of others' rows. A request that asks for more sees its own rows only, and
+    // nearly all that are made of the columns above do.
+    (
+        "people",
+        &["id", "name", "grade"],
+        &[
+            "id > 3",
+            "id = 1001",
+            "grade > 4",
+            "grade < 6",
+            "name like 'a%'",
+            "grade between 2 and 8",
+        ],
+    ),
     (
         "posts",
         &["id", "author_id", "title", "draft", "rank"],
