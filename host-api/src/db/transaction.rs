@@ -1,8 +1,8 @@
 //! A transaction that stays open between statements.
 //!
 //! It holds one connection and a turn for it, for a bounded time, and never more than half of a
-//! project's connections, or of the node's, are held so. Whatever ends it before its commit (an error, its deadline,
-//! the caller going away) undoes it.
+//! project's connections, or of the node's, are held so. Whatever ends it before its commit (an
+//! error, its deadline, the caller going away) undoes it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -48,7 +48,9 @@ impl Database {
         let place = self.transaction_place().await?;
         let mut flight = self.flight().await?;
         if let Err(stopped) = flight.begin(told).await {
-            return Err(stopped.into_error(&mut flight));
+            // It may have begun all the same; the next on this connection must not be inside of it.
+            roll_back(flight).await;
+            return Err(stopped.into_error());
         }
         let deadline = Instant::now() + TRANSACTION_TIME;
         let open = Open {
@@ -117,15 +119,11 @@ impl OpenTransaction {
         };
         let committed = match flight.client() {
             Ok(client) => client.batch_execute("COMMIT").await,
-            Err(stopped) => return Err(stopped.into_error(&mut flight)),
+            Err(stopped) => return Err(stopped.into_error()),
         };
-        match committed {
-            Ok(()) => {
-                flight.land();
-                Ok(())
-            }
-            Err(error) => Err(Stopped::ByPostgres(error).into_error(&mut flight)),
-        }
+        // Over in either case.
+        flight.land();
+        committed.map_err(|error| statement_error(&error))
     }
 
     /// Undoes everything that was done inside. What is over already is undone or done for good.
@@ -183,12 +181,9 @@ async fn roll_back(mut flight: Flight) {
 }
 
 impl Stopped {
-    fn into_error(self, flight: &mut Flight) -> HostError {
+    fn into_error(self) -> HostError {
         match self {
-            Stopped::ByPostgres(error) => {
-                flight.land();
-                statement_error(&error)
-            }
+            Stopped::ByPostgres(error) => statement_error(&error),
             Stopped::ByUs(error) => error,
         }
     }

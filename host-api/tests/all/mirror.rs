@@ -6,7 +6,7 @@ mod requests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use koyalite_host_api::db::Mirror;
+use koyalite_host_api::db::{Mirror, NodeLimits};
 use koyalite_host_api::tables::{
     InsertQuery, Operation, Outcome, SelectQuery, Transaction, batch, insert, run, select,
     select_page,
@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use self::requests::{FILL, TABLES, callers, policies, requests};
-use crate::support::{Owner, TODOS, TestDatabase, TestProject, policy, rows};
+use crate::support::{Owner, TODOS, TestDatabase, TestProject, policy, rows, user};
 
 /// What can be told of an answer without looking at ids of its own.
 type Answer = Result<Outcome, &'static str>;
@@ -228,6 +228,27 @@ async fn the_next_caller_on_a_connection_inherits_nothing() {
     let nobody = raw.query("SELECT id FROM todos", &[]).await.unwrap_err();
     let said = nobody.as_db_error().unwrap().message();
     assert!(said.contains("koyalite: nobody asks"), "{said}");
+}
+
+/// Postgres takes no NUL in a text, so it cannot be told of this user, nor a transaction be begun.
+#[tokio::test]
+async fn a_transaction_that_fails_to_begin_leaves_its_connection_outside_of_one() {
+    let db = TestDatabase::new().await;
+    let (ann, bob) = (Owner::new(), Owner::new());
+    let demo = lost(&db, [&ann, &bob]).await;
+    let nul = invocation(&demo, &user("a\0b"));
+    // As often as there are connections, so that the statements below meet one of these.
+    for _ in 0..NodeLimits::default().project_connections {
+        let refused = Transaction::begin(&nul).await;
+        assert_eq!(
+            refused.err().map(|error| error.code()),
+            Some("value_out_of_range")
+        );
+    }
+    for request in requests::on_todos() {
+        run(&demo.project, &ann.identity, &request).await.unwrap();
+    }
+    assert_eq!(db.count(&demo, "todos").await, 1, "ann's is gone for good");
 }
 
 #[tokio::test]
