@@ -132,6 +132,26 @@ impl ColumnType {
         )
     }
 
+    /// Whether its values stand in one order, in Postgres and out of it: what rows are sorted, paged
+    /// and indexed by.
+    pub fn has_order(self) -> bool {
+        match self {
+            Self::Boolean
+            | Self::Smallint
+            | Self::Integer
+            | Self::Bigint
+            | Self::Real
+            | Self::Double
+            | Self::Numeric
+            | Self::Text
+            | Self::Uuid
+            | Self::Date
+            | Self::Time
+            | Self::Timestamptz => true,
+            Self::Bytea | Self::Json | Self::Jsonb | Self::Array(_) | Self::Vector(_) => false,
+        }
+    }
+
     /// Whether the type is `json` or `jsonb`.
     pub fn is_json(self) -> bool {
         matches!(self, Self::Json | Self::Jsonb)

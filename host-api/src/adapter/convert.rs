@@ -151,6 +151,17 @@ macro_rules! implement {
             }
         }
 
+        impl TryFrom<$package::tables::Counting> for CountQuery {
+            type Error = HostError;
+
+            fn try_from(counting: $package::tables::Counting) -> Result<Self, HostError> {
+                Ok(Self {
+                    table: counting.table,
+                    filter: counting.filter.try_into()?,
+                })
+            }
+        }
+
         impl TryFrom<$package::tables::Operation> for Operation {
             type Error = HostError;
 
@@ -158,10 +169,7 @@ macro_rules! implement {
                 use $package::tables::Operation as Wit;
                 Ok(match operation {
                     Wit::Select(selection) => Self::Select(selection.try_into()?),
-                    Wit::Count(counting) => Self::Count(CountQuery {
-                        table: counting.table,
-                        filter: counting.filter.try_into()?,
-                    }),
+                    Wit::Count(counting) => Self::Count(counting.try_into()?),
                     Wit::Aggregate(summing) => Self::Aggregate(summing.try_into()?),
                     Wit::Insert(insertion) => Self::Insert(InsertQuery {
                         table: insertion.table,

@@ -60,10 +60,7 @@ async fn rows(
     caller: Caller,
     operation: impl TryInto<Operation, Error = HostError>,
 ) -> Result<String, HostError> {
-    match run(caller, operation).await? {
-        Outcome::Rows(rows) => Ok(rows),
-        Outcome::Count(_) => Err(HostError::internal("a count where rows were asked for")),
-    }
+    run(caller, operation).await?.into_rows()
 }
 
 async fn count(
@@ -323,17 +320,6 @@ macro_rules! implement {
             ) -> wasmtime::Result<()> {
                 access.get().transactions.delete(this)?;
                 Ok(())
-            }
-        }
-
-        impl TryFrom<$package::tables::Counting> for CountQuery {
-            type Error = HostError;
-
-            fn try_from(counting: $package::tables::Counting) -> Result<Self, HostError> {
-                Ok(Self {
-                    table: counting.table,
-                    filter: counting.filter.try_into()?,
-                })
             }
         }
 

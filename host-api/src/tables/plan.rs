@@ -6,7 +6,7 @@ use koyalite_policy::{Command, Identity, Permit, TableName, Timestamp};
 
 use super::check::{self, Checked, Mentions, PageOrder, Rows, Surroundings};
 use super::permit;
-use super::query::{CountQuery, Operation, Outcome, Page, SelectQuery, UpsertQuery};
+use super::query::{CountQuery, InsertQuery, Operation, Outcome, Page, SelectQuery, UpsertQuery};
 use crate::db::rows::Read;
 use crate::db::run::Statement;
 use crate::db::sql;
@@ -53,55 +53,31 @@ pub(super) fn plan(
     operation: &Operation,
 ) -> Result<Plan, HostError> {
     let planning = Planning::new(project, identity);
+    let around = planning.0;
     match operation {
-        Operation::Select(query) => {
-            let permit = planning.permit(Command::Select, &query.table)?;
-            let mut mentions = Mentions::of(&permit);
-            let checked = check::select(&mut mentions, planning.0, query)?;
-            let permit = mentions.narrowed()?;
-            Ok(planning.rows(checked, |schema, request| {
-                sql::select(&permit, schema, request)
-            }))
-        }
+        Operation::Select(query) => planning.ask(
+            (Command::Select, &query.table),
+            |mentions| check::select(mentions, around, query),
+            sql::select,
+        ),
         Operation::Count(query) => planning.count(query),
-        Operation::Aggregate(query) => {
-            let permit = planning.permit(Command::Select, &query.table)?;
-            let mut mentions = Mentions::of(&permit);
-            let checked = check::aggregate(&mut mentions, query)?;
-            let permit = mentions.narrowed()?;
-            Ok(planning.rows(checked, |schema, request| {
-                sql::aggregate(&permit, schema, &request)
-            }))
-        }
-        Operation::Insert(query) => {
-            let permit = planning.permit(Command::Insert, &query.table)?;
-            let mut mentions = Mentions::of(&permit);
-            let checked = check::insert(&mut mentions, query)?;
-            let permit = mentions.narrowed()?;
-            let visible = check::visible(&permit, &query.returning)?;
-            Ok(planning.rows(checked, |schema, request| {
-                sql::insert(&permit, &visible, schema, request)
-            }))
-        }
+        Operation::Aggregate(query) => planning.ask(
+            (Command::Select, &query.table),
+            |mentions| check::aggregate(mentions, query),
+            |permit, schema, request| sql::aggregate(permit, schema, &request),
+        ),
+        Operation::Insert(query) => planning.insert(query),
         Operation::Upsert(query) => planning.upsert(query),
-        Operation::Update(query) => {
-            let permit = planning.permit(Command::Update, &query.table)?;
-            let mut mentions = Mentions::of(&permit);
-            let checked = check::update(&mut mentions, query)?;
-            let permit = mentions.narrowed()?;
-            Ok(planning.rows(checked, |schema, request| {
-                sql::update(&permit, schema, request)
-            }))
-        }
-        Operation::Delete(query) => {
-            let permit = planning.permit(Command::Delete, &query.table)?;
-            let mut mentions = Mentions::of(&permit);
-            let checked = check::delete(&mut mentions, query)?;
-            let permit = mentions.narrowed()?;
-            Ok(planning.rows(checked, |schema, request| {
-                sql::delete(&permit, schema, &request)
-            }))
-        }
+        Operation::Update(query) => planning.ask(
+            (Command::Update, &query.table),
+            |mentions| check::update(mentions, query),
+            sql::update,
+        ),
+        Operation::Delete(query) => planning.ask(
+            (Command::Delete, &query.table),
+            |mentions| check::delete(mentions, query),
+            |permit, schema, request| sql::delete(permit, schema, &request),
+        ),
     }
 }
 
@@ -160,6 +136,21 @@ impl<'a> Planning<'a> {
         )
     }
 
+    /// An operation on one table under one permit: decide, check what it mentions, narrow the permit
+    /// to that, write.
+    fn ask<T>(
+        &self,
+        (command, table): (Command, &str),
+        check: impl FnOnce(&mut Mentions<'_>) -> Result<Checked<T>, HostError>,
+        write: impl FnOnce(&Permit, &str, T) -> Statement,
+    ) -> Result<Plan, HostError> {
+        let permit = self.permit(command, table)?;
+        let mut mentions = Mentions::of(&permit);
+        let checked = check(&mut mentions)?;
+        let permit = mentions.narrowed()?;
+        Ok(self.rows(checked, |schema, request| write(&permit, schema, request)))
+    }
+
     fn rows<T>(&self, checked: Checked<T>, write: impl FnOnce(&str, T) -> Statement) -> Plan {
         match checked {
             Checked::Nothing => self.known(Outcome::Rows("[]".to_owned())),
@@ -168,6 +159,18 @@ impl<'a> Planning<'a> {
                 answer: Answer::Rows,
             },
         }
+    }
+
+    fn insert(&self, query: &InsertQuery) -> Result<Plan, HostError> {
+        let permit = self.permit(Command::Insert, &query.table)?;
+        let mut mentions = Mentions::of(&permit);
+        let checked = check::insert(&mut mentions, query)?;
+        let permit = mentions.narrowed()?;
+        // Refused whether or not there is a row to write.
+        let visible = check::visible(&permit, &query.returning)?;
+        Ok(self.rows(checked, |schema, request| {
+            sql::insert(&permit, &visible, schema, request)
+        }))
     }
 
     fn count(&self, query: &CountQuery) -> Result<Plan, HostError> {

@@ -226,6 +226,26 @@ pub enum Outcome {
     Count(u64),
 }
 
+impl Outcome {
+    /// The rows, of an operation that answers rows.
+    pub(crate) fn into_rows(self) -> Result<String, HostError> {
+        match self {
+            Self::Rows(rows) => Ok(rows),
+            Self::Count(_) => Err(HostError::internal(
+                "a count in answer to a question for rows",
+            )),
+        }
+    }
+
+    /// The number, of a count.
+    pub(crate) fn into_count(self) -> Result<u64, HostError> {
+        match self {
+            Self::Count(count) => Ok(count),
+            Self::Rows(_) => Err(HostError::internal("rows in answer to a count")),
+        }
+    }
+}
+
 /// A part of the rows that a select means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {

@@ -4,7 +4,7 @@ use koyalite_policy::Identity;
 
 use super::plan;
 use super::query::{
-    AggregateQuery, CountQuery, DeleteQuery, InsertQuery, Operation, Outcome, Page, SelectQuery,
+    AggregateQuery, CountQuery, DeleteQuery, InsertQuery, Operation, Page, SelectQuery,
     UpdateQuery, UpsertQuery,
 };
 use super::run;
@@ -20,7 +20,9 @@ pub async fn select(
     identity: &Identity,
     query: SelectQuery,
 ) -> Result<String, HostError> {
-    rows(run(project, identity, &Operation::Select(query)).await?)
+    run(project, identity, &Operation::Select(query))
+        .await?
+        .into_rows()
 }
 
 /// Reads rows page by page; `after` is the `next` of the page before.
@@ -55,10 +57,9 @@ pub async fn count(
     identity: &Identity,
     query: CountQuery,
 ) -> Result<u64, HostError> {
-    match run(project, identity, &Operation::Count(query)).await? {
-        Outcome::Count(count) => Ok(count),
-        Outcome::Rows(_) => Err(HostError::internal("rows in answer to a count")),
-    }
+    run(project, identity, &Operation::Count(query))
+        .await?
+        .into_count()
 }
 
 /// Works values out of rows: a JSON array of objects.
@@ -70,7 +71,9 @@ pub async fn aggregate(
     identity: &Identity,
     query: AggregateQuery,
 ) -> Result<String, HostError> {
-    rows(run(project, identity, &Operation::Aggregate(query)).await?)
+    run(project, identity, &Operation::Aggregate(query))
+        .await?
+        .into_rows()
 }
 
 /// Writes new rows, all or none; the columns asked for as a JSON array.
@@ -82,7 +85,9 @@ pub async fn insert(
     identity: &Identity,
     query: InsertQuery,
 ) -> Result<String, HostError> {
-    rows(run(project, identity, &Operation::Insert(query)).await?)
+    run(project, identity, &Operation::Insert(query))
+        .await?
+        .into_rows()
 }
 
 /// Writes rows that may be there already, all or none.
@@ -94,7 +99,9 @@ pub async fn upsert(
     identity: &Identity,
     query: UpsertQuery,
 ) -> Result<String, HostError> {
-    rows(run(project, identity, &Operation::Upsert(query)).await?)
+    run(project, identity, &Operation::Upsert(query))
+        .await?
+        .into_rows()
 }
 
 /// Changes the rows that the filter names and the caller may change, all or none.
@@ -106,7 +113,9 @@ pub async fn update(
     identity: &Identity,
     query: UpdateQuery,
 ) -> Result<String, HostError> {
-    rows(run(project, identity, &Operation::Update(query)).await?)
+    run(project, identity, &Operation::Update(query))
+        .await?
+        .into_rows()
 }
 
 /// Deletes the rows that the filter names and the caller may delete, all or none.
@@ -118,14 +127,7 @@ pub async fn delete(
     identity: &Identity,
     query: DeleteQuery,
 ) -> Result<String, HostError> {
-    rows(run(project, identity, &Operation::Delete(query)).await?)
-}
-
-fn rows(outcome: Outcome) -> Result<String, HostError> {
-    match outcome {
-        Outcome::Rows(rows) => Ok(rows),
-        Outcome::Count(_) => Err(HostError::internal(
-            "a count in answer to a question for rows",
-        )),
-    }
+    run(project, identity, &Operation::Delete(query))
+        .await?
+        .into_rows()
 }

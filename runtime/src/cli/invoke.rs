@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::args::ControlArgs;
 use super::client::{self, Client, RequestBody};
 use super::error::CliError;
-use super::output::Output;
+use super::output::{Output, typed};
 use super::token::{self, DEFAULT_TTL_S, Minted, parse_claims};
 
 /// Who calls what, and how.
@@ -63,8 +63,7 @@ impl InvokeArgs {
         let answer = client
             .get(&self.server.path(["functions", &self.function]))
             .await?;
-        let function: Function = serde_json::from_value(answer)
-            .context("this server speaks another version of the control API")?;
+        let function: Function = typed(answer)?;
         let authorization = self.authorization(&client).await?;
         let response = client
             .call(self.request(&function.url, authorization)?)
@@ -78,8 +77,7 @@ impl InvokeArgs {
                 let path = self.server.path(["tokens"]);
                 let wanted = (subject.as_str(), self.claims.clone(), DEFAULT_TTL_S);
                 let answer = token::mint(client, &path, wanted).await?;
-                let minted: Minted = serde_json::from_value(answer)
-                    .context("this server speaks another version of the control API")?;
+                let minted: Minted = typed(answer)?;
                 Ok(Some(minted.token))
             }
             (None, Some(_)) => self.server.control_token(),

@@ -44,11 +44,7 @@ impl Output {
     ) -> Result<(), CliError> {
         match self.format {
             Format::Json => self.line(&format!("{answer:#}")),
-            Format::Human => {
-                let typed = serde_json::from_value(answer)
-                    .context("this server speaks another version of the control API")?;
-                self.line(&human(typed))
-            }
+            Format::Human => self.line(&human(typed(answer)?)),
         }
     }
 
@@ -65,6 +61,12 @@ impl Output {
             .and_then(|()| out.flush())
             .map_err(CliError::Output)
     }
+}
+
+/// An answer of the server in the form that this program knows.
+pub(super) fn typed<T: DeserializeOwned>(answer: Value) -> Result<T, CliError> {
+    let typed = serde_json::from_value(answer);
+    Ok(typed.context("this server speaks another version of the control API")?)
 }
 
 /// A table for people; `empty` is said instead when there are no rows.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
@@ -11,7 +10,7 @@ use serde_json::json;
 
 use super::args::ControlArgs;
 use super::error::CliError;
-use super::output::{Format, table};
+use super::output::{Format, table, typed};
 use super::policies_explain::ExplainArgs;
 use super::policies_mirror::MirrorArgs;
 use super::policies_test::TestArgs;
@@ -179,8 +178,7 @@ async fn check(args: CheckArgs) -> Result<(), CliError> {
         .send(Method::POST, &path, &body)
         .await?;
     let output = args.server.output();
-    let verdict: Verdict = serde_json::from_value(answer.clone())
-        .context("this server speaks another version of the control API")?;
+    let verdict: Verdict = typed(answer.clone())?;
     match output.format() {
         Format::Json => output.line(&format!("{answer:#}"))?,
         Format::Human => output.line(&verdict.render(&args.text))?,

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::ControlArgs;
 use super::error::CliError;
-use super::output::Format;
+use super::output::{Format, typed};
 use super::policies_explain::Weighed;
 
 #[derive(Debug, Args)]
@@ -107,8 +107,7 @@ impl TestArgs {
         let answer = client
             .send(Method::POST, &path, &json!({ "cases": cases }))
             .await?;
-        let Tested { results, coverage } = serde_json::from_value(answer)
-            .context("this server speaks another version of the control API")?;
+        let Tested { results, coverage } = typed(answer)?;
         let outcomes: Vec<Outcome> = file
             .expect
             .iter()

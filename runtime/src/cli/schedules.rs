@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::args::ControlArgs;
 use super::error::CliError;
-use super::output::{or_dash, table};
+use super::output::{or_dash, table, typed};
 
 /// The tasks, or the runs of one.
 #[derive(Debug, Args)]
@@ -119,11 +119,8 @@ pub(super) async fn of_function(
     server: &ControlArgs,
     function: &str,
 ) -> Result<Vec<Task>, CliError> {
-    use anyhow::Context;
-
     let answer = server.client()?.get(&server.path(["schedules"])).await?;
-    let tasks: Tasks = serde_json::from_value(answer)
-        .context("this server speaks another version of the control API")?;
+    let tasks: Tasks = typed(answer)?;
     Ok(tasks
         .items
         .into_iter()

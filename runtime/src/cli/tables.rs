@@ -1,7 +1,6 @@
 //! `koyalite tables`: the project's tables and their columns, types for their rows, rows from a
 //! file, and the end of a table. Tables are made by `koyalite deploy`, from a `schema.json`.
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::ControlArgs;
 use super::error::CliError;
-use super::output::table;
+use super::output::{table, typed};
 use super::row_types::{self, Language};
 use super::tables_seed::SeedArgs;
 
@@ -129,8 +128,7 @@ impl TypesArgs {
         let client = self.server.client()?;
         let answer = client.get(&self.server.path(["tables"])).await?;
         // Source text whatever `--json` says: there is no other answer.
-        let tables: Tables = serde_json::from_value(answer)
-            .context("this server speaks another version of the control API")?;
+        let tables: Tables = typed(answer)?;
         let tables: Vec<_> = tables.items.into_iter().map(TableShape::row).collect();
         let text = row_types::write(self.lang, &tables);
         self.server.output().raw(text.as_bytes())

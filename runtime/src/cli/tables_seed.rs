@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::args::ControlArgs;
 use super::client::Client;
 use super::error::CliError;
+use super::output::typed;
 use super::tables_seed_csv as csv;
 
 /// Half of what one insert takes, so that the bar moves.
@@ -82,8 +83,7 @@ impl SeedArgs {
         let answer = client
             .get(&self.server.path(["tables", &self.table]))
             .await?;
-        let table = serde_json::from_value(answer)
-            .context("this server speaks another version of the control API")?;
+        let table = typed(answer)?;
         csv::rows(text, &table)
             .with_context(|| self.file.display().to_string())
             .map_err(CliError::Usage)

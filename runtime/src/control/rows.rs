@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use koyalite_host_api::Project;
 use koyalite_host_api::tables::{self, InsertQuery};
 use koyalite_policy::{Identity, Service, TableName};
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,7 @@ use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::json::Json;
 
-/// What acts; it stands in no manifest, and no function can be called this.
+/// What acts, in the log: there is no function behind it.
 const SEEDER: &str = "seed";
 
 #[derive(Deserialize)]
@@ -40,14 +39,7 @@ pub(super) async fn insert(
     Json(new): Json<NewRows>,
 ) -> Result<Answer<Inserted>, ApiError> {
     let table: TableName = name(&table)?;
-    let project = Project {
-        id: entry.id,
-        name: entry.name.clone(),
-        schema: entry.schema.clone(),
-        relationships: entry.relationships.clone(),
-        database: control.databases.project(entry.id, &entry.database),
-        mirror: entry.mirror,
-    };
+    let project = entry.for_host(&control.databases);
     let identity = Identity::Service(Service {
         function: SEEDER.parse()?,
         bypass: BTreeSet::from([table.clone()]),

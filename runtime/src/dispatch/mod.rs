@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
 use koyalite_host_api::db::Databases;
 use koyalite_host_api::tables::TransactionSlot;
-use koyalite_host_api::{CallBudget, GuestLog, Invocation, Project};
+use koyalite_host_api::{CallBudget, GuestLog, Invocation};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
@@ -201,14 +201,7 @@ impl Dispatcher {
         } = selected;
         Invocation {
             id: started.id,
-            project: Arc::new(Project {
-                id: project.id,
-                name: project.name.clone(),
-                schema: Arc::clone(&project.schema),
-                relationships: Arc::clone(&project.relationships),
-                database: self.databases.project(project.id, &project.database),
-                mirror: project.mirror,
-            }),
+            project: Arc::new(project.for_host(&self.databases)),
             function: function.name.clone(),
             version: version.number,
             identity,

@@ -226,6 +226,12 @@ impl RegistryError {
     }
 }
 
+impl From<Vec<Mistake>> for RegistryError {
+    fn from(errors: Vec<Mistake>) -> Self {
+        Self::Invalid { errors }
+    }
+}
+
 /// All mistakes at once, or nothing.
 pub(crate) fn refuse_if_any(errors: Vec<Mistake>) -> Result<(), RegistryError> {
     match errors.is_empty() {

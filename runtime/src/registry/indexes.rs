@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use koyalite_policy::{ColumnName, ColumnType, IndexName, NAME_BYTES_MAX, ProjectName, TableName};
+use koyalite_policy::{ColumnName, IndexName, NAME_BYTES_MAX, ProjectName, TableName};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -121,7 +121,7 @@ impl IndexDefinition {
         for (index, name) in self.columns.iter().enumerate() {
             let message = match table.column(name) {
                 None => format!("{} has no column {name}", table.name),
-                Some(column) if !is_ordered(column.ty.ty) => {
+                Some(column) if !column.ty.ty.has_order() => {
                     format!(
                         "{} has no order; index columns that rows are found by",
                         column.ty
@@ -149,29 +149,6 @@ impl IndexDefinition {
     }
 }
 
-/// Whether rows can be found and sorted by values of the type.
-fn is_ordered(ty: ColumnType) -> bool {
-    match ty {
-        ColumnType::Json
-        | ColumnType::Jsonb
-        | ColumnType::Bytea
-        | ColumnType::Array(_)
-        | ColumnType::Vector(_) => false,
-        ColumnType::Boolean
-        | ColumnType::Smallint
-        | ColumnType::Integer
-        | ColumnType::Bigint
-        | ColumnType::Real
-        | ColumnType::Double
-        | ColumnType::Numeric
-        | ColumnType::Text
-        | ColumnType::Uuid
-        | ColumnType::Date
-        | ColumnType::Time
-        | ColumnType::Timestamptz => true,
-    }
-}
-
 /// Makes an index.
 ///
 /// # Errors
@@ -183,9 +160,7 @@ pub async fn create(
     table: &TableName,
     new: &NewIndex,
 ) -> Result<Table, RegistryError> {
-    let definition = new
-        .read()
-        .map_err(|errors| RegistryError::Invalid { errors })?;
+    let definition = new.read()?;
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     create_in(&mut change, &locked, table, &definition).await?;

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use koyalite_host_api::db::Databases;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::change::Change;
 use super::error::RegistryError;
 use super::secret::{Column, Secret, seal};
-use super::snapshot::Environment;
+use super::snapshot::{Environment, ProjectEntry};
 use super::{Registry, ddl};
 
 /// A project as operators see it. Its secrets are in the snapshot only.
@@ -41,6 +42,21 @@ pub struct NewProject {
     pub environment: Environment,
     /// The user who will own it.
     pub owner: Uuid,
+}
+
+impl ProjectEntry {
+    /// The project as host calls know it.
+    #[must_use]
+    pub fn for_host(&self, databases: &Databases) -> koyalite_host_api::Project {
+        koyalite_host_api::Project {
+            id: self.id,
+            name: self.name.clone(),
+            schema: self.schema.clone(),
+            relationships: self.relationships.clone(),
+            database: databases.project(self.id, &self.database),
+            mirror: self.mirror,
+        }
+    }
 }
 
 /// The names of a project's schema and role. Made from its id, so that they need no escaping and a

@@ -66,9 +66,7 @@ pub async fn create(
     project: &ProjectName,
     new: &NewTable,
 ) -> Result<Table, RegistryError> {
-    let definition = new
-        .read()
-        .map_err(|errors| RegistryError::Invalid { errors })?;
+    let definition = new.read()?;
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     create_in(&mut change, &locked, &definition).await?;
@@ -160,9 +158,7 @@ pub async fn add_column(
     table: &TableName,
     new: &NewColumn,
 ) -> Result<Table, RegistryError> {
-    let definition = new
-        .read()
-        .map_err(|errors| RegistryError::Invalid { errors })?;
+    let definition = new.read()?;
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let stored = find(&mut change, &locked, table).await?;
@@ -285,10 +281,7 @@ pub(crate) async fn add_column_in(
     check_types(change, [definition]).await?;
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let id = Uuid::now_v7();
-    let target =
-        target(definition, id, &tables, None).map_err(|mistake| RegistryError::Invalid {
-            errors: vec![mistake],
-        })?;
+    let target = target(definition, id, &tables, None).map_err(|mistake| vec![mistake])?;
     let column = PlacedColumn {
         id,
         definition,

@@ -6,7 +6,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use koyalite_policy::{ColumnShape, ColumnType};
+use koyalite_policy::ColumnShape;
 use serde_json::value::RawValue;
 
 use super::mentions::Mentions;
@@ -60,7 +60,7 @@ impl PageOrder {
                 keys.push((key, column.clone()));
             }
         }
-        if let Some((key, _)) = keys.iter().find(|(_, column)| !has_order(column.ty)) {
+        if let Some((key, _)) = keys.iter().find(|(_, column)| !column.ty.has_order()) {
             return Err(HostError::unordered_column(key.column.as_str()));
         }
         Ok(PageOrder {
@@ -140,28 +140,5 @@ impl PageOrder {
         let head = serde_json::to_string(&[VERSION, &self.table, &keys.join(",")]);
         let head = head.map_err(HostError::internal)?;
         Ok(head.trim_end_matches(']').to_owned())
-    }
-}
-
-/// Whether values of the type stand in one order, in Postgres and out of it.
-fn has_order(ty: ColumnType) -> bool {
-    match ty {
-        ColumnType::Boolean
-        | ColumnType::Smallint
-        | ColumnType::Integer
-        | ColumnType::Bigint
-        | ColumnType::Real
-        | ColumnType::Double
-        | ColumnType::Numeric
-        | ColumnType::Text
-        | ColumnType::Uuid
-        | ColumnType::Timestamptz
-        | ColumnType::Date
-        | ColumnType::Time => true,
-        ColumnType::Bytea
-        | ColumnType::Json
-        | ColumnType::Jsonb
-        | ColumnType::Array(_)
-        | ColumnType::Vector(_) => false,
     }
 }
