@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
 use crate::decide::Denied;
 use crate::expr::{Expr, Node};
 use crate::fold::{Caller, Unknown, all_of, any_of, fold, fold_under, negated};
@@ -221,9 +219,7 @@ impl<'a> Weighing<'a> {
             presets.any(|(column, preset)| self.cannot_be(column, preset))
         };
         if allows.is_empty() || undenied == Node::FALSE || lacks_preset() {
-            let weighed = with_effect(Effect::Allow).chain(with_effect(Effect::Deny));
-            let policies: Vec<Uuid> = weighed.map(|policy| policy.source.id).collect();
-            return Err(Denied::DeniedByClaims { policies });
+            return Err(Denied::DeniedByClaims);
         }
         Ok(Weighed { allows, undenied })
     }
@@ -268,8 +264,7 @@ impl<'a> Weighing<'a> {
     }
 
     pub(crate) fn applies(self, policy: &CheckedPolicy) -> bool {
-        let roles = &policy.source.roles;
-        roles.is_empty() || roles.iter().any(|role| self.caller.identity.has_role(role))
+        policy.is_for(self.caller.identity)
     }
 }
 
