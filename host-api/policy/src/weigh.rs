@@ -204,11 +204,11 @@ impl<'a> Weighing<'a> {
             return Err(Denied::NoPolicy);
         }
         let allows: Vec<Allow> = with_effect(Effect::Allow)
-            .filter(|policy| self.applies(policy))
+            .filter(|policy| policy.is_for(self.caller.identity))
             .filter_map(|policy| self.allow(policy, command, clause))
             .collect();
         let denies = with_effect(Effect::Deny)
-            .filter(|policy| self.applies(policy))
+            .filter(|policy| policy.is_for(self.caller.identity))
             .map(|policy| {
                 let condition = condition(policy, clause, Effect::Deny);
                 fold_under(condition, self.caller, Unknown::IsTrue)
@@ -261,10 +261,6 @@ impl<'a> Weighing<'a> {
     fn cannot_be(self, column: &ColumnName, preset: &Preset) -> bool {
         let shape = self.rules.shape.column(column.as_str());
         matches!(preset, Preset::Value(Value::Null, _)) && shape.is_none_or(|c| !c.nullable)
-    }
-
-    pub(crate) fn applies(self, policy: &CheckedPolicy) -> bool {
-        policy.is_for(self.caller.identity)
     }
 }
 

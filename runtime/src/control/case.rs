@@ -1,18 +1,14 @@
 //! One case to be put to a project's policies: who does what to which row. What becomes of it is
-//! for [`weighed`] to say.
+//! for the policy engine to say ([`koyalite_policy::explain`]).
 //!
 //! Pure: the row is the asker's own and no table is read, so nothing here tells what a project
 //! holds.
 
-mod weighed;
-
-pub(super) use self::weighed::{Weighed, weigh};
-
 use std::collections::BTreeSet;
 
 use koyalite_policy::{
-    ColumnName, Command, FunctionName, Identity, Row, Schema, Service, TableName, TableShape, User,
-    Value,
+    ColumnName, Command, FunctionName, Identity, Question, Row, Schema, Service, TableName,
+    TableShape, User, Value,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
@@ -55,23 +51,12 @@ enum Who {
     Service { function: FunctionName },
 }
 
-/// A case in the types of its table.
-pub(super) struct Asked {
-    identity: Identity,
-    command: Command,
-    table: TableName,
-    row: Option<Row>,
-    set: Row,
-    /// Columns that the request reads, and those that it writes.
-    columns: (BTreeSet<ColumnName>, BTreeSet<ColumnName>),
-}
-
 impl Case {
-    /// Reads the rows as their table has them.
+    /// The question, with its rows as their table has them.
     ///
     /// # Errors
     /// Columns that the table has not, values that do not fit them, or no such table.
-    pub(super) fn read(self, schema: &Schema, project: Uuid) -> Result<Asked, Vec<Mistake>> {
+    pub(super) fn read(self, schema: &Schema, project: Uuid) -> Result<Question, Vec<Mistake>> {
         let Some(rules) = schema.table(&self.table) else {
             let message = format!("there is no table {}", self.table);
             return Err(vec![Mistake::at("table", message)]);
@@ -82,7 +67,7 @@ impl Case {
             Command::Update => set.keys().cloned().collect(),
             Command::Select | Command::Delete => BTreeSet::new(),
         };
-        Ok(Asked {
+        Ok(Question {
             identity: self.identity.of(project),
             command: self.command,
             table: self.table,

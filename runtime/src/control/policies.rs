@@ -5,7 +5,9 @@ use std::time::SystemTime;
 
 use axum::extract::State;
 use http::StatusCode;
-use koyalite_policy::{AtomCoverage, ColumnName, Command, Coverage, Effect, TableName, Timestamp};
+use koyalite_policy::{
+    AtomCoverage, ColumnName, Command, Coverage, Effect, Explanation, TableName, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +18,7 @@ use crate::registry::policies::{self, NewPolicy, Policy, PolicyPatch, SavedPolic
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
 use super::auth::Operator;
-use super::case::{self, Case, Weighed};
+use super::case::Case;
 use super::error::{ApiError, registry_mistake};
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
@@ -153,19 +155,14 @@ pub(super) async fn explain(
     State(_control): State<Shared>,
     InProject(project): InProject,
     Json(case): Json<Case>,
-) -> Result<Answer<Weighed>, ApiError> {
+) -> Result<Answer<Explanation>, ApiError> {
     if project.schema.table(&case.table).is_none() {
         return Err(RegistryError::not_found("table", &case.table).into());
     }
     let schema = &project.schema;
-    let asked = case.read(schema, project.id).map_err(ApiError::Invalid)?;
+    let question = case.read(schema, project.id).map_err(ApiError::Invalid)?;
     let now = Timestamp::from(SystemTime::now());
-    Ok(ok(case::weigh(
-        schema,
-        &asked,
-        now,
-        &mut Coverage::of(schema),
-    )))
+    Ok(ok(koyalite_policy::explain(schema, &question, now)))
 }
 
 /// As many as a person will write, and few enough for one answer.
@@ -180,7 +177,7 @@ pub(super) struct Cases {
 /// What became of each, in their order, and which tests of policies they showed.
 #[derive(Serialize)]
 pub(super) struct Tested {
-    results: Vec<Weighed>,
+    results: Vec<Explanation>,
     coverage: Vec<AtomCoverage>,
 }
 
@@ -194,10 +191,10 @@ pub(super) async fn test(
         return Err(ApiError::Invalid(vec![Mistake::at("cases", message)]));
     }
     let schema = &project.schema;
-    let (mut asked, mut mistakes) = (Vec::new(), Vec::new());
+    let (mut questions, mut mistakes) = (Vec::new(), Vec::new());
     for (index, case) in wanted.cases.into_iter().enumerate() {
         match case.read(schema, project.id) {
-            Ok(case) => asked.push(case),
+            Ok(question) => questions.push(question),
             Err(errors) => mistakes.extend(errors.into_iter().map(|mistake| {
                 let field = mistake.field.clone().unwrap_or_default();
                 Mistake {
@@ -212,10 +209,11 @@ pub(super) async fn test(
     }
     let now = Timestamp::from(SystemTime::now());
     let mut coverage = Coverage::of(schema);
-    let weighed = asked
-        .iter()
-        .map(|asked| case::weigh(schema, asked, now, &mut coverage));
-    let results = weighed.collect();
+    let explained = questions.iter().map(|question| {
+        coverage.see(schema, question, now);
+        koyalite_policy::explain(schema, question, now)
+    });
+    let results = explained.collect();
     Ok(ok(Tested {
         results,
         coverage: coverage.report(),

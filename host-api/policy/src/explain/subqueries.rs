@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Question, asked};
+use super::asked::{Question, clauses};
 use crate::decide::bypasses;
 use crate::names::TableName;
 use crate::policy::{Command, Schema, TableRules};
@@ -24,10 +24,10 @@ pub struct SubqueryView {
 pub(super) fn read_by(
     schema: &Schema,
     rules: &TableRules,
-    question: &Question<'_>,
+    question: &Question,
 ) -> Vec<SubqueryView> {
     let mut found = BTreeSet::new();
-    for (command, clause) in asked(question.command) {
+    for (command, clause) in clauses(question.command) {
         let policies = rules.policies().iter();
         for policy in policies.filter(|policy| policy.source().commands.contains(&command)) {
             if let Some(expr) = policy.condition(clause) {
@@ -60,7 +60,7 @@ pub(super) fn read_by(
                 .filter(|policy| policy.source().commands.contains(&Command::Select))
                 .map(|policy| policy.source().name.clone())
                 .collect(),
-            bypassed: bypasses(question.identity, &table),
+            bypassed: bypasses(&question.identity, &table),
             table,
         }
     };
