@@ -6,7 +6,7 @@
 //! Never here: WebAssembly types (see `adapter`) and SQL.
 //!
 //! `plan` goes as far as the statement, so that one operation ([`run`]), several ([`batch`]) and
-//! those in a [`Transaction`] are all the same.
+//! those in a [`Transaction`] are all the same; a [`trial`] is one that is undone.
 
 pub mod query;
 
@@ -15,6 +15,7 @@ mod plan;
 mod related;
 mod single;
 mod transaction;
+pub mod trial;
 
 use std::slice::from_ref;
 

@@ -28,6 +28,7 @@ mod pool;
 mod select;
 mod support;
 mod transaction;
+mod trial;
 mod types;
 mod update;
 mod upsert;
