@@ -18,6 +18,7 @@ mod configuration;
 mod crashes;
 mod deploy;
 mod draining;
+mod dry_runs;
 mod egress;
 mod examples;
 mod explaining;

@@ -27,6 +27,7 @@ mod logs;
 mod migrate;
 mod new;
 mod policies;
+mod policies_dry_run;
 mod policies_explain;
 mod policies_mirror;
 mod policies_test;

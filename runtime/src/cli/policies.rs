@@ -22,6 +22,7 @@ use super::problem::Mistake;
                         koyalite policies check --table todos 'owner_id = auth.uid()'\n  \
                         koyalite policies check --table todos --check \"status <> 'done'\"\n  \
                         koyalite policies explain --table todos --as alice --row '{\"title\": \"a\"}'\n  \
+                        koyalite policies explain --table todos --as alice --command delete --filter 'done'\n  \
                         koyalite policies test policies.toml\n  \
                         koyalite policies mirror on")]
 pub(super) struct PoliciesArgs {

@@ -14,8 +14,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use koyalite_host_api::tables::trial::JsonRow;
+
+use super::dry_run::Live;
 use crate::http::Mistake;
 use crate::keys::{Audience, token::ISSUER};
+
+/// Why a test has no live rows.
+const ONE_ROW: &str = "a test reads no table; give its `row`";
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -32,6 +38,10 @@ pub(super) struct Case {
     /// Columns that the request reads beside that.
     #[serde(default)]
     columns: BTreeSet<ColumnName>,
+    /// In place of `row`: which of the rows that are stored.
+    filter: Option<String>,
+    /// In place of `row`: several that an insert writes.
+    rows: Option<Vec<Map<String, Json>>>,
 }
 
 /// Who acts.
@@ -52,6 +62,45 @@ enum Who {
 }
 
 impl Case {
+    /// Which live rows it is about, if it is, and what an update changes of them.
+    ///
+    /// # Errors
+    /// Both a row and live rows, or those of another command.
+    pub(super) fn live(&mut self) -> Result<Option<(Live, JsonRow)>, Vec<Mistake>> {
+        let wrong = |field: &str, message: &str| Err(vec![Mistake::at(field, message)]);
+        let live = match (self.filter.take(), self.rows.take()) {
+            (None, None) => return Ok(None),
+            (Some(_), _) if self.command == Command::Insert => {
+                return wrong("filter", "an insert finds no rows; it has `rows`");
+            }
+            (None, Some(_)) if self.command != Command::Insert => {
+                return wrong("rows", "only an insert writes rows; give a `filter`");
+            }
+            (Some(filter), _) => Live::Found(filter),
+            (None, Some(rows)) => Live::New(rows),
+        };
+        if self.row.is_some() {
+            return wrong("row", "the case is about live rows; leave `row` out");
+        }
+        Ok(Some((live, self.set.clone())))
+    }
+
+    /// As [`Case::read`], for a case that is about no live rows.
+    ///
+    /// # Errors
+    /// As [`Case::read`], and for a case that is.
+    pub(super) fn read_alone(
+        mut self,
+        schema: &Schema,
+        project: Uuid,
+    ) -> Result<Question, Vec<Mistake>> {
+        match self.live()? {
+            None => self.read(schema, project),
+            Some((Live::Found(_), _)) => Err(vec![Mistake::at("filter", ONE_ROW)]),
+            Some((Live::New(_), _)) => Err(vec![Mistake::at("rows", ONE_ROW)]),
+        }
+    }
+
     /// The question, with its rows as their table has them.
     ///
     /// # Errors

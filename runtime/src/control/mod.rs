@@ -19,6 +19,8 @@ mod route;
 mod case;
 mod claims;
 mod deploy;
+mod dry_run;
+mod explain;
 mod functions;
 mod health;
 mod jwt_secret;
@@ -164,8 +166,8 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
-        post("/v1/projects/{project}/policies/explain", P::PolicyRead, policies::explain),
-        post("/v1/projects/{project}/policies/test", P::PolicyRead, policies::test),
+        post("/v1/projects/{project}/policies/explain", P::PolicyRead, explain::explain),
+        post("/v1/projects/{project}/policies/test", P::PolicyRead, explain::test),
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
