@@ -7,6 +7,7 @@
 //! What Postgres cannot say is [`NotMirrorable`]: old rows, masks, presets, some types of claims.
 
 mod claims;
+mod visible;
 mod words;
 
 use uuid::Uuid;
@@ -19,7 +20,8 @@ use crate::print;
 use crate::sql::quote_ident;
 use crate::types::ColumnType;
 
-use words::Words;
+pub use visible::visible;
+use words::{Inner, Words};
 
 /// The setting that holds `auth.uid()`; heeded only where [`ROLE`] says `authenticated`.
 pub const UID: &str = "koyalite.uid";
@@ -181,6 +183,21 @@ fn create(
 
 /// The clause for those whom the policy is for; a deny holds for all rows but those it names.
 fn condition(policy: &CheckedPolicy, clause: Clause, schema_name: &str) -> Result<String, String> {
+    let table = &policy.source().table;
+    let words = Words {
+        table: table.as_str(),
+        schema: schema_name,
+        inner: Inner::Guarded,
+    };
+    let condition = print::node(&passed(policy, clause)?, &words);
+    Ok(match policy.source().effect {
+        Effect::Allow => condition,
+        Effect::Deny => format!("({condition}) or {}", claims::bypasses(table)),
+    })
+}
+
+/// What is true of the rows that a policy lets through, or leaves alone.
+fn passed(policy: &CheckedPolicy, clause: Clause) -> Result<Node, String> {
     let condition = policy
         .condition(clause)
         .map_or(Node::FALSE, |expr| expr.0.clone());
@@ -195,17 +212,9 @@ fn condition(policy: &CheckedPolicy, clause: Clause, schema_name: &str) -> Resul
         let any = roles.iter().map(|role| has_role(role)).collect();
         Node::And(vec![Node::Or(any), condition])
     };
-    let table = &policy.source().table;
-    let words = Words {
-        table: table.as_str(),
-        schema: schema_name,
-    };
     Ok(match policy.source().effect {
-        Effect::Allow => print::node(&whole, &words),
-        Effect::Deny => {
-            let held_back = print::node(&Node::Not(Box::new(whole)), &words);
-            format!("({held_back}) or {}", claims::bypasses(table))
-        }
+        Effect::Allow => whole,
+        Effect::Deny => Node::Not(Box::new(whole)),
     })
 }
 

@@ -16,6 +16,7 @@ mod related;
 mod single;
 mod transaction;
 pub mod trial;
+pub mod verify;
 
 use std::slice::from_ref;
 

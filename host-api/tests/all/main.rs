@@ -32,4 +32,5 @@ mod trial;
 mod types;
 mod update;
 mod upsert;
+mod verify;
 mod walls;

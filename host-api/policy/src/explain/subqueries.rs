@@ -30,11 +30,12 @@ pub(super) fn read_by(
     for (command, clause) in clauses(question.command) {
         let policies = rules.policies().iter();
         for policy in policies.filter(|policy| policy.source().commands.contains(&command)) {
-            if let Some(expr) = policy.condition(clause) {
-                expr.0.visit(&mut |node| {
-                    found.extend(node.relation().map(|relation| relation.table.clone()));
-                });
-            }
+            found.extend(
+                policy
+                    .condition(clause)
+                    .iter()
+                    .flat_map(|expr| expr.0.tables()),
+            );
         }
     }
     let mut waiting: Vec<TableName> = found.iter().cloned().collect();
@@ -43,12 +44,11 @@ pub(super) fn read_by(
         for policy in policies.unwrap_or_default() {
             let using = policy.using.iter();
             for expr in using.filter(|_| policy.source().commands.contains(&Command::Select)) {
-                expr.0.visit(&mut |node| {
-                    let inner = node.relation().map(|relation| &relation.table);
-                    if let Some(inner) = inner.filter(|inner| found.insert((*inner).clone())) {
-                        waiting.push(inner.clone());
+                for inner in expr.0.tables() {
+                    if found.insert(inner.clone()) {
+                        waiting.push(inner);
                     }
-                });
+                }
             }
         }
     }

@@ -1,12 +1,13 @@
 //! All tables of a project with all their policies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::checked::{CheckedPolicy, check_policy_with_claims};
 use super::fault::{PolicyError, PolicyFault};
 use super::{Claims, PolicySource, columns};
-use crate::names::TableName;
+use crate::expr::{Claim, Node};
+use crate::names::{ColumnName, TableName};
 use crate::reach;
 use crate::shape::TableShape;
 
@@ -23,9 +24,35 @@ impl TableRules {
         &self.shape
     }
 
+    /// The columns that its policies compare with `auth.uid()`: they say whose a row is.
+    pub fn owner_columns(&self) -> BTreeSet<ColumnName> {
+        let mut found = BTreeSet::new();
+        let conditions = self.policies.iter().flat_map(|policy| &policy.using);
+        for condition in conditions {
+            condition.0.visit(&mut |node| {
+                if let Node::Compare { left, right, .. } | Node::Distinct { left, right } = node {
+                    found.extend(owner(left, right).or_else(|| owner(right, left)));
+                }
+            });
+        }
+        found
+    }
+
     /// The enabled policies of the table.
     pub fn policies(&self) -> &[CheckedPolicy] {
         &self.policies
+    }
+}
+
+fn owner(column: &Node, subject: &Node) -> Option<ColumnName> {
+    match (column, subject) {
+        (
+            Node::Column { name, level: 0, .. },
+            Node::Claim {
+                claim: Claim::Uid, ..
+            },
+        ) => Some(name.clone()),
+        _ => None,
     }
 }
 
