@@ -38,3 +38,4 @@ mod tables_reading;
 mod tables_together;
 mod tidy;
 mod unauthorized;
+mod verifying;

@@ -80,6 +80,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/projects/{project}/policies/check", Viewer),
     ("POST", "/v1/projects/{project}/policies/explain", Viewer),
     ("POST", "/v1/projects/{project}/policies/test", Viewer),
+    ("POST", "/v1/projects/{project}/policies/verify", Developer),
     ("GET", "/v1/projects/{project}/policies/{id}", Viewer),
     ("PATCH", "/v1/projects/{project}/policies/{id}", Developer),
     ("DELETE", "/v1/projects/{project}/policies/{id}", Developer),

@@ -134,6 +134,9 @@ impl HostError {
 
 /// Refusals by policy.
 impl HostError {
+    /// The code of a refusal that row security knows nothing of.
+    pub const MISSING_CLAIM: &str = "missing_claim";
+
     /// The caller's claims can never pass a policy of this table; no row was looked at.
     pub fn denied_by_claims(reason: impl fmt::Display) -> HostError {
         HostError::new(ErrorKind::Denied, "denied_by_claims", reason.to_string())
@@ -146,7 +149,7 @@ impl HostError {
 
     /// The caller's token lacks a claim that the project requires.
     pub fn missing_claim(reason: impl fmt::Display) -> HostError {
-        HostError::new(ErrorKind::Denied, "missing_claim", reason.to_string())
+        HostError::new(ErrorKind::Denied, Self::MISSING_CLAIM, reason.to_string())
     }
 
     /// Each of the columns may be mentioned, but no policy covers all of them together.

@@ -31,6 +31,7 @@ mod policies_dry_run;
 mod policies_explain;
 mod policies_mirror;
 mod policies_test;
+mod policies_verify;
 mod rollback;
 mod row_types;
 mod schedules;

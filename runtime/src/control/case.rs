@@ -5,6 +5,7 @@
 //! holds.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use koyalite_policy::{
     ColumnName, Command, FunctionName, Identity, Question, Row, Schema, Service, TableName,
@@ -47,7 +48,7 @@ pub(super) struct Case {
 /// Who acts.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Who {
+pub(super) enum Who {
     /// Nobody signed in.
     #[default]
     Anonymous,
@@ -127,8 +128,27 @@ impl Case {
     }
 }
 
+/// As a report names them.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Anonymous => f.write_str("anonymous"),
+            Who::User { sub, .. } => write!(f, "user {sub}"),
+            Who::Service { function } => write!(f, "service {function}"),
+        }
+    }
+}
+
 impl Who {
-    fn of(self, project: Uuid) -> Identity {
+    /// A user without claims of their own.
+    pub(super) fn plain(sub: String) -> Who {
+        Who::User {
+            sub,
+            claims: Map::new(),
+        }
+    }
+
+    pub(super) fn of(self, project: Uuid) -> Identity {
         match self {
             Who::Anonymous => Identity::Anonymous,
             Who::User { sub, mut claims } => {

@@ -36,6 +36,7 @@ mod schema;
 mod tables;
 mod tokens;
 mod upload;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -168,6 +169,7 @@ fn routes() -> Vec<Route> {
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
         post("/v1/projects/{project}/policies/explain", P::PolicyRead, explain::explain),
         post("/v1/projects/{project}/policies/test", P::PolicyRead, explain::test),
+        post("/v1/projects/{project}/policies/verify", P::PolicyWrite, verify::run),
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
