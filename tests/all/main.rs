@@ -28,6 +28,7 @@ mod limits;
 mod logs;
 mod mirror;
 mod policies;
+mod policy_readable;
 mod projects;
 mod refused_components;
 mod schedules;

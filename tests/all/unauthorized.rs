@@ -75,6 +75,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
         Developer,
     ),
     ("POST", "/v1/projects/{project}/tables/{table}/rows", Admin),
+    (
+        "PUT",
+        "/v1/projects/{project}/tables/{table}/policy-readable",
+        Admin,
+    ),
     ("GET", "/v1/projects/{project}/policies", Viewer),
     ("POST", "/v1/projects/{project}/policies", Developer),
     ("POST", "/v1/projects/{project}/policies/check", Viewer),

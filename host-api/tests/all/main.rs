@@ -24,6 +24,7 @@ mod interference;
 mod mirror;
 mod native;
 mod pages;
+mod policy_readable;
 mod pool;
 mod select;
 mod support;

@@ -88,6 +88,7 @@ pub(super) struct Atom {
 struct Subquery {
     table: String,
     policies: Vec<String>,
+    policy_readable: bool,
 }
 
 #[derive(Deserialize)]
@@ -158,12 +159,18 @@ impl Weighed {
             text.push('\n');
             text.push_str(&policy.render());
         }
-        for Subquery { table, policies } in &self.subqueries {
-            let policies = match policies.is_empty() {
-                true => "no policy, so no row".to_owned(),
-                false => policies.join(", "),
+        for Subquery {
+            table,
+            policies,
+            policy_readable,
+        } in &self.subqueries
+        {
+            let how = match (policy_readable, policies.is_empty()) {
+                (true, _) => "past its policies: it is policy_readable".to_owned(),
+                (false, true) => "under: no policy, so no row".to_owned(),
+                (false, false) => format!("under: {}", policies.join(", ")),
             };
-            let _ = write!(text, "\n{table} is read under: {policies}");
+            let _ = write!(text, "\n{table} is read {how}");
         }
         if let Some(dry_run) = &self.dry_run {
             let _ = write!(text, "\n\n{}", dry_run.render());

@@ -30,6 +30,7 @@ pub mod manifest;
 pub mod mirror;
 pub mod policies;
 mod policy_input;
+pub mod policy_readable;
 pub mod projects;
 mod references;
 pub mod roles;

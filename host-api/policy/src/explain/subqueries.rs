@@ -1,4 +1,5 @@
-//! How the tables inside policies' subqueries are read: with the caller's own select policies.
+//! How the tables inside policies' subqueries are read: with the caller's own select policies, or past
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use serde::Serialize;
 use super::asked::{Question, clauses};
 use crate::decide::bypasses;
 use crate::names::TableName;
-use crate::policy::{Command, Schema, TableRules};
+use crate::policy::{CheckedPolicy, Command, Schema, TableRules};
 
 /// A table that a subquery reads, and under which policies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +19,8 @@ pub struct SubqueryView {
     pub policies: Vec<String>,
     /// Whether they are bypassed by right of the function's manifest.
     pub bypassed: bool,
+    /// Whether policies read it past its own, which then do not apply inside.
+    pub policy_readable: bool,
 }
 
 /// The tables that the asked policies read, and those that these read in turn.
@@ -40,8 +43,7 @@ pub(super) fn read_by(
     }
     let mut waiting: Vec<TableName> = found.iter().cloned().collect();
     while let Some(table) = waiting.pop() {
-        let policies = schema.table(&table).map(TableRules::policies);
-        for policy in policies.unwrap_or_default() {
+        for policy in applying(schema, &table) {
             let using = policy.using.iter();
             for expr in using.filter(|_| policy.source().commands.contains(&Command::Select)) {
                 for inner in expr.0.tables() {
@@ -53,16 +55,25 @@ pub(super) fn read_by(
         }
     }
     let view = |table: TableName| {
-        let policies = schema.table(&table).map(TableRules::policies);
-        let policies = policies.unwrap_or_default().iter();
+        let policies = applying(schema, &table).iter();
+        let rules = schema.table(&table);
         SubqueryView {
             policies: policies
                 .filter(|policy| policy.source().commands.contains(&Command::Select))
                 .map(|policy| policy.source().name.clone())
                 .collect(),
             bypassed: bypasses(&question.identity, &table),
+            policy_readable: rules.is_some_and(TableRules::policy_readable),
             table,
         }
     };
     found.into_iter().map(view).collect()
+}
+
+/// The policies of a table that a subquery over it is under.
+fn applying<'a>(schema: &'a Schema, table: &TableName) -> &'a [CheckedPolicy] {
+    match schema.table(table) {
+        Some(rules) if !rules.policy_readable() => rules.policies(),
+        Some(_) | None => &[],
+    }
 }

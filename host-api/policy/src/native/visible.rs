@@ -26,7 +26,7 @@ pub fn visible(
     let mut waiting = vec![table.clone()];
     while let Some(table) = waiting.pop() {
         for policy in selecting(schema, &table) {
-            refused.extend(created(policy, "", "").err());
+            refused.extend(created(schema, policy, ("", "")).err());
             let inner = policy.using.iter().flat_map(|expr| expr.0.tables());
             for table in inner {
                 if seen.insert(table.clone()) {

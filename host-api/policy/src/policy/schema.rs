@@ -16,12 +16,18 @@ use crate::shape::TableShape;
 pub struct TableRules {
     pub(crate) shape: Arc<TableShape>,
     pub(crate) policies: Vec<CheckedPolicy>,
+    pub(crate) policy_readable: bool,
 }
 
 impl TableRules {
     /// The table's shape.
     pub fn shape(&self) -> &TableShape {
         &self.shape
+    }
+
+    /// Whether policies read it past its own policies, as its definer would.
+    pub fn policy_readable(&self) -> bool {
+        self.policy_readable
     }
 
     /// The columns that its policies compare with `auth.uid()`: they say whose a row is.
@@ -84,6 +90,20 @@ impl Schema {
         policies: Vec<PolicySource>,
         claims: Claims,
     ) -> Result<Self, Vec<PolicyError>> {
+        Self::build_reading(tables, policies, claims, &BTreeSet::new())
+    }
+
+    /// The same, where subqueries of policies read the `policy_readable` tables past these tables'
+    /// own policies. Whoever asks for rows of one is under them as ever.
+    ///
+    /// # Errors
+    /// Every [`PolicyError`] there is, not only the first.
+    pub fn build_reading(
+        tables: Vec<TableShape>,
+        policies: Vec<PolicySource>,
+        claims: Claims,
+        policy_readable: &BTreeSet<TableName>,
+    ) -> Result<Self, Vec<PolicyError>> {
         let mut errors = Vec::new();
         let mut checked: BTreeMap<TableName, Vec<CheckedPolicy>> = BTreeMap::new();
         for source in policies.iter().filter(|source| source.enabled) {
@@ -103,6 +123,7 @@ impl Schema {
             (
                 shape.name.clone(),
                 TableRules {
+                    policy_readable: policy_readable.contains(&shape.name),
                     shape: Arc::new(shape),
                     policies,
                 },

@@ -213,6 +213,22 @@ fn subqueries_say_whose_policies_apply_inside() {
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["subqueries"][0]["table"], "todos");
     assert_eq!(json["policies"][0]["effect"], "allow");
+    assert_eq!(json["subqueries"][0]["policy_readable"], false);
+    let policies = schema.table(&table()).unwrap().policies();
+    let sources = policies.iter().map(|policy| policy.source().clone());
+    let readable = [table()].into();
+    let reading = Schema::build_reading(
+        vec![todos()],
+        sources.collect(),
+        Claims::default(),
+        &readable,
+    );
+    let found = explain(
+        &reading.unwrap(),
+        &ask(&alice, Command::Insert, Some(&new)),
+        NOW,
+    );
+    assert!(found.subqueries[0].policy_readable && found.subqueries[0].policies.is_empty());
 }
 
 #[test]
