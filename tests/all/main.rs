@@ -29,6 +29,7 @@ mod logs;
 mod mirror;
 mod policies;
 mod policy_readable;
+mod policy_sets;
 mod projects;
 mod refused_components;
 mod schedules;
