@@ -147,7 +147,12 @@ async fn undone(
 ) -> Result<Read, HostError> {
     let told = project.told(identity);
     let open = project.database.begin(told.as_ref(), ()).await?;
-    let read = open.run(statement).await;
+    let mut read = open.run(statement).await;
+    if read.is_ok() && statement.effect == Effect::Writes {
+        // What would only be looked at by the commit is looked at now.
+        let checked = open.run(&sql::check_constraints()).await;
+        read = checked.and(read);
+    }
     open.rollback().await;
     read
 }

@@ -7,10 +7,10 @@ use koyalite_host_api::tables::trial::{JsonRow, attempt, reached, stored, writte
 use koyalite_host_api::tables::{
     CountQuery, DeleteQuery, InsertQuery, Operation, UpdateQuery, insert,
 };
-use koyalite_policy::Identity;
+use koyalite_policy::{Command, Identity};
 use serde_json::{Value as Json, json};
 
-use crate::support::{Owner, TestDatabase, TestProject, filter};
+use crate::support::{Owner, TestDatabase, TestProject, filter, policy};
 
 /// Two rows of each; the ids are 1, 2 and 11, 12.
 async fn filled(db: &TestDatabase, owners: [&Owner; 2]) -> TestProject {
@@ -165,4 +165,35 @@ async fn the_rows_of_a_dry_run_are_those_of_the_table_and_those_that_the_caller_
         assert_eq!(ids(&everything.unwrap()), [1, 2, 11, 12]);
         assert_eq!(all(&db, &demo).await, before);
     }
+}
+
+#[tokio::test]
+async fn a_constraint_that_waits_for_the_commit_is_looked_at() {
+    let db = TestDatabase::new().await;
+    let lines: &[&str] = &[
+        "id bigint primary key",
+        "parent bigint references lines(id) deferrable initially deferred",
+    ];
+    let open = policy("lines", &Command::ALL, "true");
+    let demo = db.project(&[("lines", lines)], vec![open]).await;
+    let check = async |rows: Json, expected| {
+        let operation = Operation::Insert(InsertQuery {
+            table: "lines".into(),
+            rows: rows.to_string(),
+            ..InsertQuery::default()
+        });
+        let trial = attempt(&demo.project, &Identity::Anonymous, &operation).await;
+        assert_eq!(
+            trial.affected.map_err(|error| error.code()),
+            expected,
+            "{rows}"
+        );
+        assert_eq!(db.count(&demo, "lines").await, 0);
+    };
+    check(
+        json!([{"id": 1, "parent": 2}, {"id": 2, "parent": 1}]),
+        Ok(2),
+    )
+    .await;
+    check(json!([{"id": 1, "parent": 3}]), Err("reference_conflict")).await;
 }

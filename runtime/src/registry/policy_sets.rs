@@ -88,7 +88,7 @@ pub(crate) async fn restore(
         .collect();
     let mut done = Restored::default();
     for (id, policy) in &now {
-        let same = wanted.iter().any(|source| *source == policy.source);
+        let same = wanted.contains(&policy.source);
         if !same {
             sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id)
                 .execute(change.conn())

@@ -27,7 +27,9 @@ pub(crate) use embed::{Embed, Link, Through};
 pub(crate) use keyset::{Keyset, PageKey};
 pub(crate) use select::{Select, count, select};
 pub(crate) use upsert::{Permits, Upsert, upsert};
-pub(crate) use write::{Cell, Delete, Insert, Update, counted, delete, insert, update};
+pub(crate) use write::{
+    Cell, Delete, Insert, Update, check_constraints, counted, delete, insert, update,
+};
 
 /// The row that conditions and columns speak of.
 const ROW: &str = "t";

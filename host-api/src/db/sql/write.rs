@@ -203,6 +203,17 @@ pub(crate) fn counted(write: Statement) -> Statement {
     }
 }
 
+/// Looks at deferred constraints before the transaction ends.
+pub(crate) fn check_constraints() -> Statement {
+    Statement {
+        text: "SET CONSTRAINTS ALL IMMEDIATE".to_owned(),
+        binds: Vec::new(),
+        plan: Plan::Once,
+        effect: Effect::Writes,
+        reading: Reading::default(),
+    }
+}
+
 /// What must be true of the rows of a write before any of it counts.
 pub(super) struct Verdict {
     /// Of each row: a condition that is true or false. None: every row passes.
