@@ -10,6 +10,7 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{table, typed};
 use super::row_types::{self, Language};
+use super::tables_policy_readable::PolicyReadableArgs;
 use super::tables_seed::SeedArgs;
 
 /// All tables, or the columns of one.
@@ -19,6 +20,7 @@ use super::tables_seed::SeedArgs;
     after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
                   koyalite tables types --lang rust > src/rows.rs\n  \
                   koyalite tables seed todos rows.csv\n  \
+                  koyalite tables policy-readable members on\n  \
                   koyalite tables drop todos --lose-data"
 )]
 pub(super) struct TablesArgs {
@@ -36,6 +38,8 @@ enum Action {
     Types(TypesArgs),
     /// Write the rows of a file into a table, past its policies
     Seed(SeedArgs),
+    /// Let policies read a table past its own policies, or no longer
+    PolicyReadable(PolicyReadableArgs),
     /// Drop a table, or a column written as table.column
     Drop(DropArgs),
 }
@@ -118,6 +122,7 @@ impl TablesArgs {
             Some(Action::Show(args)) => args.run().await,
             Some(Action::Types(args)) => args.run().await,
             Some(Action::Seed(args)) => args.run().await,
+            Some(Action::PolicyReadable(args)) => args.run().await,
             Some(Action::Drop(args)) => args.run().await,
         }
     }

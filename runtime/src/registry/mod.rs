@@ -30,6 +30,8 @@ pub mod manifest;
 pub mod mirror;
 pub mod policies;
 mod policy_input;
+pub mod policy_readable;
+pub mod policy_sets;
 pub mod projects;
 mod references;
 pub mod roles;
