@@ -124,7 +124,7 @@ async fn code_woken_from_inside_anothers_request_still_acts_for_its_own_caller()
 
 #[tokio::test]
 async fn work_after_the_answer_still_acts_for_the_caller_who_set_it_off() {
-    let app = TestApp::shared().await;
+    let app = TestApp::on_one_thread().await;
     let project = app.project().await;
     let (alice, bob) = two_users(&project).await;
     for (token, subject, title) in [(&alice, ALICE, "of alice"), (&bob, BOB, "of bob")] {

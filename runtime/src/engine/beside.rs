@@ -52,8 +52,9 @@ impl Beside {
         .await
     }
 
-    /// Takes what there is of the body without waiting for any of it.
-    pub(super) async fn gather(&mut self, mut body: WasiBody) -> WasiBody {
+    /// Takes what there is of the body without waiting for any of it. None where it broke off before
+    /// its first byte: nothing of the answer has left, so the caller can be told why instead.
+    pub(super) async fn gather(&mut self, mut body: WasiBody) -> Option<WasiBody> {
         let mut frames = VecDeque::new();
         let has_ended = poll_fn(|cx| {
             let mut bytes = 0;
@@ -82,7 +83,10 @@ impl Beside {
         })
         .await;
         let rest = if has_ended { None } else { Some(body) };
-        Gathered { frames, rest }.boxed_unsync()
+        match frames.front() {
+            Some(Err(_)) => None,
+            Some(Ok(_)) | None => Some(Gathered { frames, rest }.boxed_unsync()),
+        }
     }
 
     /// Lets the worker go on by itself, if it has not ended.
@@ -178,7 +182,7 @@ mod tests {
 
     async fn gathered(body: WasiBody) -> WasiBody {
         let mut nobody = Beside::new(std::future::ready(()), Handle::current());
-        nobody.gather(body).await
+        nobody.gather(body).await.unwrap()
     }
 
     #[tokio::test]
@@ -210,9 +214,13 @@ mod tests {
     /// As the body of a stopped instance does: it says so as often as it is asked.
     #[tokio::test]
     async fn an_error_that_repeats_is_heard_once() {
-        let cut = stream::repeat_with(|| Err(Error::HttpResponseIncomplete));
-        let body = gathered(StreamBody::new(cut).boxed_unsync()).await;
+        let cut = || stream::repeat_with(|| Err(Error::HttpResponseIncomplete));
+        let begun = stream::iter([data("one")]).chain(cut());
+        let body = gathered(StreamBody::new(begun).boxed_unsync()).await;
         assert!(body.collect().await.is_err());
+        let mut nobody = Beside::new(std::future::ready(()), Handle::current());
+        let nothing = StreamBody::new(cut()).boxed_unsync();
+        assert!(nobody.gather(nothing).await.is_none());
     }
 
     #[tokio::test]

@@ -51,13 +51,16 @@ impl Engine {
         call: Call,
     ) -> Result<Answer, InvokeError> {
         let (job, heard) = sent(call);
+        let ticket = heard.ticket.clone();
         let work = self.work(loaded, target, job, Intake::closed());
         let mut work = Beside::new(work, self.elsewhere.clone());
         let answer = match work.until(heard.said()).await {
             Said::Ended(Ok(Answer::Http(response))) => {
                 let (parts, body) = response.into_parts();
-                let body = work.gather(body).await;
-                Ok(Answer::Http(http::Response::from_parts(parts, body)))
+                match work.gather(body).await {
+                    Some(body) => Ok(Answer::Http(http::Response::from_parts(parts, body))),
+                    None => Err(ticket.error().unwrap_or(InvokeError::NoResponse)),
+                }
             }
             Said::Ended(ended) => ended,
             // A worker without a queue hands nothing back.
