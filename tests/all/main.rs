@@ -25,6 +25,7 @@ mod identity;
 mod indexes;
 mod limits;
 mod logs;
+mod migrations;
 mod mirror;
 mod policies;
 mod projects;

@@ -1,5 +1,5 @@
 //! `koyalite tables`: the project's tables and their columns, types for their rows, rows from a
-//! file, and the end of a table. Tables are made by `koyalite deploy`, from a `schema.json`.
+//! file, and the end of a table. Tables are made from a `schema.json`: `tables_migrate`.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -10,6 +10,7 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{table, typed};
 use super::row_types::{self, Language};
+use super::tables_migrate::{ApplyArgs, HistoryArgs, PlanArgs};
 use super::tables_seed::SeedArgs;
 
 /// All tables, or the columns of one.
@@ -18,7 +19,8 @@ use super::tables_seed::SeedArgs;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
                   koyalite tables types --lang rust > src/rows.rs\n  \
-                  koyalite tables seed todos rows.csv\n  \
+                  koyalite tables plan schema.json --prune\n  \
+                  koyalite tables apply schema.json\n  koyalite tables seed todos rows.csv\n  \
                   koyalite tables drop todos --lose-data"
 )]
 pub(super) struct TablesArgs {
@@ -34,6 +36,12 @@ enum Action {
     Show(ShowArgs),
     /// Print types for the rows of all tables
     Types(TypesArgs),
+    /// Show what applying a schema.json would do; change nothing
+    Plan(PlanArgs),
+    /// Make the tables and policies what a schema.json says
+    Apply(ApplyArgs),
+    /// Show what was applied, by whom and when
+    History(HistoryArgs),
     /// Write the rows of a file into a table, past its policies
     Seed(SeedArgs),
     /// Drop a table, or a column written as table.column
@@ -117,6 +125,9 @@ impl TablesArgs {
             None => self.show.run().await,
             Some(Action::Show(args)) => args.run().await,
             Some(Action::Types(args)) => args.run().await,
+            Some(Action::Plan(args)) => args.run().await,
+            Some(Action::Apply(args)) => args.run().await,
+            Some(Action::History(args)) => args.run().await,
             Some(Action::Seed(args)) => args.run().await,
             Some(Action::Drop(args)) => args.run().await,
         }

@@ -175,6 +175,8 @@ fn routes() -> Vec<Route> {
         put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
+        post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),
+        get("/v1/projects/{project}/schema/history", P::TableRead, schema::past),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),

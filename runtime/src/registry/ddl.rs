@@ -3,6 +3,8 @@
 //! Names go in through validated newtypes or our own generated identifiers and are quoted here;
 //! types, defaults and actions are closed lists. A [`Ddl`] cannot be made anywhere else.
 
+pub(crate) mod alter;
+
 use koyalite_policy::{ColumnName, ColumnType, IndexName, TableName, quote_ident};
 use uuid::Uuid;
 

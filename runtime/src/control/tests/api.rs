@@ -140,6 +140,48 @@ async fn a_schema_is_applied_once_and_read_back() {
 }
 
 #[tokio::test]
+async fn a_schema_is_planned_and_applied_for_the_state_that_was_planned_for() {
+    let api = Api::with_project().await;
+    let plan = "/v1/projects/demo/schema/plan?prune=true";
+    let (status, planned) = api.ask("POST", plan, SCHEMA).await;
+    assert_eq!(status, StatusCode::OK, "{planned}");
+    let steps = planned["steps"].as_array().unwrap().iter();
+    let actions: Vec<_> = steps.map(|step| &step["action"]).collect();
+    assert_eq!(actions, ["create_table", "create_policy"]);
+    assert!(
+        planned["steps"][0]["sql"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("CREATE TABLE")
+    );
+
+    let state = planned["state"].as_str().unwrap();
+    let apply = format!("/v1/projects/demo/schema?prune=true&state={state}");
+    let (_, applied) = api.ask("PUT", &apply, SCHEMA).await;
+    assert_eq!(applied["created_tables"], json!(["todos"]), "{applied}");
+    assert_eq!(
+        api.refused("PUT", &apply, SCHEMA).await,
+        "409 schema_changed"
+    );
+    let broken = SCHEMA.replace(r#"{"name": "owner_id", "type": "uuid"}, "#, "");
+    let (_, planned) = api.ask("POST", plan, broken).await;
+    let refusal = &planned["refusals"][0];
+    assert_eq!(refusal["code"], "in_use", "{planned}");
+    assert!(
+        refusal["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("own rows")
+    );
+    let asked = api.refused("POST", "/v1/projects/demo/schema/plan?purge=true", SCHEMA);
+    assert_eq!(asked.await, "400 invalid_query");
+
+    let (_, past) = api.ask("GET", "/v1/projects/demo/schema/history", "").await;
+    assert_eq!(past["items"][0]["seq"], applied["seq"], "{past}");
+    assert_eq!(past["items"][0]["applied_by"], "admin");
+}
+
+#[tokio::test]
 async fn a_policy_is_made_changed_and_deleted() {
     let api = Api::with_project().await;
     api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;

@@ -3,6 +3,7 @@
 mod apply;
 mod deploy;
 mod indexes;
+mod migrations;
 mod mirror;
 mod schema;
 mod tenants;
