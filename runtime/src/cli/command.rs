@@ -183,6 +183,8 @@ mod tests {
         check("koyalite tables apply --state 5f2c --lose-data", true);
         check("koyalite tables apply --sql", false);
         check("koyalite tables history --json", true);
+        check("koyalite tables import --schema public --data", true);
+        check("koyalite tables import postgres://me:secret@host/db", false);
         check("koyalite tables drop todos.done --lose-data", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);

@@ -35,6 +35,7 @@ mod row_types;
 mod schedules;
 mod serve;
 mod tables;
+mod tables_import;
 mod tables_migrate;
 mod tables_seed;
 mod tables_seed_csv;

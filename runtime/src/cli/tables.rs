@@ -10,6 +10,7 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{table, typed};
 use super::row_types::{self, Language};
+use super::tables_import::ImportArgs;
 use super::tables_migrate::{ApplyArgs, HistoryArgs, PlanArgs};
 use super::tables_seed::SeedArgs;
 
@@ -42,6 +43,8 @@ enum Action {
     Apply(ApplyArgs),
     /// Show what was applied, by whom and when
     History(HistoryArgs),
+    /// Make a schema.json of the tables and policies of another Postgres
+    Import(ImportArgs),
     /// Write the rows of a file into a table, past its policies
     Seed(SeedArgs),
     /// Drop a table, or a column written as table.column
@@ -128,6 +131,7 @@ impl TablesArgs {
             Some(Action::Plan(args)) => args.run().await,
             Some(Action::Apply(args)) => args.run().await,
             Some(Action::History(args)) => args.run().await,
+            Some(Action::Import(args)) => args.run().await,
             Some(Action::Seed(args)) => args.run().await,
             Some(Action::Drop(args)) => args.run().await,
         }

@@ -234,7 +234,7 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         text.push_str(" NOT NULL");
     }
     if let Some(default) = &column.default {
-        text.push_str(&format!(" DEFAULT {}", default.to_sql()));
+        text.push_str(&format!(" {}", default.to_clause()));
     }
     if let Some(values) = &column.ty.values {
         text.push_str(&format!(" CHECK ({})", among(&column.name, values)));

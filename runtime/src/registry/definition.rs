@@ -223,6 +223,10 @@ impl NewColumn {
             }
             _ => None,
         };
+        if default == Some(ColumnDefault::Identity) && self.nullable {
+            let message = "a column that the database counts is never NULL; leave it out";
+            mistakes.push(Mistake::new("nullable", message));
+        }
         let values = ty.as_ref().and_then(|ty| ty.values.as_ref());
         if let (Some(ColumnDefault::Text(text)), Some(values)) = (&default, values)
             && !values.contains(text)

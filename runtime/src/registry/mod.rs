@@ -22,6 +22,7 @@ mod deploy;
 pub mod error;
 mod extensions;
 pub mod functions;
+pub mod identity;
 pub mod indexes;
 pub mod jwt_secret;
 mod listed_values;

@@ -6,6 +6,7 @@ use koyalite_policy::{ColumnName, TableName, quote_ident};
 
 use super::{Ddl, ForeignKey, qualified};
 use crate::registry::change::LockedProject;
+use crate::registry::default::quote_literal;
 use crate::registry::definition::ColumnDefinition;
 
 /// A column of a table, to be altered.
@@ -122,5 +123,18 @@ pub(crate) fn count_duplicates(
             .collect::<Vec<_>>()
             .join(" AND "),
         columns.join(", "),
+    ))
+}
+
+/// Lets a column's own sequence go on after this number, if it has not come as far.
+pub(crate) fn advance(at: &At<'_>, number: i64) -> Ddl {
+    let (table, column) = (
+        quote_literal(&at.table()),
+        quote_literal(at.column.as_str()),
+    );
+    Ddl(format!(
+        "SELECT count(setval(of.sequence, {number}))
+         FROM (SELECT pg_get_serial_sequence({table}, {column})::regclass AS sequence) of
+         WHERE coalesce(pg_sequence_last_value(of.sequence), 0) < {number}"
     ))
 }

@@ -5,6 +5,7 @@
 //! become a list of values and back; anything else would alter data, and is refused.
 
 use koyalite_policy::ColumnType;
+use serde_json::Value as Json;
 
 use super::super::columns::Column;
 use super::super::definition::ColumnDefinition;
@@ -35,6 +36,14 @@ pub(super) fn changes(found: &Column, wanted: &ColumnDefinition) -> Result<Vec<C
         found.ty.ty != wanted.ty.ty || found.ty.values.is_some() != wanted.ty.values.is_some();
     if found.ty.ty != wanted.ty.ty && !is_wider(found.ty.ty, wanted.ty.ty) {
         return Err(format!("is {} and would be {}", found.ty, wanted.ty));
+    }
+    let text = matches!(
+        wanted.ty.ty,
+        ColumnType::Text | ColumnType::Json | ColumnType::Jsonb
+    );
+    let counted = |default: &Option<Json>| *default == Some(Json::from("identity()")) && !text;
+    if counted(&found.default) != counted(&wanted.default_json) {
+        return Err("would change whether the database counts it".to_owned());
     }
     let target = found
         .references

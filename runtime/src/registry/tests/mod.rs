@@ -153,6 +153,11 @@ impl TestRegistry {
         PgConnection::connect_with(&options).await.unwrap()
     }
 
+    /// How to reach its database, as the server's owner.
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     pub(crate) async fn run(&self, sql: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
             .execute(&self.pool)
