@@ -10,7 +10,7 @@ use koyalite_policy::{ColumnName, Permit, Residual, SqlWriter, quote_ident};
 
 use super::super::rows::Reading;
 use super::super::run::{Effect, Statement};
-use super::write::{Cell, Rows, Verdict, checked, insert_into, is_true, plan};
+use super::write::{Cell, Rows, Verdict, checked, insert_into, is_true};
 use super::{Binds, Output, ROW, condition};
 
 /// The proposed row, as Postgres calls it. It has its defaults already.
@@ -50,8 +50,7 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Sta
     let updated = condition(&mut writer, ROW, [permits.update.check()], None);
     let mut binds = Binds::after(writer);
     let proposals = request.rows.len();
-    let plan = plan(proposals);
-    let mut write = insert_into(
+    let (mut write, plan) = insert_into(
         permits.insert,
         schema,
         &request.columns,
