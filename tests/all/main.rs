@@ -22,6 +22,7 @@ mod egress;
 mod examples;
 mod explaining;
 mod identity;
+mod importing;
 mod indexes;
 mod limits;
 mod logs;

@@ -24,6 +24,7 @@ pub(crate) use answer::Answer;
 pub(crate) use app::{Shared, TestApp};
 pub(crate) use call::Call;
 pub(crate) use command_line::CommandLine;
+pub(crate) use database::Database;
 pub(crate) use guests::{guest, has_guest, other_bytes, root};
 pub(crate) use launch::Launch;
 pub(crate) use odd_components::{compile_bomb, component, handler_with};

@@ -13,11 +13,9 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection};
 
 use crate::config::{IMPORT_VARIABLE, import_url};
-use crate::import::{self, Imported};
+use crate::import::{Imported, Source, SourceError};
 use crate::registry::migration::SchemaFile;
 
 use super::args::ControlArgs;
@@ -77,16 +75,8 @@ impl ImportArgs {
             )));
         }
         let url = self.url().map_err(CliError::Usage)?;
-        let mut source = connect(&url).await?;
-        let imported = match import::read(&mut source, &self.schema).await {
-            Ok(imported) => imported,
-            Err(sqlx::Error::RowNotFound) => {
-                let schema = &self.schema;
-                let error = anyhow!("the source has no tables in a schema {schema}");
-                return Err(CliError::Usage(error));
-            }
-            Err(error) => return Err(anyhow!(error).context("cannot read the source").into()),
-        };
+        let mut source = Source::open(&url, &self.schema).await.map_err(failed)?;
+        let imported = source.read().await.map_err(failed)?;
         let text = serde_json::to_string_pretty(&imported.file)
             .context("cannot write the schema as JSON")?;
         std::fs::write(&self.out, text + "\n")
@@ -118,21 +108,16 @@ impl ImportArgs {
     }
 
     /// Makes the tables, fills them, and then adds what would be in the way of rows in any order.
-    async fn fill(&self, source: &mut PgConnection, imported: &Imported) -> Result<u64, CliError> {
+    async fn fill(&self, source: &mut Source, imported: &Imported) -> Result<u64, CliError> {
         let client = self.server.client()?;
         self.refuse_if_there(&client, imported).await?;
         let path = self.server.path(["schema"]);
         let bare = without_references(&imported.file);
         client.send(Method::PUT, &path, &bare).await?;
-        let mut tx = source.begin().await.context("cannot read the source")?;
-        let setting = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; \
-                       SET LOCAL TimeZone = 'UTC'";
-        let set = sqlx::raw_sql(setting).execute(&mut *tx).await;
-        set.context("cannot read the source")?;
         let mut written = 0;
         for (table, columns) in &imported.rows {
             if imported.file.tables.iter().any(|new| &new.name == table) {
-                written += self.copy(&client, &mut tx, (table, columns)).await?;
+                written += self.copy(&client, source, (table, columns)).await?;
             }
         }
         client.send(Method::PUT, &path, &imported.file).await?;
@@ -162,34 +147,20 @@ impl ImportArgs {
     async fn copy(
         &self,
         client: &Client,
-        source: &mut PgConnection,
+        source: &mut Source,
         (table, columns): (&str, &[(String, String)]),
     ) -> Result<u64, CliError> {
-        let from = format!("{}.{}", quoted(&self.schema), quoted(table));
-        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {from}"));
-        let failed = || format!("cannot read the rows of {table}");
-        let all: i64 = sqlx::query_scalar(count)
-            .fetch_one(&mut *source)
-            .await
-            .with_context(failed)?;
+        let all = source.count(table).await.map_err(failed)?;
         let path = self.server.path(["tables", table, "rows"]);
-        let bar = bar(u64::try_from(all).unwrap_or_default())?;
+        let bar = bar(all)?;
         bar.set_message(table.to_owned());
-        let columns = columns.iter();
-        let columns = columns.map(|(name, value)| format!("{value} AS {}", quoted(name)));
-        let columns: Vec<String> = columns.collect();
-        // Safe to assert: names are from the source's catalogue and quoted, the rest is ours.
-        let rows = sqlx::AssertSqlSafe(format!(
-            "SELECT row_to_json(r)::text FROM (SELECT {} FROM {from}) r",
-            columns.join(", ")
-        ));
-        let mut rows = sqlx::query_scalar::<_, String>(rows).fetch(&mut *source);
+        let mut rows = Box::pin(source.rows(table, columns));
         let mut pending: Vec<Box<RawValue>> = Vec::new();
         loop {
-            let row = rows.try_next().await.with_context(failed)?;
+            let row = rows.try_next().await.map_err(failed)?;
             let ended = row.is_none();
             if let Some(row) = row {
-                pending.push(RawValue::from_string(row).with_context(failed)?);
+                pending.push(RawValue::from_string(row).context("the source sent no JSON")?);
             }
             if ended || pending.len() >= ROWS_READ_AT_ONCE {
                 let sent = send(client, &path, &pending, &bar).await;
@@ -211,16 +182,12 @@ impl ImportArgs {
     }
 }
 
-async fn connect(url: &str) -> Result<PgConnection, CliError> {
-    // Whatever is wrong with it, the address is not repeated: it holds a password.
-    let options: PgConnectOptions = url.parse().map_err(|_| {
-        let form = "postgres://user:password@host:5432/database";
-        CliError::Usage(anyhow!(
-            "the address of the source is not of the form {form}"
-        ))
-    })?;
-    let connected = PgConnection::connect_with(&options).await;
-    Ok(connected.context("cannot reach the source")?)
+/// Whose turn it is: a wrong address or schema is for the user to mend.
+fn failed(error: SourceError) -> CliError {
+    match error {
+        SourceError::Address | SourceError::Empty(_) => CliError::Usage(error.into()),
+        SourceError::Failed(_) => CliError::Failed(error.into()),
+    }
 }
 
 /// The tables alone, in which rows can stand in any order.
@@ -233,10 +200,6 @@ fn without_references(file: &SchemaFile) -> SchemaFile {
         tables,
         ..SchemaFile::default()
     }
-}
-
-fn quoted(name: &str) -> String {
-    koyalite_policy::quote_ident(name).to_string()
 }
 
 impl Report {

@@ -1,7 +1,7 @@
 //! What a schema of a Postgres has, as its catalogue says. Expressions come as Postgres writes them when
 //! the schema is the only one on the search path, so names of its own tables and types are bare.
 
-use sqlx::{Connection as _, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 
 #[derive(Debug, Default)]
 pub(super) struct Catalogue {
@@ -86,21 +86,18 @@ pub(super) struct Other {
     pub(super) what: String,
 }
 
-/// Reads all of it as of one moment.
+/// Reads all of it, on a connection that is used for this schema alone.
 pub(super) async fn read(conn: &mut PgConnection, schema: &str) -> Result<Catalogue, sqlx::Error> {
-    let mut tx = conn.begin().await?;
-    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("SELECT set_config('search_path', quote_ident($1), true)")
+    // For as long as the connection lives, which is here for nothing else.
+    sqlx::query("SELECT set_config('search_path', quote_ident($1), false)")
         .bind(schema)
-        .execute(&mut *tx)
+        .execute(&mut *conn)
         .await?;
     macro_rules! all {
         ($statement:expr) => {
             sqlx::query_as($statement)
                 .bind(schema)
-                .fetch_all(&mut *tx)
+                .fetch_all(&mut *conn)
                 .await?
         };
     }
@@ -113,7 +110,6 @@ pub(super) async fn read(conn: &mut PgConnection, schema: &str) -> Result<Catalo
         policies: all!(POLICIES),
         others: all!(OTHERS),
     };
-    tx.rollback().await?;
     match found.tables.is_empty() {
         true => Err(sqlx::Error::RowNotFound),
         false => Ok(found),

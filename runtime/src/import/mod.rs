@@ -10,6 +10,7 @@ mod catalogue;
 mod column;
 mod expression;
 mod policy;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use crate::registry::migration::SchemaFile;
+
+pub use self::source::{Source, SourceError};
 
 /// A schema, and what of it is not in the file.
 #[derive(Debug, Default)]
@@ -50,11 +53,8 @@ impl Imported {
     }
 }
 
-/// Reads a schema of a database.
-///
-/// # Errors
-/// Those of the connection; a schema without tables is `RowNotFound`.
-pub async fn read(conn: &mut PgConnection, schema: &str) -> Result<Imported, sqlx::Error> {
+/// Reads a schema of a database. One without tables is `RowNotFound`.
+async fn read(conn: &mut PgConnection, schema: &str) -> Result<Imported, sqlx::Error> {
     let found = catalogue::read(conn, schema).await?;
     let mut imported = Imported::default();
     let tables = table::translate(&found, &mut imported);

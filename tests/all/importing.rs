@@ -1,0 +1,103 @@
+//! Another Postgres' tables and rows, from the command line to a project whose policies then hold.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{ALICE, BOB, CommandLine, Database, TestApp};
+
+/// Rows that refer to later ones and to themselves, and values of types that JSON could harm.
+fn source() -> String {
+    format!(
+        "CREATE SCHEMA auth;
+         CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS 'SELECT NULL::uuid';
+         CREATE SCHEMA shop;
+         SET search_path = shop;
+         CREATE TYPE mood AS ENUM ('calm', 'wild');
+         CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            owner_id uuid NOT NULL, title text NOT NULL, rank bigint, mood mood DEFAULT 'calm',
+            tags text[], bytes bytea, at timestamp, price numeric(20, 4), f double precision,
+            after bigint REFERENCES notes (id));
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON notes USING ((SELECT auth.uid()) = owner_id);
+         INSERT INTO notes (owner_id, title, rank, mood, tags, bytes, at, price, f, after)
+         SELECT CASE n % 2 WHEN 0 THEN '{ALICE}' ELSE '{BOB}' END::uuid, 'note ' || n,
+            9007199254740993, 'wild', ARRAY['a', NULL], decode(repeat('ab', 100), 'hex'),
+            '2026-01-31 12:00', 1234567890123456.7891, 'NaN', 2501 - n
+         FROM generate_series(1, 2500) n"
+    )
+}
+
+#[tokio::test]
+async fn tables_policies_and_rows_of_another_postgres_become_a_project() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let other = Database::create().await;
+    other
+        .connect()
+        .await
+        .batch_execute(&source())
+        .await
+        .unwrap();
+    let shell = CommandLine::of(&app, &project.name);
+    let here = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| shell.run(here.path(), arguments).await;
+
+    let nowhere = run(&["tables", "import"]).await;
+    assert!(
+        nowhere.code == 2 && nowhere.errors.contains("KOYALITE_IMPORT_URL"),
+        "{nowhere:?}"
+    );
+    std::fs::write(here.path().join("source"), other.url()).unwrap();
+    let import = [
+        "tables",
+        "import",
+        "--schema",
+        "shop",
+        "--url-file",
+        "source",
+    ];
+    let said = run(&import).await.expect(0);
+    assert!(
+        said.contains("schema.json: 1 table(s), 1 policies"),
+        "{said}"
+    );
+    assert!(
+        said.contains("notes.price") && said.contains("numeric(20,4)"),
+        "{said}"
+    );
+    assert_eq!(run(&import).await.code, 2, "the file is not written over");
+    assert_eq!(project.list("/tables").await.len(), 0);
+
+    let data = [&import[..], &["--out", "other.json", "--data", "--json"]].concat();
+    let report: Value = serde_json::from_str(&run(&data).await.expect(0)).unwrap();
+    assert_eq!(report["rows"], 2500, "{report}");
+    let plan = run(&["tables", "plan"]).await.expect(0);
+    assert!(plan.contains("nothing to do"), "{plan}");
+    assert_eq!(
+        run(&[&data[..4], &data[4..6], &["--out", "3.json", "--data"]].concat())
+            .await
+            .code,
+        2
+    );
+
+    project.deploy("behaviours").await;
+    let alice = project.token(ALICE).await;
+    let ask = async |path: &str, query: Value| {
+        let call = project.call(Method::POST, path).bearer(&alice);
+        call.json(&query).send().await.of_function(200).json()
+    };
+    let columns = ["id", "rank", "mood", "tags", "at", "price", "f", "after"];
+    let query = json!({ "table": "notes", "columns": columns, "filter": "id < 4", "order": [["id", "asc"]] });
+    let rows = ask("/behaviours/select", query).await;
+    assert_eq!(
+        rows,
+        json!([{ "id": 2, "rank": "9007199254740993", "mood": "wild", "tags": ["a", null],
+                 "at": "2026-01-31T12:00:00Z", "price": rows[0]["price"], "f": "NaN", "after": 2499 }]),
+    );
+    assert_eq!(rows[0]["price"].to_string(), "1234567890123456.7891");
+    // The next number is none of those that came with the rows.
+    let new = json!({ "table": "notes", "rows": [{ "owner_id": ALICE, "title": "new" }],
+                      "returning": ["id", "mood"] });
+    let made = ask("/behaviours/insert", new).await;
+    assert_eq!(made, json!([{ "id": 2501, "mood": "calm" }]));
+}
