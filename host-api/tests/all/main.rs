@@ -31,4 +31,5 @@ mod transaction;
 mod types;
 mod update;
 mod upsert;
+mod upsert_old;
 mod walls;

@@ -178,5 +178,7 @@ fn shape(table: &TableDefinition) -> TableShape {
     TableShape {
         name: table.name.clone(),
         columns: columns.collect(),
+        // No policy asks.
+        unique_together: Vec::new(),
     }
 }
