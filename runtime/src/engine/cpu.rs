@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// A poll that used this much is a slice. Just under the epoch tick, after which a running guest
 /// returns to the host: a guest that was made to return has used a slice.
-const SLICE: Duration = Duration::from_millis(8);
+pub(super) const SLICE: Duration = Duration::from_millis(8);
 
 /// CPU time that the current thread has used.
 #[must_use]
@@ -137,6 +137,28 @@ impl Permits {
         }
     }
 
+    /// Whether the ticket was given a permit, which it then has.
+    fn collect(&mut self, ticket: u64) -> bool {
+        let at = self.granted.iter().position(|granted| *granted == ticket);
+        at.is_some_and(|at| {
+            self.granted.swap_remove(at);
+            true
+        })
+    }
+
+    /// A call may go on in another task than the one in which it began to wait.
+    fn wait_as(&mut self, tenant: Tenant, ticket: u64, waker: &Waker) {
+        let project = self.waiting.get_mut(&tenant.project);
+        let tickets = project.and_then(|project| project.tickets.get_mut(&tenant.function));
+        for (_, known) in tickets
+            .into_iter()
+            .flatten()
+            .filter(|(id, _)| *id == ticket)
+        {
+            known.clone_from(waker);
+        }
+    }
+
     fn forget(&mut self, tenant: Tenant, ticket: u64) {
         let Some(project) = self.waiting.get_mut(&tenant.project) else {
             return;
@@ -196,34 +218,36 @@ enum TurnState {
 impl Turn<'_> {
     /// Ready when the instance may be polled.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut permits = self.gate.permits.lock();
+        // Only who has used a slice meets the others at the lock.
         match self.state {
             TurnState::Free | TurnState::Holding => Poll::Ready(()),
-            TurnState::Spent if permits.free > 0 => {
-                permits.free -= 1;
-                self.state = TurnState::Holding;
-                Poll::Ready(())
-            }
-            TurnState::Spent => {
-                permits.next_ticket += 1;
-                let ticket = permits.next_ticket;
-                permits.enqueue(self.gate.tenant, ticket, cx.waker().clone());
-                self.state = TurnState::Waiting(ticket);
-                Poll::Pending
-            }
-            TurnState::Waiting(ticket) => {
-                let Some(at) = permits
-                    .granted
-                    .iter()
-                    .position(|granted| *granted == ticket)
-                else {
-                    return Poll::Pending;
-                };
-                permits.granted.swap_remove(at);
-                self.state = TurnState::Holding;
-                Poll::Ready(())
-            }
+            TurnState::Spent => self.ask(cx),
+            TurnState::Waiting(ticket) => self.look(ticket, cx),
         }
+    }
+
+    fn ask(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut permits = self.gate.permits.lock();
+        if permits.free > 0 {
+            permits.free -= 1;
+            self.state = TurnState::Holding;
+            return Poll::Ready(());
+        }
+        permits.next_ticket += 1;
+        let ticket = permits.next_ticket;
+        permits.enqueue(self.gate.tenant, ticket, cx.waker().clone());
+        self.state = TurnState::Waiting(ticket);
+        Poll::Pending
+    }
+
+    fn look(&mut self, ticket: u64, cx: &Context<'_>) -> Poll<()> {
+        let mut permits = self.gate.permits.lock();
+        if !permits.collect(ticket) {
+            permits.wait_as(self.gate.tenant, ticket, cx.waker());
+            return Poll::Pending;
+        }
+        self.state = TurnState::Holding;
+        Poll::Ready(())
     }
 
     /// After a poll: gives the permit back, and notes whether the instance has used a slice since
@@ -246,28 +270,19 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut permits = self.gate.permits.lock();
         let waker = match self.state {
             TurnState::Free | TurnState::Spent => None,
-            TurnState::Holding => permits.hand_back(),
+            TurnState::Holding => self.gate.permits.lock().hand_back(),
             TurnState::Waiting(ticket) => {
-                match permits
-                    .granted
-                    .iter()
-                    .position(|granted| *granted == ticket)
-                {
-                    Some(at) => {
-                        permits.granted.swap_remove(at);
-                        permits.hand_back()
-                    }
-                    None => {
-                        permits.forget(self.gate.tenant, ticket);
-                        None
-                    }
+                let mut permits = self.gate.permits.lock();
+                if permits.collect(ticket) {
+                    permits.hand_back()
+                } else {
+                    permits.forget(self.gate.tenant, ticket);
+                    None
                 }
             }
         };
-        drop(permits);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -320,6 +335,38 @@ mod tests {
         // The busy project had its turn; the neighbour comes before its third instance.
         assert!(third.poll(&mut cx).is_pending());
         assert!(neighbour.poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn who_waits_in_another_task_by_now_is_woken_there() {
+        let permits = CpuPermits::for_cores(2);
+        let gate = permits.gate(tenant(1, 1));
+        let mut holder = spent(&gate);
+        let mut waiting = spent(&gate);
+        assert!(
+            holder
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_ready()
+        );
+        assert!(
+            waiting
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(waiting.poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(holder);
+        assert!(woken.0.load(std::sync::atomic::Ordering::Relaxed));
+    }
+
+    #[derive(Default)]
+    struct Woken(std::sync::atomic::AtomicBool);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     #[test]

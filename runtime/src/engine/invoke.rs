@@ -1,27 +1,27 @@
 //! The one way to run a function.
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use koyalite_host_api::{GuestLog, Invocation, LogLevel, LogSink};
 use wasmtime::Store;
+use wasmtime_wasi_http::WasiBody;
 
 use super::Engine;
+use super::beside::Beside;
 use super::call::{Answer, Call, Isolation, Target};
 use super::error::InvokeError;
 use super::hooks::Hooks;
 use super::job::{Intake, Job, Said};
 use super::limits::MemoryLimiter;
 use super::loaded::Loaded;
-use super::meter::{Metered, Watch};
 use super::reply::Ticket;
-use super::shared::{Busy, Offer};
+use super::shared::Offer;
 use super::state::State;
 use super::stdio::GuestStdio;
-use super::trap::classify;
 use super::worker::Worker;
+use crate::cores;
 
 impl Engine {
     /// Runs one call and answers as soon as the guest does; the body of a response may go on
@@ -31,33 +31,119 @@ impl Engine {
     /// Every way in which a guest, or we, can fail.
     pub async fn invoke(&self, target: &Target, mut call: Call) -> Result<Answer, InvokeError> {
         let loaded = self.code.load(&target.sha256).await?;
-        loop {
-            match self.attempt(Arc::clone(&loaded), target, call).await {
-                Said::Ended(ended) => return ended,
-                Said::NotBegun(again) => call = *again,
-            }
+        match target.isolation {
+            Isolation::Request => self.alone(loaded, target, call).await,
+            Isolation::Shared => loop {
+                match self.among_others(Arc::clone(&loaded), target, call).await {
+                    Said::Ended(ended) => return ended,
+                    Said::NotBegun(again) => call = *again,
+                }
+            },
         }
     }
 
-    /// Gives the call to one worker.
-    async fn attempt(&self, loaded: Arc<Loaded>, target: &Target, call: Call) -> Said {
-        let (reply, answer) = oneshot::channel();
-        let (direct, response) = oneshot::channel();
-        let ticket = Ticket::default();
-        let job = Job {
-            call,
-            reply,
-            direct,
-            ticket: ticket.clone(),
-        };
-        let _busy = match target.isolation {
-            Isolation::Request => {
-                self.start(loaded, target, job, Intake::closed());
-                None
+    /// Gives the call an instance of its own, and works on it right here: on another task, perhaps on
+    /// another core, it would cost more to say that there is an answer than to make one.
+    async fn alone(
+        &self,
+        loaded: Arc<Loaded>,
+        target: &Target,
+        call: Call,
+    ) -> Result<Answer, InvokeError> {
+        let (job, heard) = sent(call);
+        let work = self.work(loaded, target, job, Intake::closed());
+        let mut work = Beside::new(work, self.elsewhere.clone());
+        let answer = match work.until(heard.said()).await {
+            Said::Ended(Ok(Answer::Http(response))) => {
+                let (parts, body) = response.into_parts();
+                let body = work.gather(body).await;
+                Ok(Answer::Http(http::Response::from_parts(parts, body)))
             }
-            Isolation::Shared => Some(self.share(loaded, target, job)),
+            Said::Ended(ended) => ended,
+            // A worker without a queue hands nothing back.
+            Said::NotBegun(_) => Err(InvokeError::NoResponse),
         };
-        match select(response, answer).await {
+        work.go_on();
+        answer
+    }
+
+    /// Gives the call to an instance that serves others as well.
+    async fn among_others(&self, loaded: Arc<Loaded>, target: &Target, call: Call) -> Said {
+        let (job, heard) = sent(call);
+        // An instance stays on the thread that made it, and has its callers there.
+        let place = (target.version, cores::current());
+        let pool = Arc::clone(&self.shared.entry(place).or_default());
+        let _busy = match pool.offer(job) {
+            Offer::Taken(busy) => busy,
+            Offer::Start { job, queue, busy } => {
+                let work = self.work(loaded, target, job, Intake::from_queue(queue));
+                Beside::new(work, self.elsewhere.clone()).go_on();
+                busy
+            }
+        };
+        heard.said().await
+    }
+
+    /// A worker with its store, from its start to its end.
+    fn work(
+        &self,
+        loaded: Arc<Loaded>,
+        target: &Target,
+        job: Job,
+        mut intake: Intake,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let stdio = GuestStdio::new(log_of(&job.call.invocation));
+        let hooks = Hooks::new(self.egress.clone());
+        let state = State::new(MemoryLimiter::new(target.limits.memory_bytes), hooks, stdio);
+        let mut store = Store::new(&self.wasm, state);
+        store.limiter(|state| &mut state.limiter);
+        // Every tick of the epoch makes the guest return to the host once, where it is measured.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let gate = self.permits.gate(target.tenant);
+        let worker = Worker {
+            store,
+            limits: target.limits,
+            outbound: Arc::clone(&target.outbound),
+            gate,
+        };
+        async move {
+            worker.run(&loaded, job, &mut intake).await;
+            intake.close().await;
+        }
+    }
+}
+
+/// A call as it goes to a worker, and where its answer is heard.
+fn sent(call: Call) -> (Job, Heard) {
+    let (reply, answer) = oneshot::channel();
+    let (direct, response) = oneshot::channel();
+    let ticket = Ticket::default();
+    let job = Job {
+        call,
+        reply,
+        direct,
+        ticket: ticket.clone(),
+    };
+    let heard = Heard {
+        answer,
+        response,
+        ticket,
+    };
+    (job, heard)
+}
+
+/// Both ways by which an answer can come.
+struct Heard {
+    answer: oneshot::Receiver<Said>,
+    response: oneshot::Receiver<Result<http::Response<WasiBody>, wasmtime::Error>>,
+    ticket: Ticket,
+}
+
+impl Heard {
+    async fn said(self) -> Said {
+        let ticket = self.ticket;
+        match select(self.response, self.answer).await {
             Either::Left((Ok(Ok(response)), _)) => Said::Ended(Ok(ticket.response(response))),
             // Silence is also what a trap sounds like on this channel; the worker knows better.
             Either::Left((Ok(Err(error)), answer)) => match ticket.classify(&error) {
@@ -68,69 +154,12 @@ impl Engine {
             Either::Right((answer, _)) => settle(answer, &ticket),
         }
     }
-
-    fn share(&self, loaded: Arc<Loaded>, target: &Target, job: Job) -> Busy {
-        let pool = Arc::clone(&self.shared.entry(target.version).or_default());
-        match pool.offer(job) {
-            Offer::Taken(busy) => busy,
-            Offer::Start { job, queue, busy } => {
-                self.start(loaded, target, job, Intake::from_queue(queue));
-                busy
-            }
-        }
-    }
-
-    /// Starts a worker on a task of its own: it has to outlive the answer, to finish the body.
-    fn start(&self, loaded: Arc<Loaded>, target: &Target, job: Job, mut intake: Intake) {
-        let stdio = GuestStdio::new(log_of(&job.call.invocation));
-        let hooks = Hooks::new(self.egress.clone());
-        let state = State::new(MemoryLimiter::new(target.limits.memory_bytes), hooks, stdio);
-        let mut store = Store::new(&self.wasm, state);
-        store.limiter(|state| &mut state.limiter);
-        // Every tick of the epoch makes the guest return to the host once, where it is measured.
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        let gate = self.permits.gate(target.tenant);
-        let (limits, outbound) = (target.limits, Arc::clone(&target.outbound));
-        tokio::spawn(async move {
-            // A component's own initialisation is guest code as well, under the same limits.
-            let watch = Watch::default();
-            watch.set_deadline(limits.first_byte);
-            let made = {
-                let making = pin!(loaded.instantiate(&mut store));
-                Metered::new(making, &watch, limits.cpu, &gate).await
-            };
-            let refused = |job: Job, error| drop(job.reply.send(Said::Ended(Err(error))));
-            match made {
-                Ok(Ok(instance)) => {
-                    let worker = Worker {
-                        store,
-                        instance,
-                        limits,
-                        outbound,
-                        gate,
-                    };
-                    worker.run(job, &mut intake).await;
-                }
-                Ok(Err(error)) => refused(job, not_instantiated(&error, &store)),
-                Err(limit) => refused(job, limit),
-            }
-            intake.close().await;
-        });
-    }
 }
 
 /// What became of a call whose answer comes through its worker.
 fn settle(said: Result<Said, oneshot::Canceled>, ticket: &Ticket) -> Said {
     // A worker that ended without a word for this call says why in its fate.
     said.unwrap_or_else(|_| Said::Ended(Err(ticket.error().unwrap_or(InvokeError::NoResponse))))
-}
-
-fn not_instantiated(error: &wasmtime::Error, store: &Store<State>) -> InvokeError {
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return InvokeError::Overloaded;
-    }
-    classify(error, store.data().limiter.breach().get())
 }
 
 /// A log for what the instance prints, written as the call's that started it.

@@ -87,7 +87,8 @@ pub struct Metered<'a, F> {
     inner: Pin<&'a mut F>,
     watch: &'a Watch,
     cpu_limit: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// Made when there is first something to wait for: most calls end before.
+    timer: Option<Pin<Box<Sleep>>>,
     gate: Turn<'a>,
 }
 
@@ -98,26 +99,31 @@ impl<'a, F> Metered<'a, F> {
         cpu_limit: Duration,
         gate: &'a CpuGate,
     ) -> Self {
-        let timer = Box::pin(tokio::time::sleep(Duration::MAX / 4));
         Self {
             inner,
             watch,
             cpu_limit,
-            timer,
+            timer: None,
             gate: gate.turn(),
         }
     }
 
-    fn past_deadline(&mut self, cx: &mut Context<'_>) -> Option<InvokeError> {
-        let nearest = self.watch.nearest()?;
-        self.timer.as_mut().reset(nearest.at.into());
-        self.timer
+    /// Ready, with the limit, when the nearest deadline has passed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<InvokeError> {
+        let Some(Deadline { at, limit, .. }) = self.watch.nearest() else {
+            return Poll::Pending;
+        };
+        let at = at.into();
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        timer
             .as_mut()
             .poll(cx)
-            .is_ready()
-            .then_some(InvokeError::WallLimit {
-                limit: nearest.limit,
-            })
+            .map(|()| InvokeError::WallLimit { limit })
     }
 }
 
@@ -125,11 +131,14 @@ impl<F: Future> Future for Metered<'_, F> {
     type Output = Result<F::Output, InvokeError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(error) = self.past_deadline(cx) {
+        // Nothing can be overdue the first time.
+        if self.timer.is_some()
+            && let Poll::Ready(error) = self.poll_deadline(cx)
+        {
             return Poll::Ready(Err(error));
         }
         if self.gate.poll(cx).is_pending() {
-            return Poll::Pending;
+            return self.poll_deadline(cx).map(Err);
         }
         let before = super::cpu::thread_time();
         let poll = self.inner.as_mut().poll(cx);
@@ -145,10 +154,7 @@ impl<F: Future> Future for Metered<'_, F> {
             }));
         }
         // Registered again after the poll: the calls inside may have set or cleared deadlines.
-        match self.past_deadline(cx) {
-            Some(error) => Poll::Ready(Err(error)),
-            None => Poll::Pending,
-        }
+        self.poll_deadline(cx).map(Err)
     }
 }
 

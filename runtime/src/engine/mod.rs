@@ -9,6 +9,7 @@
 //! `compile` for where native code comes from.
 
 mod admit;
+mod beside;
 mod call;
 mod code;
 pub mod compile;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use object_store::ObjectStore;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 pub use self::admit::Admitted;
@@ -70,11 +72,15 @@ pub struct Engine {
     code: Code,
     egress: Egress,
     permits: CpuPermits,
-    shared: DashMap<Uuid, Arc<SharedPool>>,
+    /// By version and core.
+    shared: DashMap<(Uuid, Option<usize>), Arc<SharedPool>>,
+    /// Where calls go on that take longer than a slice.
+    elsewhere: Handle,
 }
 
 impl Engine {
-    /// An engine that finds the components it does not know yet in `objects`.
+    /// An engine that finds the components it does not know yet in `objects`. Calls that take long go
+    /// on in the runtime that this is called in.
     ///
     /// # Errors
     /// When the machine cannot run wasmtime, or the cache folder cannot be made.
@@ -90,6 +96,7 @@ impl Engine {
             code: Code::new(wasm.clone(), linker, settings, objects)?,
             permits: CpuPermits::for_cores(settings.cores),
             shared: DashMap::new(),
+            elsewhere: Handle::current(),
             wasm,
             egress,
         })

@@ -11,7 +11,7 @@ use futures::channel::oneshot;
 use futures::future::poll_fn;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::call::{Answer, CallLimits};
@@ -194,7 +194,8 @@ impl Drop for Reply {
 struct AnswerBody {
     inner: WasiBody,
     ticket: Ticket,
-    silence: Pin<Box<Sleep>>,
+    /// Since when nothing has come; none while something does.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 /// The longest silence in the middle of an answer. Server-sent events are told to send a comment
@@ -206,8 +207,13 @@ impl AnswerBody {
         Self {
             inner,
             ticket,
-            silence: Box::pin(tokio::time::sleep(SILENCE_MAX)),
+            silence: None,
         }
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let begun = || Box::pin(tokio::time::sleep(SILENCE_MAX));
+        self.silence.get_or_insert_with(begun).as_mut().poll(cx)
     }
 }
 
@@ -221,7 +227,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.silence.as_mut().reset(Instant::now() + SILENCE_MAX);
+                self.silence = None;
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
@@ -229,7 +235,7 @@ impl Body for AnswerBody {
                 tracing::warn!(%error, "an answer was cut");
                 Err(Error::HttpResponseIncomplete)
             })),
-            Poll::Pending => self.silence.as_mut().poll(cx).map(|()| {
+            Poll::Pending => self.poll_silence(cx).map(|()| {
                 tracing::warn!("an answer was cut: nothing came for {SILENCE_MAX:?}");
                 Some(Err(Error::HttpResponseTimeout))
             }),

@@ -14,86 +14,138 @@ use futures::stream::{FuturesUnordered, Stream};
 use wasmtime::Store;
 use wasmtime::component::{Access, Accessor};
 
-use super::call::{CallLimits, Trigger};
+use super::call::{Call, CallLimits, Trigger};
 use super::cpu::CpuGate;
 use super::error::InvokeError;
 use super::hooks::Allowed;
-use super::instance::{Instance, Ways};
+use super::instance::{DirectResponse, Instance, Ways};
 use super::job::{Intake, Job};
 use super::limits::{self, Breach};
+use super::loaded::Loaded;
 use super::meter::{Metered, Watch};
 use super::reply::{Fate, Reply, Unanswered};
 use super::state::State;
 use super::trap::classify;
 use crate::egress::EgressGrant;
 
-/// A store with its instance, ready to work.
+/// A store in which an instance is to be made.
 pub(super) struct Worker {
     pub(super) store: Store<State>,
-    pub(super) instance: Instance,
     pub(super) limits: CallLimits,
     pub(super) outbound: Allowed,
     pub(super) gate: CpuGate,
 }
 
 impl Worker {
-    /// Runs until there is no more work, then drops the instance.
-    pub(super) async fn run(self, first: Job, intake: &mut Intake) {
+    /// Makes the instance, runs until there is no more work, then drops it.
+    pub(super) async fn run(self, loaded: &Loaded, first: Job, intake: &mut Intake) {
         let Self {
             mut store,
-            instance,
             limits,
             outbound,
             gate,
         } = self;
-        let watch = Arc::new(Watch::default());
-        let breach = store.data().limiter.breach();
-        let fate = Fate::default();
-        let unanswered = Unanswered::default();
-        let service = Service {
-            instance: &instance,
+        let calls = Calls {
             limits,
-            outbound: &outbound,
-            watch: &watch,
-            fate: &fate,
-            breach: &breach,
-            unanswered: &unanswered,
+            watch: Arc::default(),
+            fate: Fate::default(),
+            breach: store.data().limiter.breach(),
+            unanswered: Unanswered::default(),
         };
+        // A component's own initialisation is guest code as well, under the same limits.
+        let first = calls.take(first);
         let ended = {
-            let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
-                service.serve(accessor, first, intake).await
-            }));
-            Metered::new(running, &watch, limits.cpu, &gate).await
+            let running = pin!(async {
+                let instance = loaded.instantiate(&mut store).await;
+                let instance = instance.map_err(|error| calls.not_instantiated(&error))?;
+                let service = Service {
+                    instance: &instance,
+                    outbound: &outbound,
+                    calls: &calls,
+                };
+                let serving =
+                    async |accessor: &Accessor<State>| service.serve(accessor, first, intake).await;
+                let served = store.run_concurrent(serving).await;
+                served.unwrap_or_else(|trap| Err(calls.trapped(&trap)))
+            });
+            Metered::new(running, &calls.watch, limits.cpu, &gate).await
         };
-        let error = match ended {
-            Ok(Ok(Ok(()))) => return,
-            Ok(Ok(Err(error))) => error,
-            Ok(Err(trap)) => classify(&trap, breach.get()),
-            Err(limit) => limit,
-        };
-        // Set before the store goes: whoever waits on this worker learns of its end by the store's
-        // channels closing, and must then find the reason.
-        drop(fate.set(error));
+        if let Ok(Err(error)) | Err(error) = ended {
+            // Set before the store goes: whoever waits on this worker learns of its end by the
+            // store's channels closing, and must then find the reason.
+            drop(calls.fate.set(error));
+        }
         drop(store);
     }
 }
 
-/// What the calls of one worker share.
+/// What a worker knows of its calls.
+struct Calls {
+    limits: CallLimits,
+    watch: Arc<Watch>,
+    fate: Fate,
+    breach: Breach,
+    unanswered: Unanswered,
+}
+
+/// A call that a worker has begun to answer for.
+struct Taken {
+    call: Call,
+    reply: Reply,
+    direct: DirectResponse,
+}
+
+impl Calls {
+    /// From now on the worker has to answer this call, in time.
+    fn take(&self, job: Job) -> Taken {
+        let Job {
+            call,
+            reply,
+            direct,
+            ticket,
+        } = job;
+        let limits = match call.trigger {
+            Trigger::Http(_) => self.limits,
+            // Nobody waits for a first byte of a firing; all that counts is that it ends.
+            Trigger::Scheduled(_) => CallLimits {
+                first_byte: self.limits.wall,
+                ..self.limits
+            },
+        };
+        ticket.join(&self.watch, &self.fate, self.breach.clone(), limits);
+        let reply = Reply::new(reply, ticket);
+        self.unanswered.keep(&reply);
+        Taken {
+            call,
+            reply,
+            direct,
+        }
+    }
+
+    fn trapped(&self, trap: &wasmtime::Error) -> InvokeError {
+        classify(trap, self.breach.get())
+    }
+
+    fn not_instantiated(&self, error: &wasmtime::Error) -> InvokeError {
+        match error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            true => InvokeError::Overloaded,
+            false => self.trapped(error),
+        }
+    }
+}
+
+/// An instance at work.
 struct Service<'a> {
     instance: &'a Instance,
-    limits: CallLimits,
     outbound: &'a Allowed,
-    watch: &'a Arc<Watch>,
-    fate: &'a Fate,
-    breach: &'a Breach,
-    unanswered: &'a Unanswered,
+    calls: &'a Calls,
 }
 
 impl Service<'_> {
     async fn serve(
         &self,
         accessor: &Accessor<State>,
-        first: Job,
+        first: Taken,
         intake: &mut Intake,
     ) -> Result<(), InvokeError> {
         let mut running = FuturesUnordered::new();
@@ -106,7 +158,7 @@ impl Service<'_> {
             match self.next(accessor, &mut running, intake).await {
                 Next::Job(job) => {
                     served += 1;
-                    running.push(self.work(accessor, job));
+                    running.push(self.work(accessor, self.calls.take(job)));
                 }
                 Next::Ended(Ok(Finish::Ended)) => {}
                 // A fresh instance ends with its caller. A shared one cannot: others are on it.
@@ -119,7 +171,7 @@ impl Service<'_> {
                 Next::Nothing => return Ok(()),
             }
             if running.is_empty() && intake.is_open() {
-                self.watch.idle();
+                self.calls.watch.idle();
             }
         }
     }
@@ -150,11 +202,12 @@ impl Service<'_> {
             }
             // Every call has answered. Guests may go on streaming or logging; their time is limited.
             if accessor.poll_no_interesting_tasks(cx).is_pending() {
-                after_answer.get_or_insert_with(|| self.watch.set_deadline(self.limits.wall));
+                after_answer
+                    .get_or_insert_with(|| self.calls.watch.set_deadline(self.calls.limits.wall));
                 return Poll::Pending;
             }
             if let Some(deadline) = after_answer.take() {
-                self.watch.clear_deadline(deadline);
+                self.calls.watch.clear_deadline(deadline);
             }
             if intake.is_open() && idle.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -163,30 +216,18 @@ impl Service<'_> {
         })
         .await;
         if let Some(deadline) = after_answer {
-            self.watch.clear_deadline(deadline);
+            self.calls.watch.clear_deadline(deadline);
         }
         next
     }
 
     /// One call from its start to its end.
-    async fn work(&self, accessor: &Accessor<State>, job: Job) -> Result<Finish, InvokeError> {
-        let Job {
+    async fn work(&self, accessor: &Accessor<State>, taken: Taken) -> Result<Finish, InvokeError> {
+        let Taken {
             call,
             reply,
             direct,
-            ticket,
-        } = job;
-        let limits = match call.trigger {
-            Trigger::Http(_) => self.limits,
-            // Nobody waits for a first byte of a firing; all that counts is that it ends.
-            Trigger::Scheduled(_) => CallLimits {
-                first_byte: self.limits.wall,
-                ..self.limits
-            },
-        };
-        ticket.join(self.watch, self.fate, self.breach.clone(), limits);
-        let reply = Reply::new(reply, ticket);
-        self.unanswered.keep(&reply);
+        } = taken;
         let ended = {
             let invocation = call.invocation;
             let enter = |mut access: Access<'_, State>, task| {
@@ -206,11 +247,11 @@ impl Service<'_> {
                 Either::Right(((), _)) => return Ok(Finish::CallerGone),
             }
         };
-        self.unanswered.let_go(&reply);
+        self.calls.unanswered.let_go(&reply);
         let Err(trap) = ended else {
             return Ok(Finish::Ended);
         };
-        let error = classify(&trap, self.breach.get());
+        let error = self.calls.trapped(&trap);
         reply.error(error.clone());
         Err(error)
     }

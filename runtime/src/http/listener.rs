@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
+use crate::cores::Cores;
 
 mod connection;
 
@@ -67,6 +68,7 @@ pub struct Drained {
 pub struct Listener {
     socket: TcpListener,
     limits: ListenerLimits,
+    cores: Option<Arc<Cores>>,
 }
 
 /// Pause after a failed accept. Out of file descriptors, the usual reason, needs a connection to
@@ -82,7 +84,18 @@ impl Listener {
         Ok(Listener {
             socket: TcpListener::bind(address).await?,
             limits,
+            cores: None,
         })
+    }
+
+    /// Serves each connection on one of these threads. Without them connections go where the
+    /// listener is.
+    #[must_use]
+    pub fn on(self, cores: Arc<Cores>) -> Listener {
+        Listener {
+            cores: Some(cores),
+            ..self
+        }
     }
 
     /// Where it listens.
@@ -107,11 +120,11 @@ impl Listener {
             cut: CancellationToken::new(),
             service,
         };
-        let before = Open::default();
+        let before = Open::on(self.cores.clone());
         while let Some((stream, peer, slot)) = accepting.next_until(drain.cancelled()).await {
             before.spawn(accepting.connection(stream, peer, slot, drain.child_token()));
         }
-        let during = Open::default();
+        let during = Open::on(self.cores);
         let deadline = tokio::time::sleep(self.limits.drain_timeout);
         let ended = async {
             tokio::select! { () = before.none_left() => {}, () = deadline => {} }
@@ -188,26 +201,39 @@ where
     }
 }
 
-/// Counts tasks that have not ended.
-#[derive(Default)]
-struct Open(watch::Sender<usize>);
+/// Starts tasks and counts those that have not ended.
+struct Open {
+    count: watch::Sender<usize>,
+    cores: Option<Arc<Cores>>,
+}
 
 impl Open {
+    fn on(cores: Option<Arc<Cores>>) -> Open {
+        Open {
+            count: watch::Sender::default(),
+            cores,
+        }
+    }
+
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let counted = Counted::new(self.0.clone());
-        tokio::spawn(async move {
+        let counted = Counted::new(self.count.clone());
+        let task = async move {
             let _counted = counted;
             task.await;
-        });
+        };
+        match &self.cores {
+            Some(cores) => cores.spawn(task),
+            None => drop(tokio::spawn(task)),
+        }
     }
 
     fn count(&self) -> usize {
-        *self.0.borrow()
+        *self.count.borrow()
     }
 
     async fn none_left(&self) {
         // Fails only without a sender, and `self` holds one.
-        let _ = self.0.subscribe().wait_for(|open| *open == 0).await;
+        let _ = self.count.subscribe().wait_for(|open| *open == 0).await;
     }
 }
 

@@ -10,6 +10,7 @@ mod signals;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
@@ -21,6 +22,7 @@ use self::parts::Parts;
 use self::ready::{Banner, ReadyFile};
 use crate::config::{LogFormat, ServeConfig};
 use crate::control;
+use crate::cores::Cores;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token, token_file};
 use crate::registry::{self, Registry};
@@ -114,7 +116,10 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
         drain_timeout: config.drain_timeout,
         ..ListenerLimits::default()
     };
-    let functions = bind(config.listen, limits, "functions").await?;
+    let cores = Arc::new(Cores::start(available_parallelism()?.get())?);
+    let functions = bind(config.listen, limits, "functions")
+        .await?
+        .on(Arc::clone(&cores));
     let control = bind(config.control_listen, limits, "control").await?;
     let addresses = (functions.local_addr()?, control.local_addr()?);
 

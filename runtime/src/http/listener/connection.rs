@@ -60,6 +60,10 @@ pub(super) async fn serve<S, F>(
     S: Fn(Request<Body>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let stream = match at_home(stream) {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "a connection could not be taken over"),
+    };
     // Answers are written whole; waiting for an acknowledgement would only add 40 ms to small ones.
     let _ = stream.set_nodelay(true);
     let signs = Arc::new(Signs::default());
@@ -97,6 +101,14 @@ pub(super) async fn serve<S, F>(
         ended = connection.as_mut() => report(ended),
         () = first_request_overdue(&limits, &signs) => {}
         () = ends.cut.cancelled() => {}
+    }
+}
+
+/// The stream with the runtime that it is served on: it was accepted on another.
+fn at_home(stream: TcpStream) -> std::io::Result<TcpStream> {
+    match crate::cores::current() {
+        Some(_) => TcpStream::from_std(stream.into_std()?),
+        None => Ok(stream),
     }
 }
 

@@ -1,0 +1,209 @@
+//! A worker on the task of its caller.
+//!
+//! To hand a call to another task costs two wake-ups, often of another core: more than a small guest
+//! takes to answer. So the caller polls the worker itself until there is an answer, and a little
+//! longer: what a guest has written by then leaves in one piece, with its length. Only what still goes
+//! on after that gets a task of its own; and whatever uses a slice at once goes on elsewhere, so that
+//! the caller's thread is there for others.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::runtime::Handle;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::cpu::SLICE;
+
+/// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
+/// little from leaving in one piece, and every byte here is one that the caller does not have yet.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
+/// A worker, until it has ended or goes on elsewhere. Dropped before, it is stopped.
+pub(super) struct Beside {
+    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    elsewhere: Handle,
+}
+
+impl Beside {
+    /// `elsewhere` is where long work belongs.
+    pub(super) fn new(work: impl Future<Output = ()> + Send + 'static, elsewhere: Handle) -> Self {
+        Self {
+            work: Some(Box::pin(work)),
+            elsewhere,
+        }
+    }
+
+    /// Works until `other` is ready.
+    pub(super) async fn until<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            self.work(cx);
+            other.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Takes what there is of the body without waiting for any of it.
+    pub(super) async fn gather(&mut self, mut body: WasiBody) -> WasiBody {
+        let mut frames = VecDeque::new();
+        let has_ended = poll_fn(|cx| {
+            let mut bytes = 0;
+            while bytes <= GATHERED_BYTES_MAX {
+                self.work(cx);
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(frame)) => {
+                        let data = frame.as_ref().ok().and_then(Frame::data_ref);
+                        bytes += data.map_or(0, Bytes::len);
+                        frames.push_back(frame);
+                    }
+                    Poll::Ready(None) => {
+                        self.work(cx);
+                        return Poll::Ready(true);
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(false)
+        })
+        .await;
+        let rest = if has_ended { None } else { Some(body) };
+        Gathered { frames, rest }.boxed_unsync()
+    }
+
+    /// Lets the worker go on by itself, if it has not ended.
+    pub(super) fn go_on(mut self) {
+        if self.work.is_some() {
+            tokio::spawn(poll_fn(move |cx| {
+                self.work(cx);
+                match self.work {
+                    Some(_) => Poll::Pending,
+                    None => Poll::Ready(()),
+                }
+            }));
+        }
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) {
+        let Some(mut work) = self.work.take() else {
+            return;
+        };
+        let begun = Instant::now();
+        if work.as_mut().poll(cx).is_ready() {
+            return;
+        }
+        match begun.elapsed() < SLICE {
+            true => self.work = Some(work),
+            false => drop(self.elsewhere.spawn(work)),
+        }
+    }
+}
+
+/// Frames that are here already, and the body that the others come from.
+struct Gathered {
+    frames: VecDeque<Result<Frame<Bytes>, Error>>,
+    rest: Option<WasiBody>,
+}
+
+impl Body for Gathered {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match (self.frames.pop_front(), &mut self.rest) {
+            (Some(frame), _) => Poll::Ready(Some(frame)),
+            (None, Some(rest)) => Pin::new(rest).poll_frame(cx),
+            (None, None) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut here = 0;
+        for frame in &self.frames {
+            match frame.as_ref().ok().and_then(Frame::data_ref) {
+                Some(data) => here += data.len() as u64,
+                // Trailers need an answer without a length; an error must not look like an end.
+                None => return SizeHint::default(),
+            }
+        }
+        let rest = self
+            .rest
+            .as_ref()
+            .map_or(SizeHint::with_exact(0), Body::size_hint);
+        let mut all = SizeHint::new();
+        all.set_lower(here + rest.lower());
+        if let Some(upper) = rest.upper() {
+            all.set_upper(here + upper);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use futures::stream;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    fn body(frames: Vec<Result<Frame<Bytes>, Error>>) -> WasiBody {
+        StreamBody::new(stream::iter(frames)).boxed_unsync()
+    }
+
+    fn data(text: &'static str) -> Result<Frame<Bytes>, Error> {
+        Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+    }
+
+    async fn gathered(body: WasiBody) -> WasiBody {
+        let mut nobody = Beside::new(std::future::ready(()), Handle::current());
+        nobody.gather(body).await
+    }
+
+    #[tokio::test]
+    async fn what_is_whole_has_a_length() {
+        let body = gathered(body(vec![data("one"), data("two")])).await;
+        assert_eq!(body.size_hint().exact(), Some(6));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "onetwo");
+    }
+
+    #[tokio::test]
+    async fn trailers_and_errors_leave_the_length_open() {
+        let trailers = Ok(Frame::trailers(http::HeaderMap::new()));
+        let with_trailers = gathered(body(vec![data("one"), trailers])).await;
+        assert_eq!(with_trailers.size_hint().exact(), None);
+        let cut = vec![data("one"), Err(Error::HttpResponseIncomplete)];
+        let cut = gathered(body(cut)).await;
+        assert_eq!(cut.size_hint().exact(), None);
+        assert!(cut.collect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_yet_is_not_waited_for() {
+        let later = stream::iter([data("one")]).chain(stream::pending());
+        let body = gathered(StreamBody::new(later).boxed_unsync()).await;
+        assert_eq!(body.size_hint().exact(), None);
+        assert!(!body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_not_kept_back() {
+        let frame = || Ok(Frame::data(Bytes::from(vec![0; GATHERED_BYTES_MAX])));
+        let body = gathered(body(vec![frame(), frame(), frame()])).await;
+        assert_eq!(body.size_hint().upper(), None);
+        let all = body.collect().await.unwrap().to_bytes();
+        assert_eq!(all.len(), 3 * GATHERED_BYTES_MAX);
+    }
+}
