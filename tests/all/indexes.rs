@@ -91,4 +91,12 @@ async fn a_unique_index_on_two_columns_is_a_target_for_upserts_by_both() {
         let stored = call.json(&query).send().await.of_function(200).json();
         assert_eq!(stored, json!([{ "rank": rank }]));
     }
+    let shell = CommandLine::of(&app, &project.name);
+    let here = tempfile::tempdir().unwrap();
+    let index = "notes_owner_id_title_idx";
+    let drop = ["tables", "drop", "notes", "--index", index];
+    let said = shell.run(here.path(), &drop).await.expect(0);
+    assert_eq!(said, format!("dropped {index}\n"));
+    let shown = shell.run(here.path(), &["tables", "notes"]).await.expect(0);
+    assert!(!shown.contains(index), "{shown}");
 }

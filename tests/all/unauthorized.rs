@@ -60,6 +60,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
         Developer,
     ),
     (
+        "PATCH",
+        "/v1/projects/{project}/tables/{table}/columns/{column}",
+        Developer,
+    ),
+    (
         "DELETE",
         "/v1/projects/{project}/tables/{table}/columns/{column}",
         Developer,

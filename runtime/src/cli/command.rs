@@ -186,6 +186,7 @@ mod tests {
         check("koyalite tables import --schema public --data", true);
         check("koyalite tables import postgres://me:secret@host/db", false);
         check("koyalite tables drop todos.done --lose-data", true);
+        check("koyalite tables drop todos --index todos_done_idx", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);

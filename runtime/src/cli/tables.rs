@@ -22,7 +22,8 @@ use super::tables_seed::SeedArgs;
                   koyalite tables types --lang rust > src/rows.rs\n  \
                   koyalite tables plan schema.json --prune\n  \
                   koyalite tables apply schema.json\n  koyalite tables seed todos rows.csv\n  \
-                  koyalite tables drop todos --lose-data"
+                  koyalite tables drop todos --lose-data\n  \
+                  koyalite tables drop todos --index todos_owner_id_idx"
 )]
 pub(super) struct TablesArgs {
     #[command(subcommand)]
@@ -47,7 +48,7 @@ enum Action {
     Import(ImportArgs),
     /// Write the rows of a file into a table, past its policies
     Seed(SeedArgs),
-    /// Drop a table, or a column written as table.column
+    /// Drop a table, a column written as table.column, or an index of a table
     Drop(DropArgs),
 }
 
@@ -72,6 +73,9 @@ struct TypesArgs {
 struct DropArgs {
     /// The table, or table.column
     what: String,
+    /// Drop this index of the table, and nothing else
+    #[arg(long, value_name = "NAME", conflicts_with = "lose_data")]
+    index: Option<String>,
     /// Even where rows or values go with it
     #[arg(long)]
     lose_data: bool,
@@ -152,16 +156,18 @@ impl TypesArgs {
 
 impl DropArgs {
     async fn run(self) -> Result<(), CliError> {
-        let mut path = match self.what.split_once('.') {
-            Some((table, column)) => self.server.path(["tables", table, "columns", column]),
-            None => self.server.path(["tables", &self.what]),
+        let mut path = match (&self.index, self.what.split_once('.')) {
+            (Some(index), _) => self.server.path(["tables", &self.what, "indexes", index]),
+            (None, Some((table, column))) => self.server.path(["tables", table, "columns", column]),
+            (None, None) => self.server.path(["tables", &self.what]),
         };
         if self.lose_data {
             path.push_str("?lose_data=true");
         }
         let client = self.server.client()?;
         client.send(Method::DELETE, &path, &json!({})).await?;
-        self.server.output().line(&format!("dropped {}", self.what))
+        let what = self.index.as_ref().unwrap_or(&self.what);
+        self.server.output().line(&format!("dropped {what}"))
     }
 }
 

@@ -157,6 +157,7 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/tables/{table}", P::TableRead, tables::show),
         delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
         post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
+        patch("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::change_column),
         delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
         post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
         delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),

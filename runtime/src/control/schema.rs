@@ -161,10 +161,6 @@ pub(super) async fn past(
 
 impl Asking {
     fn terms(self, control: &Shared, operator: &Operator) -> Terms {
-        let by = Author {
-            user: operator.user_id(&control.registry),
-            name: operator.subject.clone(),
-        };
         Terms {
             unmentioned: match self.prune {
                 true => Unmentioned::Dropped,
@@ -175,8 +171,16 @@ impl Asking {
                 false => Data::Kept,
             },
             state: self.state,
-            by,
+            by: author(control, operator),
         }
+    }
+}
+
+/// Whose name stands beside what is done.
+pub(super) fn author(control: &Shared, operator: &Operator) -> Author {
+    Author {
+        user: operator.user_id(&control.registry),
+        name: operator.subject.clone(),
     }
 }
 

@@ -317,3 +317,51 @@ async fn probes_and_counters_answer_and_draining_is_not_ready() {
     assert_eq!(api.refused("GET", "/readyz", "").await, "503 draining");
     assert_eq!(api.ask("GET", "/healthz", "").await.0, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn one_column_is_changed_by_itself() {
+    let api = Api::with_project().await;
+    let schema = SCHEMA.replace(
+        r#""title", "type": "text""#,
+        r#""title", "type": "enum(a, b)""#,
+    );
+    api.ask("PUT", "/v1/projects/demo/schema", schema).await;
+    let path = "/v1/projects/demo/tables/todos/columns/title";
+    let more = r#"{"type": "enum(a, b, c)", "nullable": true, "default": "c"}"#;
+    let (status, table) = api.ask("PATCH", path, more).await;
+    assert_eq!(status, StatusCode::OK, "{table}");
+    let column = &table["columns"][2];
+    assert_eq!(column["type"], "enum(a, b, c)");
+    assert_eq!(
+        (&column["nullable"], &column["default"]),
+        (&json!(true), &json!("c"))
+    );
+    let (_, table) = api.ask("PATCH", path, r#"{"default": null}"#).await;
+    let column = &table["columns"][2];
+    assert_eq!(
+        (&column["nullable"], &column["default"]),
+        (&json!(true), &Value::Null)
+    );
+
+    let refused = async |body: &'static str| api.refused("PATCH", path, body).await;
+    assert_eq!(
+        refused(r#"{"type": "enum(a,, c)"}"#).await,
+        "400 invalid_schema type"
+    );
+    assert_eq!(refused(r#"{"type": "uuid"}"#).await, "409 would_lose_data");
+    assert_eq!(
+        refused(r#"{"colour": 1}"#).await,
+        "400 unknown_field colour"
+    );
+    let nothing = "/v1/projects/demo/tables/todos/columns/nothing";
+    assert_eq!(
+        api.refused("PATCH", nothing, "{}").await,
+        "404 unknown_column"
+    );
+    // The policy compares it with a uuid.
+    let owner = "/v1/projects/demo/tables/todos/columns/owner_id";
+    assert_eq!(
+        api.refused("PATCH", owner, r#"{"type": "bigint"}"#).await,
+        "409 would_lose_data"
+    );
+}

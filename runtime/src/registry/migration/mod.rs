@@ -9,6 +9,7 @@
 //! one file for each kind of step; `history` last.
 
 mod alter;
+mod column;
 mod compare;
 mod guard;
 mod history;
@@ -34,6 +35,7 @@ use super::{Registry, mirror, tables};
 
 use self::work::Work;
 
+pub use self::column::{ColumnPatch, change_column};
 pub use self::history::{MigrationEntry, history};
 pub use self::plan::{Action, Applied, Loss, Lost, Plan, Step};
 

@@ -73,10 +73,12 @@ fn compare<'a>(
 ) -> Vec<Todo<'a>> {
     let (mut todos, mut impossible) = (Vec::new(), Vec::new());
     for wanted in &definition.columns {
+        if wanted.primary_key && !keyed {
+            // Nobody wrote it: it is what a new table would have.
+            continue;
+        }
         let Some(column) = stored.column(&wanted.name) else {
-            if keyed || !wanted.primary_key {
-                todos.push(Todo::Add(stored, wanted));
-            }
+            todos.push(Todo::Add(stored, wanted));
             continue;
         };
         let altered = Altered {
