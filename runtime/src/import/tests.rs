@@ -97,7 +97,7 @@ async fn a_schema_as_supabase_projects_have_it_is_carried_over_and_applied() {
     assert_eq!(column("team_id")["references"]["on_delete"], "set_null");
     let indexes = serde_json::json!([
         { "columns": ["owner_id", "team_id"], "unique": true },
-        { "columns": ["owner_id", "state"], "unique": false },
+        { "columns": ["owner_id", "state"] },
     ]);
     assert_eq!(todos["indexes"], indexes);
 

@@ -49,7 +49,7 @@ pub struct SchemaFile {
     #[serde(default)]
     pub policies: Vec<NewPolicy>,
     /// The claims that the project declares; left out: as they are.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims: Option<Claims>,
 }
 
