@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALICE, BOB, CommandLine, Database, TestApp};
+use crate::support::{ALICE, BOB, CommandLine, Database, Finished, TestApp};
 
 /// Rows that refer to later ones and to themselves, and values of types that JSON could harm.
 fn source() -> String {
@@ -27,58 +27,61 @@ fn source() -> String {
     )
 }
 
+/// A source with those tables, and a shell in a folder with its address.
+async fn prepared(shell: CommandLine) -> impl AsyncFn(&str) -> Finished {
+    let other = Database::create().await;
+    let source_of = other.connect().await;
+    source_of.batch_execute(&source()).await.unwrap();
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("source"), other.url()).unwrap();
+    async move |line: &str| {
+        let arguments: Vec<&str> = ["tables"].into_iter().chain(line.split(' ')).collect();
+        shell.run(here.path(), &arguments).await
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_another_postgres_is_written_once_with_what_is_not_as_it_was() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let run = prepared(CommandLine::of(&app, &project.name)).await;
+    let nowhere = run("import").await;
+    let said = "KOYALITE_IMPORT_URL";
+    assert!(
+        nowhere.code == 2 && nowhere.errors.contains(said),
+        "{nowhere:?}"
+    );
+    let import = "import --schema shop --url-file source";
+    let told = run(import).await.expect(0);
+    for part in [
+        "schema.json: 1 table(s), 1 policies",
+        "notes.price",
+        "numeric(20,4)",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(run(import).await.code, 2, "the file is not written over");
+    assert_eq!(project.list("/tables").await.len(), 0);
+    let wrong = run("import --schema nothing --url-file source --out x.json").await;
+    assert!(
+        wrong.code == 2 && wrong.errors.contains("no tables"),
+        "{wrong:?}"
+    );
+}
+
 #[tokio::test]
 async fn tables_policies_and_rows_of_another_postgres_become_a_project() {
     let app = TestApp::shared().await;
     let project = app.project().await;
-    let other = Database::create().await;
-    other
-        .connect()
-        .await
-        .batch_execute(&source())
-        .await
-        .unwrap();
-    let shell = CommandLine::of(&app, &project.name);
-    let here = tempfile::tempdir().unwrap();
-    let run = async |arguments: &[&str]| shell.run(here.path(), arguments).await;
-
-    let nowhere = run(&["tables", "import"]).await;
-    assert!(
-        nowhere.code == 2 && nowhere.errors.contains("KOYALITE_IMPORT_URL"),
-        "{nowhere:?}"
-    );
-    std::fs::write(here.path().join("source"), other.url()).unwrap();
-    let import = [
-        "tables",
-        "import",
-        "--schema",
-        "shop",
-        "--url-file",
-        "source",
-    ];
-    let said = run(&import).await.expect(0);
-    assert!(
-        said.contains("schema.json: 1 table(s), 1 policies"),
-        "{said}"
-    );
-    assert!(
-        said.contains("notes.price") && said.contains("numeric(20,4)"),
-        "{said}"
-    );
-    assert_eq!(run(&import).await.code, 2, "the file is not written over");
-    assert_eq!(project.list("/tables").await.len(), 0);
-
-    let data = [&import[..], &["--out", "other.json", "--data", "--json"]].concat();
-    let report: Value = serde_json::from_str(&run(&data).await.expect(0)).unwrap();
+    let run = prepared(CommandLine::of(&app, &project.name)).await;
+    let data = "import --schema shop --url-file source --data --json";
+    let report = run(data).await.expect(0);
+    let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["rows"], 2500, "{report}");
-    let plan = run(&["tables", "plan"]).await.expect(0);
+    let plan = run("plan").await.expect(0);
     assert!(plan.contains("nothing to do"), "{plan}");
-    assert_eq!(
-        run(&[&data[..4], &data[4..6], &["--out", "3.json", "--data"]].concat())
-            .await
-            .code,
-        2
-    );
+    let again = run(&format!("{data} --out again.json")).await;
+    assert_eq!(again.code, 2, "into new tables only: {again:?}");
 
     project.deploy("behaviours").await;
     let alice = project.token(ALICE).await;

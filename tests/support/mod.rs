@@ -23,7 +23,7 @@ mod wait;
 pub(crate) use answer::Answer;
 pub(crate) use app::{Shared, TestApp};
 pub(crate) use call::Call;
-pub(crate) use command_line::CommandLine;
+pub(crate) use command_line::{CommandLine, Finished};
 pub(crate) use database::Database;
 pub(crate) use guests::{guest, has_guest, other_bytes, root};
 pub(crate) use launch::Launch;
