@@ -69,6 +69,17 @@ pub const COLUMNS: usize = 1600;
 /// the rest is for the binds of the policies.
 pub const INSERT_VALUES: usize = 64_000;
 
+/// Rows that a dry run explains one by one. More than a person reads; the statement itself goes over
+/// all that it means.
+pub const EXPLAINED_ROWS: usize = 100;
+
+/// Rows of one table that verifying the mirror compares for one caller. As many as a node reads in a
+/// second or two; the answer says where there are more.
+pub const VERIFIED_ROWS: u64 = 100_000;
+
+/// Disagreements that verifying the mirror names by key. One is enough to look for the reason.
+pub const SHOWN_DISAGREEMENTS: usize = 20;
+
 /// Time of one statement. Set as `statement_timeout` on each project's role, so that it holds for
 /// every statement of a project, whichever way it came.
 pub const STATEMENT_TIME: Duration = Duration::from_secs(5);

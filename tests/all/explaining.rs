@@ -78,35 +78,80 @@ async fn a_case_is_explained_and_a_file_of_expectations_is_held_against_the_poli
     );
 }
 
+const SECRET: &str = "a title that nobody but its owner may see";
+
+/// A table that refuses in every way, beside `notes`.
+fn refusing() -> Value {
+    let columns = json!([
+        { "name": "id", "type": "bigint", "primary_key": true },
+        { "name": "title", "type": "text", "nullable": true },
+        { "name": "secret", "type": "text", "nullable": true },
+        { "name": "owner_id", "type": "uuid", "nullable": true },
+    ]);
+    json!({ "tables": [{ "name": "masked", "columns": columns, "policies": [
+        { "name": "titles", "commands": ["select"], "using": "title is not null", "read": ["id", "title"] },
+        { "name": "owners", "commands": ["select"], "using": "title is null", "read": ["id", "owner_id"] },
+        { "name": "add", "commands": ["insert"], "check": "title is not null", "write": ["id", "title"] },
+        { "name": "staff", "commands": ["insert"], "roles": ["staff"], "check": "true" },
+    ]}]})
+}
+
 /// The log of the host says who was refused what by which policies, and nothing of any row.
 #[tokio::test]
-async fn a_denial_is_logged_with_the_policies_and_the_request_and_without_rows() {
+async fn every_denial_is_logged_with_its_policies_and_its_request_and_without_rows() {
     let app = TestApp::shared().await;
     let (project, alice, _) = prepared(&app).await;
-    let policy = project.list("/policies").await[0]["id"].clone();
-    let query = json!({ "table": "notes" });
-    let call = project
-        .call(Method::POST, "/behaviours/select")
-        .json(&query);
-    let denied = call.send().await;
-    let request = denied.header("x-request-id").to_owned();
-    let secret = "a title that nobody but its owner may see";
-    let row = json!({ "table": "notes", "rows": [{ "owner_id": BOB, "title": secret }] });
-    let call = project
-        .call(Method::POST, "/behaviours/insert")
-        .bearer(&alice);
-    let check = call.json(&row).send().await;
-    assert_eq!(check.json()["code"], "check_failed", "{check:?}");
-    let log = std::fs::read_to_string(app.launch.log()).unwrap();
-    let line = log
-        .lines()
-        .find(|line| line.contains(&request) && line.contains("denied"));
-    let line = line.unwrap_or_else(|| panic!("no line about {request}"));
-    assert!(line.contains(policy.as_str().unwrap()), "{line}");
-    let of_check = check.header("x-request-id");
-    assert!(
-        log.lines()
-            .any(|line| line.contains(of_check) && line.contains("check_failed"))
+    project.schema(&refusing()).await;
+    let ids = project.list("/policies").await;
+    let id = |name: &str| {
+        let found = ids.iter().find(|policy| policy["name"] == name);
+        found.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let check = async |operation: &str, as_alice: bool, body: Value, code: &str, told: &str| {
+        let path = format!("/behaviours/{operation}");
+        let mut call = project.call(Method::POST, &path).json(&body);
+        if as_alice {
+            call = call.bearer(&alice);
+        }
+        let denied = call.send().await;
+        assert_eq!(denied.json()["code"], code, "{body}: {denied:?}");
+        let request = denied.header("x-request-id");
+        let log = std::fs::read_to_string(app.launch.log()).unwrap();
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains(request) && line.contains("denied"));
+        let line = line.unwrap_or_else(|| panic!("no line about {code}: {request}"));
+        assert!(line.contains(code), "{line}");
+        // What is text of a policy's author is quoted, and the log quotes it once more.
+        let line = line.replace('\\', "");
+        assert!(line.contains(told), "{code}: no {told} in {line}");
+        assert!(!log.contains(SECRET), "a value of a row is in the log");
+    };
+    let own = format!("notes: \"own_rows\" {}", id("own_rows"));
+    let others = format!("{own} (for others)");
+    let notes = json!({ "table": "notes" });
+    check("select", false, notes, "denied_by_claims", &others).await;
+    let forged = json!({ "table": "notes", "rows": [{ "owner_id": BOB, "title": SECRET }] });
+    check("insert", true, forged, "check_failed", &own).await;
+    let moved = json!({ "table": "notes", "changes": { "owner_id": BOB, "title": SECRET } });
+    check("update", true, moved, "check_failed", &own).await;
+
+    let readers = format!(
+        "masked: \"owners\" {}, \"titles\" {}",
+        id("owners"),
+        id("titles")
     );
-    assert!(!log.contains(secret), "a value of a row is in the log");
+    let select = |columns: Value| json!({ "table": "masked", "columns": columns });
+    let hidden = select(json!(["secret"]));
+    check("select", true, hidden, "column_not_readable", &readers).await;
+    let together = select(json!(["title", "owner_id"]));
+    check("select", true, together, "columns_denied", &readers).await;
+    let (add, staff) = (id("add"), id("staff"));
+    let writers = format!("masked: \"add\" {add}, \"staff\" {staff} (for others)");
+    let insert = |row: Value| json!({ "table": "masked", "rows": [row] });
+    let hidden = insert(json!({ "id": 1, "secret": SECRET }));
+    check("insert", true, hidden, "column_not_writable", &writers).await;
+    let untitled = insert(json!({ "id": 1, "title": null }));
+    check("insert", true, untitled, "check_failed", &writers).await;
+    let gone = json!({ "table": "masked" });
+    check("delete", true, gone, "no_policy", &readers).await;
 }

@@ -89,7 +89,7 @@ fn own_views() -> [String; 3] {
 
 #[tokio::test]
 async fn users_interleaved_on_one_instance_never_see_each_others_rows() {
-    let app = TestApp::shared().await;
+    let app = TestApp::on_one_thread().await;
     let project = app.project().await;
     let (alice, bob) = two_users(&project).await;
     for round in 0..5 {
@@ -105,7 +105,7 @@ async fn users_interleaved_on_one_instance_never_see_each_others_rows() {
 
 #[tokio::test]
 async fn code_woken_from_inside_anothers_request_still_acts_for_its_own_caller() {
-    let app = TestApp::shared().await;
+    let app = TestApp::on_one_thread().await;
     let project = app.project().await;
     let (alice, bob) = two_users(&project).await;
     let mut all_at_once = 0;
@@ -155,7 +155,7 @@ async fn work_after_the_answer_still_acts_for_the_caller_who_set_it_off() {
 async fn a_firing_after_a_request_acts_as_the_service_and_a_request_after_it_as_its_own_caller() {
     const MANIFEST: &str =
         "isolation = \"shared\"\n[[schedules]]\nname = \"often\"\ncron = \"* * * * * *\"\n";
-    let app = TestApp::shared().await;
+    let app = TestApp::on_one_thread().await;
     let project = app.project().await;
     project.schema(&own_rows("todos")).await;
     project

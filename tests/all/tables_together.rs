@@ -123,7 +123,7 @@ async fn a_transaction_ends_as_the_function_says() {
 /// In a shared instance a handle can reach another request. It is of no use there.
 #[tokio::test]
 async fn a_transaction_is_of_no_use_to_another_caller() {
-    let app = TestApp::shared().await;
+    let app = TestApp::on_one_thread().await;
     let project = app.project().await;
     let (alice, bob) = notes(&project).await;
     let lines = "isolation = \"shared\"\n";

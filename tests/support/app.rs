@@ -87,6 +87,17 @@ impl TestApp {
         Shared::of(&APP, Launch::serve).await
     }
 
+    /// The same with one thread for connections: all calls of a `shared` function meet in one instance.
+    pub(crate) async fn on_one_thread() -> Shared {
+        static APP: OnceCell<TestApp> = OnceCell::const_new();
+        Shared::of(&APP, async || {
+            Launch::serve()
+                .await
+                .set("KOYALITE_CONNECTION_THREADS", "1")
+        })
+        .await
+    }
+
     /// A fresh project, named `p1`, `p2` and so on.
     pub(crate) async fn project(&self) -> Project<'_> {
         let name = format!("p{}", self.projects.fetch_add(1, Ordering::Relaxed));

@@ -8,7 +8,7 @@ mod parts;
 
 use std::collections::BTreeSet;
 
-use crate::names::ColumnName;
+use crate::names::{ColumnName, TableName};
 use crate::time::Timestamp;
 use crate::types::ColumnType;
 use crate::value::Value;
@@ -300,6 +300,15 @@ impl Node {
             Self::Exists { relation, .. } | Self::InQuery { relation, .. } => Some(relation),
             _ => None,
         }
+    }
+
+    /// The tables that its subqueries read.
+    pub(crate) fn tables(&self) -> BTreeSet<TableName> {
+        let mut found = BTreeSet::new();
+        self.visit(&mut |node| {
+            found.extend(node.relation().map(|relation| relation.table.clone()))
+        });
+        found
     }
 
     /// Shows every node to `see`, parents first.

@@ -88,8 +88,8 @@ mod weigh;
 pub use decide::{Denied, decide};
 pub use eval::{Row, evaluate, evaluate_change};
 pub use explain::{
-    AtomCoverage, AtomView, ConditionView, Coverage, DenialView, Explanation, PolicyView, Question,
-    SubqueryView, explain,
+    AtomCoverage, AtomView, Coverage, Explanation, PolicyView, Question, Reason, SqlView,
+    SubqueryView, Verdict, explain,
 };
 pub use expr::Expr;
 pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};

@@ -4,9 +4,11 @@
 //! makes before its statement: [`UID`], [`ROLE`], [`CLAIMS`] and [`BYPASS`]. A statement before which
 //! nobody was named is an error ([`NOBODY_ASKS`]) and not an empty answer. Postgres would raise an error
 //! for a claim that does not read as its type; the text says NULL there, as everywhere else.
-//! What Postgres cannot say is [`NotMirrorable`]: old rows, masks, presets, some types of claims.
+//! What Postgres cannot say is [`NotMirrorable`]: old rows, masks, presets, some types of claims,
+//! and tables that policies read past their own.
 
 mod claims;
+mod visible;
 mod words;
 
 use uuid::Uuid;
@@ -14,12 +16,13 @@ use uuid::Uuid;
 use crate::expr::{Claim, Expr, Node};
 use crate::identity::{AuthRole, ROLE_CLAIM};
 use crate::names::TableName;
-use crate::policy::{CheckedPolicy, Clause, Command, Effect, Schema};
+use crate::policy::{CheckedPolicy, Clause, Command, Effect, Schema, TableRules};
 use crate::print;
 use crate::sql::quote_ident;
 use crate::types::ColumnType;
 
-use words::Words;
+pub use visible::visible;
+use words::{Inner, Words};
 
 /// The setting that holds `auth.uid()`; heeded only where [`ROLE`] says `authenticated`.
 pub const UID: &str = "koyalite.uid";
@@ -76,7 +79,7 @@ pub fn statements(
         ),
     ];
     for policy in rules.policies() {
-        statements.extend(created(policy, &target, schema_name)?);
+        statements.extend(created(schema, policy, (&target, schema_name))?);
     }
     Ok(statements)
 }
@@ -97,7 +100,7 @@ pub fn not_mirrorable(schema: &Schema, table: &TableName) -> Vec<NotMirrorable> 
     let made = policies
         .into_iter()
         .flatten()
-        .map(|policy| created(policy, "", ""));
+        .map(|policy| created(schema, policy, ("", "")));
     made.filter_map(Result::err).collect()
 }
 
@@ -108,16 +111,16 @@ fn target(table: &TableName, schema_name: &str) -> String {
 
 /// The statements for one policy: one for each of its commands.
 fn created(
+    schema: &Schema,
     policy: &CheckedPolicy,
-    target: &str,
-    schema_name: &str,
+    (target, schema_name): (&str, &str),
 ) -> Result<Vec<String>, NotMirrorable> {
     let refused = |reason: String| NotMirrorable {
         id: policy.source().id,
         name: policy.source().name.clone(),
         reason,
     };
-    mirrorable(policy).map_err(|reason| refused(reason.to_owned()))?;
+    mirrorable(schema, policy).map_err(refused)?;
     let commands = policy.source().commands.iter();
     let made = commands.map(|command| create(policy, *command, target, schema_name));
     made.collect::<Result<_, _>>().map_err(refused)
@@ -136,15 +139,25 @@ fn drop_mirrored(target: &str) -> String {
     )
 }
 
-fn mirrorable(policy: &CheckedPolicy) -> Result<(), &'static str> {
+fn mirrorable(schema: &Schema, policy: &CheckedPolicy) -> Result<(), String> {
     let source = policy.source();
     let needs_old = policy.check.as_ref().is_some_and(Expr::needs_old);
+    let conditions = policy.using.iter().chain(&policy.check);
+    let mut inner = conditions.flat_map(|expr| expr.0.tables());
+    let past_its_own = |table: &TableName| {
+        let rules = schema.table(table);
+        rules.is_some_and(TableRules::policy_readable)
+    };
     if needs_old {
-        Err("row security has no old. in a check")
+        Err("row security has no old. in a check".to_owned())
     } else if source.read.is_some() || source.write.is_some() {
-        Err("row security has no masks for columns")
+        Err("row security has no masks for columns".to_owned())
     } else if !source.set.is_empty() {
-        Err("row security sets no columns")
+        Err("row security sets no columns".to_owned())
+    } else if let Some(table) = inner.find(past_its_own) {
+        Err(format!(
+            "it reads {table}, which is policy_readable, and row security always applies inside"
+        ))
     } else {
         Ok(())
     }
@@ -181,6 +194,21 @@ fn create(
 
 /// The clause for those whom the policy is for; a deny holds for all rows but those it names.
 fn condition(policy: &CheckedPolicy, clause: Clause, schema_name: &str) -> Result<String, String> {
+    let table = &policy.source().table;
+    let words = Words {
+        table: table.as_str(),
+        schema: schema_name,
+        inner: Inner::Guarded,
+    };
+    let condition = print::node(&passed(policy, clause)?, &words);
+    Ok(match policy.source().effect {
+        Effect::Allow => condition,
+        Effect::Deny => format!("({condition}) or {}", claims::bypasses(table)),
+    })
+}
+
+/// What is true of the rows that a policy lets through, or leaves alone.
+fn passed(policy: &CheckedPolicy, clause: Clause) -> Result<Node, String> {
     let condition = policy
         .condition(clause)
         .map_or(Node::FALSE, |expr| expr.0.clone());
@@ -195,17 +223,9 @@ fn condition(policy: &CheckedPolicy, clause: Clause, schema_name: &str) -> Resul
         let any = roles.iter().map(|role| has_role(role)).collect();
         Node::And(vec![Node::Or(any), condition])
     };
-    let table = &policy.source().table;
-    let words = Words {
-        table: table.as_str(),
-        schema: schema_name,
-    };
     Ok(match policy.source().effect {
-        Effect::Allow => print::node(&whole, &words),
-        Effect::Deny => {
-            let held_back = print::node(&Node::Not(Box::new(whole)), &words);
-            format!("({held_back}) or {}", claims::bypasses(table))
-        }
+        Effect::Allow => whole,
+        Effect::Deny => Node::Not(Box::new(whole)),
     })
 }
 

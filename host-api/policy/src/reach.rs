@@ -1,8 +1,8 @@
 //! How far policies reach into other tables: cycles, and how large a condition can become.
 //!
 //! The select policies of a table apply inside every subquery over it, so a policy pulls in those
-//! of the tables it reads, and they theirs. That must end, and must stay small. It is settled once,
-//! when a [`Schema`](crate::Schema) is built, so deciding needs no limits of its own.
+//! of the tables it reads, and they theirs; not those of a table that policies read past its own.
+//! That must end, and must stay small. It is settled once, when a [`Schema`](crate::Schema) is built, so deciding needs no limits of its own.
 
 use std::collections::BTreeMap;
 
@@ -61,6 +61,10 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// The select policies of one table.
     fn table(&mut self, table: &TableName) -> Sized {
+        let rules = self.tables.get(table);
+        if rules.is_some_and(|rules| rules.policy_readable) {
+            return Ok(Size::default());
+        }
         if let Some(known) = self.known.get(table) {
             return known.clone();
         }

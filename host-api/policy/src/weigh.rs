@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
 use crate::decide::Denied;
 use crate::expr::{Expr, Node};
 use crate::fold::{Caller, Unknown, all_of, any_of, fold, fold_under, negated};
@@ -206,11 +204,11 @@ impl<'a> Weighing<'a> {
             return Err(Denied::NoPolicy);
         }
         let allows: Vec<Allow> = with_effect(Effect::Allow)
-            .filter(|policy| self.applies(policy))
+            .filter(|policy| policy.is_for(self.caller.identity))
             .filter_map(|policy| self.allow(policy, command, clause))
             .collect();
         let denies = with_effect(Effect::Deny)
-            .filter(|policy| self.applies(policy))
+            .filter(|policy| policy.is_for(self.caller.identity))
             .map(|policy| {
                 let condition = condition(policy, clause, Effect::Deny);
                 fold_under(condition, self.caller, Unknown::IsTrue)
@@ -221,9 +219,7 @@ impl<'a> Weighing<'a> {
             presets.any(|(column, preset)| self.cannot_be(column, preset))
         };
         if allows.is_empty() || undenied == Node::FALSE || lacks_preset() {
-            let weighed = with_effect(Effect::Allow).chain(with_effect(Effect::Deny));
-            let policies: Vec<Uuid> = weighed.map(|policy| policy.source.id).collect();
-            return Err(Denied::DeniedByClaims { policies });
+            return Err(Denied::DeniedByClaims);
         }
         Ok(Weighed { allows, undenied })
     }
@@ -265,11 +261,6 @@ impl<'a> Weighing<'a> {
     fn cannot_be(self, column: &ColumnName, preset: &Preset) -> bool {
         let shape = self.rules.shape.column(column.as_str());
         matches!(preset, Preset::Value(Value::Null, _)) && shape.is_none_or(|c| !c.nullable)
-    }
-
-    pub(crate) fn applies(self, policy: &CheckedPolicy) -> bool {
-        let roles = &policy.source.roles;
-        roles.is_empty() || roles.iter().any(|role| self.caller.identity.has_role(role))
     }
 }
 

@@ -3,46 +3,14 @@
 //! Every function of the interface becomes an operation, and every operation runs the same way.
 //! Transactions are resources: the handle is the guest's, what it stands for is in [`HostState`].
 
-use std::future::Future;
-use std::sync::Arc;
-
 use wasmtime::component::{Access, Accessor, Resource};
 
+use super::logged::{Caller, logged};
 use super::{Host, HostState, charged};
 use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
-use crate::error::{ErrorKind, HostError};
-use crate::invocation::Invocation;
+use crate::error::HostError;
 use crate::tables::{self, CountQuery, Operation, Outcome, Page, SelectQuery, Transaction};
-
-/// Whose call it is, with one call taken from their budget.
-type Caller = Result<Arc<Invocation>, HostError>;
-
-/// Runs something for an invocation and writes what only the host may read to its log.
-async fn logged<T, O, F>(caller: Caller, work: O) -> Result<T, HostError>
-where
-    O: FnOnce(Arc<Invocation>) -> F,
-    F: Future<Output = Result<T, HostError>>,
-{
-    let invocation = caller?;
-    let (id, project) = (invocation.id, invocation.project.clone());
-    let answer = work(invocation).await;
-    if let Err(error) = &answer {
-        let (code, inside) = (error.code(), error.inside().unwrap_or_default());
-        match error.kind() {
-            ErrorKind::Internal | ErrorKind::Unavailable => {
-                tracing::error!(invocation = %id, code, inside, "a host call failed");
-            }
-            // Which policies were weighed, and never what any row holds.
-            ErrorKind::Denied => {
-                tracing::info!(invocation = %id, project = %project.name, code, inside, "denied");
-            }
-            // These are the guest's business; the operator's log is for ours.
-            ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Conflict | ErrorKind::Limit => {}
-        }
-    }
-    answer
-}
 
 async fn run(
     caller: Caller,

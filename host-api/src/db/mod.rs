@@ -13,6 +13,7 @@ pub mod pool;
 
 pub(crate) mod batch;
 pub(crate) mod bind;
+pub(crate) mod compare;
 pub(crate) mod error;
 pub(crate) mod moments;
 pub(crate) mod numeric;
@@ -27,6 +28,7 @@ mod tls;
 mod told;
 
 pub use access::{DatabaseAccess, Password};
+pub use compare::{Compared, Disagreement};
 pub use pool::{Database, Databases, NodeLimits};
 pub use sql::{Direction, Nulls};
 pub use tokio_postgres::Config as PostgresConfig;

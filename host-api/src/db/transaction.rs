@@ -170,7 +170,7 @@ impl Drop for Open {
     }
 }
 
-async fn roll_back(mut flight: Flight) {
+pub(super) async fn roll_back(mut flight: Flight) {
     let undone = match flight.client() {
         Ok(client) => timeout(ROLLBACK_TIME, client.batch_execute("ROLLBACK")).await,
         Err(_) => return,
@@ -181,7 +181,7 @@ async fn roll_back(mut flight: Flight) {
 }
 
 impl Stopped {
-    fn into_error(self) -> HostError {
+    pub(super) fn into_error(self) -> HostError {
         match self {
             Stopped::ByPostgres(error) => statement_error(&error),
             Stopped::ByUs(error) => error,

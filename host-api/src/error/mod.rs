@@ -8,6 +8,8 @@ mod requests;
 
 use std::fmt;
 
+use koyalite_policy::{Command, TableName};
+
 use crate::limits::{ECHO_CHARS, HOST_CALLS, RETURNED_ROWS};
 
 /// The code of [`HostError::database_away`], which a read looks at to try once more.
@@ -40,6 +42,16 @@ pub struct HostError {
     code: &'static str,
     message: String,
     inside: Option<String>,
+    refused: Vec<Refused>,
+}
+
+/// Where policies refused: a table, and the commands whose policies were asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The table.
+    pub table: TableName,
+    /// The commands.
+    pub commands: Vec<Command>,
 }
 
 impl HostError {
@@ -63,18 +75,44 @@ impl HostError {
         self.inside.as_deref()
     }
 
+    /// Where policies refused, if that is what happened: for the operator's log, never for a guest.
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
     fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> HostError {
         HostError {
             kind,
             code,
             message: message.into(),
             inside: None,
+            refused: Vec::new(),
         }
     }
 
     pub(crate) fn with_inside(mut self, inside: impl fmt::Display) -> HostError {
         self.inside = Some(inside.to_string());
         self
+    }
+}
+
+impl HostError {
+    /// Says whose policies refused, if any did and it is not known more closely.
+    pub(crate) fn refused_by(mut self, asked: impl FnOnce() -> Vec<Refused>) -> HostError {
+        if self.kind == ErrorKind::Denied && self.refused.is_empty() {
+            self.refused = asked();
+        }
+        self
+    }
+
+    /// The same, where it is one table's.
+    pub(crate) fn refused_on(self, table: &TableName, commands: &[Command]) -> HostError {
+        self.refused_by(|| {
+            vec![Refused {
+                table: table.clone(),
+                commands: commands.to_vec(),
+            }]
+        })
     }
 }
 
@@ -96,6 +134,9 @@ impl HostError {
 
 /// Refusals by policy.
 impl HostError {
+    /// The code of a refusal that row security knows nothing of.
+    pub const MISSING_CLAIM: &str = "missing_claim";
+
     /// The caller's claims can never pass a policy of this table; no row was looked at.
     pub fn denied_by_claims(reason: impl fmt::Display) -> HostError {
         HostError::new(ErrorKind::Denied, "denied_by_claims", reason.to_string())
@@ -108,7 +149,7 @@ impl HostError {
 
     /// The caller's token lacks a claim that the project requires.
     pub fn missing_claim(reason: impl fmt::Display) -> HostError {
-        HostError::new(ErrorKind::Denied, "missing_claim", reason.to_string())
+        HostError::new(ErrorKind::Denied, Self::MISSING_CLAIM, reason.to_string())
     }
 
     /// Each of the columns may be mentioned, but no policy covers all of them together.

@@ -6,7 +6,7 @@
 //! Never here: WebAssembly types (see `adapter`) and SQL.
 //!
 //! `plan` goes as far as the statement, so that one operation ([`run`]), several ([`batch`]) and
-//! those in a [`Transaction`] are all the same.
+//! those in a [`Transaction`] are all the same; a [`trial`] is one that is undone.
 
 pub mod query;
 
@@ -15,10 +15,14 @@ mod plan;
 mod related;
 mod single;
 mod transaction;
+pub mod trial;
+pub mod verify;
+
+use std::slice::from_ref;
 
 use koyalite_policy::{Command, Denied, Identity, Permit, TableName, Timestamp, decide};
 
-use crate::error::HostError;
+use crate::error::{HostError, Refused};
 use crate::invocation::Project;
 use crate::limits::BATCH_OPERATIONS;
 
@@ -44,8 +48,9 @@ pub async fn run(
         Plan::Known(outcome) => Ok(outcome),
         Plan::Ask { statement, answer } => {
             let told = project.told(identity);
-            let read = project.database.run(told.as_ref(), &statement).await?;
-            answer.outcome(read)
+            let read = project.database.run(told.as_ref(), &statement).await;
+            let named = |error: HostError| error.refused_by(|| asked(from_ref(operation)));
+            answer.outcome(read.map_err(named)?)
         }
     }
 }
@@ -83,14 +88,14 @@ pub async fn batch(
         });
     }
     let told = project.told(identity);
+    let database = &project.database;
     let reads = match statements.as_slice() {
-        [] => Vec::new(),
-        [only] => vec![project.database.run(told.as_ref(), only).await?],
-        several => {
-            let database = &project.database;
-            database.run_together(told.as_ref(), several).await?
-        }
+        [] => Ok(Vec::new()),
+        [only] => database.run(told.as_ref(), only).await.map(|it| vec![it]),
+        several => database.run_together(told.as_ref(), several).await,
     };
+    // One of them did not pass; which, Postgres does not say.
+    let reads = reads.map_err(|error| error.refused_by(|| asked(operations)))?;
     let mut reads = reads.into_iter();
     let outcomes = steps.into_iter().map(|step| match step {
         Err(known) => Ok(known),
@@ -111,7 +116,7 @@ fn permit(
 ) -> Result<Permit, HostError> {
     decide(&project.schema, identity, command, table, now).map_err(|denied| {
         project.database.count_decided_without_database();
-        refusal(table.as_str(), &denied)
+        refusal(table, &denied, &[command, Command::Select])
     })
 }
 
@@ -124,14 +129,19 @@ fn select_permit(
     permit(project, identity, (Command::Select, table), now)
 }
 
-fn refusal(table: &str, denied: &Denied) -> HostError {
-    match denied {
-        Denied::UnknownTable => HostError::unknown_table(table),
+/// What is told of a denial; the policies of `commands` were asked.
+fn refusal(table: &TableName, denied: &Denied, commands: &[Command]) -> HostError {
+    let error = match denied {
+        Denied::UnknownTable => HostError::unknown_table(table.as_str()),
         Denied::NoPolicy => HostError::no_policy(denied),
         Denied::MissingClaim { .. } => HostError::missing_claim(denied),
         Denied::Columns => HostError::columns_denied(denied),
-        Denied::DeniedByClaims { policies } => {
-            HostError::denied_by_claims(denied).with_inside(format_args!("policies {policies:?}"))
-        }
-    }
+        Denied::DeniedByClaims => HostError::denied_by_claims(denied),
+    };
+    error.refused_on(table, commands)
+}
+
+/// Whose policies refused, where only Postgres can tell: a row that was written did not pass.
+fn asked(operations: &[Operation]) -> Vec<Refused> {
+    operations.iter().filter_map(Operation::asked).collect()
 }

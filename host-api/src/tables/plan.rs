@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use koyalite_policy::{Command, Identity, Permit, TableName, Timestamp};
+use koyalite_policy::{Command, Expr, Identity, Permit, TableName, Timestamp};
 
 use super::check::{self, Checked, Mentions, PageOrder, Rows, Surroundings};
 use super::permit;
@@ -12,6 +12,7 @@ use crate::db::run::Statement;
 use crate::db::sql;
 use crate::error::HostError;
 use crate::invocation::Project;
+use crate::limits::EXPLAINED_ROWS;
 
 /// What an operation comes to.
 #[derive(Debug)]
@@ -36,14 +37,16 @@ impl Answer {
     pub(super) fn outcome(self, read: Read) -> Result<Outcome, HostError> {
         Ok(match self {
             Answer::Rows => Outcome::Rows(read.rows),
-            Answer::Count => {
-                let count = read.hidden.first().map_or("", String::as_str);
-                // Above 2^53 it is in quotes, as every such number is.
-                let count = count.trim_matches('"').parse();
-                Outcome::Count(count.map_err(HostError::internal)?)
-            }
+            Answer::Count => Outcome::Count(counted(&read)?),
         })
     }
+}
+
+/// The number that a statement answers in place of rows.
+pub(super) fn counted(read: &Read) -> Result<u64, HostError> {
+    let count = read.hidden.first().map_or("", String::as_str);
+    // Above 2^53 it is in quotes, as every such number is.
+    count.trim_matches('"').parse().map_err(HostError::internal)
 }
 
 /// Decides, checks and writes the statement.
@@ -79,6 +82,66 @@ pub(super) fn plan(
             |permit, schema, request| sql::delete(permit, schema, &request),
         ),
     }
+}
+
+/// The keys of the first rows that a count, an update or a delete reaches, as far as policies and its
+/// own filter say; a select of its own. For whoever explains it: the caller may not read them all.
+pub(super) fn plan_reach(
+    project: &Project,
+    identity: &Identity,
+    operation: &Operation,
+) -> Result<Plan, HostError> {
+    let planning = Planning::new(project, identity);
+    match operation {
+        Operation::Count(query) => planning.ask(
+            (Command::Select, &query.table),
+            |mentions| {
+                Ok(match mentions.filter(&query.filter)? {
+                    Rows::None => Checked::Nothing,
+                    Rows::Where(filter) => Checked::Ask(filter),
+                })
+            },
+            keys,
+        ),
+        Operation::Update(query) => planning.ask(
+            (Command::Update, &query.table),
+            |mentions| Ok(check::update(mentions, query)?.map(|update| update.filter)),
+            keys,
+        ),
+        Operation::Delete(query) => planning.ask(
+            (Command::Delete, &query.table),
+            |mentions| Ok(check::delete(mentions, query)?.map(|delete| delete.filter)),
+            keys,
+        ),
+        Operation::Select(_)
+        | Operation::Aggregate(_)
+        | Operation::Insert(_)
+        | Operation::Upsert(_) => Ok(Plan::Known(Outcome::Rows("[]".to_owned()))),
+    }
+}
+
+fn keys(permit: &Permit, schema: &str, filter: Option<Expr>) -> Statement {
+    let columns = permit.table().columns.iter();
+    let columns: Vec<_> = columns.filter(|column| column.primary_key).collect();
+    let outputs = columns.iter().map(|column| sql::Output {
+        column: column.name.clone(),
+        ty: column.ty,
+        name: sql::AnswerName::from(&column.name),
+    });
+    let order = columns.iter().map(|column| sql::Key {
+        column: column.name.clone(),
+        direction: sql::Direction::Ascending,
+        nulls: sql::Direction::Ascending.nulls(),
+    });
+    let select = sql::Select {
+        columns: outputs.collect(),
+        filter,
+        order: order.collect(),
+        limit: u32::try_from(EXPLAINED_ROWS).unwrap_or(u32::MAX),
+        embeds: Vec::new(),
+        page: None,
+    };
+    sql::select(permit, schema, select)
 }
 
 /// A page: its statement, if it needs one, and what becomes of what it reads.

@@ -2,11 +2,11 @@
 //!
 //! The bindings fill these in; `check` turns them into what SQL is made from.
 
-use koyalite_policy::Value;
+use koyalite_policy::{Command, Value};
 use serde_json::Value as Json;
 
 pub use crate::db::{Direction, Nulls};
-use crate::error::{HostError, echo};
+use crate::error::{HostError, Refused, echo};
 
 /// A condition on rows: boolean SQL in the Postgres dialect, with `$1`, `$2`, … bound to `params`.
 /// Empty text means every visible row.
@@ -215,6 +215,23 @@ pub enum Operation {
     Update(UpdateQuery),
     /// Delete rows.
     Delete(DeleteQuery),
+}
+
+impl Operation {
+    /// The table and the commands whose policies its rows are held against as they are written.
+    pub(crate) fn asked(&self) -> Option<Refused> {
+        use Command::{Delete, Insert, Select, Update};
+        let (table, commands) = match self {
+            Self::Select(_) | Self::Count(_) | Self::Aggregate(_) => return None,
+            Self::Insert(query) if query.returning.is_empty() => (&query.table, vec![Insert]),
+            Self::Insert(query) => (&query.table, vec![Insert, Select]),
+            Self::Upsert(query) => (&query.table, vec![Insert, Update, Select]),
+            Self::Update(query) => (&query.table, vec![Update, Select]),
+            Self::Delete(query) => (&query.table, vec![Delete, Select]),
+        };
+        let table = table.parse().ok()?;
+        Some(Refused { table, commands })
+    }
 }
 
 /// What an operation answers.

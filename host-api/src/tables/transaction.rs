@@ -4,9 +4,11 @@
 //! handle came there. An operation that fails, for whatever reason, ends it, so that what a guest
 //! commits is what it saw succeed.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::asked;
 use super::plan::{Plan, plan};
 use super::query::{Operation, Outcome};
 use crate::db::transaction::OpenTransaction;
@@ -72,7 +74,11 @@ impl Transaction {
         let plan = plan(&invocation.project, &invocation.identity, operation);
         match plan {
             Ok(Plan::Known(outcome)) => self.open.check_open().await.map(|()| outcome),
-            Ok(Plan::Ask { statement, answer }) => answer.outcome(self.open.run(&statement).await?),
+            Ok(Plan::Ask { statement, answer }) => {
+                let read = self.open.run(&statement).await;
+                let named = |error: HostError| error.refused_by(|| asked(from_ref(operation)));
+                answer.outcome(read.map_err(named)?)
+            }
             Err(error) => {
                 self.open.rollback().await;
                 Err(error)

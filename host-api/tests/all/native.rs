@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use crate::support::{TestDatabase, TestProject, policy, rows};
 
-const ANN: &str = "11111111-1111-4111-8111-111111111111";
+pub(crate) const ANN: &str = "11111111-1111-4111-8111-111111111111";
 const BOB: &str = "22222222-2222-4222-8222-222222222222";
 
 const COLUMNS: &[&str] = &[
@@ -64,7 +64,7 @@ fn samples() -> Json {
     ])
 }
 
-fn identities() -> Vec<Identity> {
+pub(crate) fn identities() -> Vec<Identity> {
     let user = |subject: &str, claims: Json| {
         let claims = claims.as_object().unwrap().clone();
         Identity::User(User::new(subject.to_owned(), claims))
@@ -120,12 +120,12 @@ fn policies() -> Vec<PolicySource> {
     policies
 }
 
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let numbered = (0..CONDITIONS.len() + 2).map(table);
     numbered.chain(["members".to_owned()]).collect()
 }
 
-async fn filled(db: &TestDatabase) -> TestProject {
+pub(crate) async fn filled(db: &TestDatabase) -> TestProject {
     let names = names();
     let tables: Vec<_> = names.iter().map(|name| (name.as_str(), COLUMNS)).collect();
     let project = db.project(&tables, policies()).await;

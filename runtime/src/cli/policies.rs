@@ -14,16 +14,19 @@ use super::output::{Format, table, typed};
 use super::policies_explain::ExplainArgs;
 use super::policies_mirror::MirrorArgs;
 use super::policies_test::TestArgs;
+use super::policies_verify::VerifyArgs;
 use super::problem::Mistake;
 
-/// List, check, explain, test or mirror.
+/// List, check, explain, test, mirror or verify.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite policies list --table todos\n  \
                         koyalite policies check --table todos 'owner_id = auth.uid()'\n  \
                         koyalite policies check --table todos --check \"status <> 'done'\"\n  \
                         koyalite policies explain --table todos --as alice --row '{\"title\": \"a\"}'\n  \
+                        koyalite policies explain --table todos --as alice --command delete --filter 'done'\n  \
                         koyalite policies test policies.toml\n  \
-                        koyalite policies mirror on")]
+                        koyalite policies mirror on\n  \
+                        koyalite policies verify --as alice --identities policies.toml")]
 pub(super) struct PoliciesArgs {
     #[command(subcommand)]
     action: Action,
@@ -41,6 +44,8 @@ enum Action {
     Test(TestArgs),
     /// Whether Postgres enforces the policies too, as a second wall
     Mirror(MirrorArgs),
+    /// Compare the host's policies with Postgres' own on the rows that are there; changes nothing
+    Verify(VerifyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -97,7 +102,7 @@ struct Verdict {
 }
 
 impl PoliciesArgs {
-    /// Lists, checks, explains, tests or mirrors.
+    /// Lists, checks, explains, tests, mirrors or verifies.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
             Action::List(args) => list(args).await,
@@ -105,6 +110,7 @@ impl PoliciesArgs {
             Action::Explain(args) => args.run().await,
             Action::Test(args) => args.run().await,
             Action::Mirror(args) => args.run().await,
+            Action::Verify(args) => args.run().await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `koyalite policies explain`: what becomes of one case, and why.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::ControlArgs;
 use super::error::CliError;
+use super::policies_dry_run::DryRun;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -34,6 +35,13 @@ pub(super) struct ExplainArgs {
     /// What an update changes of it, as a JSON object
     #[arg(long, value_name = "JSON", value_parser = object)]
     set: Option<Value>,
+    /// Instead of --row: the stored rows that meet this condition, each with its verdict; a write is
+    /// run and undone
+    #[arg(long, value_name = "CONDITION", conflicts_with = "row")]
+    filter: Option<String>,
+    /// Instead of --row: several new rows, as a JSON array of objects; the insert is run and undone
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["row", "filter"], value_parser = objects)]
+    rows: Option<Value>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -50,6 +58,7 @@ pub(super) struct Weighed {
     policies: Vec<Policy>,
     #[serde(default)]
     subqueries: Vec<Subquery>,
+    dry_run: Option<DryRun>,
 }
 
 /// One policy, and what it says to the case.
@@ -66,8 +75,9 @@ struct Policy {
     failing: Option<Atom>,
 }
 
+/// A test of a policy, and where it stands.
 #[derive(Deserialize)]
-struct Atom {
+pub(super) struct Atom {
     text: String,
     line: usize,
     column: usize,
@@ -78,6 +88,7 @@ struct Atom {
 struct Subquery {
     table: String,
     policies: Vec<String>,
+    policy_readable: bool,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +119,8 @@ impl ExplainArgs {
         if let Some(fields) = case.as_object_mut() {
             fields.extend(self.row.map(|row| ("row".to_owned(), row)));
             fields.extend(self.set.map(|set| ("set".to_owned(), set)));
+            fields.extend(self.rows.map(|rows| ("rows".to_owned(), rows)));
+            fields.extend(self.filter.map(|text| ("filter".to_owned(), text.into())));
         }
         let path = self.server.path(["policies", "explain"]);
         let client = self.server.client()?;
@@ -146,12 +159,21 @@ impl Weighed {
             text.push('\n');
             text.push_str(&policy.render());
         }
-        for Subquery { table, policies } in &self.subqueries {
-            let policies = match policies.is_empty() {
-                true => "no policy, so no row".to_owned(),
-                false => policies.join(", "),
+        for Subquery {
+            table,
+            policies,
+            policy_readable,
+        } in &self.subqueries
+        {
+            let how = match (policy_readable, policies.is_empty()) {
+                (true, _) => "past its policies: it is policy_readable".to_owned(),
+                (false, true) => "under: no policy, so no row".to_owned(),
+                (false, false) => format!("under: {}", policies.join(", ")),
             };
-            let _ = write!(text, "\n{table} is read under: {policies}");
+            let _ = write!(text, "\n{table} is read {how}");
+        }
+        if let Some(dry_run) = &self.dry_run {
+            let _ = write!(text, "\n\n{}", dry_run.render());
         }
         text
     }
@@ -179,15 +201,26 @@ impl Policy {
             Some(false) => text.push_str("\n  the row does not meet it"),
             None => {}
         }
-        if let Some(Atom {
-            text: atom,
-            line,
-            column,
-        }) = &self.failing
-        {
-            let _ = write!(text, "\n  because of {atom}, line {line}, column {column}");
+        if let Some(atom) = &self.failing {
+            let _ = write!(text, "\n  {atom}");
         }
         text
+    }
+}
+
+impl fmt::Display for Atom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Atom { text, line, column } = self;
+        write!(f, "because of {text}, line {line}, column {column}")
+    }
+}
+
+/// A JSON array of objects, from the command line.
+fn objects(text: &str) -> anyhow::Result<Value> {
+    let value: Value = serde_json::from_str(text).context("not JSON")?;
+    match value.as_array() {
+        Some(rows) if rows.iter().all(Value::is_object) => Ok(value),
+        _ => anyhow::bail!("write a JSON array of objects, for example [{{\"title\": \"a\"}}]"),
     }
 }
 

@@ -159,6 +159,11 @@ fn plain(value: toml::Value) -> Value {
     }
 }
 
+/// The callers that a file of expectations names.
+pub(super) fn identities(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
+    Ok(read(path)?.identities.into_values().collect())
+}
+
 impl Expectation {
     /// The case as the server takes it.
     fn case(&self, identities: &BTreeMap<String, Value>) -> anyhow::Result<Value> {

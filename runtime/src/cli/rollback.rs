@@ -12,7 +12,8 @@ use super::error::CliError;
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  koyalite rollback hello          to what ran before\n  \
-                        koyalite rollback hello --to 3"
+                        koyalite rollback hello --to 3\n  \
+                        koyalite rollback hello --with-policies"
 )]
 pub(super) struct RollbackArgs {
     /// The function
@@ -20,6 +21,9 @@ pub(super) struct RollbackArgs {
     /// The version to go to; without it, the one deployed before this one
     #[arg(long, value_name = "VERSION")]
     to: Option<u32>,
+    /// Restore the policies that the version was last used with too; those made since are deleted
+    #[arg(long)]
+    with_policies: bool,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -29,15 +33,22 @@ struct Deployed {
     name: String,
     version: u32,
     url: String,
+    policies: Option<Restored>,
+}
+
+#[derive(Deserialize)]
+struct Restored {
+    restored: Vec<String>,
+    removed: Vec<String>,
 }
 
 impl RollbackArgs {
     /// Goes back.
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let body = match self.to {
-            Some(version) => json!({ "version": version }),
-            None => json!({}),
-        };
+        let mut body = json!({ "with_policies": self.with_policies });
+        if let (Some(version), Some(fields)) = (self.to, body.as_object_mut()) {
+            fields.insert("version".to_owned(), version.into());
+        }
         let path = self.server.path(["functions", &self.function, "rollback"]);
         let answer = self
             .server
@@ -45,10 +56,15 @@ impl RollbackArgs {
             .send(Method::POST, &path, &body)
             .await?;
         self.server.output().show(answer, |deployed: Deployed| {
-            format!(
-                "{} runs version {}\n{}",
-                deployed.name, deployed.version, deployed.url
-            )
+            let mut text = format!("{} runs version {}", deployed.name, deployed.version);
+            if let Some(Restored { restored, removed }) = &deployed.policies {
+                let restored = restored.iter().map(|policy| ("restored", policy));
+                let removed = removed.iter().map(|policy| ("removed", policy));
+                for (what, policy) in restored.chain(removed) {
+                    text.push_str(&format!("\n{what} the policy {policy}"));
+                }
+            }
+            format!("{text}\n{}", deployed.url)
         })
     }
 }

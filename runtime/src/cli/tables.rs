@@ -12,6 +12,7 @@ use super::output::{table, typed};
 use super::row_types::{self, Language};
 use super::tables_import::ImportArgs;
 use super::tables_migrate::{ApplyArgs, HistoryArgs, PlanArgs};
+use super::tables_policy_readable::PolicyReadableArgs;
 use super::tables_seed::SeedArgs;
 
 /// All tables, or the columns of one.
@@ -22,6 +23,7 @@ use super::tables_seed::SeedArgs;
                   koyalite tables types --lang rust > src/rows.rs\n  \
                   koyalite tables plan schema.json --prune\n  \
                   koyalite tables apply schema.json\n  koyalite tables seed todos rows.csv\n  \
+                  koyalite tables policy-readable members on\n  \
                   koyalite tables drop todos --lose-data\n  \
                   koyalite tables drop todos --index todos_owner_id_idx"
 )]
@@ -48,6 +50,8 @@ enum Action {
     Import(ImportArgs),
     /// Write the rows of a file into a table, past its policies
     Seed(SeedArgs),
+    /// Let policies read a table past its own policies, or no longer
+    PolicyReadable(PolicyReadableArgs),
     /// Drop a table, a column written as table.column, or an index of a table
     Drop(DropArgs),
 }
@@ -137,6 +141,7 @@ impl TablesArgs {
             Some(Action::History(args)) => args.run().await,
             Some(Action::Import(args)) => args.run().await,
             Some(Action::Seed(args)) => args.run().await,
+            Some(Action::PolicyReadable(args)) => args.run().await,
             Some(Action::Drop(args)) => args.run().await,
         }
     }

@@ -237,6 +237,7 @@ impl<'a> Reading<'a> {
     fn limits(&mut self) -> NodeLimits {
         NodeLimits {
             connections: self.count(Key::ConnectionsMax, 10_000, 1_000_000),
+            connection_threads: self.count(Key::ConnectionThreads, cores(), 1_024),
             invocations: self.count(Key::InvocationsMax, 240, 10_000),
             invocations_per_function: self.count(Key::InvocationsPerFunctionMax, 100, 10_000),
             waiting_per_function: self.count(Key::WaitingPerFunctionMax, 1_000, 100_000),
@@ -325,6 +326,11 @@ impl<'a> Reading<'a> {
         self.mistakes
             .push(ConfigMistake::in_value(key, &Origin::Missing, problem));
     }
+}
+
+/// Cores that this process may use; one where the system does not say.
+fn cores() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// A DNS label, also the shape of a region's name.

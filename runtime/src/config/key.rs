@@ -31,6 +31,7 @@ keys! {
     Region "region";
     DrainTimeoutS "drain_timeout_s";
     ConnectionsMax "connections_max";
+    ConnectionThreads "connection_threads";
     // Postgres.
     DatabaseUrl "database_url";
     PostgresBinDir "postgres_bin_dir";

@@ -172,6 +172,8 @@ pub struct OperatorCaps {
 pub struct NodeLimits {
     /// Connections of each listener.
     pub connections: usize,
+    /// Threads that serve the connections of the functions listener.
+    pub connection_threads: usize,
     /// Invocations.
     pub invocations: usize,
     /// Invocations of one function.

@@ -33,6 +33,21 @@ impl Operator {
     pub fn user_id(&self, registry: &Registry) -> Uuid {
         Uuid::parse_str(&self.subject).unwrap_or_else(|_| registry.admin())
     }
+
+    /// Goes on only where their role holds the permission: what a route asks of everybody, or a part
+    /// of what it does asks of some.
+    ///
+    /// # Errors
+    /// `Forbidden`, naming it.
+    pub(super) fn demand(&self, permission: Permission) -> Result<(), ApiError> {
+        match allows(self.role, permission) {
+            true => Ok(()),
+            false => Err(ApiError::Forbidden {
+                permission,
+                role: self.role,
+            }),
+        }
+    }
 }
 
 /// What a route demands: the state of the layer in front of it.
@@ -49,12 +64,7 @@ pub(super) async fn require(
     next: Next,
 ) -> Result<Response, ApiError> {
     let operator = identify(&demand.authority, request.headers())?;
-    if !allows(operator.role, demand.permission) {
-        return Err(ApiError::Forbidden {
-            permission: demand.permission,
-            role: operator.role,
-        });
-    }
+    operator.demand(demand.permission)?;
     request.extensions_mut().insert(operator);
     Ok(next.run(request).await)
 }

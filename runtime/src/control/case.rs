@@ -1,25 +1,28 @@
 //! One case to be put to a project's policies: who does what to which row. What becomes of it is
-//! for [`weighed`] to say.
+//! for the policy engine to say ([`koyalite_policy::explain`]).
 //!
 //! Pure: the row is the asker's own and no table is read, so nothing here tells what a project
 //! holds.
 
-mod weighed;
-
-pub(super) use self::weighed::{Weighed, weigh};
-
 use std::collections::BTreeSet;
+use std::fmt;
 
 use koyalite_policy::{
-    ColumnName, Command, FunctionName, Identity, Row, Schema, Service, TableName, TableShape, User,
-    Value,
+    ColumnName, Command, FunctionName, Identity, Question, Row, Schema, Service, TableName,
+    TableShape, User, Value,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
+use koyalite_host_api::tables::trial::JsonRow;
+
+use super::dry_run::Live;
 use crate::http::Mistake;
 use crate::keys::{Audience, token::ISSUER};
+
+/// Why a test has no live rows.
+const ONE_ROW: &str = "a test reads no table; give its `row`";
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -36,12 +39,16 @@ pub(super) struct Case {
     /// Columns that the request reads beside that.
     #[serde(default)]
     columns: BTreeSet<ColumnName>,
+    /// In place of `row`: which of the rows that are stored.
+    filter: Option<String>,
+    /// In place of `row`: several that an insert writes.
+    rows: Option<Vec<Map<String, Json>>>,
 }
 
 /// Who acts.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Who {
+pub(super) enum Who {
     /// Nobody signed in.
     #[default]
     Anonymous,
@@ -55,23 +62,51 @@ enum Who {
     Service { function: FunctionName },
 }
 
-/// A case in the types of its table.
-pub(super) struct Asked {
-    identity: Identity,
-    command: Command,
-    table: TableName,
-    row: Option<Row>,
-    set: Row,
-    /// Columns that the request reads, and those that it writes.
-    columns: (BTreeSet<ColumnName>, BTreeSet<ColumnName>),
-}
-
 impl Case {
-    /// Reads the rows as their table has them.
+    /// Which live rows it is about, if it is, and what an update changes of them.
+    ///
+    /// # Errors
+    /// Both a row and live rows, or those of another command.
+    pub(super) fn live(&mut self) -> Result<Option<(Live, JsonRow)>, Vec<Mistake>> {
+        let wrong = |field: &str, message: &str| Err(vec![Mistake::at(field, message)]);
+        let live = match (self.filter.take(), self.rows.take()) {
+            (None, None) => return Ok(None),
+            (Some(_), _) if self.command == Command::Insert => {
+                return wrong("filter", "an insert finds no rows; it has `rows`");
+            }
+            (None, Some(_)) if self.command != Command::Insert => {
+                return wrong("rows", "only an insert writes rows; give a `filter`");
+            }
+            (Some(filter), _) => Live::Found(filter),
+            (None, Some(rows)) => Live::New(rows),
+        };
+        if self.row.is_some() {
+            return wrong("row", "the case is about live rows; leave `row` out");
+        }
+        Ok(Some((live, self.set.clone())))
+    }
+
+    /// As [`Case::read`], for a case that is about no live rows.
+    ///
+    /// # Errors
+    /// As [`Case::read`], and for a case that is.
+    pub(super) fn read_alone(
+        mut self,
+        schema: &Schema,
+        project: Uuid,
+    ) -> Result<Question, Vec<Mistake>> {
+        match self.live()? {
+            None => self.read(schema, project),
+            Some((Live::Found(_), _)) => Err(vec![Mistake::at("filter", ONE_ROW)]),
+            Some((Live::New(_), _)) => Err(vec![Mistake::at("rows", ONE_ROW)]),
+        }
+    }
+
+    /// The question, with its rows as their table has them.
     ///
     /// # Errors
     /// Columns that the table has not, values that do not fit them, or no such table.
-    pub(super) fn read(self, schema: &Schema, project: Uuid) -> Result<Asked, Vec<Mistake>> {
+    pub(super) fn read(self, schema: &Schema, project: Uuid) -> Result<Question, Vec<Mistake>> {
         let Some(rules) = schema.table(&self.table) else {
             let message = format!("there is no table {}", self.table);
             return Err(vec![Mistake::at("table", message)]);
@@ -82,7 +117,7 @@ impl Case {
             Command::Update => set.keys().cloned().collect(),
             Command::Select | Command::Delete => BTreeSet::new(),
         };
-        Ok(Asked {
+        Ok(Question {
             identity: self.identity.of(project),
             command: self.command,
             table: self.table,
@@ -93,8 +128,27 @@ impl Case {
     }
 }
 
+/// As a report names them.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Anonymous => f.write_str("anonymous"),
+            Who::User { sub, .. } => write!(f, "user {sub}"),
+            Who::Service { function } => write!(f, "service {function}"),
+        }
+    }
+}
+
 impl Who {
-    fn of(self, project: Uuid) -> Identity {
+    /// A user without claims of their own.
+    pub(super) fn plain(sub: String) -> Who {
+        Who::User {
+            sub,
+            claims: Map::new(),
+        }
+    }
+
+    pub(super) fn of(self, project: Uuid) -> Identity {
         match self {
             Who::Anonymous => Identity::Anonymous,
             Who::User { sub, mut claims } => {

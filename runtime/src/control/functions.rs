@@ -6,7 +6,7 @@ use axum::extract::State;
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
 
-use crate::registry::functions::{self, Deployed, Function, RollbackTo, Switch, Version};
+use crate::registry::functions::{self, Deployed, Function, Policies, RollbackTo, Switch, Version};
 use crate::registry::{FunctionEntry, ProjectEntry};
 
 use super::answer::{Answer, Items, items, ok};
@@ -14,6 +14,7 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::json::Json;
+use super::permission::Permission;
 use super::{Control, Shared};
 
 /// A function, or a deployment of it, with the address where it answers.
@@ -119,6 +120,8 @@ pub(super) async fn change(
 #[derive(Deserialize)]
 pub(super) struct Rollback {
     version: Option<u32>,
+    #[serde(default)]
+    with_policies: bool,
 }
 
 pub(super) async fn rollback(
@@ -133,6 +136,14 @@ pub(super) async fn rollback(
         .version
         .map_or(RollbackTo::Previous, RollbackTo::Version);
     let user = operator.user_id(&control.registry);
-    let deployed = functions::rollback(&control.registry, &project.name, &wanted, to, user).await?;
+    let policies = match asked.with_policies {
+        true => {
+            operator.demand(Permission::PolicyWrite)?;
+            Policies::Restored
+        }
+        false => Policies::Stay,
+    };
+    let (registry, what) = (&control.registry, (to, policies));
+    let deployed = functions::rollback(registry, &project.name, &wanted, what, user).await?;
     Ok(ok(with_url(&control, &project, deployed)))
 }

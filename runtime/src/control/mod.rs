@@ -19,6 +19,8 @@ mod route;
 mod case;
 mod claims;
 mod deploy;
+mod dry_run;
+mod explain;
 mod functions;
 mod health;
 mod jwt_secret;
@@ -27,6 +29,7 @@ mod metrics;
 mod native_mirror;
 mod operators;
 mod policies;
+mod policy_readable;
 mod projects;
 mod rows;
 mod schedules;
@@ -34,6 +37,7 @@ mod schema;
 mod tables;
 mod tokens;
 mod upload;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -162,11 +166,13 @@ fn routes() -> Vec<Route> {
         post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
         delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
+        put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
         post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
-        post("/v1/projects/{project}/policies/explain", P::PolicyRead, policies::explain),
-        post("/v1/projects/{project}/policies/test", P::PolicyRead, policies::test),
+        post("/v1/projects/{project}/policies/explain", P::PolicyRead, explain::explain),
+        post("/v1/projects/{project}/policies/test", P::PolicyRead, explain::test),
+        post("/v1/projects/{project}/policies/verify", P::PolicyWrite, verify::run),
         get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
         patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
         delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),

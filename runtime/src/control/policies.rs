@@ -1,11 +1,10 @@
 //! Policies: saved only when they make sense on their table, with a verdict for those who ask first.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 use axum::extract::State;
 use http::StatusCode;
-use koyalite_policy::{AtomCoverage, ColumnName, Command, Coverage, Effect, TableName, Timestamp};
+use koyalite_policy::{ColumnName, Command, Effect, TableName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +15,6 @@ use crate::registry::policies::{self, NewPolicy, Policy, PolicyPatch, SavedPolic
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
 use super::auth::Operator;
-use super::case::{self, Case, Weighed};
 use super::error::{ApiError, registry_mistake};
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
@@ -146,80 +144,6 @@ pub(super) async fn check(
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// What becomes of one case. Being told no is a successful answer here too.
-pub(super) async fn explain(
-    State(_control): State<Shared>,
-    InProject(project): InProject,
-    Json(case): Json<Case>,
-) -> Result<Answer<Weighed>, ApiError> {
-    if project.schema.table(&case.table).is_none() {
-        return Err(RegistryError::not_found("table", &case.table).into());
-    }
-    let schema = &project.schema;
-    let asked = case.read(schema, project.id).map_err(ApiError::Invalid)?;
-    let now = Timestamp::from(SystemTime::now());
-    Ok(ok(case::weigh(
-        schema,
-        &asked,
-        now,
-        &mut Coverage::of(schema),
-    )))
-}
-
-/// As many as a person will write, and few enough for one answer.
-const CASES_MAX: usize = 1000;
-
-/// Cases that are weighed together.
-#[derive(Deserialize)]
-pub(super) struct Cases {
-    cases: Vec<Case>,
-}
-
-/// What became of each, in their order, and which tests of policies they showed.
-#[derive(Serialize)]
-pub(super) struct Tested {
-    results: Vec<Weighed>,
-    coverage: Vec<AtomCoverage>,
-}
-
-pub(super) async fn test(
-    State(_control): State<Shared>,
-    InProject(project): InProject,
-    Json(wanted): Json<Cases>,
-) -> Result<Answer<Tested>, ApiError> {
-    if wanted.cases.len() > CASES_MAX {
-        let message = format!("send at most {CASES_MAX} at once");
-        return Err(ApiError::Invalid(vec![Mistake::at("cases", message)]));
-    }
-    let schema = &project.schema;
-    let (mut asked, mut mistakes) = (Vec::new(), Vec::new());
-    for (index, case) in wanted.cases.into_iter().enumerate() {
-        match case.read(schema, project.id) {
-            Ok(case) => asked.push(case),
-            Err(errors) => mistakes.extend(errors.into_iter().map(|mistake| {
-                let field = mistake.field.clone().unwrap_or_default();
-                Mistake {
-                    field: Some(format!("cases[{index}].{field}")),
-                    ..mistake
-                }
-            })),
-        }
-    }
-    if !mistakes.is_empty() {
-        return Err(ApiError::Invalid(mistakes));
-    }
-    let now = Timestamp::from(SystemTime::now());
-    let mut coverage = Coverage::of(schema);
-    let weighed = asked
-        .iter()
-        .map(|asked| case::weigh(schema, asked, now, &mut coverage));
-    let results = weighed.collect();
-    Ok(ok(Tested {
-        results,
-        coverage: coverage.report(),
-    }))
 }
 
 impl Draft {

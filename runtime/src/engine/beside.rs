@@ -24,6 +24,9 @@ use super::cpu::SLICE;
 /// little from leaving in one piece, and every byte here is one that the caller does not have yet.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
+/// Frames that wait so. A guest that writes nothing, again and again, must not be listened to for ever.
+const GATHERED_FRAMES_MAX: usize = 64;
+
 /// A worker, until it has ended or goes on elsewhere. Dropped before, it is stopped.
 pub(super) struct Beside {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -54,19 +57,25 @@ impl Beside {
         let mut frames = VecDeque::new();
         let has_ended = poll_fn(|cx| {
             let mut bytes = 0;
-            while bytes <= GATHERED_BYTES_MAX {
+            while bytes <= GATHERED_BYTES_MAX && frames.len() < GATHERED_FRAMES_MAX {
                 self.work(cx);
-                match Pin::new(&mut body).poll_frame(cx) {
-                    Poll::Ready(Some(frame)) => {
-                        let data = frame.as_ref().ok().and_then(Frame::data_ref);
-                        bytes += data.map_or(0, Bytes::len);
-                        frames.push_back(frame);
+                let Poll::Ready(next) = Pin::new(&mut body).poll_frame(cx) else {
+                    return Poll::Ready(false);
+                };
+                match next {
+                    Some(Ok(frame)) => {
+                        bytes += frame.data_ref().map_or(0, Bytes::len);
+                        frames.push_back(Ok(frame));
                     }
-                    Poll::Ready(None) => {
+                    // Nothing comes after an error.
+                    Some(Err(error)) => {
+                        frames.push_back(Err(error));
+                        return Poll::Ready(true);
+                    }
+                    None => {
                         self.work(cx);
                         return Poll::Ready(true);
                     }
-                    Poll::Pending => break,
                 }
             }
             Poll::Ready(false)
@@ -196,6 +205,20 @@ mod tests {
         let body = gathered(StreamBody::new(later).boxed_unsync()).await;
         assert_eq!(body.size_hint().exact(), None);
         assert!(!body.is_end_stream());
+    }
+
+    /// As the body of a stopped instance does: it says so as often as it is asked.
+    #[tokio::test]
+    async fn an_error_that_repeats_is_heard_once() {
+        let cut = stream::repeat_with(|| Err(Error::HttpResponseIncomplete));
+        let body = gathered(StreamBody::new(cut).boxed_unsync()).await;
+        assert!(body.collect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn empty_frames_without_end_are_not_gathered_for_ever() {
+        let body = gathered(StreamBody::new(stream::repeat_with(|| data(""))).boxed_unsync()).await;
+        assert_eq!(body.size_hint().exact(), None);
     }
 
     #[tokio::test]

@@ -70,8 +70,8 @@ impl Engine {
     /// Gives the call to an instance that serves others as well.
     async fn among_others(&self, loaded: Arc<Loaded>, target: &Target, call: Call) -> Said {
         let (job, heard) = sent(call);
-        // An instance stays on the thread that made it, and has its callers there.
-        let place = (target.version, cores::current());
+        // An instance has its callers on its own thread. Firings come from none of these.
+        let place = (target.version, cores::current().unwrap_or_default());
         let pool = Arc::clone(&self.shared.entry(place).or_default());
         let _busy = match pool.offer(job) {
             Offer::Taken(busy) => busy,

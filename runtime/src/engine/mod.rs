@@ -73,7 +73,7 @@ pub struct Engine {
     egress: Egress,
     permits: CpuPermits,
     /// By version and core.
-    shared: DashMap<(Uuid, Option<usize>), Arc<SharedPool>>,
+    shared: DashMap<(Uuid, usize), Arc<SharedPool>>,
     /// Where calls go on that take longer than a slice.
     elsewhere: Handle,
 }

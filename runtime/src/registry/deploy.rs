@@ -13,8 +13,9 @@ use super::change::{Change, LockedProject};
 use super::error::{RegistryError, Standing};
 use super::functions::number;
 use super::manifest::{Isolation, Manifest};
+use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::{Handler, handler_word};
-use super::{Registry, schedules};
+use super::{Registry, mirror, schedules};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -58,6 +59,9 @@ pub struct Deployed {
     pub path: String,
     /// Whether anything changed.
     pub changed: bool,
+    /// What became of the policies, where they were to be restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Restored>,
 }
 
 /// The version to roll back to.
@@ -107,12 +111,13 @@ pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed,
 /// Makes an older version serve again, as a new deployment.
 ///
 /// # Errors
-/// `NotFound` for an unknown function or version; `Conflict` where nothing served before.
+/// `NotFound` for an unknown function or version; `Conflict` where nothing served before, or the
+/// policies of then no longer fit.
 pub async fn rollback(
     registry: &Registry,
     project: &ProjectName,
     name: &FunctionName,
-    to: RollbackTo,
+    (to, policies): (RollbackTo, Policies),
     by: Uuid,
 ) -> Result<Deployed, RegistryError> {
     let mut change = Change::begin(registry).await?;
@@ -134,8 +139,17 @@ pub async fn rollback(
         by,
     };
     serve(change.conn(), what, &version, &manifest).await?;
-    change.commit().await?;
-    version.deployed(name, &manifest.path, Changed::Yes)
+    let mut restored = None;
+    match policies {
+        Policies::Stay => change.commit().await?,
+        Policies::Restored => {
+            restored = Some(policy_sets::restore(&mut change, &project, version.id, by).await?);
+            mirror::commit(change, &project).await?;
+        }
+    }
+    let mut deployed = version.deployed(name, &manifest.path, Changed::Yes)?;
+    deployed.policies = restored;
+    Ok(deployed)
 }
 
 /// What the manifest asks of the component.
@@ -191,6 +205,7 @@ impl StoredVersion {
             imports: self.imports,
             path: path.to_owned(),
             changed: changed == Changed::Yes,
+            policies: None,
         })
     }
 }
@@ -358,6 +373,7 @@ async fn serve(
     version: &StoredVersion,
     manifest: &Manifest,
 ) -> Result<(), RegistryError> {
+    policy_sets::keep(conn, what.project, what.function).await?;
     let deployment = sqlx::query_scalar!(
         "INSERT INTO koyalite.deployments (id, function_id, number, version_id, regions, created_by)
          SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5

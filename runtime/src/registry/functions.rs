@@ -11,6 +11,7 @@ use super::Registry;
 use super::change::{Change, project_id};
 pub use super::deploy::{DeployInput, Deployed, RollbackTo, deploy, rollback};
 use super::error::RegistryError;
+pub use super::policy_sets::Policies;
 
 /// A function as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

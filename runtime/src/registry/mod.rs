@@ -31,6 +31,8 @@ pub mod migration;
 pub mod mirror;
 pub mod policies;
 mod policy_input;
+pub mod policy_readable;
+pub mod policy_sets;
 pub mod projects;
 mod references;
 pub mod roles;

@@ -82,29 +82,41 @@ pub(crate) async fn create_in(
     let table = tables::find(change, project, &new.table).await?;
     let source = new.source(Uuid::now_v7());
     let warnings = verdict_in(change, project, &source).await?;
-    let (read, write) = masks(&source);
+    insert(change.conn(), table.id, &source, (creator, None)).await?;
+    Ok((source.id, warnings))
+}
+
+/// Writes a policy's row, unchecked. `made` is by whom, and when if that was before.
+pub(crate) async fn insert(
+    conn: &mut PgConnection,
+    table: Uuid,
+    source: &PolicySource,
+    made: (Uuid, Option<DateTime<Utc>>),
+) -> Result<(), RegistryError> {
+    let (read, write) = masks(source);
     sqlx::query!(
         r#"INSERT INTO koyalite.policies
                (id, table_id, name, effect, commands, roles, "using", "check", enabled, created_by,
-                read_columns, write_columns, presets)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"#,
+                read_columns, write_columns, presets, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, coalesce($14, now()))"#,
         source.id,
-        table.id,
+        table,
         source.name,
         effect_word(source.effect),
-        &command_words(&source),
+        &command_words(source),
         &source.roles,
         source.using,
         source.check,
         source.enabled,
-        creator,
+        made.0,
         read.as_deref(),
         write.as_deref(),
-        preset_words(&source)?,
+        preset_words(source)?,
+        made.1,
     )
-    .execute(change.conn())
+    .execute(conn)
     .await?;
-    Ok((source.id, warnings))
+    Ok(())
 }
 
 /// The policy of that id.

@@ -65,6 +65,9 @@ pub enum Permission {
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
+    /// Let policies read a table past its own.
+    #[serde(rename = "policy_readable:set")]
+    PolicyReadableSet,
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
@@ -72,7 +75,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectSecret,
@@ -88,6 +91,7 @@ impl Permission {
         Self::TokenCreate,
         Self::OperatorCreate,
         Self::MetricsRead,
+        Self::PolicyReadableSet,
         Self::BypassRlsGrant,
     ];
 }

@@ -21,7 +21,7 @@ use super::error::RegistryError;
 use super::functions::number;
 use super::manifest::Manifest;
 use super::secret::{Column, Secret, unseal};
-use super::verdict::Rules;
+use super::verdict::{Rules, policy_readable};
 use super::{claims, mirror, policies};
 pub use crate::engine::Handler;
 use crate::keys::KeyRing;
@@ -280,6 +280,7 @@ fn entry(
         tables: tables.iter().map(StoredTable::shape).collect(),
         policies: parts.policies.remove(&row.id).unwrap_or_default(),
         claims: claims::read(row.claims)?,
+        policy_readable: policy_readable(&tables),
     };
     let password = unseal(
         ring,

@@ -33,6 +33,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// By name.
     pub indexes: Vec<Index>,
+    /// Whether policies read it past its own; see `policy_readable`.
+    pub policy_readable: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -44,6 +46,7 @@ impl From<StoredTable> for Table {
             name,
             columns,
             indexes,
+            policy_readable,
             created_at,
             ..
         } = stored;
@@ -52,6 +55,7 @@ impl From<StoredTable> for Table {
             name,
             columns,
             indexes,
+            policy_readable,
             created_at,
         }
     }

@@ -1,8 +1,11 @@
 //! The policy engine's word on one policy, in the words of the control API: warnings, or mistakes
 //! with their field, their place in it, and what to write instead. Decides nothing itself.
 
+use std::collections::BTreeSet;
+
 use koyalite_policy::{
-    Claims, PolicyError, PolicyFault, PolicySource, Schema, TableShape, check_policy_with_claims,
+    Claims, PolicyError, PolicyFault, PolicySource, Schema, TableName, TableShape,
+    check_policy_with_claims,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -19,6 +22,8 @@ pub(crate) struct Rules {
     pub(crate) tables: Vec<TableShape>,
     pub(crate) policies: Vec<PolicySource>,
     pub(crate) claims: Claims,
+    /// The tables that policies read past their own.
+    pub(crate) policy_readable: BTreeSet<TableName>,
 }
 
 impl Rules {
@@ -32,13 +37,25 @@ impl Rules {
             tables: tables.iter().map(StoredTable::shape).collect(),
             policies: policies::sources(conn, project).await?,
             claims: claims::load(conn, project).await?,
+            policy_readable: policy_readable(&tables),
         })
     }
 
     /// The engine's judgement of all together.
     pub(crate) fn build(self) -> Result<Schema, Vec<PolicyError>> {
-        Schema::build_with_claims(self.tables, self.policies, self.claims)
+        Schema::build_reading(
+            self.tables,
+            self.policies,
+            self.claims,
+            &self.policy_readable,
+        )
     }
+}
+
+/// Those of the tables that policies read past their own.
+pub(crate) fn policy_readable(tables: &[StoredTable]) -> BTreeSet<TableName> {
+    let readable = tables.iter().filter(|table| table.policy_readable);
+    readable.map(|table| table.name.clone()).collect()
 }
 
 /// The policy engine's warnings, or its refusal with the place and what to write instead. The policy

@@ -10,7 +10,6 @@ mod signals;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
@@ -116,7 +115,7 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
         drain_timeout: config.drain_timeout,
         ..ListenerLimits::default()
     };
-    let cores = Arc::new(Cores::start(available_parallelism()?.get())?);
+    let cores = Arc::new(Cores::start(config.limits.connection_threads)?);
     let functions = bind(config.listen, limits, "functions")
         .await?
         .on(Arc::clone(&cores));

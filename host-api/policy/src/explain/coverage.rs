@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::asked::{Asked, Question, clauses};
 use super::atoms::{Atom, Outline};
-use super::{Question, asked, tested};
-use crate::fold::Caller;
 use crate::names::TableName;
 use crate::policy::{Clause, Command, Schema};
-use crate::weigh::Weighing;
+use crate::time::Timestamp;
 
 /// What was seen so far.
 #[derive(Debug, Clone)]
@@ -94,28 +93,20 @@ impl Coverage {
     }
 
     /// Notes what a question with a row shows of each test that is asked.
-    pub fn see(&mut self, schema: &Schema, question: &Question<'_>) {
-        let Some(rules) = schema.table(question.table) else {
+    pub fn see(&mut self, schema: &Schema, question: &Question, now: Timestamp) {
+        let Some(rules) = schema.table(&question.table) else {
             return;
         };
-        let caller = Caller {
-            identity: question.identity,
-            now: question.now,
-            schema: Some(schema),
-        };
-        let weighing = Weighing { rules, caller };
-        for policy in rules
-            .policies()
-            .iter()
-            .filter(|policy| weighing.applies(policy))
-        {
+        let asked = Asked::of(schema, question, now);
+        let policies = rules.policies().iter();
+        for policy in policies.filter(|policy| policy.is_for(&question.identity)) {
             let has_check = policy.source().check.is_some();
-            for (command, clause) in asked(question.command) {
+            for (command, clause) in clauses(question.command) {
                 let own = match clause {
                     Clause::Check if !has_check => Clause::Using,
                     clause => clause,
                 };
-                let Some(rows) = tested(question, clause) else {
+                let Some(rows) = asked.tested(clause) else {
                     continue;
                 };
                 let conditions = self.conditions.iter_mut();
@@ -125,7 +116,7 @@ impl Coverage {
                         && condition.clause == own
                         && condition.commands.contains(&command)
                 }) {
-                    condition.note(&|atom| atom.truth(caller, rows));
+                    condition.note(&|atom| atom.truth(asked.caller, rows));
                 }
             }
         }

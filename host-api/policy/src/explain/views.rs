@@ -1,60 +1,57 @@
 //! What an explanation consists of, as it is answered.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::SubqueryView;
-use crate::names::TableName;
+use super::{SubqueryView, Verdict};
+use crate::names::ColumnName;
 use crate::policy::{Clause, Command, Effect};
 
 /// How a decision came about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// The table.
-    pub table: TableName,
-    /// The command.
-    pub command: Command,
-    /// The caller's `auth.role()`.
-    pub role: &'static str,
-    /// The caller's `auth.uid()`.
+    /// What becomes of the question.
+    pub verdict: Verdict,
+    /// Why not, where it is denied.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub uid: Option<String>,
-    /// Whether the request, or the row, passes; none where that depends on rows that were not given.
-    pub allowed: Option<bool>,
-    /// Why no row can pass.
+    pub reason: Option<Reason>,
+    /// What is left of the policies for Postgres.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub denied: Option<DenialView>,
-    /// Whether policies are bypassed by right of the function's manifest.
-    pub bypassed: bool,
-    /// What is left of the policies.
-    pub conditions: Vec<ConditionView>,
+    pub sql: Option<SqlView>,
+    /// What the host would write by itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub presets: BTreeMap<ColumnName, Json>,
     /// Each policy, for each of its parts that the command asks.
     pub policies: Vec<PolicyView>,
     /// How the tables of subqueries are read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subqueries: Vec<SubqueryView>,
 }
 
-/// A denial.
+/// Why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DenialView {
+pub struct Reason {
     /// Its stable word.
     pub code: &'static str,
     /// Its sentence.
     pub message: String,
 }
 
-/// What is left of all policies for one kind of row.
+/// What is left of all policies, as it is sent to Postgres: over the row `t` and, in the check of
+/// an update, `old`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ConditionView {
-    /// `using`, `check` or `returning`.
-    pub on: &'static str,
-    /// In the language of policies; `true` where every row passes.
-    pub text: String,
-    /// As it is sent to Postgres, values as binds.
-    pub sql: String,
-    /// Whether the row passes, where one was given and nothing else decides.
+pub struct SqlView {
+    /// What rows that exist must meet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub passes: Option<bool>,
+    pub using: Option<String>,
+    /// What rows must meet as they are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// The values of `$1`, `$2` and so on.
+    pub binds: Vec<Json>,
 }
 
 /// One policy and what became of one of its conditions.

@@ -1,7 +1,8 @@
 //! SQL that Postgres keeps: names in full and quoted, values as literals of their type.
 
-use super::claims;
+use super::{claims, visible};
 use crate::expr::Claim;
+use crate::policy::Schema;
 use crate::print::{Dialect, literal_type, plain_text};
 use crate::sql::quote_ident;
 use crate::types::ColumnType;
@@ -11,6 +12,16 @@ use crate::value::Value;
 pub(super) struct Words<'a> {
     pub(super) table: &'a str,
     pub(super) schema: &'a str,
+    pub(super) inner: Inner<'a>,
+}
+
+/// What holds back the rows of the tables that subqueries read.
+#[derive(Clone, Copy)]
+pub(super) enum Inner<'a> {
+    /// Their own row security.
+    Guarded,
+    /// A condition that says the same.
+    Filtered(&'a Schema),
 }
 
 impl Dialect for Words<'_> {
@@ -27,7 +38,14 @@ impl Dialect for Words<'_> {
     }
 
     fn table(&self, name: &str) -> String {
-        format!("{}.{}", quote_ident(self.schema), quote_ident(name))
+        let table = format!("{}.{}", quote_ident(self.schema), quote_ident(name));
+        match (self.inner, name.parse()) {
+            (Inner::Filtered(schema), Ok(name)) => {
+                let rows = visible::rows(schema, &name, self.schema);
+                format!("(SELECT * FROM {table} WHERE {rows})")
+            }
+            _ => table,
+        }
     }
 
     fn constant(&self, value: &Value, ty: ColumnType) -> String {

@@ -5,6 +5,7 @@ use super::fault::{PolicyError, PolicyFault};
 use super::{Claims, Clause, Command, PolicySource};
 use crate::check::{Checker, OldRow, Project};
 use crate::expr::Expr;
+use crate::identity::Identity;
 use crate::lint::{self, Warning};
 use crate::parse;
 use crate::shape::TableShape;
@@ -28,6 +29,12 @@ impl CheckedPolicy {
     /// What its author should know before saving it.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// Whether it speaks about this caller.
+    pub fn is_for(&self, identity: &Identity) -> bool {
+        let roles = &self.source.roles;
+        roles.is_empty() || roles.iter().any(|role| identity.has_role(role))
     }
 
     /// The condition that `clause` means; a missing `check` is the `using`.

@@ -1,12 +1,13 @@
 //! All tables of a project with all their policies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::checked::{CheckedPolicy, check_policy_with_claims};
 use super::fault::{PolicyError, PolicyFault};
 use super::{Claims, PolicySource, columns};
-use crate::names::TableName;
+use crate::expr::{Claim, Node};
+use crate::names::{ColumnName, TableName};
 use crate::reach;
 use crate::shape::TableShape;
 
@@ -15,6 +16,7 @@ use crate::shape::TableShape;
 pub struct TableRules {
     pub(crate) shape: Arc<TableShape>,
     pub(crate) policies: Vec<CheckedPolicy>,
+    pub(crate) policy_readable: bool,
 }
 
 impl TableRules {
@@ -23,9 +25,40 @@ impl TableRules {
         &self.shape
     }
 
+    /// Whether policies read it past its own policies, as its definer would.
+    pub fn policy_readable(&self) -> bool {
+        self.policy_readable
+    }
+
+    /// The columns that its policies compare with `auth.uid()`: they say whose a row is.
+    pub fn owner_columns(&self) -> BTreeSet<ColumnName> {
+        let mut found = BTreeSet::new();
+        let conditions = self.policies.iter().flat_map(|policy| &policy.using);
+        for condition in conditions {
+            condition.0.visit(&mut |node| {
+                if let Node::Compare { left, right, .. } | Node::Distinct { left, right } = node {
+                    found.extend(owner(left, right).or_else(|| owner(right, left)));
+                }
+            });
+        }
+        found
+    }
+
     /// The enabled policies of the table.
     pub fn policies(&self) -> &[CheckedPolicy] {
         &self.policies
+    }
+}
+
+fn owner(column: &Node, subject: &Node) -> Option<ColumnName> {
+    match (column, subject) {
+        (
+            Node::Column { name, level: 0, .. },
+            Node::Claim {
+                claim: Claim::Uid, ..
+            },
+        ) => Some(name.clone()),
+        _ => None,
     }
 }
 
@@ -57,6 +90,20 @@ impl Schema {
         policies: Vec<PolicySource>,
         claims: Claims,
     ) -> Result<Self, Vec<PolicyError>> {
+        Self::build_reading(tables, policies, claims, &BTreeSet::new())
+    }
+
+    /// The same, where subqueries of policies read the `policy_readable` tables past these tables'
+    /// own policies. Whoever asks for rows of one is under them as ever.
+    ///
+    /// # Errors
+    /// Every [`PolicyError`] there is, not only the first.
+    pub fn build_reading(
+        tables: Vec<TableShape>,
+        policies: Vec<PolicySource>,
+        claims: Claims,
+        policy_readable: &BTreeSet<TableName>,
+    ) -> Result<Self, Vec<PolicyError>> {
         let mut errors = Vec::new();
         let mut checked: BTreeMap<TableName, Vec<CheckedPolicy>> = BTreeMap::new();
         for source in policies.iter().filter(|source| source.enabled) {
@@ -76,6 +123,7 @@ impl Schema {
             (
                 shape.name.clone(),
                 TableRules {
+                    policy_readable: policy_readable.contains(&shape.name),
                     shape: Arc::new(shape),
                     policies,
                 },

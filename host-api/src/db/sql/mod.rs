@@ -8,6 +8,7 @@
 //! `select`, `embed` and `keyset` read, `aggregate` sums up, `write` and `upsert` write.
 
 mod aggregate;
+mod compare;
 mod embed;
 mod keyset;
 mod select;
@@ -22,11 +23,14 @@ use koyalite_policy::{
 use super::bind::Bind;
 
 pub(crate) use aggregate::{Aggregate, MeasureOf, SortedBy, aggregate};
+pub(crate) use compare::{Comparison, comparison};
 pub(crate) use embed::{Embed, Link, Through};
 pub(crate) use keyset::{Keyset, PageKey};
 pub(crate) use select::{Select, count, select};
 pub(crate) use upsert::{Permits, Upsert, upsert};
-pub(crate) use write::{Cell, Delete, Insert, Update, delete, insert, update};
+pub(crate) use write::{
+    Cell, Delete, Insert, Update, check_constraints, counted, delete, insert, update,
+};
 
 /// The row that conditions and columns speak of.
 const ROW: &str = "t";

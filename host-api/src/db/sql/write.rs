@@ -17,6 +17,9 @@ use super::{
 /// The rows of an update as they were.
 const BEFORE: &str = "before";
 
+/// The last step where no column is asked for.
+const NO_ROW: &str = "SELECT FROM verdict WHERE NOT verdict.passed";
+
 /// A checked insert: every column exists and may be written, every row has a cell per column.
 #[derive(Debug)]
 pub(crate) struct Insert {
@@ -184,6 +187,37 @@ pub(crate) fn delete(permit: &Permit, schema: &str, request: &Delete) -> Stateme
     }
 }
 
+/// A write that answers no row, answering instead how many rows it wrote.
+pub(crate) fn counted(write: Statement) -> Statement {
+    let text = match write.text.strip_suffix(NO_ROW) {
+        Some(checked) => format!("{checked}SELECT count(*) FROM verdict JOIN w ON verdict.passed"),
+        None => format!(
+            "WITH w AS ({} RETURNING 1) SELECT count(*) FROM w",
+            write.text
+        ),
+    };
+    Statement {
+        text,
+        plan: Plan::Once,
+        reading: Reading {
+            hidden: 1,
+            ..Reading::default()
+        },
+        ..write
+    }
+}
+
+/// Looks at deferred constraints before the transaction ends.
+pub(crate) fn check_constraints() -> Statement {
+    Statement {
+        text: "SET CONSTRAINTS ALL IMMEDIATE".to_owned(),
+        binds: Vec::new(),
+        plan: Plan::Once,
+        effect: Effect::Writes,
+        reading: Reading::default(),
+    }
+}
+
 /// What must be true of the rows of a write before any of it counts.
 pub(super) struct Verdict {
     /// Of each row: a condition that is true or false. None: every row passes.
@@ -239,7 +273,7 @@ pub(super) fn checked(first: &str, write: &str, returning: &[Output], verdict: V
         ),
     };
     let last = match returning {
-        [] => "SELECT FROM verdict WHERE NOT verdict.passed".to_owned(),
+        [] => NO_ROW.to_owned(),
         _ => {
             let names = returning
                 .iter()

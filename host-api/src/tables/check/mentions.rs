@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use koyalite_policy::{
-    ColumnName, ColumnShape, Expr, Filter as Verdict, Permit, TableShape, Value, parse_filter,
+    ColumnName, ColumnShape, Command, Expr, Filter as Verdict, Permit, TableShape, Value,
+    parse_filter,
 };
 
 use crate::db::sql::{AnswerName, Key, Output};
@@ -54,13 +55,15 @@ impl<'a> Mentions<'a> {
     /// The permit of the policies that allow all that was mentioned; without masks, the same one.
     pub(in crate::tables) fn narrowed(&self) -> Result<Cow<'a, Permit>, HostError> {
         let permit = self.permit.for_columns(&self.read, &self.written);
-        permit.map_err(|denied| refusal(self.table().name.as_str(), &denied))
+        let asked = [self.permit.command(), Command::Select];
+        permit.map_err(|denied| refusal(&self.table().name, &denied, &asked))
     }
 
     pub(in crate::tables) fn readable(&mut self, name: &str) -> Result<&'a ColumnShape, HostError> {
         let column = find(self.permit.table(), name)?;
         if !self.permit.readable(&column.name) {
-            return Err(HostError::column_not_readable(name));
+            let refused = HostError::column_not_readable(name);
+            return Err(refused.refused_on(&self.table().name, &[Command::Select]));
         }
         self.read.insert(column.name.clone());
         Ok(column)
@@ -69,7 +72,8 @@ impl<'a> Mentions<'a> {
     pub(in crate::tables) fn writable(&mut self, name: &str) -> Result<&'a ColumnShape, HostError> {
         let column = find(self.permit.table(), name)?;
         if !self.permit.writable(&column.name) {
-            return Err(HostError::column_not_writable(name));
+            let refused = HostError::column_not_writable(name);
+            return Err(refused.refused_on(&self.table().name, &[self.permit.command()]));
         }
         self.written.insert(column.name.clone());
         Ok(column)

@@ -29,3 +29,12 @@ pub(super) enum Checked<T> {
     /// Postgres has to be asked.
     Ask(T),
 }
+
+impl<T> Checked<T> {
+    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Checked<U> {
+        match self {
+            Checked::Nothing => Checked::Nothing,
+            Checked::Ask(request) => Checked::Ask(of(request)),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use koyalite_policy::{ColumnName, ColumnShape, Permit, Preset, Residual, TableShape};
+use koyalite_policy::{ColumnName, ColumnShape, Command, Permit, Preset, Residual, TableShape};
 
 use super::{Checked, Mentions, Rows};
 use crate::db::bind::Bind;
@@ -100,7 +100,7 @@ pub(in crate::tables) fn visible(
 
 /// As [`visible`], where rows are read in any case.
 pub(in crate::tables) fn readable_rows(permit: &Permit) -> Result<Residual, HostError> {
-    let refuse = |denied| refusal(permit.table().name.as_str(), denied);
+    let refuse = |denied| refusal(&permit.table().name, denied, &[Command::Select]);
     permit.returning().cloned().map_err(refuse)
 }
 

@@ -1,4 +1,4 @@
-use koyalite_policy::{ColumnShape, ColumnType, Coverage, Timestamp};
+use koyalite_policy::{ColumnShape, ColumnType, Timestamp, explain};
 use serde_json::json;
 
 use super::*;
@@ -65,11 +65,11 @@ fn check(case: Json, expected: &str) {
     let now = Timestamp::from_unix_micros(0);
     let parsed: Case = serde_json::from_value(case.clone()).unwrap();
     let schema = schema();
-    let weighed = parsed.read(&schema, Uuid::nil());
-    let said = match weighed.map(|asked| weigh(&schema, &asked, now, &mut Coverage::of(&schema))) {
-        Ok(weighed) => match weighed.reason {
-            Some(reason) => format!("{:?} {}", weighed.verdict, reason.code),
-            None => format!("{:?}", weighed.verdict),
+    let question = parsed.read(&schema, Uuid::nil());
+    let said = match question.map(|question| explain(&schema, &question, now)) {
+        Ok(found) => match found.reason {
+            Some(reason) => format!("{:?} {}", found.verdict, reason.code),
+            None => format!("{:?}", found.verdict),
         },
         Err(mistakes) => format!("wrong {}", mistakes[0].field.clone().unwrap()),
     };

@@ -39,7 +39,8 @@ impl Deploying {
 
     async fn rollback(&self, to: RollbackTo) -> Result<Deployed, RegistryError> {
         let (name, by) = ("hello".parse().unwrap(), self.registry.admin());
-        functions::rollback(&self.registry, &self.project, &name, to, by).await
+        let what = (to, functions::Policies::Stay);
+        functions::rollback(&self.registry, &self.project, &name, what, by).await
     }
 
     /// The version that requests reach.
