@@ -9,6 +9,7 @@ pub mod egress;
 pub mod engine;
 pub mod gateway;
 pub mod http;
+pub mod import;
 pub mod keys;
 pub mod postgres;
 pub mod records;

@@ -70,3 +70,33 @@ async fn a_vector_column_says_what_the_database_lacks() {
         "{refused}"
     );
 }
+
+#[tokio::test]
+async fn a_unique_index_on_two_columns_is_a_target_for_upserts_by_both() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.schema(&own_rows("notes")).await;
+    project.deploy("behaviours").await;
+    let made = project
+        .control(Method::POST, "/tables/notes/indexes")
+        .json(&json!({ "columns": ["owner_id", "title"], "unique": true }));
+    made.send().await.expect(201);
+    let alice = project.token(ALICE).await;
+    for rank in [1, 2] {
+        let query = json!({ "table": "notes", "conflict": ["title", "owner_id"], "returning": ["rank"],
+            "rows": [{ "owner_id": ALICE, "title": "one", "rank": rank }] });
+        let call = project
+            .call(Method::POST, "/behaviours/upsert")
+            .bearer(&alice);
+        let stored = call.json(&query).send().await.of_function(200).json();
+        assert_eq!(stored, json!([{ "rank": rank }]));
+    }
+    let shell = CommandLine::of(&app, &project.name);
+    let here = tempfile::tempdir().unwrap();
+    let index = "notes_owner_id_title_idx";
+    let drop = ["tables", "drop", "notes", "--index", index];
+    let said = shell.run(here.path(), &drop).await.expect(0);
+    assert_eq!(said, format!("dropped {index}\n"));
+    let shown = shell.run(here.path(), &["tables", "notes"]).await.expect(0);
+    assert!(!shown.contains(index), "{shown}");
+}

@@ -60,6 +60,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
         Developer,
     ),
     (
+        "PATCH",
+        "/v1/projects/{project}/tables/{table}/columns/{column}",
+        Developer,
+    ),
+    (
         "DELETE",
         "/v1/projects/{project}/tables/{table}/columns/{column}",
         Developer,
@@ -94,6 +99,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects/{project}/native-mirror", Viewer),
     ("PUT", "/v1/projects/{project}/native-mirror", Developer),
     ("PUT", "/v1/projects/{project}/schema", Developer),
+    ("POST", "/v1/projects/{project}/schema/plan", Developer),
+    ("GET", "/v1/projects/{project}/schema/history", Viewer),
     ("GET", "/v1/projects/{project}/schedules", Viewer),
     (
         "GET",

@@ -25,6 +25,7 @@
 //! let todos = TableShape {
 //!     name: "todos".parse().unwrap(),
 //!     columns: vec![column("id", ColumnType::Bigint), column("owner_id", ColumnType::Uuid)],
+//!     unique_together: Vec::new(),
 //! };
 //! let own_rows: PolicySource = serde_json::from_value(json!({
 //!     "id": "6a3c1f58-0d4e-4b5c-9a43-3f1c2b7d9e10",

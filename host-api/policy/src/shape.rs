@@ -35,6 +35,9 @@ pub struct TableShape {
     pub name: TableName,
     /// Its columns, in order.
     pub columns: Vec<ColumnShape>,
+    /// Sets of several columns in which no two rows agree, beside the primary key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unique_together: Vec<Vec<ColumnName>>,
 }
 
 impl TableShape {

@@ -57,6 +57,13 @@ impl Bind {
         }
     }
 
+    /// The type of its column; of a list, that of its items.
+    pub(crate) fn ty(&self) -> ColumnType {
+        match self {
+            Bind::Typed { ty, .. } | Bind::Json { ty, .. } | Bind::JsonList { ty, .. } => *ty,
+        }
+    }
+
     /// The type that the statement declares for this bind.
     pub(crate) fn pg_type(&self) -> Type {
         match self {

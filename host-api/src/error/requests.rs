@@ -89,7 +89,7 @@ impl HostError {
 impl HostError {
     /// The columns do not tell rows apart.
     pub fn invalid_conflict_target() -> HostError {
-        let message = "conflict must name a unique column, or all columns of the primary key";
+        let message = "conflict must name a unique column, all columns of the primary key, or all of a unique index";
         HostError::new(ErrorKind::Invalid, "invalid_conflict_target", message)
     }
 
@@ -97,12 +97,6 @@ impl HostError {
     pub fn uneven_rows() -> HostError {
         let message = "all rows of an upsert name the same columns, those of `conflict` among them";
         HostError::new(ErrorKind::Invalid, "invalid_rows", message)
-    }
-
-    /// The update policies compare with the row as it was, which an upsert cannot show them.
-    pub fn upsert_needs_old() -> HostError {
-        let message = "a policy of this table compares with old rows: insert or update instead";
-        HostError::new(ErrorKind::Invalid, "upsert_needs_old", message)
     }
 
     /// Two rows of one upsert mean the same stored row.

@@ -256,9 +256,6 @@ impl<'a> Planning<'a> {
         let (mut inserting, mut updating) = (Mentions::of(&insert), Mentions::of(&update));
         let checked = check::upsert(&mut inserting, &mut updating, query)?;
         let (insert, update) = (inserting.narrowed()?, updating.narrowed()?);
-        if update.check_needs_old() {
-            return Err(HostError::upsert_needs_old());
-        }
         // To look for a row by its key is to read, whether or not a column is returned.
         let visible = check::readable_rows(&insert)?;
         let permits = sql::Permits {

@@ -33,5 +33,6 @@ mod trial;
 mod types;
 mod update;
 mod upsert;
+mod upsert_old;
 mod verify;
 mod walls;

@@ -186,6 +186,19 @@ async fn every_type_reads_back_as_documented() {
         );
         let clear = format!("TRUNCATE {}.samples", demo.access.schema);
         db.admin.batch_execute(&clear).await.unwrap();
+        // Several rows travel as one array a column.
+        let several = format!(
+            "[{{\"id\": 1, \"{name}\": {written}}}, {{\"id\": 2, \"{name}\": null}}, \
+              {{\"id\": 3, \"{name}\": {written}}}]"
+        );
+        write(&demo, &several).await;
+        let nothing = format!("{{\"{name}\":null}}");
+        assert_eq!(
+            column(&demo, name).await,
+            format!("[{{\"{name}\":{read}}},{nothing},{{\"{name}\":{read}}}]"),
+            "{written}"
+        );
+        db.admin.batch_execute(&clear).await.unwrap();
     }
 }
 

@@ -75,8 +75,8 @@ impl ControlArgs {
     }
 }
 
-/// One path segment, encoded so that a name can never become two segments or a query.
-fn encode(segment: &str) -> String {
+/// One path segment or value of a query, encoded so that it can never become two.
+pub(super) fn encode(segment: &str) -> String {
     const KEEP: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
         .remove(b'-')
         .remove(b'_')

@@ -178,7 +178,15 @@ mod tests {
             true,
         );
         check("koyalite tables types --lang cobol", false);
+        check("koyalite tables plan", true);
+        check("koyalite tables plan other.json --prune --sql", true);
+        check("koyalite tables apply --state 5f2c --lose-data", true);
+        check("koyalite tables apply --sql", false);
+        check("koyalite tables history --json", true);
+        check("koyalite tables import --schema public --data", true);
+        check("koyalite tables import postgres://me:secret@host/db", false);
         check("koyalite tables drop todos.done --lose-data", true);
+        check("koyalite tables drop todos --index todos_done_idx", true);
         check("koyalite completions zsh", true);
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);

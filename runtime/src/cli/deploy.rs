@@ -25,7 +25,7 @@ const SCHEMA_FILE: &str = "schema.json";
 const SCHEMA_CHANGES: [(&str, &str); 7] = [
     ("created_tables", "made table"),
     ("added_columns", "added column"),
-    ("changed_columns", "changed the values of"),
+    ("changed_columns", "changed column"),
     ("created_indexes", "made index"),
     ("created_policies", "made policy"),
     ("changed_policies", "changed policy"),

@@ -37,6 +37,8 @@ mod row_types;
 mod schedules;
 mod serve;
 mod tables;
+mod tables_import;
+mod tables_migrate;
 mod tables_policy_readable;
 mod tables_seed;
 mod tables_seed_csv;

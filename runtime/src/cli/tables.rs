@@ -1,5 +1,5 @@
 //! `koyalite tables`: the project's tables and their columns, types for their rows, rows from a
-//! file, and the end of a table. Tables are made by `koyalite deploy`, from a `schema.json`.
+//! file, and the end of a table. Tables are made from a `schema.json`: `tables_migrate`.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -10,6 +10,8 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{table, typed};
 use super::row_types::{self, Language};
+use super::tables_import::ImportArgs;
+use super::tables_migrate::{ApplyArgs, HistoryArgs, PlanArgs};
 use super::tables_policy_readable::PolicyReadableArgs;
 use super::tables_seed::SeedArgs;
 
@@ -19,9 +21,11 @@ use super::tables_seed::SeedArgs;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite tables\n  koyalite tables todos\n  \
                   koyalite tables types --lang rust > src/rows.rs\n  \
-                  koyalite tables seed todos rows.csv\n  \
+                  koyalite tables plan schema.json --prune\n  \
+                  koyalite tables apply schema.json\n  koyalite tables seed todos rows.csv\n  \
                   koyalite tables policy-readable members on\n  \
-                  koyalite tables drop todos --lose-data"
+                  koyalite tables drop todos --lose-data\n  \
+                  koyalite tables drop todos --index todos_owner_id_idx"
 )]
 pub(super) struct TablesArgs {
     #[command(subcommand)]
@@ -36,11 +40,19 @@ enum Action {
     Show(ShowArgs),
     /// Print types for the rows of all tables
     Types(TypesArgs),
+    /// Show what applying a schema.json would do; change nothing
+    Plan(PlanArgs),
+    /// Make the tables and policies what a schema.json says
+    Apply(ApplyArgs),
+    /// Show what was applied, by whom and when
+    History(HistoryArgs),
+    /// Make a schema.json of the tables and policies of another Postgres
+    Import(ImportArgs),
     /// Write the rows of a file into a table, past its policies
     Seed(SeedArgs),
     /// Let policies read a table past its own policies, or no longer
     PolicyReadable(PolicyReadableArgs),
-    /// Drop a table, or a column written as table.column
+    /// Drop a table, a column written as table.column, or an index of a table
     Drop(DropArgs),
 }
 
@@ -65,6 +77,9 @@ struct TypesArgs {
 struct DropArgs {
     /// The table, or table.column
     what: String,
+    /// Drop this index of the table, and nothing else
+    #[arg(long, value_name = "NAME", conflicts_with = "lose_data")]
+    index: Option<String>,
     /// Even where rows or values go with it
     #[arg(long)]
     lose_data: bool,
@@ -121,6 +136,10 @@ impl TablesArgs {
             None => self.show.run().await,
             Some(Action::Show(args)) => args.run().await,
             Some(Action::Types(args)) => args.run().await,
+            Some(Action::Plan(args)) => args.run().await,
+            Some(Action::Apply(args)) => args.run().await,
+            Some(Action::History(args)) => args.run().await,
+            Some(Action::Import(args)) => args.run().await,
             Some(Action::Seed(args)) => args.run().await,
             Some(Action::PolicyReadable(args)) => args.run().await,
             Some(Action::Drop(args)) => args.run().await,
@@ -142,16 +161,18 @@ impl TypesArgs {
 
 impl DropArgs {
     async fn run(self) -> Result<(), CliError> {
-        let mut path = match self.what.split_once('.') {
-            Some((table, column)) => self.server.path(["tables", table, "columns", column]),
-            None => self.server.path(["tables", &self.what]),
+        let mut path = match (&self.index, self.what.split_once('.')) {
+            (Some(index), _) => self.server.path(["tables", &self.what, "indexes", index]),
+            (None, Some((table, column))) => self.server.path(["tables", table, "columns", column]),
+            (None, None) => self.server.path(["tables", &self.what]),
         };
         if self.lose_data {
             path.push_str("?lose_data=true");
         }
         let client = self.server.client()?;
         client.send(Method::DELETE, &path, &json!({})).await?;
-        self.server.output().line(&format!("dropped {}", self.what))
+        let what = self.index.as_ref().unwrap_or(&self.what);
+        self.server.output().line(&format!("dropped {what}"))
     }
 }
 

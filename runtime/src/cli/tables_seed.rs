@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use http::Method;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -51,25 +52,15 @@ impl SeedArgs {
                 .map_err(CliError::Usage)?,
         };
         let path = self.server.path(["tables", &self.table, "rows"]);
-        let bar = ProgressBar::new(rows.len() as u64);
-        let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} rows")
-            .context("the progress bar's template")?;
-        bar.set_style(style);
-        bar.enable_steady_tick(TICK);
-        for batch in batches(&rows) {
-            let sent = client
-                .send(Method::POST, &path, &json!({ "rows": batch }))
-                .await;
-            if let Err(error) = sent {
-                bar.abandon();
-                eprintln!(
-                    "{} of {} rows were written before:",
-                    bar.position(),
-                    rows.len()
-                );
-                return Err(error);
-            }
-            bar.inc(batch.len() as u64);
+        let bar = bar(rows.len() as u64)?;
+        if let Err(error) = send(&client, &path, &rows, &bar).await {
+            bar.abandon();
+            eprintln!(
+                "{} of {} rows were written before:",
+                bar.position(),
+                rows.len()
+            );
+            return Err(error);
         }
         bar.finish_and_clear();
         let report = json!({ "inserted": rows.len() });
@@ -88,6 +79,35 @@ impl SeedArgs {
             .with_context(|| self.file.display().to_string())
             .map_err(CliError::Usage)
     }
+}
+
+/// A bar for this many rows.
+pub(super) fn bar(rows: u64) -> Result<ProgressBar, CliError> {
+    let bar = ProgressBar::new(rows);
+    let style = ProgressStyle::with_template("{spinner} {bar:30} {pos}/{len} rows {msg}")
+        .context("the progress bar's template")?;
+    bar.set_style(style);
+    bar.enable_steady_tick(TICK);
+    Ok(bar)
+}
+
+/// Sends rows to where a table takes them, in pieces.
+pub(super) async fn send(
+    client: &Client,
+    path: &str,
+    rows: &[Box<RawValue>],
+    bar: &ProgressBar,
+) -> Result<(), CliError> {
+    /// Written as it stands: a `Value` in between would round numbers.
+    #[derive(Serialize)]
+    struct Body<'a> {
+        rows: &'a [Box<RawValue>],
+    }
+    for rows in batches(rows) {
+        client.send(Method::POST, path, &Body { rows }).await?;
+        bar.inc(rows.len() as u64);
+    }
+    Ok(())
 }
 
 fn open(path: &Path) -> anyhow::Result<String> {

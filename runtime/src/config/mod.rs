@@ -6,11 +6,13 @@
 //! the environment, the environment over the file. `key` lists them all.
 
 mod check;
+mod import;
 pub mod key;
 pub mod raw;
 pub mod report;
 pub mod resolved;
 
+pub use self::import::{IMPORT_VARIABLE, import_url};
 pub use self::raw::{Flags, Raw};
 pub use self::report::{EXIT_CODE, Report};
 pub use self::resolved::{

@@ -253,6 +253,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::WouldLoseData => Code::WouldLoseData,
             Standing::NotMirrorable => Code::NotMirrorable,
             Standing::NothingToRollBack => Code::NothingToRollBack,
+            Standing::SchemaChanged => Code::SchemaChanged,
             Standing::UnsupportedType => Code::UnsupportedType,
             Standing::State => Code::Conflict,
         },

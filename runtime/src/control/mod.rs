@@ -161,6 +161,7 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/tables/{table}", P::TableRead, tables::show),
         delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
         post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
+        patch("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::change_column),
         delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
         post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
         delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),
@@ -181,6 +182,8 @@ fn routes() -> Vec<Route> {
         put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
+        post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),
+        get("/v1/projects/{project}/schema/history", P::TableRead, schema::past),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),

@@ -11,6 +11,8 @@ use koyalite_policy::{Identity, Service, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::registry::identity::advance;
+
 use super::Shared;
 use super::answer::{Answer, created};
 use super::auth::Operator;
@@ -53,6 +55,7 @@ pub(super) async fn insert(
         returning: Vec::new(),
     };
     tables::insert(&project, &identity, query).await?;
+    advance(&control.registry, &entry.name, &table, &rows).await?;
     tracing::info!(
         operator = operator.subject, project = %entry.name, %table, inserted, "wrote rows"
     );

@@ -7,20 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use koyalite_policy::{Claims, ColumnName, Command, Effect, NameError, TableName};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::http::Code;
+use crate::http::{Code, Mistake};
 use crate::registry::RegistryError;
-use crate::registry::apply::{Applied, SchemaFile, apply_schema};
 use crate::registry::definition::{NewColumn, NewTable};
 use crate::registry::indexes::NewIndex;
+use crate::registry::migration::{
+    Applied, Author, MigrationEntry, SchemaFile, Step, Terms, Unmentioned, apply_schema, history,
+    plan_schema,
+};
 use crate::registry::policies::NewPolicy;
+use crate::registry::tables::Data;
 
 use super::Shared;
-use super::answer::{Answer, ok};
+use super::answer::{Answer, Items, items, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::extract::InProject;
+use super::extract::{Asked, InProject};
 use super::json::Json;
 
 /// The file.
@@ -62,18 +66,127 @@ struct TablePolicy {
     enabled: Option<bool>,
 }
 
+/// How a file is to be applied, as the query says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asking {
+    #[serde(default)]
+    prune: bool,
+    #[serde(default)]
+    lose_data: bool,
+    state: Option<String>,
+}
+
+/// What applying would do.
+#[derive(Serialize)]
+pub(super) struct Planned {
+    state: String,
+    steps: Vec<Step>,
+    kept: Vec<String>,
+    warnings: Vec<String>,
+    refusals: Vec<Refusal>,
+}
+
+/// A refusal that applying would answer: the parts of its problem document that are not the same for
+/// every request.
+#[derive(Serialize)]
+struct Refusal {
+    code: &'static str,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Mistake>,
+}
+
+pub(super) async fn plan(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+    Asked(asking): Asked<Asking>,
+    Json(document): Json<Document>,
+) -> Result<Answer<Planned>, ApiError> {
+    let (file, places) = document.flatten()?;
+    let terms = asking.terms(&control, &operator);
+    let plan = plan_schema(&control.registry, &project.name, &file, &terms)
+        .await
+        .map_err(|error| refused(error, &places))?;
+    let refusals = plan.refusals.into_iter().map(|error| {
+        let problem = refused(error, &places).problem();
+        Refusal {
+            code: problem.code.as_str(),
+            detail: problem.detail,
+            errors: problem.errors,
+        }
+    });
+    Ok(ok(Planned {
+        state: plan.state,
+        steps: plan.steps,
+        kept: plan.kept,
+        warnings: plan.warnings,
+        refusals: refusals.collect(),
+    }))
+}
+
 pub(super) async fn apply(
     State(control): State<Shared>,
     InProject(project): InProject,
     operator: Operator,
+    Asked(asking): Asked<Asking>,
     Json(document): Json<Document>,
 ) -> Result<Answer<Applied>, ApiError> {
     let (file, places) = document.flatten()?;
-    let by = operator.user_id(&control.registry);
-    match apply_schema(&control.registry, &project.name, &file, by).await {
-        Ok(applied) => Ok(ok(applied)),
-        Err(error) => Err(ApiError::invalid_as(code(&error))(placed(error, &places))),
+    let terms = asking.terms(&control, &operator);
+    let applied = apply_schema(&control.registry, &project.name, &file, &terms).await;
+    Ok(ok(applied.map_err(|error| refused(error, &places))?))
+}
+
+/// As many migrations as one answer holds, unless less is asked for.
+const HISTORY_MAX: u32 = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Latest {
+    limit: Option<u32>,
+}
+
+pub(super) async fn past(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Asked(latest): Asked<Latest>,
+) -> Result<Answer<Items<MigrationEntry>>, ApiError> {
+    let limit = latest.limit.unwrap_or(HISTORY_MAX).clamp(1, HISTORY_MAX);
+    Ok(items(
+        history(&control.registry, &project.name, limit).await?,
+    ))
+}
+
+impl Asking {
+    fn terms(self, control: &Shared, operator: &Operator) -> Terms {
+        Terms {
+            unmentioned: match self.prune {
+                true => Unmentioned::Dropped,
+                false => Unmentioned::Kept,
+            },
+            data: match self.lose_data {
+                true => Data::MayGo,
+                false => Data::Kept,
+            },
+            state: self.state,
+            by: author(control, operator),
+        }
     }
+}
+
+/// Whose name stands beside what is done.
+pub(super) fn author(control: &Shared, operator: &Operator) -> Author {
+    Author {
+        user: operator.user_id(&control.registry),
+        name: operator.subject.clone(),
+    }
+}
+
+/// A refusal, told where the author wrote what it is about.
+fn refused(error: RegistryError, places: &[String]) -> ApiError {
+    ApiError::invalid_as(code(&error))(placed(error, places))
 }
 
 impl Document {

@@ -7,13 +7,16 @@ use serde::Deserialize;
 use crate::http::Code;
 use crate::registry::definition::{NewColumn, NewTable};
 use crate::registry::indexes::{self, NewIndex};
+use crate::registry::migration::{self, ColumnPatch};
 use crate::registry::tables::{self, Data, Table};
 
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
+use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
+use super::schema::author;
 
 pub(super) async fn list(
     State(control): State<Shared>,
@@ -85,6 +88,21 @@ pub(super) async fn add_column(
     Ok(created(
         made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
     ))
+}
+
+pub(super) async fn change_column(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, table, column)): At<(String, String, String)>,
+    operator: Operator,
+    Json(patch): Json<ColumnPatch>,
+) -> Result<Answer<Table>, ApiError> {
+    let (table, column) = (name(&table)?, name(&column)?);
+    let (registry, by) = (&control.registry, author(&control, &operator));
+    let changed = migration::change_column(registry, &project.name, (&table, &column), patch, by);
+    Ok(ok(changed
+        .await
+        .map_err(ApiError::invalid_as(Code::InvalidSchema))?))
 }
 
 pub(super) async fn drop_column(

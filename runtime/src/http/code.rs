@@ -76,6 +76,7 @@ codes! {
     Conflict            "conflict"             CONFLICT "The current state does not allow that";
     InUse               "in_use"               CONFLICT "Something still depends on that";
     WouldLoseData       "would_lose_data"      CONFLICT "That change would lose data";
+    SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
     UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";
     NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";

@@ -4,12 +4,12 @@
 //! the order of its numbers: a poller that has seen a number has seen every change up to it.
 //! A change that is dropped is rolled back and moves nothing.
 
-use koyalite_policy::ProjectName;
+use koyalite_policy::{ProjectName, TableName};
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::Registry;
-use super::ddl::Ddl;
+use super::ddl::{self, Ddl};
 use super::error::RegistryError;
 
 /// Names the lock in this database; any number would do.
@@ -19,6 +19,19 @@ const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
 pub(crate) struct Change<'a> {
     registry: &'a Registry,
     tx: Transaction<'static, Postgres>,
+    course: Course,
+}
+
+/// When statements on a project's tables run. Control data is written at once in any case: it is what
+/// the rest of the change is judged by, and is undone with it.
+#[derive(Debug)]
+enum Course {
+    /// As they come.
+    AtOnce,
+    /// Gathered, and run in their order before the commit.
+    AtTheEnd(Vec<String>),
+    /// Gathered, to be read: the change is never committed.
+    Never(Vec<String>),
 }
 
 /// The project that a change works on. Its row is locked until the change ends.
@@ -31,12 +44,45 @@ pub(crate) struct LockedProject {
     pub(crate) mirrored: bool,
 }
 
+/// What a project's history remembers of a change.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) project: Uuid,
+    /// The subject of the operator's token.
+    pub(crate) by: &'a str,
+    pub(crate) steps: serde_json::Value,
+}
+
 impl<'a> Change<'a> {
     pub(crate) async fn begin(registry: &'a Registry) -> Result<Self, RegistryError> {
+        Self::on(registry, Course::AtOnce).await
+    }
+
+    /// A change that alters tables when all of it has been judged.
+    pub(crate) async fn at_the_end(registry: &'a Registry) -> Result<Self, RegistryError> {
+        Self::on(registry, Course::AtTheEnd(Vec::new())).await
+    }
+
+    /// The same, as far as the judgement: it gathers what it would do.
+    pub(crate) async fn never(registry: &'a Registry) -> Result<Self, RegistryError> {
+        Self::on(registry, Course::Never(Vec::new())).await
+    }
+
+    async fn on(registry: &'a Registry, course: Course) -> Result<Self, RegistryError> {
+        let tx = registry.pool.begin().await?;
         Ok(Self {
             registry,
-            tx: registry.pool.begin().await?,
+            tx,
+            course,
         })
+    }
+
+    /// The statements on tables that have been gathered.
+    pub(crate) fn gathered(&self) -> &[String] {
+        match &self.course {
+            Course::AtOnce => &[],
+            Course::AtTheEnd(gathered) | Course::Never(gathered) => gathered,
+        }
     }
 
     /// The connection, for metadata statements.
@@ -74,17 +120,43 @@ impl<'a> Change<'a> {
 
     /// Runs DDL inside the change: Postgres undoes it with everything else.
     pub(crate) async fn run(&mut self, ddl: Ddl) -> Result<(), RegistryError> {
+        match &mut self.course {
+            Course::AtOnce => self.run_now(ddl.into_text()).await,
+            Course::AtTheEnd(gathered) | Course::Never(gathered) => {
+                gathered.push(ddl.into_text());
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a table as it is until the change ends, so that what is asked of its rows stays true. A
+    /// change that is never made needs that only where its owner would not see the rows.
+    pub(crate) async fn hold(
+        &mut self,
+        project: &LockedProject,
+        table: &TableName,
+    ) -> Result<(), RegistryError> {
+        match &self.course {
+            Course::Never(_) if !project.mirrored => Ok(()),
+            _ => {
+                let lock = ddl::lock_table(project, table);
+                self.run_now(lock.into_text()).await
+            }
+        }
+    }
+
+    async fn run_now(&mut self, statement: String) -> Result<(), RegistryError> {
         // Safe to assert: a `Ddl` is only made by `ddl`, from validated names that it quotes,
         // types and defaults of closed lists, fixed words, and what the policy engine prints of its
         // own tree. Nothing a caller wrote is in it as it was written.
-        let statement = sqlx::AssertSqlSafe(ddl.into_text());
+        let statement = sqlx::AssertSqlSafe(statement);
         sqlx::raw_sql(statement).execute(self.conn()).await?;
         Ok(())
     }
 
     /// The one truth value that a question about a project's tables has.
     pub(crate) async fn finds(&mut self, question: Ddl) -> Result<bool, RegistryError> {
-        // Safe to assert for the reason given in `run`.
+        // Safe to assert for the reason given in `run_now`.
         let statement = sqlx::AssertSqlSafe(question.into_text());
         let found = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
         Ok(found)
@@ -92,7 +164,7 @@ impl<'a> Change<'a> {
 
     /// The one number that a question about a project's tables has.
     pub(crate) async fn counts(&mut self, question: Ddl) -> Result<i64, RegistryError> {
-        // Safe to assert for the reason given in `run`.
+        // Safe to assert for the reason given in `run_now`.
         let statement = sqlx::AssertSqlSafe(question.into_text());
         let count = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
         Ok(count)
@@ -100,9 +172,46 @@ impl<'a> Change<'a> {
 
     /// Commits, then serves the new state from this node at once.
     pub(crate) async fn commit(mut self) -> Result<(), RegistryError> {
+        self.alter_tables().await?;
         sqlx::query_scalar!("UPDATE koyalite.head SET seq = seq + 1 RETURNING seq")
             .fetch_one(self.conn())
             .await?;
+        self.finish().await
+    }
+
+    /// The same, with an entry in the project's history. Answers the number that the head moved to.
+    pub(crate) async fn commit_with(mut self, entry: &Entry<'_>) -> Result<i64, RegistryError> {
+        self.alter_tables().await?;
+        // One statement, so that the head is the last thing to be locked here too.
+        let seq = sqlx::query_scalar!(
+            r#"WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq)
+               INSERT INTO koyalite.schema_history (id, project_id, seq, applied_by, steps)
+               SELECT $1, $2, moved.seq, $3, $4 FROM moved RETURNING seq"#,
+            Uuid::now_v7(),
+            entry.project,
+            entry.by,
+            entry.steps,
+        )
+        .fetch_one(self.conn())
+        .await?;
+        self.finish().await?;
+        Ok(seq)
+    }
+
+    async fn alter_tables(&mut self) -> Result<(), RegistryError> {
+        let course = std::mem::replace(&mut self.course, Course::AtOnce);
+        let gathered = match course {
+            Course::AtOnce => return Ok(()),
+            Course::AtTheEnd(gathered) => gathered,
+            Course::Never(_) => return Err(RegistryError::internal("a plan was to be committed")),
+        };
+        for statement in gathered {
+            self.run_now(statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<(), RegistryError> {
         self.tx.commit().await?;
         // The change stands whether or not it can be read back; polling will catch up.
         if let Err(error) = self.registry.refresh().await {

@@ -88,6 +88,12 @@ impl StoredTable {
         TableShape {
             name: self.name.clone(),
             columns: self.columns.iter().map(shape).collect(),
+            unique_together: self
+                .indexes
+                .iter()
+                .filter(|index| index.unique && index.columns.len() > 1)
+                .map(|index| index.columns.clone())
+                .collect(),
         }
     }
 

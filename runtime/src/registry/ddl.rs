@@ -3,6 +3,8 @@
 //! Names go in through validated newtypes or our own generated identifiers and are quoted here;
 //! types, defaults and actions are closed lists. A [`Ddl`] cannot be made anywhere else.
 
+pub(crate) mod alter;
+
 use koyalite_policy::{ColumnName, ColumnType, IndexName, TableName, quote_ident};
 use uuid::Uuid;
 
@@ -232,7 +234,7 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         text.push_str(" NOT NULL");
     }
     if let Some(default) = &column.default {
-        text.push_str(&format!(" DEFAULT {}", default.to_sql()));
+        text.push_str(&format!(" {}", default.to_clause()));
     }
     if let Some(values) = &column.ty.values {
         text.push_str(&format!(" CHECK ({})", among(&column.name, values)));

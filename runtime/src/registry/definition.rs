@@ -5,6 +5,7 @@
 //! knows the other tables.
 
 use std::collections::BTreeSet;
+use std::ops::Not;
 
 use koyalite_policy::{ColumnName, ColumnType, TableName};
 use serde::{Deserialize, Serialize};
@@ -43,16 +44,16 @@ pub struct NewColumn {
     #[serde(rename = "type")]
     pub ty: String,
     /// May it hold NULL?
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub nullable: bool,
     /// What it holds when an insert leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Json>,
     /// Are its values unique?
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub unique: bool,
     /// Is it (part of) the primary key?
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Not::not")]
     pub primary_key: bool,
     /// The row of another table that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,6 +224,10 @@ impl NewColumn {
             }
             _ => None,
         };
+        if default == Some(ColumnDefault::Identity) && self.nullable {
+            let message = "a column that the database counts is never NULL; leave it out";
+            mistakes.push(Mistake::new("nullable", message));
+        }
         let values = ty.as_ref().and_then(|ty| ty.values.as_ref());
         if let (Some(ColumnDefault::Text(text)), Some(values)) = (&default, values)
             && !values.contains(text)

@@ -57,6 +57,8 @@ pub enum Standing {
     NotMirrorable,
     /// No other version served before.
     NothingToRollBack,
+    /// The schema is not the one that a plan was made for.
+    SchemaChanged,
     /// The database does not have a column's type.
     UnsupportedType,
     /// Anything else about how things are; the reason says what.

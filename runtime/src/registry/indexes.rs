@@ -32,7 +32,7 @@ pub struct NewIndex {
     /// In order.
     pub columns: Vec<String>,
     /// May no two rows agree in these columns?
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unique: bool,
 }
 

@@ -39,7 +39,7 @@ impl NewValues<'_> {
         project: &LockedProject,
     ) -> Result<(), RegistryError> {
         let (table, column) = (self.table, &self.column.name);
-        change.run(ddl::lock_table(project, table)).await?;
+        change.hold(project, table).await?;
         if self.old().iter().any(|value| !self.values.contains(value)) {
             let others = ddl::count_others(project, table, column, self.values);
             let held = change.counts(others).await?;

@@ -5,7 +5,7 @@
 //! refused where Postgres cannot say what a policy says. What it says is the policy engine's matter.
 
 use koyalite_host_api::db::Mirror;
-use koyalite_policy::{ProjectName, native};
+use koyalite_policy::{ProjectName, TableName, native};
 
 use super::change::{Change, LockedProject};
 use super::error::{Mistake, RegistryError, Standing};
@@ -68,10 +68,30 @@ pub(crate) async fn commit(
     mut change: Change<'_>,
     project: &LockedProject,
 ) -> Result<(), RegistryError> {
-    if project.mirrored {
-        write(&mut change, project).await?;
-    }
+    renew(&mut change, project).await?;
     change.commit().await
+}
+
+/// Writes the mirror of a mirrored project again, inside a change.
+pub(crate) async fn renew(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+) -> Result<(), RegistryError> {
+    match project.mirrored {
+        true => write(change, project).await,
+        false => Ok(()),
+    }
+}
+
+/// Takes the mirror away from a table until the change renews it: row security that speaks of a column
+/// keeps the column as it is.
+pub(crate) async fn lift(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    table: &TableName,
+) -> Result<(), RegistryError> {
+    let statements = native::removal(table, &project.schema);
+    change.run(ddl::row_security(&statements)).await
 }
 
 const CANNOT_SAY: &str =
@@ -108,8 +128,7 @@ async fn write(change: &mut Change<'_>, project: &LockedProject) -> Result<(), R
 async fn remove(change: &mut Change<'_>, project: &LockedProject) -> Result<(), RegistryError> {
     let schema = tables::schema_in(change, project).await?;
     for rules in schema.tables() {
-        let statements = native::removal(&rules.shape().name, &project.schema);
-        change.run(ddl::row_security(&statements)).await?;
+        lift(change, project, &rules.shape().name).await?;
     }
     Ok(())
 }

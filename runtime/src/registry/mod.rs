@@ -10,7 +10,6 @@
 //! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
 //! `snapshot` last.
 
-pub mod apply;
 pub mod bootstrap;
 pub(crate) mod change;
 pub mod claims;
@@ -23,10 +22,12 @@ mod deploy;
 pub mod error;
 mod extensions;
 pub mod functions;
+pub mod identity;
 pub mod indexes;
 pub mod jwt_secret;
 mod listed_values;
 pub mod manifest;
+pub mod migration;
 pub mod mirror;
 pub mod policies;
 mod policy_input;
@@ -55,7 +56,6 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::apply::apply_schema;
 pub use self::error::{Mistake, RegistryError, Standing};
 pub use self::manifest::Manifest;
 pub use self::secret::Secret;

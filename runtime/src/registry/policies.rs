@@ -215,10 +215,16 @@ pub async fn delete(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     find(change.conn(), locked.id, id).await?;
+    delete_in(&mut change, id).await?;
+    mirror::commit(change, &locked).await
+}
+
+/// Deletes a policy inside a change.
+pub(crate) async fn delete_in(change: &mut Change<'_>, id: Uuid) -> Result<(), RegistryError> {
     sqlx::query!("DELETE FROM koyalite.policies WHERE id = $1", id)
         .execute(change.conn())
         .await?;
-    mirror::commit(change, &locked).await
+    Ok(())
 }
 
 async fn verdict_in(

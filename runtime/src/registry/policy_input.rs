@@ -22,22 +22,22 @@ pub struct NewPolicy {
     #[serde(default = "all_commands")]
     pub commands: BTreeSet<Command>,
     /// Whom it applies to; empty: everyone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
     /// The condition on rows that exist.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub using: Option<String>,
     /// The condition on rows as written.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<String>,
     /// The columns that may be read where it allows; left out: all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Vec<ColumnName>>,
     /// The columns that may be written where it allows; left out: all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write: Option<Vec<ColumnName>>,
     /// What the host writes by itself: column to expression over the caller.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<ColumnName, String>,
     /// Is it in force?
     #[serde(default = "enabled")]
@@ -86,7 +86,7 @@ pub struct PolicyPatch {
 }
 
 /// Tells `null` from a field that is not there.
-fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

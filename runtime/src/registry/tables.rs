@@ -140,7 +140,7 @@ pub async fn drop(
         .execute(change.conn())
         .await?;
     check_policies(&mut change, &locked).await?;
-    change.run(ddl::lock_table(&locked, name)).await?;
+    change.hold(&locked, name).await?;
     if data == Data::Kept && change.finds(ddl::any_row(&locked, name)).await? {
         let reason = format!("table {name} has rows, which would be gone; {SAY_SO}");
         return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
@@ -167,6 +167,7 @@ pub async fn add_column(
     let locked = change.lock(project).await?;
     let stored = find(&mut change, &locked, table).await?;
     add_column_in(&mut change, &locked, &stored, &definition).await?;
+    check_policies(&mut change, &locked).await?;
     let table = find(&mut change, &locked, table).await?;
     mirror::commit(change, &locked).await?;
     Ok(table.into())
@@ -201,7 +202,7 @@ pub async fn drop_column(
         .execute(change.conn())
         .await?;
     check_policies(&mut change, &locked).await?;
-    change.run(ddl::lock_table(&locked, table)).await?;
+    change.hold(&locked, table).await?;
     if data == Data::Kept && change.finds(ddl::any_value(&locked, table, column)).await? {
         let reason = format!("{table}.{column} has values, which would be gone; {SAY_SO}");
         return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
@@ -271,7 +272,7 @@ pub(crate) async fn create_in(
     Ok(())
 }
 
-/// Adds a column inside a change.
+/// Adds a column inside a change, whose end checks the policies.
 pub(crate) async fn add_column_in(
     change: &mut Change<'_>,
     project: &LockedProject,
@@ -296,8 +297,7 @@ pub(crate) async fn add_column_in(
     let key = column.target.as_ref().map(|target| &target.key);
     change
         .run(ddl::add_column(project, &table.name, definition, key))
-        .await?;
-    check_policies(change, project).await
+        .await
 }
 
 /// The table of that name inside a change.

@@ -90,7 +90,8 @@ impl Upsert {
         })
     }
 
-    /// The columns that tell whether a row is there: a unique one, or all of the primary key.
+    /// The columns that tell whether a row is there: a unique one, all of a unique index, or all of the
+    /// primary key.
     /// Without it, the primary key.
     pub fn on<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
         self.conflict = texts(columns);

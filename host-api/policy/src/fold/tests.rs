@@ -40,6 +40,7 @@ fn shape() -> TableShape {
     TableShape {
         name: "x".parse().unwrap(),
         columns: columns.map(column).to_vec(),
+        unique_together: Vec::new(),
     }
 }
 

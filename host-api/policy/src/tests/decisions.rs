@@ -26,6 +26,7 @@ pub(super) fn todos() -> TableShape {
     TableShape {
         name: "todos".parse().unwrap(),
         columns: columns.map(column).to_vec(),
+        unique_together: Vec::new(),
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn shape() -> TableShape {
     TableShape {
         name: "todos".parse().unwrap(),
         columns: columns.map(column).to_vec(),
+        unique_together: Vec::new(),
     }
 }
 

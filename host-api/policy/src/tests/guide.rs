@@ -9,6 +9,7 @@ fn tables() -> Vec<TableShape> {
     let table = |name: &str, columns: &str| TableShape {
         name: name.parse().unwrap(),
         columns: columns.split(", ").map(column).collect(),
+        unique_together: Vec::new(),
     };
     vec![
         table(

@@ -20,6 +20,7 @@ fn tables() -> Vec<TableShape> {
                 values: None,
             })
             .collect(),
+        unique_together: Vec::new(),
     };
     vec![
         table(

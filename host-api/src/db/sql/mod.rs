@@ -12,6 +12,7 @@ mod compare;
 mod embed;
 mod keyset;
 mod select;
+mod unnest;
 mod upsert;
 mod write;
 
@@ -244,6 +245,12 @@ impl Binds {
         let placeholder = bind.placeholder(self.0.len() + 1);
         self.0.push(bind);
         placeholder
+    }
+
+    /// Adds the values of a column; its place, without a cast, for each of them has its own.
+    fn push_list(&mut self, bind: Bind) -> String {
+        self.0.push(bind);
+        format!("${}", self.0.len())
     }
 
     fn push_count(&mut self, count: u32) -> String {

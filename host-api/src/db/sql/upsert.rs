@@ -10,11 +10,14 @@ use koyalite_policy::{ColumnName, Permit, Residual, SqlWriter, quote_ident};
 
 use super::super::rows::Reading;
 use super::super::run::{Effect, Statement};
-use super::write::{Cell, Rows, Verdict, checked, insert_into, is_true, plan};
+use super::write::{Cell, Rows, Verdict, checked, insert_into, is_true};
 use super::{Binds, Output, ROW, condition};
 
 /// The proposed row, as Postgres calls it. It has its defaults already.
 const PROPOSED: &str = "excluded";
+
+/// The stored row as the update would leave it.
+const CHANGED: &str = "changed";
 
 /// A checked upsert.
 #[derive(Debug)]
@@ -39,25 +42,35 @@ pub(crate) struct Permits<'a> {
     pub(crate) visible: &'a Residual,
 }
 
-pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Statement {
-    let mut writer = SqlWriter::new().in_schema(schema);
+pub(crate) fn upsert(permits: Permits<'_>, schema: &str, mut request: Upsert) -> Statement {
+    // While the update is judged, the stored row is still as it was.
+    let mut writer = SqlWriter::new().in_schema(schema).with_old_row(ROW);
     let proposed = [permits.insert.check(), permits.visible];
     let existing = [
         condition(&mut writer, ROW, [permits.update.using()], None),
         condition(&mut writer, PROPOSED, proposed, None),
     ];
     let inserted = condition(&mut writer, ROW, proposed, None);
-    let updated = condition(&mut writer, ROW, [permits.update.check()], None);
+    // What a policy says of old and new together is asked before the row is changed, and holds the
+    // change back; all else is asked of the row as it is written.
+    let check = [permits.update.check()];
+    let (changed, updated) = match permits.update.check_needs_old() {
+        true => (condition(&mut writer, CHANGED, check, None), None),
+        false => (None, condition(&mut writer, ROW, check, None)),
+    };
     let mut binds = Binds::after(writer);
     let proposals = request.rows.len();
-    let plan = plan(proposals);
-    let mut write = insert_into(
+    let (mut write, plan) = insert_into(
         permits.insert,
         schema,
         &request.columns,
-        request.rows,
+        std::mem::take(&mut request.rows),
         &mut binds,
     );
+    let changed = changed.map(|condition| {
+        let columns = changed_columns(permits.update, &request, &mut binds);
+        format!("EXISTS (SELECT FROM (SELECT {columns}) AS {CHANGED} WHERE {condition})")
+    });
     let taken = request.taken.iter().map(|column| {
         let column = quote_ident(column.as_str());
         format!("{column} = {PROPOSED}.{column}")
@@ -74,7 +87,7 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Sta
         conflict.join(", "),
         changes.join(", ")
     ));
-    let existing: Vec<_> = existing.into_iter().flatten().collect();
+    let existing: Vec<_> = existing.into_iter().flatten().chain(changed).collect();
     if !existing.is_empty() {
         write.push_str(&format!(" WHERE {}", existing.join(" AND ")));
     }
@@ -90,6 +103,20 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, request: Upsert) -> Sta
         effect: Effect::Writes,
         reading: Reading::default(),
     }
+}
+
+/// Every column of the stored row with what the update would put there.
+fn changed_columns(permit: &Permit, request: &Upsert, binds: &mut Binds) -> String {
+    let columns = permit.table().columns.iter().map(|column| {
+        let name = quote_ident(column.name.as_str());
+        let set = request.set.iter().find(|(set, _)| *set == column.name);
+        match set {
+            Some((_, cell)) => format!("{}::{} AS {name}", binds.cell(cell.clone()), column.ty),
+            None if request.taken.contains(&column.name) => format!("{PROPOSED}.{name}"),
+            None => format!("{ROW}.{name}"),
+        }
+    });
+    columns.collect::<Vec<_>>().join(", ")
 }
 
 /// What a written row must meet: the insert's check if it is new, the update's if it is not.

@@ -9,6 +9,7 @@ use koyalite_policy::{ColumnName, Expr, Permit, Residual, SqlWriter, quote_ident
 use super::super::bind::Bind;
 use super::super::rows::Reading;
 use super::super::run::{Effect, Plan, Statement};
+use super::unnest::unnest;
 use super::{
     Binds, Output, PASSED, ROW, TOO_MANY_ROWS, column_of, condition, outputs, push_where, table,
 };
@@ -63,8 +64,7 @@ pub(crate) fn insert(
     let mut writer = SqlWriter::new().in_schema(schema);
     let check = condition(&mut writer, ROW, [permit.check(), visible], None);
     let mut binds = Binds::after(writer);
-    let plan = plan(request.rows.len());
-    let write = insert_into(permit, schema, &request.columns, request.rows, &mut binds);
+    let (write, plan) = insert_into(permit, schema, &request.columns, request.rows, &mut binds);
     let verdict = Verdict {
         passed: check.map(is_true),
         rows: Rows::Any,
@@ -78,33 +78,37 @@ pub(crate) fn insert(
     }
 }
 
-/// A statement for one row is likely to come again; one for many depends on how many.
-pub(super) fn plan(rows: usize) -> Plan {
-    match rows {
-        1 => Plan::Kept,
-        _ => Plan::Once,
-    }
-}
-
-/// `INSERT INTO … (…) VALUES (…), (…)`
+/// `INSERT INTO … (…)` and the rows; and whether the statement is likely to come again. One for a row,
+/// or for rows as arrays, is; one for rows one by one depends on how many.
 pub(super) fn insert_into(
     permit: &Permit,
     schema: &str,
     columns: &[ColumnName],
     rows: Vec<Vec<Cell>>,
     binds: &mut Binds,
-) -> String {
+) -> (String, Plan) {
     let names: Vec<_> = columns
         .iter()
         .map(|column| quote_ident(column.as_str()))
         .collect();
-    let tuples: Vec<_> = rows.into_iter().map(|row| binds.tuple(row)).collect();
-    format!(
-        "INSERT INTO {} ({}) VALUES {}",
+    let arrays = match rows.len() {
+        1 => None,
+        _ => unnest(&rows, binds),
+    };
+    let plan = match (rows.len(), &arrays) {
+        (1, _) | (_, Some(_)) => Plan::Kept,
+        (_, None) => Plan::Once,
+    };
+    let rows = arrays.unwrap_or_else(|| {
+        let tuples: Vec<_> = rows.into_iter().map(|row| binds.tuple(row)).collect();
+        format!("VALUES {}", tuples.join(", "))
+    });
+    let write = format!(
+        "INSERT INTO {} ({}) {rows}",
         table(permit, schema, ROW),
         names.join(", "),
-        tuples.join(", ")
-    )
+    );
+    (write, plan)
 }
 
 pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statement {

@@ -76,15 +76,17 @@ fn conflict(table: &TableShape, names: &[String]) -> Result<Vec<ColumnName>, Hos
             true => Err(HostError::no_primary_key(table.name.as_str())),
         };
     }
-    let is_primary =
-        columns.len() == primary.len() && primary.iter().all(|name| columns.contains(name));
+    let are = |key: &[ColumnName]| {
+        columns.len() == key.len() && key.iter().all(|name| columns.contains(name))
+    };
     let is_unique = |name: &ColumnName| {
         table
             .column(name.as_str())
             .is_some_and(|column| column.unique)
     };
     match columns.as_slice() {
-        _ if is_primary => Ok(columns),
+        _ if are(&primary) => Ok(columns),
+        _ if table.unique_together.iter().any(|key| are(key)) => Ok(columns),
         [only] if is_unique(only) => Ok(columns),
         _ => Err(HostError::invalid_conflict_target()),
     }

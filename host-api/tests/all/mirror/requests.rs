@@ -23,6 +23,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "title text",
             "rank integer not null default 3",
             "secret boolean",
+            "unique (owner, id)",
         ],
     ),
     ("tags", &["id integer primary key", "word text not null"]),
@@ -134,11 +135,15 @@ fn remove(table: &str, condition: &str, returning: &[&str]) -> Operation {
 }
 
 fn upsert(rows: Json) -> Operation {
+    upsert_by(&[], rows)
+}
+
+fn upsert_by(conflict: &[&str], rows: Json) -> Operation {
     Operation::Upsert(UpsertQuery {
         table: "posts".to_owned(),
         rows: rows.to_string(),
+        conflict: names(conflict),
         returning: names(&["id", "title", "rank"]),
-        ..UpsertQuery::default()
     })
 }
 
@@ -239,6 +244,14 @@ fn writing() -> Vec<Operation> {
             json!([{"id": 3, "owner": BOB, "title": "x"}, {"id": 20, "owner": BOB, "title": "y"}]),
         ),
         upsert(json!([{"id": 5, "owner": ANN, "title": "stolen"}])),
+        upsert_by(
+            &["id", "owner"],
+            json!([{"id": 1, "owner": ANN, "title": "by both"}]),
+        ),
+        upsert_by(
+            &["owner", "id"],
+            json!([{"id": 5, "owner": ANN, "title": "stolen"}]),
+        ),
         read("posts", &["id", "title", "rank"], &[]),
         remove("posts", "id in (1, 3)", &["id"]),
         change("posts", "", json!({"rank": 2}), &[]),

@@ -173,7 +173,7 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
     };
     let mut columns: Vec<ColumnShape> = lines
         .iter()
-        .filter(|line| !line.starts_with("primary key"))
+        .filter(|line| !line.starts_with("primary key") && !line.starts_with("unique ("))
         .map(shape_of)
         .collect();
     // A key of several columns is a line of its own: `primary key (a, b)`.
@@ -187,6 +187,15 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
             column.nullable &= !column.primary_key;
         }
     }
+    // So is what is unique together: `unique (a, b)`.
+    let together = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("unique ("));
+    let together = together.map(|names| {
+        let names = names.trim_end_matches(')').split(", ");
+        names.map(|name| name.parse().unwrap()).collect()
+    });
+    let unique_together = together.collect();
     let collated: Vec<_> = lines
         .iter()
         .map(|line| match line.contains(" text[]") {
@@ -198,6 +207,7 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
         TableShape {
             name: name.parse().unwrap(),
             columns,
+            unique_together,
         },
         collated.join(", "),
     )

@@ -26,6 +26,7 @@ fn schema() -> Schema {
             column("title", ColumnType::Text),
             column("secret", ColumnType::Text),
         ],
+        unique_together: Vec::new(),
     };
     let policy = |body: Json| {
         let mut policy = json!({ "id": Uuid::now_v7(), "effect": "allow", "roles": [] });

@@ -140,6 +140,48 @@ async fn a_schema_is_applied_once_and_read_back() {
 }
 
 #[tokio::test]
+async fn a_schema_is_planned_and_applied_for_the_state_that_was_planned_for() {
+    let api = Api::with_project().await;
+    let plan = "/v1/projects/demo/schema/plan?prune=true";
+    let (status, planned) = api.ask("POST", plan, SCHEMA).await;
+    assert_eq!(status, StatusCode::OK, "{planned}");
+    let steps = planned["steps"].as_array().unwrap().iter();
+    let actions: Vec<_> = steps.map(|step| &step["action"]).collect();
+    assert_eq!(actions, ["create_table", "create_policy"]);
+    assert!(
+        planned["steps"][0]["sql"][0]
+            .as_str()
+            .unwrap()
+            .starts_with("CREATE TABLE")
+    );
+
+    let state = planned["state"].as_str().unwrap();
+    let apply = format!("/v1/projects/demo/schema?prune=true&state={state}");
+    let (_, applied) = api.ask("PUT", &apply, SCHEMA).await;
+    assert_eq!(applied["created_tables"], json!(["todos"]), "{applied}");
+    assert_eq!(
+        api.refused("PUT", &apply, SCHEMA).await,
+        "409 schema_changed"
+    );
+    let broken = SCHEMA.replace(r#"{"name": "owner_id", "type": "uuid"}, "#, "");
+    let (_, planned) = api.ask("POST", plan, broken).await;
+    let refusal = &planned["refusals"][0];
+    assert_eq!(refusal["code"], "in_use", "{planned}");
+    assert!(
+        refusal["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("own rows")
+    );
+    let asked = api.refused("POST", "/v1/projects/demo/schema/plan?purge=true", SCHEMA);
+    assert_eq!(asked.await, "400 invalid_query");
+
+    let (_, past) = api.ask("GET", "/v1/projects/demo/schema/history", "").await;
+    assert_eq!(past["items"][0]["seq"], applied["seq"], "{past}");
+    assert_eq!(past["items"][0]["applied_by"], "admin");
+}
+
+#[tokio::test]
 async fn a_policy_is_made_changed_and_deleted() {
     let api = Api::with_project().await;
     api.ask("PUT", "/v1/projects/demo/schema", SCHEMA).await;
@@ -274,4 +316,52 @@ async fn probes_and_counters_answer_and_draining_is_not_ready() {
     api.control.draining.cancel();
     assert_eq!(api.refused("GET", "/readyz", "").await, "503 draining");
     assert_eq!(api.ask("GET", "/healthz", "").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn one_column_is_changed_by_itself() {
+    let api = Api::with_project().await;
+    let schema = SCHEMA.replace(
+        r#""title", "type": "text""#,
+        r#""title", "type": "enum(a, b)""#,
+    );
+    api.ask("PUT", "/v1/projects/demo/schema", schema).await;
+    let path = "/v1/projects/demo/tables/todos/columns/title";
+    let more = r#"{"type": "enum(a, b, c)", "nullable": true, "default": "c"}"#;
+    let (status, table) = api.ask("PATCH", path, more).await;
+    assert_eq!(status, StatusCode::OK, "{table}");
+    let column = &table["columns"][2];
+    assert_eq!(column["type"], "enum(a, b, c)");
+    assert_eq!(
+        (&column["nullable"], &column["default"]),
+        (&json!(true), &json!("c"))
+    );
+    let (_, table) = api.ask("PATCH", path, r#"{"default": null}"#).await;
+    let column = &table["columns"][2];
+    assert_eq!(
+        (&column["nullable"], &column["default"]),
+        (&json!(true), &Value::Null)
+    );
+
+    let refused = async |body: &'static str| api.refused("PATCH", path, body).await;
+    assert_eq!(
+        refused(r#"{"type": "enum(a,, c)"}"#).await,
+        "400 invalid_schema type"
+    );
+    assert_eq!(refused(r#"{"type": "uuid"}"#).await, "409 would_lose_data");
+    assert_eq!(
+        refused(r#"{"colour": 1}"#).await,
+        "400 unknown_field colour"
+    );
+    let nothing = "/v1/projects/demo/tables/todos/columns/nothing";
+    assert_eq!(
+        api.refused("PATCH", nothing, "{}").await,
+        "404 unknown_column"
+    );
+    // The policy compares it with a uuid.
+    let owner = "/v1/projects/demo/tables/todos/columns/owner_id";
+    assert_eq!(
+        api.refused("PATCH", owner, r#"{"type": "bigint"}"#).await,
+        "409 would_lose_data"
+    );
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod deploy;
 mod indexes;
+mod migrations;
 mod mirror;
 mod schema;
 mod tenants;
@@ -150,6 +151,11 @@ impl TestRegistry {
             .clone();
         let options = self.options.clone().username(&role);
         PgConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// How to reach its database, as the server's owner.
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.options
     }
 
     pub(crate) async fn run(&self, sql: &str) {

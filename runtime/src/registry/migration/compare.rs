@@ -1,0 +1,131 @@
+//! A column that exists beside the column that a file wants: what has to change, and whether it can.
+//! Pure.
+//!
+//! What can: everything that leaves each value as it is. A type may become a wider one, and a text may
+//! become a list of values and back; anything else would alter data, and is refused.
+
+use koyalite_policy::ColumnType;
+use serde_json::Value as Json;
+
+use super::super::columns::Column;
+use super::super::definition::ColumnDefinition;
+
+/// One property of a column that is to be another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The type, or from a text to listed values and back.
+    Type,
+    /// Other listed values.
+    Values,
+    Default,
+    Nullable,
+    Unique,
+    References,
+}
+
+/// What has to change, in the order in which it is done.
+///
+/// # Errors
+/// What cannot be done to the column.
+pub(super) fn changes(found: &Column, wanted: &ColumnDefinition) -> Result<Vec<Change>, String> {
+    if found.primary_key != wanted.primary_key {
+        return Err("would change whether it is part of the key".to_owned());
+    }
+    let listed = found.ty.values.is_some() && wanted.ty.values.is_some();
+    let retyped =
+        found.ty.ty != wanted.ty.ty || found.ty.values.is_some() != wanted.ty.values.is_some();
+    if found.ty.ty != wanted.ty.ty && !is_wider(found.ty.ty, wanted.ty.ty) {
+        return Err(format!("is {} and would be {}", found.ty, wanted.ty));
+    }
+    let text = matches!(
+        wanted.ty.ty,
+        ColumnType::Text | ColumnType::Json | ColumnType::Jsonb
+    );
+    let counted = |default: &Option<Json>| *default == Some(Json::from("identity()")) && !text;
+    if counted(&found.default) != counted(&wanted.default_json) {
+        return Err("would change whether the database counts it".to_owned());
+    }
+    let target = found
+        .references
+        .as_ref()
+        .map(|r| (&r.table, &r.column, r.on_delete));
+    let wanted_target = wanted.references.as_ref();
+    let wanted_target = wanted_target.map(|r| (&r.table, &r.column, r.on_delete));
+    let all = [
+        (Change::Type, retyped),
+        (
+            Change::Values,
+            listed && found.ty.values != wanted.ty.values,
+        ),
+        (Change::Default, found.default != wanted.default_json),
+        (Change::Nullable, found.nullable != wanted.nullable),
+        (Change::Unique, found.unique != wanted.unique),
+        (Change::References, target != wanted_target),
+    ];
+    Ok(all
+        .into_iter()
+        .filter_map(|(change, needed)| needed.then_some(change))
+        .collect())
+}
+
+/// Whether every value of the one is a value of the other, and compares there as it did.
+fn is_wider(from: ColumnType, to: ColumnType) -> bool {
+    use ColumnType as T;
+    match to {
+        T::Integer => from == T::Smallint,
+        T::Bigint => matches!(from, T::Smallint | T::Integer),
+        T::Numeric => matches!(from, T::Smallint | T::Integer | T::Bigint),
+        T::Double => from == T::Real,
+        _ => false,
+    }
+}
+
+/// The change in words.
+pub(super) fn told(change: Change, found: &Column, wanted: &ColumnDefinition) -> String {
+    let reference = |table: &dyn std::fmt::Display, column: &dyn std::fmt::Display, on: &str| {
+        format!("refers to {table}.{column} (on delete {on})")
+    };
+    match change {
+        Change::Type | Change::Values => format!("is {}, becomes {}", found.ty, wanted.ty),
+        Change::Default => match &wanted.default_json {
+            Some(value) => format!("gets the default {value}"),
+            None => "loses its default".to_owned(),
+        },
+        Change::Nullable => match wanted.nullable {
+            true => "may be NULL".to_owned(),
+            false => "may no longer be NULL".to_owned(),
+        },
+        Change::Unique => match wanted.unique {
+            true => "becomes unique".to_owned(),
+            false => "is no longer unique".to_owned(),
+        },
+        Change::References => match &wanted.references {
+            Some(r) => reference(&r.table, &r.column, r.on_delete.as_str()),
+            None => "refers to nothing any more".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(from: &str, to: &str, wider: bool) {
+        let (one, other) = (from.parse().unwrap(), to.parse().unwrap());
+        assert_eq!(is_wider(one, other), wider, "{from} to {to}");
+    }
+
+    #[test]
+    fn only_types_that_hold_every_value_of_the_old_one_are_wider() {
+        check("smallint", "integer", true);
+        check("integer", "bigint", true);
+        check("bigint", "numeric", true);
+        check("real", "double precision", true);
+        check("bigint", "integer", false);
+        check("bigint", "double precision", false);
+        check("numeric", "bigint", false);
+        check("uuid", "text", false);
+        check("json", "jsonb", false);
+        check("integer", "integer", false);
+    }
+}
