@@ -1,6 +1,6 @@
-//! The opponent of `tables`: what an experienced engineer writes for this one select. hyper,
-//! tokio-postgres with prepared statements on as many connections as a project of KoyaLite has, rows
-//! into a struct and serde. No policy, no tenant, no limit.
+//! The opponent of `tables`: what an experienced engineer writes for these selects. hyper,
+//! tokio-postgres with prepared statements on as many connections as a project of KoyaLite has, a row
+//! into a struct and serde, a list as the JSON that Postgres makes. No policy, no tenant, no limit.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ use crate::opponent;
 
 /// As many as a project has.
 const CONNECTIONS: usize = 8;
+/// A number after it: the list of the rows after that one.
+const LIST: &str = "/list/";
 
 /// Where the rows are.
 #[derive(clap::Args)]
@@ -28,9 +30,9 @@ pub(crate) struct Database {
     /// The folder of the server's socket
     #[arg(long)]
     pub(crate) socket: PathBuf,
-    /// The table, quoted
+    /// The schema of the tables, quoted
     #[arg(long)]
-    pub(crate) table: String,
+    pub(crate) schema: String,
 }
 
 impl Database {
@@ -41,8 +43,8 @@ impl Database {
             "serve-handwritten",
             "--socket",
             &socket,
-            "--table",
-            &self.table,
+            "--schema",
+            &self.schema,
         ]
         .map(str::to_owned)
         .into()
@@ -58,8 +60,14 @@ struct Item {
     created_at: chrono::DateTime<chrono::Utc>,
 }
 
+struct Prepared {
+    client: Client,
+    row: Statement,
+    list: Statement,
+}
+
 struct Pool {
-    clients: Vec<(Client, Statement)>,
+    connections: Vec<Prepared>,
     next: AtomicUsize,
 }
 
@@ -68,12 +76,12 @@ struct Pool {
 /// # Errors
 /// Where Postgres or a port cannot be had.
 pub(crate) async fn serve(database: &Database) -> anyhow::Result<()> {
-    let mut clients = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
-        clients.push(connect(database).await?);
+        connections.push(connect(database).await?);
     }
     let pool = Arc::new(Pool {
-        clients,
+        connections,
         next: AtomicUsize::new(0),
     });
     let listener = opponent::listen().await?;
@@ -86,7 +94,7 @@ pub(crate) async fn serve(database: &Database) -> anyhow::Result<()> {
     }
 }
 
-async fn connect(database: &Database) -> anyhow::Result<(Client, Statement)> {
+async fn connect(database: &Database) -> anyhow::Result<Prepared> {
     let mut config = tokio_postgres::Config::new();
     config
         .host_path(&database.socket)
@@ -94,12 +102,22 @@ async fn connect(database: &Database) -> anyhow::Result<(Client, Statement)> {
         .dbname("koyalite");
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
-    let text = format!(
-        "SELECT id, owner_id, title, done, created_at FROM {} WHERE id = $1",
-        database.table
+    let schema = &database.schema;
+    let row =
+        format!("SELECT id, owner_id, title, done, created_at FROM {schema}.items WHERE id = $1");
+    let list = format!(
+        "SELECT coalesce(json_agg(page), '[]')::text FROM ( \
+            SELECT id, title, done, created_at, ( \
+                SELECT coalesce(json_agg(json_build_object('id', notes.id, 'body', notes.body) \
+                    ORDER BY notes.id), '[]') \
+                FROM {schema}.notes WHERE notes.item_id = items.id) AS notes \
+            FROM {schema}.items WHERE id > $1 ORDER BY id LIMIT 20) AS page"
     );
-    let statement = client.prepare(&text).await?;
-    Ok((client, statement))
+    Ok(Prepared {
+        row: client.prepare(&row).await?,
+        list: client.prepare(&list).await?,
+        client,
+    })
 }
 
 async fn answer(
@@ -121,10 +139,16 @@ async fn answer(
 }
 
 async fn select(pool: &Pool, path: &str) -> anyhow::Result<Vec<u8>> {
-    let id: i64 = path.trim_start_matches('/').parse()?;
     let turn = pool.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
-    let (client, statement) = pool.clients.get(turn).context("no connection")?;
-    let row = client.query_one(statement, &[&id]).await?;
+    let prepared = pool.connections.get(turn).context("no connection")?;
+    match path.strip_prefix(LIST) {
+        Some(after) => list(prepared, after.parse()?).await,
+        None => row(prepared, path.trim_start_matches('/').parse()?).await,
+    }
+}
+
+async fn row(Prepared { client, row, .. }: &Prepared, id: i64) -> anyhow::Result<Vec<u8>> {
+    let row = client.query_one(row, &[&id]).await?;
     let item = Item {
         id: row.try_get(0)?,
         owner_id: row.try_get(1)?,
@@ -133,4 +157,10 @@ async fn select(pool: &Pool, path: &str) -> anyhow::Result<Vec<u8>> {
         created_at: row.try_get(4)?,
     };
     Ok(serde_json::to_vec(&item)?)
+}
+
+async fn list(prepared: &Prepared, after: i64) -> anyhow::Result<Vec<u8>> {
+    let Prepared { client, list, .. } = prepared;
+    let page: String = client.query_one(list, &[&after]).await?.try_get(0)?;
+    Ok(page.into_bytes())
 }

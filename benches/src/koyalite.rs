@@ -107,6 +107,16 @@ impl KoyaLite {
         self.control(Method::PUT, &path, schema).await.map(drop)
     }
 
+    /// Has Postgres enforce a project's policies too.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub(crate) async fn mirror(&self, project: &str) -> anyhow::Result<()> {
+        let path = format!("/v1/projects/{project}/native-mirror");
+        let wanted = json!({ "enabled": true });
+        self.control(Method::PUT, &path, &wanted).await.map(drop)
+    }
+
     /// A token of the project for that user.
     ///
     /// # Errors

@@ -3,10 +3,12 @@
 //!
 //! A bench ([`hello`], [`tables`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
-//! reads what it cost, [`report`] prints. The opponents ([`bare`], [`handwritten`]) are this same
+//! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
 //! program under another command, so that each is a process of its own.
 
 mod bare;
+mod bulk;
+mod fixture;
 mod handwritten;
 mod hello;
 mod koyalite;
@@ -35,11 +37,11 @@ struct Cli {
 enum Command {
     /// A constant answer: fresh instances, shared ones, JavaScript, bare hyper
     Hello(Setting),
-    /// A row by its key under a policy, against a handler written by hand
+    /// Rows under policies: one by its key, a list, many inserted; against handlers by hand
     Tables(Setting),
     /// An opponent: bare hyper answering a constant
     ServeBare,
-    /// An opponent: the select of `tables`, written by hand
+    /// An opponent: the selects of `tables`, written by hand
     ServeHandwritten(handwritten::Database),
 }
 

@@ -30,10 +30,28 @@ pub(crate) enum Goal {
 
 impl Report {
     /// The ratio between the medians of two rows, if both were measured.
-    pub(crate) fn ratio(&mut self, name: &'static str, (of, to): (&str, &str), goal: Goal) {
+    pub(crate) fn ratio(
+        &mut self,
+        name: &'static str,
+        (of, to): (&str, &str),
+        goal: impl Into<Option<Goal>>,
+    ) {
         if let (Some(of), Some(to)) = (self.median(of), self.median(to)) {
             self.ratios.insert(name, of / to);
-            self.goals.insert(name, goal);
+            self.goals.extend(goal.into().map(|goal| (name, goal)));
+        }
+    }
+
+    /// The share of the second row's rate that the first one lacks, if both were measured.
+    pub(crate) fn cost(
+        &mut self,
+        name: &'static str,
+        rows: (&str, &str),
+        goal: impl Into<Option<Goal>>,
+    ) {
+        self.ratio(name, rows, goal);
+        if let Some(ratio) = self.ratios.get_mut(name) {
+            *ratio = 1.0 - *ratio;
         }
     }
 
@@ -77,7 +95,8 @@ impl Report {
         table.load_style(NOTHING);
         table.set_header([
             "",
-            "requests/s",
+            "unit",
+            "median",
             "min",
             "max",
             "CPU µs",
@@ -98,9 +117,10 @@ impl Report {
                 row.peak_mib,
             ];
             let cells = numbers.map(|number| format!("{number:.0}"));
-            table.add_row(std::iter::once(row.name.to_owned()).chain(cells));
+            let texts = [row.name, row.unit].map(str::to_owned);
+            table.add_row(texts.into_iter().chain(cells));
         }
-        for column in table.column_iter_mut().skip(1) {
+        for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
         table

@@ -35,9 +35,20 @@ pub(crate) struct Row {
     pub(crate) peak_mib: f64,
 }
 
-struct Round {
+/// One round of one subject.
+pub(crate) struct Round {
     numbers: Numbers,
     cpu_micros: f64,
+}
+
+impl Round {
+    /// What the load saw, and the processor's time that the subject used meanwhile.
+    pub(crate) fn new(numbers: Numbers, used: Duration) -> Self {
+        Self {
+            numbers,
+            cpu_micros: used.as_secs_f64() * 1e6 / as_f64(numbers.requests),
+        }
+    }
 }
 
 /// Measures all subjects, `rounds` times each.
@@ -60,17 +71,23 @@ pub(crate) async fn measure(
             let before = process::cpu(subject.process)?;
             let numbers = load.drive(&subject.target, time).await?;
             let used = process::cpu(subject.process)?.saturating_sub(before);
-            seen.push(Round {
-                numbers,
-                cpu_micros: used.as_secs_f64() * 1e6 / as_f64(numbers.requests),
-            });
+            seen.push(Round::new(numbers, used));
         }
     }
     let rows = subjects.iter().zip(&all);
-    rows.map(|(subject, seen)| row(subject, seen)).collect()
+    rows.map(|(subject, seen)| row((subject.name, "requests/s"), subject.process, seen))
+        .collect()
 }
 
-fn row(subject: &Subject, seen: &[Round]) -> anyhow::Result<Row> {
+/// The medians of a subject's rounds. The unit is that of its rate.
+///
+/// # Errors
+/// Where its process has ended.
+pub(crate) fn row(
+    (name, unit): (&'static str, &'static str),
+    process: u32,
+    seen: &[Round],
+) -> anyhow::Result<Row> {
     let of = |value: fn(&Round) -> f64| {
         let mut values: Vec<f64> = seen.iter().map(value).collect();
         values.sort_by(f64::total_cmp);
@@ -79,16 +96,16 @@ fn row(subject: &Subject, seen: &[Round]) -> anyhow::Result<Row> {
     let rates = of(|round| round.numbers.per_second);
     let micros = |values: Vec<f64>| median(&values);
     Ok(Row {
-        name: subject.name,
+        name,
         median: median(&rates),
         min: rates.first().copied().unwrap_or_default(),
         max: rates.last().copied().unwrap_or_default(),
-        unit: "requests/s",
+        unit,
         cpu_micros: micros(of(|round| round.cpu_micros)),
         p50_micros: micros(of(|round| round.numbers.p50.as_secs_f64() * 1e6)),
         p99_micros: micros(of(|round| round.numbers.p99.as_secs_f64() * 1e6)),
         p999_micros: micros(of(|round| round.numbers.p999.as_secs_f64() * 1e6)),
-        peak_mib: process::peak_mib(subject.process)?,
+        peak_mib: process::peak_mib(process)?,
     })
 }
 

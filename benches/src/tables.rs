@@ -1,44 +1,51 @@
-//! One row by its key: under an owner's policy, under a policy that lets everything through, and as
-//! somebody would write it by hand, without any policy; all on the same Postgres and the same rows.
+//! Rows through a guest: one by its key, under an owner's policy, the same with Postgres enforcing it
+//! too, and under a policy that lets everything through; a list with what belongs to each row; many
+//! inserted at once. What is read is read by a program without any policy too, as somebody would
+//! write it by hand; all on the same Postgres.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-use tokio_postgres::NoTls;
+use anyhow::ensure;
+use http::Method;
+use serde_json::Value;
 
 use crate::Setting;
+use crate::bulk::Bulk;
+use crate::fixture::{NOTES, OWNER, ROWS, Rows, schema};
 use crate::handwritten::Database;
 use crate::koyalite::KoyaLite;
 use crate::load::Target;
 use crate::machine::Machine;
 use crate::opponent::Opponent;
 use crate::report::{Goal, Report};
+use crate::requests::send;
 use crate::rounds::{self, Subject};
 
 const HANDWRITTEN: &str = "by hand, no policy";
 const OWNED: &str = "guest, owner's policy";
+const MIRRORED: &str = "guest, owner's policy, mirror on";
 const OPEN: &str = "guest, policy true";
+const LIST: &str = "guest, owner's policy, list of 20 with embed";
+const LIST_BY_HAND: &str = "by hand, list of 20 with embed";
+const BULK: &str = "guest, owner's policy, bulk insert of 10 000";
+const BULK_MIRRORED: &str = "guest, mirror on, bulk insert of 10 000";
 
-const OWNER: &str = "6f1a0a52-3c51-4a5e-9a3f-0c8e8f5a2b10";
-/// More rows than fit a page, few enough to be in memory: this is not about disks.
-const ROWS: u32 = 10_000;
+const OWNERS: &str = "owner_id = auth.uid()";
+/// Name, condition of its policies.
+const PROJECTS: [(&str, &str); 3] = [("owned", OWNERS), ("mirrored", OWNERS), ("open", "true")];
+/// Name of the row, project, guest.
+const SELECTS: [(&str, &str, &str); 4] = [
+    (OWNED, "owned", "lookup"),
+    (MIRRORED, "mirrored", "lookup"),
+    (OPEN, "open", "lookup"),
+    (LIST, "owned", "listing"),
+];
+/// Name of the row, project.
+const BULKS: [(&str, &str); 2] = [(BULK, "owned"), (BULK_MIRRORED, "mirrored")];
+
 const CONNECTIONS: u32 = 32;
-
-fn schema(condition: &str) -> Value {
-    json!({ "tables": [{
-        "name": "items",
-        "columns": [
-            { "name": "id", "type": "bigint", "primary_key": true },
-            { "name": "owner_id", "type": "uuid" },
-            { "name": "title", "type": "text" },
-            { "name": "done", "type": "boolean", "default": false },
-            { "name": "created_at", "type": "timestamptz", "default": "now()" },
-        ],
-        "policies": [{
-            "name": "bench", "effect": "allow", "commands": ["select"], "using": condition,
-        }],
-    }]})
-}
+/// Rows of a list; no list begins so late that it has fewer.
+const PAGE: u32 = 20;
 
 /// Measures and prints.
 ///
@@ -47,95 +54,113 @@ fn schema(condition: &str) -> Value {
 pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
     let machine = Machine::look();
     let koyalite = KoyaLite::start(setting).await?;
-    let mut subjects = Vec::new();
-    for (name, project, condition) in [
-        (OWNED, "owned", "owner_id = auth.uid()"),
-        (OPEN, "open", "true"),
-    ] {
+    for (project, condition) in PROJECTS {
         koyalite.project(project).await?;
         koyalite.schema(project, &schema(condition)).await?;
-        let url = koyalite.deploy((project, "lookup"), "lookup", "").await?;
-        let token = koyalite.token(project, OWNER).await?;
-        subjects.push(Subject {
-            name,
-            target: target(format!("{url}/"), Some(token)),
-            process: koyalite.process.id(),
-        });
     }
-    let tables = fill(&koyalite).await?;
-    let database = Database {
-        socket: koyalite.database.socket_dir().to_owned(),
-        table: tables,
-    };
-    let by_hand = Opponent::start(&database.arguments()).await?;
-    subjects.push(Subject {
-        name: HANDWRITTEN,
-        target: target(format!("{}/", by_hand.base), None),
-        process: by_hand.process.id(),
-    });
-    let rows = rounds::measure(&subjects, setting.rounds, setting.time).await?;
+    let rows = Rows::fill(&koyalite).await?;
+    koyalite.mirror("mirrored").await?;
+    let by_hand = Opponent::start(&database(&koyalite, &rows)?.arguments()).await?;
+    let mut subjects = guests(&koyalite).await?;
+    subjects.extend(handwritten(&by_hand));
+    for list in subjects.iter().filter(|subject| is_list(subject.name)) {
+        check_list(&list.target).await?;
+    }
+    let mut measured = rounds::measure(&subjects, setting.rounds, setting.time).await?;
+    for bulk in bulks(&koyalite).await? {
+        measured.push(bulk.measure(&rows, setting.rounds).await?);
+    }
     koyalite.process.stop().await?;
-    let mut report = Report {
+    let report = Report {
         bench: "tables",
         machine,
-        rows,
+        rows: measured,
         ratios: BTreeMap::new(),
         goals: BTreeMap::new(),
     };
-    report.ratio(
-        "select_vs_handwritten",
-        (OWNED, HANDWRITTEN),
-        Goal::AtLeast(0.8),
-    );
-    if let (Some(owned), Some(open)) = (report.median(OWNED), report.median(OPEN)) {
-        report.ratios.insert("policy_cost", 1.0 - owned / open);
-        report.goals.insert("policy_cost", Goal::AtMost(0.05));
-    }
-    report.print(setting.json)
+    compared(report).print(setting.json)
 }
 
-fn target(url: String, token: Option<String>) -> Target {
-    let bearer = |token| ("authorization".to_owned(), format!("Bearer {token}"));
+fn database(koyalite: &KoyaLite, rows: &Rows) -> anyhow::Result<Database> {
+    Ok(Database {
+        socket: koyalite.database.socket_dir().to_owned(),
+        schema: rows.schema()?.to_owned(),
+    })
+}
+
+async fn guests(koyalite: &KoyaLite) -> anyhow::Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for (name, project, guest) in SELECTS {
+        let url = koyalite.deploy((project, guest), guest, "").await?;
+        let token = koyalite.token(project, OWNER).await?;
+        let bearer = ("authorization".to_owned(), format!("Bearer {token}"));
+        subjects.push(Subject {
+            name,
+            target: Target {
+                headers: vec![bearer],
+                ..target(name, format!("{url}/"))
+            },
+            process: koyalite.process.id(),
+        });
+    }
+    Ok(subjects)
+}
+
+fn handwritten(opponent: &Opponent) -> impl Iterator<Item = Subject> {
+    let subjects = [(HANDWRITTEN, "/"), (LIST_BY_HAND, "/list/")];
+    subjects.into_iter().map(|(name, path)| Subject {
+        name,
+        target: target(name, format!("{}{path}", opponent.base)),
+        process: opponent.process.id(),
+    })
+}
+
+async fn bulks(koyalite: &KoyaLite) -> anyhow::Result<Vec<Bulk>> {
+    let mut bulks = Vec::new();
+    for (name, project) in BULKS {
+        bulks.push(Bulk {
+            name,
+            url: koyalite.deploy((project, "bulk"), "bulk", "").await?,
+            token: koyalite.token(project, OWNER).await?,
+            process: koyalite.process.id(),
+        });
+    }
+    Ok(bulks)
+}
+
+fn target(name: &str, url: String) -> Target {
+    let keys = if is_list(name) { ROWS - PAGE } else { ROWS };
     Target {
         url,
-        headers: token.map(bearer).into_iter().collect(),
-        keys: Some(ROWS),
+        keys: Some(keys),
         connections: CONNECTIONS,
         ..Target::default()
     }
 }
 
-/// The same rows in both projects' tables; the name of the first one.
-async fn fill(koyalite: &KoyaLite) -> anyhow::Result<String> {
-    let mut config = tokio_postgres::Config::new();
-    let database = &koyalite.database;
-    config
-        .host_path(database.socket_dir())
-        .port(database.port());
-    config.user(database.user()).dbname(database.database());
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
-    let found = client
-        .query(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables \
-             WHERE tablename = 'items' ORDER BY 1",
-            &[],
-        )
-        .await?;
-    let mut tables = Vec::new();
-    for row in &found {
-        let table: String = row.try_get(0)?;
-        client
-            .batch_execute(&format!(
-                "INSERT INTO {table} (id, owner_id, title) \
-                 SELECT n, '{OWNER}', 'item ' || n FROM generate_series(1, {ROWS}) AS n; \
-                 ANALYZE {table};"
-            ))
-            .await?;
-        tables.push(table);
-    }
-    tables
-        .into_iter()
-        .next()
-        .ok_or_else(|| anyhow::anyhow!("no table was made"))
+fn is_list(name: &str) -> bool {
+    matches!(name, LIST | LIST_BY_HAND)
+}
+
+/// An empty list is a success too, and quick: the last one must be as long as the others.
+async fn check_list(target: &Target) -> anyhow::Result<()> {
+    let headers = target.headers.iter();
+    let headers: Vec<_> = headers.map(|(name, value)| (&**name, &**value)).collect();
+    let url = format!("{}{}", target.url, ROWS - PAGE);
+    let answer = send(Method::GET, &url, &headers, "").await?;
+    let items: Vec<Value> = serde_json::from_slice(&answer)?;
+    let notes = |item: &Value| item.get("notes")?.as_array().map(Vec::len);
+    let whole = items.iter().all(|item| notes(item) == Some(NOTES as usize));
+    ensure!(whole && items.len() == PAGE as usize, "{url}: not the list");
+    Ok(())
+}
+
+fn compared(mut report: Report) -> Report {
+    let by_hand = (OWNED, HANDWRITTEN);
+    report.ratio("select_vs_handwritten", by_hand, Goal::AtLeast(0.8));
+    report.ratio("list_vs_handwritten", (LIST, LIST_BY_HAND), None);
+    report.cost("policy_cost", (OWNED, OPEN), Goal::AtMost(0.05));
+    report.cost("mirror_cost", (MIRRORED, OWNED), None);
+    report.cost("bulk_mirror_cost", (BULK_MIRRORED, BULK), None);
+    report
 }

@@ -19,7 +19,7 @@ const BENCHES: [(&str, &str); 2] = [
     ),
     (
         "tables",
-        "a row by its key under a policy, against a handler written by hand",
+        "rows under policies: one by its key, a list, many inserted; against handlers by hand",
     ),
 ];
 
