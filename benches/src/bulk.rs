@@ -13,7 +13,7 @@ use crate::requests::send;
 use crate::rounds::{self, Round, Row};
 
 /// Rows of one call: ten inserts of the most that one may have.
-pub(crate) const ROWS: u32 = 10_000;
+const ROWS: u32 = 10_000;
 /// Calls of one round; each takes some tens of milliseconds.
 const CALLS: usize = 5;
 
@@ -22,37 +22,47 @@ pub(crate) struct Bulk {
     pub(crate) name: &'static str,
     /// Answers `POST` with a number of rows at its end.
     pub(crate) url: String,
-    pub(crate) token: String,
+    pub(crate) headers: Vec<(String, String)>,
     /// Whose processor time and memory are counted.
     pub(crate) process: u32,
 }
 
-impl Bulk {
-    /// Measures it, `count` rounds.
-    ///
-    /// # Errors
-    /// Where a call fails, or leaves other rows than it should.
-    pub(crate) async fn measure(&self, rows: &Rows, count: usize) -> anyhow::Result<Row> {
-        self.call(rows).await?;
-        let mut rounds = Vec::new();
-        for _ in 0..count {
-            let before = process::cpu(self.process)?;
-            let mut times = Vec::new();
-            for _ in 0..CALLS {
-                times.push(self.call(rows).await?);
-            }
-            let used = process::cpu(self.process)?.saturating_sub(before);
-            let numbers = numbers(times);
-            rounds.push(Round::new(numbers, used));
+/// Measures all of them in interleaved rounds.
+///
+/// # Errors
+/// Where a call fails, or leaves other rows than it should.
+pub(crate) async fn measure(bulks: &[Bulk], rows: &Rows, count: usize) -> anyhow::Result<Vec<Row>> {
+    for bulk in bulks {
+        bulk.call(rows).await?;
+    }
+    let mut all: Vec<Vec<Round>> = bulks.iter().map(|_| Vec::new()).collect();
+    for _ in 0..count {
+        for (bulk, seen) in bulks.iter().zip(&mut all) {
+            seen.push(bulk.round(rows).await?);
         }
-        rounds::row((self.name, "rows/s"), self.process, &rounds)
+    }
+    let rows = bulks.iter().zip(&all);
+    rows.map(|(bulk, seen)| rounds::row((bulk.name, "rows/s"), bulk.process, seen))
+        .collect()
+}
+
+impl Bulk {
+    async fn round(&self, rows: &Rows) -> anyhow::Result<Round> {
+        let before = process::cpu(self.process)?;
+        let mut times = Vec::new();
+        for _ in 0..CALLS {
+            times.push(self.call(rows).await?);
+        }
+        let used = process::cpu(self.process)?.saturating_sub(before);
+        Ok(Round::new(numbers(times), used))
     }
 
     async fn call(&self, rows: &Rows) -> anyhow::Result<Duration> {
-        let bearer = format!("Bearer {}", self.token);
         let url = format!("{}/{ROWS}", self.url);
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers.map(|(name, value)| (&**name, &**value)).collect();
         let begin = Instant::now();
-        send(Method::POST, &url, &[("authorization", &bearer)], "").await?;
+        send(Method::POST, &url, &headers, "").await?;
         let time = begin.elapsed();
         let inserted = rows.empty_entries().await?;
         ensure!(inserted == i64::from(ROWS), "{inserted} rows were inserted");

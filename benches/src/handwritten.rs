@@ -1,6 +1,6 @@
-//! The opponent of `tables`: what an experienced engineer writes for these selects. hyper,
+//! The opponent of `tables`: what an experienced engineer writes for the same. hyper,
 //! tokio-postgres with prepared statements on as many connections as a project of KoyaLite has, a row
-//! into a struct and serde, a list as the JSON that Postgres makes. No policy, no tenant, no limit.
+//! into a struct and serde, a list as the JSON that Postgres makes, many rows as arrays. No policy, no tenant, no limit.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -17,12 +17,15 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use tokio_postgres::{Client, NoTls, Statement};
 
+use crate::fixture::OWNER;
 use crate::opponent;
 
 /// As many as a project has.
 const CONNECTIONS: usize = 8;
 /// A number after it: the list of the rows after that one.
 const LIST: &str = "/list/";
+/// A number after it: so many rows are inserted.
+const BULK: &str = "/bulk/";
 
 /// Where the rows are.
 #[derive(clap::Args)]
@@ -64,6 +67,7 @@ struct Prepared {
     client: Client,
     row: Statement,
     list: Statement,
+    bulk: Statement,
 }
 
 struct Pool {
@@ -113,7 +117,12 @@ async fn connect(database: &Database) -> anyhow::Result<Prepared> {
                 FROM {schema}.notes WHERE notes.item_id = items.id) AS notes \
             FROM {schema}.items WHERE id > $1 ORDER BY id LIMIT 20) AS page"
     );
+    let bulk = format!(
+        "INSERT INTO {schema}.entries (id, owner_id, title, done) \
+         SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::boolean[])"
+    );
     Ok(Prepared {
+        bulk: client.prepare(&bulk).await?,
         row: client.prepare(&row).await?,
         list: client.prepare(&list).await?,
         client,
@@ -125,7 +134,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::default());
-    match select(&pool, request.uri().path()).await {
+    match work(&pool, request.uri().path()).await {
         Ok(json) => {
             let kind = http::HeaderValue::from_static("application/json");
             response
@@ -138,13 +147,16 @@ async fn answer(
     Ok(response)
 }
 
-async fn select(pool: &Pool, path: &str) -> anyhow::Result<Vec<u8>> {
+async fn work(pool: &Pool, path: &str) -> anyhow::Result<Vec<u8>> {
     let turn = pool.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
     let prepared = pool.connections.get(turn).context("no connection")?;
-    match path.strip_prefix(LIST) {
-        Some(after) => list(prepared, after.parse()?).await,
-        None => row(prepared, path.trim_start_matches('/').parse()?).await,
+    if let Some(after) = path.strip_prefix(LIST) {
+        return list(prepared, after.parse()?).await;
     }
+    if let Some(rows) = path.strip_prefix(BULK) {
+        return bulk(prepared, rows.parse()?).await;
+    }
+    row(prepared, path.trim_start_matches('/').parse()?).await
 }
 
 async fn row(Prepared { client, row, .. }: &Prepared, id: i64) -> anyhow::Result<Vec<u8>> {
@@ -163,4 +175,16 @@ async fn list(prepared: &Prepared, after: i64) -> anyhow::Result<Vec<u8>> {
     let Prepared { client, list, .. } = prepared;
     let page: String = client.query_one(list, &[&after]).await?.try_get(0)?;
     Ok(page.into_bytes())
+}
+
+async fn bulk(Prepared { client, bulk, .. }: &Prepared, rows: i64) -> anyhow::Result<Vec<u8>> {
+    let ids: Vec<i64> = (1..=rows).collect();
+    let owner: uuid::Uuid = OWNER.parse()?;
+    let owners = vec![owner; ids.len()];
+    let titles: Vec<String> = ids.iter().map(|id| format!("entry {id}")).collect();
+    let done: Vec<bool> = ids.iter().map(|id| id % 2 == 0).collect();
+    client
+        .execute(bulk, &[&ids, &owners, &titles, &done])
+        .await?;
+    Ok(Vec::new())
 }

@@ -41,7 +41,7 @@ enum Command {
     Tables(Setting),
     /// An opponent: bare hyper answering a constant
     ServeBare,
-    /// An opponent: the selects of `tables`, written by hand
+    /// An opponent: what `tables` does, written by hand
     ServeHandwritten(handwritten::Database),
 }
 

@@ -1,7 +1,7 @@
 //! Rows through a guest: one by its key, under an owner's policy, the same with Postgres enforcing it
 //! too, and under a policy that lets everything through; a list with what belongs to each row; many
-//! inserted at once. What is read is read by a program without any policy too, as somebody would
-//! write it by hand; all on the same Postgres.
+//! inserted at once. A program that somebody would write by hand does the same without any policy; all
+//! on the same Postgres.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::Setting;
-use crate::bulk::Bulk;
+use crate::bulk::{self, Bulk};
 use crate::fixture::{NOTES, OWNER, ROWS, Rows, schema};
 use crate::handwritten::Database;
 use crate::koyalite::KoyaLite;
@@ -29,6 +29,7 @@ const LIST: &str = "guest, owner's policy, list of 20 with embed";
 const LIST_BY_HAND: &str = "by hand, list of 20 with embed";
 const BULK: &str = "guest, owner's policy, bulk insert of 10 000";
 const BULK_MIRRORED: &str = "guest, mirror on, bulk insert of 10 000";
+const BULK_BY_HAND: &str = "by hand, bulk insert of 10 000";
 
 const OWNERS: &str = "owner_id = auth.uid()";
 /// Name, condition of its policies.
@@ -67,9 +68,8 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
         check_list(&list.target).await?;
     }
     let mut measured = rounds::measure(&subjects, setting.rounds, setting.time).await?;
-    for bulk in bulks(&koyalite).await? {
-        measured.push(bulk.measure(&rows, setting.rounds).await?);
-    }
+    let bulks = bulks(&koyalite, &by_hand).await?;
+    measured.extend(bulk::measure(&bulks, &rows, setting.rounds).await?);
     koyalite.process.stop().await?;
     let report = Report {
         bench: "tables",
@@ -92,12 +92,10 @@ async fn guests(koyalite: &KoyaLite) -> anyhow::Result<Vec<Subject>> {
     let mut subjects = Vec::new();
     for (name, project, guest) in SELECTS {
         let url = koyalite.deploy((project, guest), guest, "").await?;
-        let token = koyalite.token(project, OWNER).await?;
-        let bearer = ("authorization".to_owned(), format!("Bearer {token}"));
         subjects.push(Subject {
             name,
             target: Target {
-                headers: vec![bearer],
+                headers: bearer(koyalite, project).await?,
                 ..target(name, format!("{url}/"))
             },
             process: koyalite.process.id(),
@@ -115,17 +113,31 @@ fn handwritten(opponent: &Opponent) -> impl Iterator<Item = Subject> {
     })
 }
 
-async fn bulks(koyalite: &KoyaLite) -> anyhow::Result<Vec<Bulk>> {
+async fn bulks(koyalite: &KoyaLite, opponent: &Opponent) -> anyhow::Result<Vec<Bulk>> {
     let mut bulks = Vec::new();
     for (name, project) in BULKS {
         bulks.push(Bulk {
             name,
             url: koyalite.deploy((project, "bulk"), "bulk", "").await?,
-            token: koyalite.token(project, OWNER).await?,
+            headers: bearer(koyalite, project).await?,
             process: koyalite.process.id(),
         });
     }
+    bulks.push(Bulk {
+        name: BULK_BY_HAND,
+        url: format!("{}/bulk", opponent.base),
+        headers: Vec::new(),
+        process: opponent.process.id(),
+    });
     Ok(bulks)
+}
+
+async fn bearer(koyalite: &KoyaLite, project: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let token = koyalite.token(project, OWNER).await?;
+    Ok(vec![(
+        "authorization".to_owned(),
+        format!("Bearer {token}"),
+    )])
 }
 
 fn target(name: &str, url: String) -> Target {
@@ -159,6 +171,7 @@ fn compared(mut report: Report) -> Report {
     let by_hand = (OWNED, HANDWRITTEN);
     report.ratio("select_vs_handwritten", by_hand, Goal::AtLeast(0.8));
     report.ratio("list_vs_handwritten", (LIST, LIST_BY_HAND), None);
+    report.ratio("bulk_vs_handwritten", (BULK, BULK_BY_HAND), None);
     report.cost("policy_cost", (OWNED, OPEN), Goal::AtMost(0.05));
     report.cost("mirror_cost", (MIRRORED, OWNED), None);
     report.cost("bulk_mirror_cost", (BULK_MIRRORED, BULK), None);
