@@ -56,9 +56,13 @@ impl Beside {
     /// its first byte: nothing of the answer has left, so the caller can be told why instead.
     pub(super) async fn gather(&mut self, mut body: WasiBody) -> Option<WasiBody> {
         let mut frames = VecDeque::new();
+        let begun = Instant::now();
         let has_ended = poll_fn(|cx| {
             let mut bytes = 0;
             while bytes <= GATHERED_BYTES_MAX && frames.len() < GATHERED_FRAMES_MAX {
+                if begun.elapsed() >= SLICE {
+                    break;
+                }
                 self.work(cx);
                 let Poll::Ready(next) = Pin::new(&mut body).poll_frame(cx) else {
                     return Poll::Ready(false);
