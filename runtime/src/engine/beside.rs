@@ -8,11 +8,13 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
@@ -36,6 +38,12 @@ pub(super) struct Beside {
 impl Beside {
     /// `elsewhere` is where long work belongs.
     pub(super) fn new(work: impl Future<Output = ()> + Send + 'static, elsewhere: Handle) -> Self {
+        // A fault of ours in one call is the end of that call, not of the connection that it is on.
+        let work = AssertUnwindSafe(work).catch_unwind().map(|ended| {
+            if ended.is_err() {
+                tracing::error!("a worker panicked");
+            }
+        });
         Self {
             work: Some(Box::pin(work)),
             elsewhere,
@@ -187,6 +195,17 @@ mod tests {
     async fn gathered(body: WasiBody) -> WasiBody {
         let mut nobody = Beside::new(std::future::ready(()), Handle::current());
         nobody.gather(body).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_end_of_the_worker_and_of_nothing_else() {
+        let (line, heard) = futures::channel::oneshot::channel::<()>();
+        let work = async move {
+            let _open_until_the_end = line;
+            panic!("a fault of ours");
+        };
+        let mut work = Beside::new(work, Handle::current());
+        assert!(work.until(heard).await.is_err());
     }
 
     #[tokio::test]
