@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
-use crate::names::{FunctionName, TableName};
+use crate::names::{FunctionName, NameError, TableName};
 
 /// The claim that holds a user's KoyaLite role, one of the names in a policy's `roles`.
 pub const ROLE_CLAIM: &str = "koya_role";
@@ -78,6 +78,23 @@ pub struct Service {
     pub function: FunctionName,
     /// The tables on which it was granted to bypass policies. Empty for most.
     pub bypass: BTreeSet<TableName>,
+}
+
+impl Service {
+    /// Something of the host's own that acts past the policies of these tables; `name` stands for it
+    /// where a function would.
+    ///
+    /// # Errors
+    /// Where no function could have that name.
+    pub fn past_policies(
+        name: &str,
+        tables: impl IntoIterator<Item = TableName>,
+    ) -> Result<Service, NameError> {
+        Ok(Service {
+            function: name.parse()?,
+            bypass: tables.into_iter().collect(),
+        })
+    }
 }
 
 /// The three roles that `auth.role()` can answer, in Supabase's words.

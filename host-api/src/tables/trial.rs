@@ -4,11 +4,7 @@
 //! For those who explain policies, never for guests: [`stored`] and [`written`] look past the
 //! policies, as a service that bypasses them on that one table. Nothing here commits.
 
-use std::collections::BTreeSet;
-
-use koyalite_policy::{
-    Command, FunctionName, Identity, NameError, Permit, Preset, Service, TableName, Timestamp,
-};
+use koyalite_policy::{Command, Identity, Permit, Preset, Service, TableName, Timestamp};
 use serde_json::{Map, Value as Json};
 
 use super::plan::{Plan, counted, plan, plan_reach};
@@ -173,9 +169,6 @@ fn rows(text: &str) -> Result<Vec<JsonRow>, HostError> {
 }
 
 fn past_policies(table: &TableName) -> Result<Identity, HostError> {
-    let function: Result<FunctionName, NameError> = "explain".parse();
-    Ok(Identity::Service(Service {
-        function: function.map_err(HostError::internal)?,
-        bypass: BTreeSet::from([table.clone()]),
-    }))
+    let service = Service::past_policies("explain", [table.clone()]);
+    Ok(Identity::Service(service.map_err(HostError::internal)?))
 }

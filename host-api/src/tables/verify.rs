@@ -7,10 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use koyalite_policy::{
-    Command, Denied, FunctionName, Identity, NameError, Service, TableName, Timestamp, decide,
-    native,
-};
+use koyalite_policy::{Command, Denied, Identity, Service, TableName, Timestamp, decide, native};
 use serde_json::Value as Json;
 
 use super::query::{AggregateQuery, Measure, Summary};
@@ -103,10 +100,8 @@ pub async fn owners(project: &Project, table: &TableName) -> Result<BTreeSet<Str
 
 /// Somebody who sees every row.
 fn past_all(project: &Project) -> Result<Identity, HostError> {
-    let function: Result<FunctionName, NameError> = "verify".parse();
     let tables = project.schema.tables();
-    Ok(Identity::Service(Service {
-        function: function.map_err(HostError::internal)?,
-        bypass: tables.map(|rules| rules.shape().name.clone()).collect(),
-    }))
+    let tables = tables.map(|rules| rules.shape().name.clone());
+    let service = Service::past_policies("verify", tables);
+    Ok(Identity::Service(service.map_err(HostError::internal)?))
 }

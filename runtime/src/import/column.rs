@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 
 use super::catalogue::{Column, Enum};
 use crate::registry::column_type::DefinedType;
+use crate::registry::default::IDENTITY;
 use crate::registry::definition::NewColumn;
 
 /// A column as ours, with what is not quite as it was and how its values are read.
@@ -114,7 +115,7 @@ fn default(found: &Column, ty: ColumnType, notes: &mut Vec<String>) -> Option<Js
     );
     let text = found.default.as_deref().unwrap_or_default();
     if whole && (!found.identity.is_empty() || counted(text)) {
-        return Some(Json::from("identity()"));
+        return Some(Json::from(IDENTITY));
     }
     if text.is_empty() || text.starts_with("NULL::") {
         return None;

@@ -4,7 +4,7 @@
 //! in the same transaction.
 
 use koyalite_host_api::relationship as host;
-use koyalite_policy::{ColumnName, ColumnShape, TableName, TableShape};
+use koyalite_policy::{ColumnName, ColumnShape, ColumnType, TableName, TableShape};
 use serde::Serialize;
 use serde_json::Value as Json;
 use sqlx::PgConnection;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::column_type::DefinedType;
 use super::ddl::ForeignKey;
+use super::default::IDENTITY;
 use super::definition::{ColumnDefinition, OnDelete};
 use super::error::RegistryError;
 use super::indexes::{self, Index};
@@ -36,6 +37,17 @@ pub struct Column {
     pub primary_key: bool,
     /// The row that it names.
     pub references: Option<Relationship>,
+}
+
+impl Column {
+    /// Does the database count its values?
+    pub(crate) fn is_counted(&self) -> bool {
+        let whole = matches!(
+            self.ty.ty,
+            ColumnType::Smallint | ColumnType::Integer | ColumnType::Bigint
+        );
+        whole && self.default == Some(Json::from(IDENTITY))
+    }
 }
 
 /// A reference from a column to a column of a table of the same project.

@@ -1,13 +1,16 @@
 //! What a column holds when an insert leaves it out: a closed list, never an expression.
 //!
 //! A default is a literal of the column's type, `"now()"` for moments and dates, `"gen_random_uuid()"`
-//! for uuids, or `"identity()"` for whole numbers that the database counts. On a text column every string is a literal, so nothing that a
-//! caller writes is ever read as SQL.
+//! for uuids, or `"identity()"` for whole numbers that the database counts. On a text column every
+//! string is a literal, so nothing that a caller writes is ever read as SQL.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use koyalite_policy::ColumnType;
 use serde_json::Value as Json;
 use uuid::Uuid;
+
+/// How a column is declared whose values the database counts.
+pub(crate) const IDENTITY: &str = "identity()";
 
 /// A default that fits its column.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +40,7 @@ impl ColumnDefault {
             (
                 ColumnType::Smallint | ColumnType::Integer | ColumnType::Bigint,
                 Json::String(word),
-            ) => (word == "identity()").then_some(Self::Identity),
+            ) => (word == IDENTITY).then_some(Self::Identity),
             (ColumnType::Boolean, Json::Bool(value)) => Some(Self::Boolean(*value)),
             (ColumnType::Smallint, Json::Number(value)) => value
                 .as_i64()

@@ -21,7 +21,7 @@ pub async fn advance(
 ) -> Result<(), RegistryError> {
     let stored = tables::get(registry, project, table).await?;
     let counted = stored.columns.iter();
-    let counted = counted.filter(|column| column.default == Some(Json::from("identity()")));
+    let counted = counted.filter(|column| column.is_counted());
     let counted: Vec<&ColumnName> = counted.map(|column| &column.name).collect();
     let highest = highest(&counted, rows);
     if highest.is_empty() {

@@ -5,9 +5,9 @@
 //! become a list of values and back; anything else would alter data, and is refused.
 
 use koyalite_policy::ColumnType;
-use serde_json::Value as Json;
 
 use super::super::columns::Column;
+use super::super::default::ColumnDefault;
 use super::super::definition::ColumnDefinition;
 
 /// One property of a column that is to be another.
@@ -37,12 +37,7 @@ pub(super) fn changes(found: &Column, wanted: &ColumnDefinition) -> Result<Vec<C
     if found.ty.ty != wanted.ty.ty && !is_wider(found.ty.ty, wanted.ty.ty) {
         return Err(format!("is {} and would be {}", found.ty, wanted.ty));
     }
-    let text = matches!(
-        wanted.ty.ty,
-        ColumnType::Text | ColumnType::Json | ColumnType::Jsonb
-    );
-    let counted = |default: &Option<Json>| *default == Some(Json::from("identity()")) && !text;
-    if counted(&found.default) != counted(&wanted.default_json) {
+    if found.is_counted() != matches!(wanted.default, Some(ColumnDefault::Identity)) {
         return Err("would change whether the database counts it".to_owned());
     }
     let target = found
