@@ -37,6 +37,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// Whether this stands for no project at all, as in `koyalite run`: the nil id is nobody's.
+    pub fn is_none(&self) -> bool {
+        self.id.is_nil()
+    }
+
     /// What Postgres has to be told before it does anything for this caller.
     pub(crate) fn told(&self, identity: &Identity) -> Option<Told> {
         match self.mirror {

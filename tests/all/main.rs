@@ -34,6 +34,7 @@ mod policy_readable;
 mod policy_sets;
 mod projects;
 mod refused_components;
+mod run;
 mod schedules;
 mod seeding;
 mod surroundings;

@@ -45,6 +45,7 @@ pub(crate) fn other_bytes(component: &[u8], mark: &str) -> Bytes {
     bytes.into()
 }
 
-fn file(name: &str) -> PathBuf {
+/// Its file.
+pub(crate) fn file(name: &str) -> PathBuf {
     root().join("target/guests").join(format!("{name}.wasm"))
 }

@@ -77,9 +77,12 @@ fn current<T: 'static>(access: &mut Access<'_, T, Host>) -> Result<Arc<Invocatio
         .ok_or_else(HostError::no_identity)
 }
 
-/// The invocation, with one call taken from its budget.
+/// The invocation, with one call taken from its budget. For calls that need a project.
 fn charged<T: 'static>(access: &mut Access<'_, T, Host>) -> Result<Arc<Invocation>, HostError> {
     let invocation = current(access)?;
+    if invocation.project.is_none() {
+        return Err(HostError::no_project());
+    }
     invocation.calls.take()?;
     Ok(invocation)
 }

@@ -107,6 +107,15 @@ impl Databases {
         Databases::start(base, Tls::with_client(client), limits)
     }
 
+    /// Pools that lead nowhere, for a process without a database. Who asks them is told that it is
+    /// away. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Databases::new`].
+    pub fn nowhere() -> Result<Databases, rustls::Error> {
+        Databases::new(Config::new(), NodeLimits::default())
+    }
+
     fn start(mut base: Config, tls: Tls, limits: NodeLimits) -> Databases {
         // A server that takes the connection and says nothing must not hold a slot for ever.
         base.connect_timeout(limits.wait);

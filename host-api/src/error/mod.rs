@@ -125,6 +125,13 @@ impl HostError {
         HostError::new(ErrorKind::Denied, "no_identity", message)
     }
 
+    /// The function runs without a project, so it has no tables and nobody who could allow any.
+    pub fn no_project() -> HostError {
+        let message = "this function runs by itself, without a project, so there are no tables; \
+                       deploy it to a project to use them";
+        HostError::new(ErrorKind::Denied, "no_project", message)
+    }
+
     /// The invocation has made all the host calls it may make.
     pub fn host_calls_limit() -> HostError {
         let message = format!("an invocation may make {HOST_CALLS} host calls");

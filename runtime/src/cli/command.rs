@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use super::error::{self, CliError};
 use super::{
     completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
-    rollback, schedules, serve, tables, token, versions,
+    rollback, run, schedules, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\
@@ -18,6 +18,7 @@ Examples:
   koyalite deploy                      in its folder, once it is built
   koyalite invoke todo --as $(uuidgen) call it by URL as a user
   koyalite logs todo -f                watch what it writes
+  koyalite run hello.wasm              one component by itself, with no server
 
 Exit codes: 0 done · 1 refused or failed · 2 usage or configuration · 3 no server answers";
 
@@ -37,6 +38,8 @@ pub(super) enum Command {
     Dev(dev::DevArgs),
     /// Run a node against the Postgres that you name
     Serve(serve::ServeArgs),
+    /// Serve one component by itself, with nothing else
+    Run(run::RunArgs),
     /// Start a function from a template
     New(new::NewArgs),
     /// Deploy the function in a folder
@@ -79,6 +82,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Compile => return super::compile::run(),
         Command::Dev(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Run(args) => args.run(),
         Command::Migrate(args) => args.run(),
         Command::New(args) => args.run(),
         Command::Completions(args) => args.run(),
@@ -188,6 +192,14 @@ mod tests {
         check("koyalite tables drop todos.done --lose-data", true);
         check("koyalite tables drop todos --index todos_done_idx", true);
         check("koyalite completions zsh", true);
+        check(
+            "koyalite run a.wasm --addr 127.0.0.1:0 --env A=b --env C=",
+            true,
+        );
+        check("koyalite run a.wasm --allow-outbound * --shared", true);
+        check("koyalite run a.wasm --env A", false);
+        check("koyalite run a.wasm --cpu-ms 0", false);
+        check("koyalite run", false);
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);
         check("koyalite invent", false);

@@ -34,6 +34,7 @@ mod policies_test;
 mod policies_verify;
 mod rollback;
 mod row_types;
+mod run;
 mod schedules;
 mod serve;
 mod tables;

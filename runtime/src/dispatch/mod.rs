@@ -26,17 +26,18 @@ pub use self::admission::AdmissionLimits;
 pub use self::error::DispatchError;
 use self::target::Targets;
 use self::tracked::Tracking;
+use crate::egress::AllowList;
 use crate::engine::{Answer, Call, Engine, Trigger};
 use crate::http::{Body, BodyError};
 use crate::keys::SecretKey;
-use crate::records::{Records, Trigger as RecordedTrigger};
+use crate::records::{Ledger, Trigger as RecordedTrigger};
 use crate::registry::{FunctionEntry, ProjectEntry, VersionEntry};
 
 /// The door.
 pub struct Dispatcher {
     engine: Arc<Engine>,
     databases: Databases,
-    records: Arc<Records>,
+    records: Arc<dyn Ledger>,
     admission: Admission,
     targets: Targets,
     cron_key: SecretKey,
@@ -51,6 +52,15 @@ pub struct Selected {
     pub function: Arc<FunctionEntry>,
     /// The version.
     pub version: Arc<VersionEntry>,
+}
+
+impl Selected {
+    /// How large a body the version takes.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> u64 {
+        let mebibytes = self.version.manifest.limits.body_mib;
+        mebibytes.saturating_mul(1024 * 1024)
+    }
 }
 
 /// A request that was routed and whose caller is known.
@@ -85,7 +95,7 @@ impl Dispatcher {
     pub fn new(
         engine: Arc<Engine>,
         databases: Databases,
-        records: Arc<Records>,
+        records: Arc<dyn Ledger>,
         limits: AdmissionLimits,
         cron_key: SecretKey,
     ) -> Self {
@@ -98,6 +108,14 @@ impl Dispatcher {
             targets: Targets::default(),
             cron_key,
         }
+    }
+
+    /// Lets a version send wherever this list says, in place of what its manifest says.
+    ///
+    /// # Errors
+    /// When the version cannot be run at all.
+    pub fn let_out(&self, selected: &Selected, outbound: AllowList) -> Result<(), DispatchError> {
+        self.targets.let_out(selected, outbound)
     }
 
     /// Runs a function for a request. The answer's body may go on streaming; the invocation ends

@@ -33,6 +33,20 @@ impl Targets {
         Ok(target)
     }
 
+    /// Makes the target of a version with this list in place of its manifest's.
+    pub(super) fn let_out(
+        &self,
+        selected: &Selected,
+        outbound: AllowList,
+    ) -> Result<(), DispatchError> {
+        let target = Target {
+            outbound: Arc::new(outbound),
+            ..make(selected)?
+        };
+        self.targets.insert(selected.version.id, Arc::new(target));
+        Ok(())
+    }
+
     /// The configuration of a version.
     pub(super) fn config(&self, version: &VersionEntry) -> Arc<BTreeMap<String, String>> {
         if let Some(config) = self.configs.get(&version.id) {

@@ -15,18 +15,18 @@ use super::admission::Permit;
 use super::error::DispatchError;
 use super::{Selected, Started};
 use crate::http::{Body, BodyError};
-use crate::records::{InvocationRecord, InvocationRef, Level, Outcome, Records};
+use crate::records::{InvocationRecord, InvocationRef, Ledger, Level, Outcome};
 
 /// One invocation on its way to its record.
 #[derive(Clone)]
 pub(super) struct Tracking {
-    records: Arc<Records>,
+    records: Arc<dyn Ledger>,
     of: InvocationRef,
     started: Started,
 }
 
 impl Tracking {
-    pub(super) fn new(records: Arc<Records>, selected: &Selected, started: Started) -> Self {
+    pub(super) fn new(records: Arc<dyn Ledger>, selected: &Selected, started: Started) -> Self {
         let of = InvocationRef {
             project: selected.project.id,
             function: selected.function.name.clone(),
@@ -172,7 +172,7 @@ impl Drop for Tracked {
 
 /// Guest lines, labelled with their invocation.
 struct GuestLines {
-    records: Arc<Records>,
+    records: Arc<dyn Ledger>,
     of: InvocationRef,
 }
 

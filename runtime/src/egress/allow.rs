@@ -16,6 +16,7 @@ pub const ENTRIES_MAX: usize = 100;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList {
     entries: Vec<Entry>,
+    everything: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,19 +68,30 @@ impl AllowList {
             .map(|entry| Entry::parse(entry.as_ref().trim()));
         Ok(Self {
             entries: entries.collect::<Result<_, _>>()?,
+            everything: false,
         })
+    }
+
+    /// A list that allows every target. No manifest can say this; whoever starts a component by
+    /// hand can.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            entries: Vec::new(),
+            everything: true,
+        }
     }
 
     /// Whether some entry covers this target.
     #[must_use]
     pub fn allows(&self, target: &Target) -> bool {
-        self.entries.iter().any(|entry| entry.covers(target))
+        self.everything || self.entries.iter().any(|entry| entry.covers(target))
     }
 
     /// Whether nothing at all is allowed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && !self.everything
     }
 }
 
@@ -149,6 +161,9 @@ impl Pattern {
 
 impl fmt::Display for AllowList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.everything {
+            return f.write_str("*");
+        }
         for (at, entry) in self.entries.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             write!(f, "{comma}{entry}")?;

@@ -97,7 +97,8 @@ impl Engine {
     ) -> impl Future<Output = ()> + Send + use<> {
         let stdio = GuestStdio::new(log_of(&job.call.invocation));
         let hooks = Hooks::new(self.egress.clone());
-        let state = State::new(MemoryLimiter::new(target.limits.memory_bytes), hooks, stdio);
+        let limiter = MemoryLimiter::new(target.limits.memory_bytes);
+        let state = State::new(limiter, hooks, stdio, &self.env);
         let mut store = Store::new(&self.wasm, state);
         store.limiter(|state| &mut state.limiter);
         // Every tick of the epoch makes the guest return to the host once, where it is measured.

@@ -64,6 +64,9 @@ pub struct Settings {
     pub cache_key: [u8; 32],
     /// Cores of the machine, for sharing them.
     pub cores: usize,
+    /// Environment variables that every guest sees. A node has none to give: its functions are
+    /// different people's.
+    pub env: Vec<(String, String)>,
 }
 
 /// The engine of one node.
@@ -71,6 +74,7 @@ pub struct Engine {
     wasm: wasmtime::Engine,
     code: Code,
     egress: Egress,
+    env: Arc<[(String, String)]>,
     permits: CpuPermits,
     /// By version and core.
     shared: DashMap<(Uuid, usize), Arc<SharedPool>>,
@@ -97,6 +101,7 @@ impl Engine {
             permits: CpuPermits::for_cores(settings.cores),
             shared: DashMap::new(),
             elsewhere: Handle::current(),
+            env: settings.env.clone().into(),
             wasm,
             egress,
         })

@@ -28,11 +28,18 @@ pub struct State {
 }
 
 impl State {
-    /// State for a fresh store: no preopened folders, no environment, no arguments, no sockets.
-    pub(super) fn new(limiter: MemoryLimiter, hooks: Hooks, stdio: GuestStdio) -> Self {
+    /// State for a fresh store: no preopened folders, no arguments, no sockets, and no environment but
+    /// this one.
+    pub(super) fn new(
+        limiter: MemoryLimiter,
+        hooks: Hooks,
+        stdio: GuestStdio,
+        env: &[(String, String)],
+    ) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout())
             .stderr(stdio.stderr())
+            .envs(env)
             .max_random_size(RANDOM_BYTES_MAX)
             .allow_tcp(false)
             .allow_udp(false)

@@ -161,16 +161,6 @@ fn wished(
 }
 
 impl Chosen {
-    /// How large a body the version takes.
-    pub(super) fn body_bytes_max(&self) -> u64 {
-        self.selected
-            .version
-            .manifest
-            .limits
-            .body_mib
-            .saturating_mul(1024 * 1024)
-    }
-
     /// The call for the dispatcher.
     pub(super) fn call(self, request_id: Uuid, request: Request<Body>) -> HttpCall {
         HttpCall {

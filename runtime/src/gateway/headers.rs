@@ -3,7 +3,7 @@
 
 use http::header::{
     AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use uuid::Uuid;
 
@@ -21,15 +21,15 @@ pub(super) const VERSION: HeaderName = HeaderName::from_static("koyalite-version
 pub(super) const REGION: HeaderName = HeaderName::from_static("koyalite-region");
 
 /// Headers about one connection, which end at every hop (RFC 9110, 7.6.1). `keep-alive` and
-/// `proxy-connection` are not in the RFC and are sent all the same.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// `proxy-connection` are not in the RFC and are sent all the same. `trailer` stays: it announces
+/// trailers, which pass as well.
+const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     TE,
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];

@@ -5,6 +5,7 @@
 //! a function's own answer passes through with its headers cleaned.
 
 mod auth;
+mod bare;
 mod choose;
 mod error;
 pub mod find;
@@ -16,11 +17,12 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use http::{HeaderValue, Request, Response, StatusCode, request};
-use http_body::Body as _;
 use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::bare::Bare;
+use self::bare::bounded;
 use self::choose::Chosen;
 use self::error::GatewayError;
 use self::headers::Answered;
@@ -109,9 +111,9 @@ impl<B: Behind> Gateway<B> {
         request: Request<Body>,
     ) -> Result<Response<Body>, GatewayError> {
         let (parts, body) = request.into_parts();
-        let host = request_form::host(&parts);
         // The target borrows from the path while the parts are changed.
         let path = parts.uri.clone();
+        let host = request_form::host(&path);
         match route::route(&parts.method, &host, path.path(), &self.settings.domain)? {
             RequestKind::Health => Ok(says("ok\n", id)),
             RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
@@ -147,13 +149,8 @@ impl<B: Behind> Gateway<B> {
         mut parts: request::Parts,
         body: Body,
     ) -> Result<Response<Body>, GatewayError> {
-        let limit = chosen.body_bytes_max();
-        // Said before a byte is read, and before an instance is made for it.
-        if body.size_hint().lower() > limit {
-            return Err(GatewayError::BodyTooLarge { limit });
-        }
-        let overrun = body::Overrun::default();
-        let body = body::limited(body, limit, &overrun);
+        let limit = chosen.selected.body_bytes_max();
+        let (body, overrun) = bounded(body, limit)?;
         headers::for_guest(&mut parts.headers, &chosen.base_path, id, chosen.credential);
         let answered = Answered {
             request_id: id,

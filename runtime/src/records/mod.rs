@@ -36,6 +36,25 @@ use self::segment::Segments;
 /// Flushes that may be asked for at the same time; more askers wait in line.
 const FLUSHES_WAITING_MAX: usize = 16;
 
+/// Where what happened is told.
+pub trait Ledger: Send + Sync + 'static {
+    /// Takes a line that a guest logged; its length is already bounded.
+    fn guest_line(&self, of: InvocationRef, level: Level, message: String);
+
+    /// Takes the end of an invocation.
+    fn invocation(&self, record: InvocationRecord);
+}
+
+impl Ledger for Records {
+    fn guest_line(&self, of: InvocationRef, level: Level, message: String) {
+        self.take(Stored::guest(of, level, message, Utc::now()));
+    }
+
+    fn invocation(&self, record: InvocationRecord) {
+        self.take(Stored::invocation(record, Utc::now()));
+    }
+}
+
 /// The records of this node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Records {
@@ -67,16 +86,6 @@ impl Records {
             segments,
             flush,
         })
-    }
-
-    /// Takes a line that a guest logged; its length is already bounded.
-    pub fn guest_line(&self, of: InvocationRef, level: Level, message: String) {
-        self.take(Stored::guest(of, level, message, Utc::now()));
-    }
-
-    /// Takes the end of an invocation.
-    pub fn invocation(&self, record: InvocationRecord) {
-        self.take(Stored::invocation(record, Utc::now()));
     }
 
     /// The last `limit` lines of a function, oldest first.

@@ -7,6 +7,8 @@ mod database;
 mod parts;
 mod ready;
 mod signals;
+mod single;
+mod terminal;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use self::database::Database;
 use self::parts::Parts;
 use self::ready::{Banner, ReadyFile};
+pub use self::single::{Single, run as run_single};
 use crate::config::{LogFormat, ServeConfig};
 use crate::control;
 use crate::cores::Cores;
@@ -88,6 +91,17 @@ fn with_registry<T>(
         database.stop().await;
         done
     })
+}
+
+fn log_to_stderr(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Fails only where there is one already.
+    drop(logs.try_init());
 }
 
 fn log(config: &ServeConfig) {

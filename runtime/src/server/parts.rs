@@ -65,7 +65,7 @@ impl Parts {
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
-            Arc::clone(&records),
+            Arc::<Records>::clone(&records),
             admission(config),
             ring.derive(Purpose::CronTrigger),
         ));
@@ -160,6 +160,7 @@ fn engine(
         cache_dir: config.data.compiled(),
         cache_key: *ring.derive(Purpose::CompiledCode).expose(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        env: Vec::new(),
     };
     // A function under development may call a server on the same machine, where its manifest says so.
     let policy = match mode {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::header::CONNECTION;
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -154,7 +155,7 @@ where
             Code::BadFraming,
             "the length of the body must be said once, by content-length or by transfer-encoding",
         )),
-        false => request_form::check(&parts),
+        false => request_form::settle(&mut parts, &Scheme::HTTP),
     };
     if let Err(problem) = form {
         let refusal = problem.into_response(request_id::of(&parts.headers));

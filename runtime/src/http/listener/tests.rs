@@ -85,7 +85,7 @@ async fn requests_with_two_readings_are_a_400_and_the_end_of_the_connection() {
         "GET / HTTP/1.1\r\nhost: a\r\nx : y\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\nx: y\0z\r\n\r\n",
         "GET http://b/ HTTP/1.1\r\nhost: a\r\n\r\n",
-        "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET * HTTP/1.1\r\nhost: a\r\n\r\n",
         "CONNECT a:80 HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
