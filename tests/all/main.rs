@@ -15,6 +15,7 @@ mod bodies;
 mod combinations;
 mod command_line;
 mod configuration;
+mod conformance;
 mod crashes;
 mod deploy;
 mod draining;

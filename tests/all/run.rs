@@ -85,7 +85,7 @@ async fn what_a_component_prints_and_why_it_failed_are_on_the_terminal() {
     for seen in [
         "trapped before the first byte, as asked",
         "a call failed:",
-        "200ms",
+        "200 ms of CPU",
     ] {
         assert!(log.contains(seen), "no {seen:?} in {log}");
     }
@@ -137,7 +137,11 @@ async fn what_cannot_be_served_is_said_at_once() {
 #[tokio::test]
 async fn a_shared_instance_remembers() {
     let single = Single::start("behaviours", &["--shared"]).await;
-    let count = async || single.call(Method::GET, "/count").send().await.text();
-    let (first, second) = (count().await, count().await);
-    assert_ne!(first, second, "a fresh instance for each");
+    // An instance stays with its connection's thread, and there are some of those.
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut counts = Vec::new();
+    for _ in 0..=threads {
+        counts.push(single.call(Method::GET, "/count").send().await.text());
+    }
+    assert!(counts.iter().any(|count| count != "1"), "{counts:?}");
 }

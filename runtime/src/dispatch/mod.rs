@@ -25,7 +25,7 @@ use self::admission::Admission;
 pub use self::admission::AdmissionLimits;
 pub use self::error::DispatchError;
 use self::target::Targets;
-use self::tracked::Tracking;
+use self::tracked::{Read, Tracking};
 use crate::egress::AllowList;
 use crate::engine::{Answer, Call, Engine, Trigger};
 use crate::http::{Body, BodyError};
@@ -186,6 +186,7 @@ impl Dispatcher {
         let permit = tracking.or_failed(admitted)?;
         let target = tracking.or_failed(self.targets.of(selected))?;
         let invocation = Arc::new(self.invocation(selected, identity, started, &tracking));
+        let read = Read::by(&trigger);
         let answer = self
             .engine
             .invoke(
@@ -197,7 +198,7 @@ impl Dispatcher {
             )
             .await;
         match tracking.or_failed(answer.map_err(DispatchError::Invoke))? {
-            Answer::Http(response) => Ok(Some(tracking.follow(response, permit))),
+            Answer::Http(response) => Ok(Some(tracking.follow(response, read, permit))),
             Answer::Done => {
                 tracking.succeeded();
                 Ok(None)

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use koyalite_host_api::{LogLevel, LogSink};
@@ -14,6 +16,7 @@ use wasmtime_wasi_http::WasiBody;
 use super::admission::Permit;
 use super::error::DispatchError;
 use super::{Selected, Started};
+use crate::engine::Trigger;
 use crate::http::{Body, BodyError};
 use crate::records::{InvocationRecord, InvocationRef, Ledger, Level, Outcome};
 
@@ -84,14 +87,23 @@ impl Tracking {
     pub(super) fn follow(
         self,
         response: http::Response<WasiBody>,
+        read: Read,
         permit: Permit,
     ) -> http::Response<Body> {
-        let status = response.status().as_u16();
+        let status = response.status();
+        let read = match status {
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Read::HeadAlone,
+            _ => read,
+        };
+        let promised = response.headers().get(CONTENT_LENGTH);
+        let promised = promised.and_then(|length| length.to_str().ok()?.parse().ok());
         response.map(|inner| {
             let tracked = Tracked {
                 inner,
                 tracking: self,
-                status,
+                status: status.as_u16(),
+                read,
+                promised,
                 ended: false,
                 cut: None,
                 _permit: permit,
@@ -101,11 +113,36 @@ impl Tracking {
     }
 }
 
+/// How much of an answer the caller takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// All of it.
+    Whole,
+    /// The head: the request was a HEAD, or the status has no body.
+    HeadAlone,
+}
+
+impl Read {
+    /// What a call with this trigger takes.
+    pub(super) fn by(trigger: &Trigger) -> Self {
+        match trigger {
+            Trigger::Http(request) if request.method() == Method::HEAD => Self::HeadAlone,
+            Trigger::Http(_) | Trigger::Scheduled(_) => Self::Whole,
+        }
+    }
+}
+
 /// An answer's body that records the end of its invocation.
+///
+/// It is held to the answer's own `content-length`: hyper trusts that the two agree, and a caller who
+/// is promised more than comes would take the next answer on the connection for the rest.
 struct Tracked {
     inner: WasiBody,
     tracking: Tracking,
     status: u16,
+    read: Read,
+    /// Bytes that the head promises and that have not come yet.
+    promised: Option<u64>,
     ended: bool,
     /// What is left to say of an answer that broke off.
     cut: Option<BodyError>,
@@ -122,6 +159,35 @@ impl Tracked {
             Some(reason) => self.tracking.failed(Some(self.status), reason),
         }
     }
+
+    /// Counts a frame against the promise; false where it is more.
+    fn keeps_promise(&mut self, frame: &Frame<Bytes>) -> bool {
+        let (Some(left), Some(data)) = (&mut self.promised, frame.data_ref()) else {
+            return true;
+        };
+        match left.checked_sub(data.len() as u64) {
+            Some(rest) => {
+                *left = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends the answer before its end.
+    fn break_off(
+        &mut self,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let error = error.into();
+        self.end(Some(format!("the answer was cut: {error}")));
+        // Not at once: hyper throws away what it has not sent yet when a body fails, and sends it
+        // when a body makes it wait. The caller shall see what was written.
+        self.cut = Some(BodyError::Source(error));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 impl HttpBody for Tracked {
@@ -136,28 +202,29 @@ impl HttpBody for Tracked {
             return Poll::Ready(Some(Err(error)));
         }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) if self.keeps_promise(&frame) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(_)) => self.break_off("it is longer than its content-length", cx),
+            None if self.promised.is_some_and(|left| left > 0) => {
+                self.break_off("it is shorter than its content-length", cx)
+            }
             None => {
                 self.end(None);
                 Poll::Ready(None)
             }
-            Some(Err(error)) => {
-                self.end(Some(format!("the answer was cut: {error}")));
-                // Not at once: hyper throws away what it has not sent yet when a body fails, and
-                // sends it when a body makes it wait. The caller shall see what was written.
-                self.cut = Some(BodyError::Source(Box::new(error)));
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
+            Some(Err(error)) => self.break_off(error, cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.cut.is_none() && self.inner.is_end_stream()
+        let is_kept = self.promised.is_none_or(|left| left == 0);
+        self.cut.is_none() && is_kept && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self.promised {
+            Some(left) => SizeHint::with_exact(left),
+            None => self.inner.size_hint(),
+        }
     }
 }
 
@@ -165,7 +232,9 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         // Hyper does not ask for the end of a body that says it is at its end; a body dropped before
         // that is a caller who left.
-        let whole = self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0);
+        let whole = self.read == Read::HeadAlone
+            || self.is_end_stream()
+            || self.size_hint().exact() == Some(0);
         self.end((!whole).then(|| "the caller left before the end of the answer".to_owned()));
     }
 }

@@ -26,6 +26,7 @@ use tower_service::Service;
 
 use super::address::Policy;
 use super::host::{Host, Scheme, Target};
+use super::patience::connect_limit;
 use super::silence::{SilenceLimit, Stream};
 use super::{EgressError, REQUEST_TIMEOUT};
 
@@ -90,7 +91,7 @@ impl Dialer {
             Scheme::Http => Box::new(socket),
             Scheme::Https => {
                 let handshake = self.tls.connect(server_name(&target.host)?, socket);
-                Box::new(handshake.await.map_err(|_| EgressError::Tls)?)
+                Box::new(handshake.await.map_err(|error| of_handshake(&error))?)
             }
         };
         Ok(TokioIo::new(SilenceLimit::new(stream, REQUEST_TIMEOUT)))
@@ -105,7 +106,7 @@ impl Dialer {
             Host::V6(address) => vec![IpAddr::V6(*address)],
             Host::Name(name) => {
                 let found = self.resolver.resolve(name.clone()).await;
-                found.map_err(|_| EgressError::Connect)?
+                found.map_err(|_| EgressError::Unresolved)?
             }
         };
         for address in &addresses {
@@ -131,10 +132,18 @@ async fn open(addresses: &[IpAddr], port: u16) -> Result<TcpStream, EgressError>
                 return Ok(socket);
             }
             Ok(Err(_)) => failure = EgressError::Connect,
-            Err(_elapsed) => failure = EgressError::Timeout,
+            Err(_elapsed) => failure = EgressError::ConnectTimeout,
         }
     }
     Err(failure)
+}
+
+fn of_handshake(error: &io::Error) -> EgressError {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => EgressError::Certificate,
+        Some(_) | None => EgressError::Tls,
+    }
 }
 
 fn server_name(host: &Host) -> Result<ServerName<'static>, EgressError> {
@@ -157,7 +166,8 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, uri: Uri) -> Self::Future {
         // The client may finish a dial in the background for the pool, where no request's timeout
         // holds it; a handshake that stalls must end by itself.
-        let dial = tokio::time::timeout(REQUEST_TIMEOUT, self.clone().dial(uri));
-        Box::pin(async { dial.await.unwrap_or(Err(EgressError::Timeout)) })
+        let limit = connect_limit().map_or(REQUEST_TIMEOUT, |limit| limit.min(REQUEST_TIMEOUT));
+        let dial = tokio::time::timeout(limit, self.clone().dial(uri));
+        Box::pin(async { dial.await.unwrap_or(Err(EgressError::ConnectTimeout)) })
     }
 }

@@ -27,15 +27,28 @@ pub enum EgressError {
          batch them or spread them over several invocations"
     )]
     BudgetSpent,
-    #[error("the other side stayed silent for {} seconds", super::REQUEST_TIMEOUT.as_secs())]
+    #[error(
+        "the other side stayed silent for {} seconds, or for as long as the request would wait",
+        super::REQUEST_TIMEOUT.as_secs()
+    )]
     Timeout,
+    #[error("no connection could be made in time; check the host's port, or wait longer")]
+    ConnectTimeout,
+    #[error("the host's name could not be resolved; check its spelling")]
+    Unresolved,
     #[error("no connection to the host could be made; check its name and port")]
     Connect,
+    #[error("the connection was lost before the answer began")]
+    Lost,
+    #[error("the head of the answer is over {} KiB", super::RESPONSE_HEAD_BYTES_MAX / 1024)]
+    HeadTooLarge,
     #[error(
         "no secure connection could be made; the host needs a certificate of a public authority"
     )]
+    Certificate,
+    #[error("the host does not speak TLS as it should")]
     Tls,
-    #[error("the exchange broke HTTP's rules, or the connection was lost on the way")]
+    #[error("the exchange broke HTTP's rules")]
     Protocol,
 }
 
@@ -49,7 +62,12 @@ impl EgressError {
             Self::BadHost(_) => "egress_bad_host",
             Self::BudgetSpent => "egress_budget_spent",
             Self::Timeout => "egress_timeout",
+            Self::ConnectTimeout => "egress_connect_timeout",
+            Self::Unresolved => "egress_unresolved",
             Self::Connect => "egress_connect",
+            Self::Lost => "egress_lost",
+            Self::HeadTooLarge => "egress_head_too_large",
+            Self::Certificate => "egress_certificate",
             Self::Tls => "egress_tls",
             Self::Protocol => "egress_protocol",
         }
@@ -64,6 +82,14 @@ impl EgressError {
             }
             if is_timeout(current) {
                 return Self::Timeout;
+            }
+            if let Some(http) = current.downcast_ref::<hyper::Error>() {
+                if http.is_parse_too_large() {
+                    return Self::HeadTooLarge;
+                }
+                if http.is_incomplete_message() || http.is_canceled() || http.is_closed() {
+                    return Self::Lost;
+                }
             }
             cause = current.source();
         }

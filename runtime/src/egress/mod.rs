@@ -16,6 +16,7 @@ pub mod error;
 pub mod grant;
 pub mod host;
 mod outgoing;
+mod patience;
 mod silence;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ use self::connect::{Dialer, Resolve, SystemResolver};
 pub use self::error::EgressError;
 pub use self::grant::EgressGrant;
 use self::host::Target;
+pub use self::patience::{Paced, Patience};
 
 /// From sending a request to the first byte of its answer, name lookup, connecting and the upload
 /// included; also the longest silence in the middle of an answer. Shorter than the 30 s a function
@@ -104,11 +106,33 @@ impl Egress {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        self.send_within(Patience::default(), grant, request).await
+    }
+
+    /// The same, waiting less long. What `patience` says of the answer's body is for whoever reads
+    /// it, by [`Paced`].
+    ///
+    /// # Errors
+    /// As [`Egress::send`].
+    pub async fn send_within<B>(
+        &self,
+        patience: Patience,
+        grant: &EgressGrant,
+        request: Request<B>,
+    ) -> Result<Response<Incoming>, EgressError>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
         let target = Target::parse(request.uri())?;
         grant.admit(&target)?;
         let request = outgoing::prepare(request, &target)?;
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        match tokio::time::timeout(self.timeout, self.client.request(request)).await {
+        let limit = patience
+            .first_byte
+            .map_or(self.timeout, |limit| limit.min(self.timeout));
+        let answer = patience.dialling(self.client.request(request));
+        match tokio::time::timeout(limit, answer).await {
             Err(_elapsed) => Err(EgressError::Timeout),
             Ok(Err(error)) => Err(EgressError::from_client(&error)),
             Ok(Ok(response)) => Ok(response),

@@ -12,13 +12,13 @@ use super::EgressError;
 use super::host::Target;
 
 /// Headers about one connection, which is ours and not the guest's. A guest that could write
-/// `transfer-encoding` could smuggle a second request into a pooled connection.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// `transfer-encoding` could smuggle a second request into a pooled connection. `trailer` stays: it
+/// announces trailers, and what must not be one the client leaves out.
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("keep-alive"),

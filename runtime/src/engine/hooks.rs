@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::egress::{Egress, EgressError, EgressGrant};
+use crate::egress::{Egress, EgressError, EgressGrant, Paced, Patience};
 
 type Transmission = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Answer = Result<(http::Response<WasiBody>, Transmission), Error>;
@@ -41,21 +41,43 @@ impl WasiHttpHooks for Hooks {
         _transmitted: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Answer> + Send> {
         let (egress, grant) = (self.egress.clone(), self.grant.clone());
-        let first_byte = options.and_then(|options| options.first_byte_timeout);
+        let patience = options.map(patience).unwrap_or_default();
         Box::new(async move {
-            let sending = egress.send(&grant, request);
-            let response = match first_byte {
-                Some(limit) => match tokio::time::timeout(limit, sending).await {
-                    Ok(response) => response,
-                    Err(_elapsed) => Err(EgressError::Timeout),
-                },
-                None => sending.await,
-            };
+            let response = egress.send_within(patience, &grant, request).await;
             let response = response.map_err(|error| to_wasi(&error))?;
-            let body = |body: hyper::body::Incoming| body.map_err(Error::Hyper).boxed_unsync();
+            let body = |body: hyper::body::Incoming| {
+                let body = body.map_err(broken_off);
+                match patience.between_bytes {
+                    Some(limit) => {
+                        Paced::new(body, limit, || Error::ConnectionReadTimeout).boxed_unsync()
+                    }
+                    None => body.boxed_unsync(),
+                }
+            };
             let transmission: Transmission = Box::new(std::future::ready(Ok(())));
             Ok((response.map(body), transmission))
         })
+    }
+}
+
+fn patience(options: RequestOptions) -> Patience {
+    Patience {
+        connect: options.connect_timeout,
+        first_byte: options.first_byte_timeout,
+        between_bytes: options.between_bytes_timeout,
+    }
+}
+
+/// Why the body of an answer ended early.
+fn broken_off(error: hyper::Error) -> Error {
+    let inner = std::error::Error::source(&error)
+        .and_then(|inner| inner.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
+    match inner {
+        Some(std::io::ErrorKind::TimedOut) => Error::ConnectionReadTimeout,
+        Some(std::io::ErrorKind::UnexpectedEof) => Error::HttpResponseIncomplete,
+        Some(_) | None if error.is_incomplete_message() => Error::HttpResponseIncomplete,
+        Some(_) | None => Error::Hyper(error),
     }
 }
 
@@ -65,8 +87,16 @@ fn to_wasi(error: &EgressError) -> Error {
         EgressError::NotAllowed { .. } | EgressError::BudgetSpent => Error::HttpRequestDenied,
         EgressError::AddressRefused { .. } => Error::DestinationIpProhibited,
         EgressError::BadHost { .. } => Error::HttpRequestUriInvalid,
-        EgressError::Timeout => Error::ConnectionTimeout,
+        EgressError::Timeout => Error::ConnectionReadTimeout,
+        EgressError::ConnectTimeout => Error::ConnectionTimeout,
+        EgressError::Unresolved => Error::DnsError {
+            rcode: None,
+            info_code: None,
+        },
         EgressError::Connect => Error::ConnectionRefused,
+        EgressError::Lost => Error::ConnectionTerminated,
+        EgressError::HeadTooLarge => Error::HttpResponseHeaderSectionSize(None),
+        EgressError::Certificate => Error::TlsCertificateError,
         EgressError::Tls => Error::TlsProtocolError,
         EgressError::Protocol => Error::HttpProtocolError,
     }

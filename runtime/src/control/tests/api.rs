@@ -33,6 +33,7 @@ impl Api {
             cache_dir: home.path().join("compiled"),
             cache_key: [7; 32],
             cores: 1,
+            env: Vec::new(),
         };
         let egress = Egress::new(crate::egress::address::Policy::Public).unwrap();
         let admin = ControlToken {

@@ -1,0 +1,103 @@
+//! Setters of outgoing requests, responses and options: what they refuse, and what they keep.
+
+use crate::wasi::http::types::{
+    Fields, Method, OutgoingRequest, OutgoingResponse, RequestOptions, Scheme,
+};
+use crate::words::{Words, name, text};
+
+/// A method by its name.
+pub fn method(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        "CONNECT" => Method::Connect,
+        "OPTIONS" => Method::Options,
+        "TRACE" => Method::Trace,
+        "PATCH" => Method::Patch,
+        other => Method::Other(other.to_owned()),
+    }
+}
+
+/// A scheme by its name.
+pub fn scheme(name: &str) -> Scheme {
+    match name {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => Scheme::Other(other.to_owned()),
+    }
+}
+
+/// An outgoing request: each word a setter.
+pub fn request(words: &Words) -> String {
+    let request = OutgoingRequest::new(Fields::new());
+    let mut said = Vec::new();
+    for (word, value) in words.iter() {
+        let value = text(value);
+        let value_or_none = (value != "none").then_some(value.as_str());
+        said.push(match word {
+            "method" => done(request.set_method(&method(&value))),
+            "scheme" => done(request.set_scheme(value_or_none.map(scheme).as_ref())),
+            "authority" => done(request.set_authority(value_or_none)),
+            "path" => done(request.set_path_with_query(value_or_none)),
+            "body" => done(request.body().map(std::mem::forget)),
+            _ => {
+                let shown = |value: Option<String>| value.unwrap_or("none".to_owned());
+                let scheme = request.scheme().map(|scheme| name(&scheme));
+                format!(
+                    "{} {} {} {}",
+                    name(&request.method()),
+                    shown(scheme),
+                    shown(request.authority()),
+                    shown(request.path_with_query())
+                )
+            }
+        });
+    }
+    said.join(" ")
+}
+
+/// A response: its status and its body.
+pub fn response(words: &Words) -> String {
+    let response = OutgoingResponse::new(Fields::new());
+    let mut said = Vec::new();
+    for (word, value) in words.iter() {
+        said.push(match word {
+            "status" => {
+                let status = text(value).parse().unwrap_or_default();
+                done(response.set_status_code(status))
+            }
+            "body" => done(response.body().map(std::mem::forget)),
+            _ => response.status_code().to_string(),
+        });
+    }
+    said.join(" ")
+}
+
+/// Request options: each word a timeout in milliseconds, or `none`.
+pub fn options(words: &Words) -> String {
+    let options = RequestOptions::new();
+    let mut said = Vec::new();
+    for (word, value) in words.iter() {
+        let limit = text(value).parse().ok().map(|ms: u64| ms * 1_000_000);
+        said.push(match word {
+            "connect" => done(options.set_connect_timeout(limit)),
+            "first" => done(options.set_first_byte_timeout(limit)),
+            "between" => done(options.set_between_bytes_timeout(limit)),
+            _ => [
+                options.connect_timeout(),
+                options.first_byte_timeout(),
+                options.between_bytes_timeout(),
+            ]
+            .map(|limit| limit.map_or("none".to_owned(), |ns| (ns / 1_000_000).to_string()))
+            .join(","),
+        });
+    }
+    said.join(" ")
+}
+
+fn done(result: Result<(), ()>) -> String {
+    if result.is_ok() { "ok" } else { "refused" }.to_owned()
+}
