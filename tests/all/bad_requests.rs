@@ -99,6 +99,8 @@ async fn messages_with_two_readings_are_refused_and_end_the_connection() {
         "host: other\r\n".to_owned(),
         "host: localhost@other\r\n".to_owned(),
         "x: a\rb\r\n".to_owned(),
+        "x: a\ny: b\r\n".to_owned(),
+        "x: a\n".to_owned(),
         "\0: a\r\n".to_owned(),
     ] {
         let body = if headers.contains("chunked") {
@@ -115,6 +117,39 @@ async fn messages_with_two_readings_are_refused_and_end_the_connection() {
                 seen.is_empty() || seen == ["400"],
                 "{headers:?} answered {seen:?}: {answer}"
             );
+        }
+    }
+}
+
+/// Whether it comes with its head or later: no chunk is read in one way that another server could
+/// read in another, and nothing after it is a request.
+#[tokio::test]
+async fn chunks_with_two_readings_end_the_connection() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.deploy("behaviours").await;
+    let target = format!("/f/{}/behaviours", project.name);
+    let hidden = format!("GET {target}/whoami HTTP/1.1\r\nhost: hidden\r\n\r\n");
+    for chunks in [
+        "2;a\nb\r\nhi\r\n0\r\n\r\n",
+        "2;a\rb\r\nhi\r\n0\r\n\r\n",
+        "2;\0\r\nhi\r\n0\r\n\r\n",
+        "2\nhi\r\n0\r\n\r\n",
+        "2\r\nhi\r\n0\n\n",
+        "2 x\r\nhi\r\n0\r\n\r\n",
+        "0x2\r\nhi\r\n0\r\n\r\n",
+        "-2\r\nhi\r\n0\r\n\r\n",
+        "2\r\nhixx0\r\n\r\n",
+    ] {
+        let head = format!(
+            "POST {target}/length HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        for first in ["", "1\r\nx\r\n"] {
+            let message = format!("{head}{first}{chunks}{hidden}");
+            let answer = raw(app.functions_authority(), message.as_bytes()).await;
+            let seen = statuses(&answer);
+            let refused = seen.is_empty() || (seen.len() == 1 && !seen[0].starts_with('2'));
+            assert!(refused, "{chunks:?} answered {seen:?}: {answer}");
         }
     }
 }

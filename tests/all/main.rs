@@ -27,6 +27,7 @@ mod identity;
 mod importing;
 mod indexes;
 mod limits;
+mod listeners;
 mod logs;
 mod migrations;
 mod mirror;

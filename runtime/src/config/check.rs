@@ -15,6 +15,7 @@ use super::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
     OperatorCaps, ServeConfig,
 };
+use crate::http::TlsFiles;
 use crate::postgres::Consent;
 
 const DATA_DIR: &str = ".koyalite";
@@ -52,11 +53,16 @@ impl<'a> Reading<'a> {
                 .unwrap_or_else(|| absolute(DATA_DIR)),
         );
         let (listen, control_listen) = self.listeners();
+        let tls = self.tls(Key::TlsCertificate, Key::TlsKey);
+        let control_tls = self.tls(Key::ControlTlsCertificate, Key::ControlTlsKey);
         let drain_s = self.number(Key::DrainTimeoutS, 30, 0..=3600);
+        let header_s = self.number(Key::HeaderTimeoutS, 30, 1..=3600);
         let config = ServeConfig {
             listen,
             control_listen,
-            public_url: self.public_url(listen),
+            public_url: self.public_url(listen, tls.as_ref()),
+            tls,
+            control_tls,
             domain: self.domain(),
             region: self.region(),
             database: self.database(&data),
@@ -65,6 +71,7 @@ impl<'a> Reading<'a> {
             caps: self.caps(),
             limits: self.limits(),
             drain_timeout: Duration::from_secs(drain_s),
+            header_timeout: Duration::from_secs(header_s),
             log: self.log(),
             data,
         };
@@ -97,9 +104,25 @@ impl<'a> Reading<'a> {
         (listen, control)
     }
 
-    fn public_url(&mut self, listen: SocketAddr) -> String {
+    /// Certificate and key of one listener: both or neither. The files are read when it is bound.
+    fn tls(&mut self, certificate: Key, key: Key) -> Option<TlsFiles> {
+        match (self.path(certificate), self.path(key)) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+            (Some(_), None) => {
+                self.wrong(certificate, "needs its private key beside it");
+                None
+            }
+            (None, Some(_)) => {
+                self.wrong(key, "needs its certificate beside it");
+                None
+            }
+        }
+    }
+
+    fn public_url(&mut self, listen: SocketAddr, tls: Option<&TlsFiles>) -> String {
         let Some(given) = self.raw.get(Key::PublicUrl) else {
-            return format!("http://{listen}");
+            return format!("{}://{listen}", TlsFiles::scheme(tls));
         };
         let text = given.text.trim_end_matches('/');
         let is_origin = text.parse::<http::Uri>().is_ok_and(|uri| {

@@ -26,10 +26,15 @@ keys! {
     // Listeners and names.
     Listen "listen";
     ControlListen "control_listen";
+    TlsCertificate "tls_certificate";
+    TlsKey "tls_key";
+    ControlTlsCertificate "control_tls_certificate";
+    ControlTlsKey "control_tls_key";
     PublicUrl "public_url";
     Domain "domain";
     Region "region";
     DrainTimeoutS "drain_timeout_s";
+    HeaderTimeoutS "header_timeout_s";
     ConnectionsMax "connections_max";
     ConnectionThreads "connection_threads";
     // Postgres.

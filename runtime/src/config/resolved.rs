@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::check::{Reading, Role};
 use super::raw::Raw;
 use super::report::Report;
+use crate::http::TlsFiles;
 use crate::postgres::Consent;
 
 /// The configuration of a server, of `dev` and `serve` alike.
@@ -20,6 +21,10 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Where the control API is.
     pub control_listen: SocketAddr,
+    /// The certificate of the functions listener, which speaks TLS where there is one.
+    pub tls: Option<TlsFiles>,
+    /// The same of the control listener.
+    pub control_tls: Option<TlsFiles>,
     /// Where functions are reached from outside: scheme and authority, no slash at the end.
     pub public_url: String,
     /// What project hosts end in, lower case.
@@ -39,6 +44,8 @@ pub struct ServeConfig {
     pub limits: NodeLimits,
     /// How long requests in flight get at shutdown.
     pub drain_timeout: Duration,
+    /// How long the head of a request may take, and how long an idle connection is kept.
+    pub header_timeout: Duration,
     /// What is logged, and how.
     pub log: LogConfig,
 }

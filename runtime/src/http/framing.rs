@@ -1,5 +1,6 @@
 //! Watches the raw bytes of an HTTP/1 connection for heads whose length two servers could read
-//! differently: `Content-Length` beside `Transfer-Encoding`, or `Content-Length` twice.
+//! differently: `Content-Length` beside `Transfer-Encoding`, `Content-Length` twice, lines that end
+//! without a CR, chunk extensions with control characters.
 //!
 //! hyper quietly drops one of the two headers before a service sees them, as the RFC permits to an
 //! origin server; behind a proxy that chose the other one, this is request smuggling. The watcher
@@ -37,6 +38,12 @@ enum State {
 struct Line {
     bytes: Vec<u8>,
     is_cut: bool,
+    /// The last byte so far, kept or not.
+    last: Option<u8>,
+    /// It ended without a CR.
+    is_bare: bool,
+    /// A chunk's size with a control character behind it.
+    has_control: bool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +65,14 @@ impl Framing {
     /// True once a head could be read in two ways; stays true.
     pub(super) fn is_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// Whether what comes next is of a chunked body whose head was clear.
+    pub(super) fn is_in_chunks(&self) -> bool {
+        matches!(
+            self.state,
+            State::ChunkSize | State::Chunk(_) | State::Trailer
+        )
     }
 
     /// Takes the next bytes as they come from the socket.
@@ -87,9 +102,17 @@ impl Framing {
     fn take_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let end = bytes.iter().position(|b| *b == b'\n');
         let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        let is_after_cr = self.line.last == Some(b'\r') && !part.is_empty();
         self.line.push(part);
+        if self.state == State::ChunkSize {
+            // hyper reads over them; another server may see the end of the line in one.
+            let is_odd = |byte: &u8| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r');
+            let has_inner_cr = part.iter().rev().skip(1).any(|byte| *byte == b'\r');
+            self.line.has_control |= part.iter().any(is_odd) || has_inner_cr || is_after_cr;
+        }
         let Some(end) = end else { return &[] };
-        let line = std::mem::take(&mut self.line);
+        let mut line = std::mem::take(&mut self.line);
+        line.is_bare = line.last != Some(b'\r');
         self.state = self.next_state(&line);
         // The allocation is worth keeping: every head has a dozen lines.
         self.line.bytes = line.bytes;
@@ -99,7 +122,11 @@ impl Framing {
 
     fn next_state(&mut self, line: &Line) -> State {
         let text = line.text();
+        // Some take a bare LF for the end of a line and some for a part of it. Where there is nothing
+        // before a request line, that changes nothing.
+        self.ambiguous |= line.is_bare && !(self.state == State::Start && text.is_empty());
         match self.state {
+            _ if self.ambiguous => State::Off,
             State::Start if text.is_empty() => State::Start,
             State::Start if text == HTTP_2_PREFACE => State::Off,
             State::Start => {
@@ -160,7 +187,8 @@ impl Framing {
             .get(..end.unwrap_or(text.len()))
             .unwrap_or_default()
             .trim_ascii_end();
-        match number(size, 16).filter(|_| !line.is_cut || end.is_some()) {
+        let is_clear = (!line.is_cut || end.is_some()) && !line.has_control;
+        match number(size, 16).filter(|_| is_clear) {
             Some(0) => State::Trailer,
             // hyper insists on CR LF after the data.
             Some(size) => State::Chunk(size.saturating_add(2)),
@@ -174,6 +202,7 @@ impl Framing {
 
 impl Line {
     fn push(&mut self, part: &[u8]) {
+        self.last = part.last().copied().or(self.last);
         let room = LINE_KEPT_MAX.saturating_sub(self.bytes.len());
         self.is_cut |= part.len() > room;
         self.bytes

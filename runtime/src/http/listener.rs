@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
+use super::tls::Tls;
 use crate::cores::Cores;
 
 mod connection;
@@ -69,6 +70,7 @@ pub struct Listener {
     socket: TcpListener,
     limits: ListenerLimits,
     cores: Option<Arc<Cores>>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Pause after a failed accept. Out of file descriptors, the usual reason, needs a connection to
@@ -85,6 +87,7 @@ impl Listener {
             socket: TcpListener::bind(address).await?,
             limits,
             cores: None,
+            tls: None,
         })
     }
 
@@ -96,6 +99,12 @@ impl Listener {
             cores: Some(cores),
             ..self
         }
+    }
+
+    /// Speaks TLS with everyone, where there is a certificate.
+    #[must_use]
+    pub fn secured(self, tls: Option<Arc<Tls>>) -> Listener {
+        Listener { tls, ..self }
     }
 
     /// Where it listens.
@@ -117,6 +126,7 @@ impl Listener {
             slots: Arc::new(Semaphore::new(self.limits.connections_max)),
             limits: self.limits,
             socket: self.socket,
+            tls: self.tls,
             cut: CancellationToken::new(),
             service,
         };
@@ -146,6 +156,7 @@ struct Accepting<S> {
     socket: TcpListener,
     limits: ListenerLimits,
     slots: Arc<Semaphore>,
+    tls: Option<Arc<Tls>>,
     cut: CancellationToken,
     service: S,
 }
@@ -193,7 +204,12 @@ where
             drain,
             cut: self.cut.child_token(),
         };
-        let served = connection::serve((stream, peer), self.limits, self.service.clone(), ends);
+        let end = connection::End {
+            stream,
+            peer,
+            tls: self.tls.clone(),
+        };
+        let served = connection::serve(end, self.limits, self.service.clone(), ends);
         async move {
             served.await;
             drop(slot);

@@ -2,7 +2,7 @@
 //!
 //! `listener` owns sockets and the accept loop, `framing` and `request_form` refuse requests that
 //! two servers could read differently, `body` bounds what streams in, `problem` is the one shape
-//! of an error answer, and `request_id` names a request. What a request *means* is decided by
+//! of an error answer, `tls` a listener's certificate, and `request_id` names a request. What a request *means* is decided by
 //! `gateway` and `control`.
 
 pub mod body;
@@ -12,11 +12,13 @@ pub mod listener;
 pub mod problem;
 pub mod request_form;
 pub mod request_id;
+pub mod tls;
 
 pub use body::{Body, BodyError};
 pub use code::Code;
 pub use listener::{Listener, ListenerLimits, Peer};
 pub use problem::{Mistake, Problem};
+pub use tls::{Tls, TlsFiles};
 
 /// Says who wrote an answer: the host (`gateway`) or the guest (`function`). Only the first kind
 /// is safe to retry without knowing what the function did.

@@ -22,6 +22,17 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+impl TlsFiles {
+    /// What a listener speaks with these, or without any.
+    #[must_use]
+    pub const fn scheme(files: Option<&Self>) -> &'static str {
+        match files {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
+
 /// Why a listener cannot speak TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

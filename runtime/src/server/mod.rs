@@ -2,6 +2,7 @@
 //! knows all parts; `parts` puts them together, `database` comes by a Postgres, `ready` tells the
 //! outside, and this file is the life of the process from the first port to the last byte.
 
+mod certificates;
 mod counters;
 mod database;
 mod parts;
@@ -18,6 +19,7 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::certificates::Certificates;
 use self::database::Database;
 use self::parts::Parts;
 use self::ready::{Banner, ReadyFile};
@@ -127,13 +129,19 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let limits = ListenerLimits {
         connections_max: config.limits.connections,
         drain_timeout: config.drain_timeout,
+        header_read_timeout: config.header_timeout,
         ..ListenerLimits::default()
     };
+    let certificates = Certificates::load(&config)?;
+    certificates.follow()?;
     let cores = Arc::new(Cores::start(config.limits.connection_threads)?);
     let functions = bind(config.listen, limits, "functions")
         .await?
-        .on(Arc::clone(&cores));
-    let control = bind(config.control_listen, limits, "control").await?;
+        .on(Arc::clone(&cores))
+        .secured(certificates.functions);
+    let control = bind(config.control_listen, limits, "control")
+        .await?
+        .secured(certificates.control);
     let addresses = (functions.local_addr()?, control.local_addr()?);
 
     let drain = CancellationToken::new();
@@ -142,7 +150,7 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
         () = signals.any() => return Ok(()),
     };
     let (database, parts) = started;
-    let file = ReadyFile::write(&config.data, addresses)?;
+    let file = ReadyFile::write(&config, addresses)?;
     if mode == Mode::Dev {
         Banner::new(&config, addresses).print();
     }

@@ -19,6 +19,7 @@ use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node};
+use crate::http::TlsFiles;
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
@@ -210,7 +211,7 @@ fn caps(config: &ServeConfig) -> Limits {
 /// Where functions are reached. Where the system chose the port, only now is it known.
 fn public_base(config: &ServeConfig, (functions, _): Addresses) -> String {
     if config.listen.port() == 0 {
-        format!("http://{functions}")
+        format!("{}://{functions}", TlsFiles::scheme(config.tls.as_ref()))
     } else {
         config.public_url.clone()
     }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::config::{DataDir, ServeConfig};
+use crate::config::ServeConfig;
+use crate::http::TlsFiles;
 
 /// Where the functions listener and the control listener are.
 pub(super) type Addresses = (SocketAddr, SocketAddr);
@@ -16,12 +17,17 @@ pub(super) type Addresses = (SocketAddr, SocketAddr);
 pub(super) struct ReadyFile(PathBuf);
 
 impl ReadyFile {
-    pub(super) fn write(data: &DataDir, (functions, control): Addresses) -> anyhow::Result<Self> {
+    pub(super) fn write(
+        config: &ServeConfig,
+        (functions, control): Addresses,
+    ) -> anyhow::Result<Self> {
+        let data = &config.data;
+        let scheme = |files: &Option<TlsFiles>| TlsFiles::scheme(files.as_ref());
         let path = data.root().join("ready.json");
         let aside = data.root().join(".ready.json.tmp");
         let content = serde_json::json!({
-            "functions": format!("http://{functions}"),
-            "control": format!("http://{control}"),
+            "functions": format!("{}://{functions}", scheme(&config.tls)),
+            "control": format!("{}://{control}", scheme(&config.control_tls)),
             "pid": std::process::id(),
         });
         // Renamed into place: whoever sees the file sees all of it.
@@ -47,10 +53,11 @@ impl Banner {
         let usual = config.data.token();
         let token = config.admin_token_file.as_ref().unwrap_or(&usual);
         let token = token.display();
+        let scheme = TlsFiles::scheme(config.control_tls.as_ref());
         Self(format!(
             "\nKoyaLite is up.\n\n  \
              functions   {functions}/f/{project}/<function>\n  \
-             control     http://{control}\n  \
+             control     {scheme}://{control}\n  \
              token       {token}\n\n  \
              export KOYALITE_TOKEN=$(cat {token})\n\n\
              Ctrl-C stops it; the data stays in {}.\n",

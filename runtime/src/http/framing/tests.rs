@@ -62,6 +62,42 @@ fn a_body_that_looks_like_a_head_is_still_a_body() {
 }
 
 #[test]
+fn lines_that_end_without_a_cr_are_flagged() {
+    for (bytes, ambiguous) in [
+        (&b"\n\nGET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], false),
+        (b"GET / HTTP/1.1\nhost: a\r\n\r\n", true),
+        (b"GET / HTTP/1.1\r\nhost: a\n\r\n", true),
+        (b"GET / HTTP/1.1\r\nhost: a\r\n\n", true),
+    ] {
+        for piece in [1, 5, 1000] {
+            let framing = watch_in_pieces(bytes, piece);
+            assert_eq!(
+                framing.is_ambiguous(),
+                ambiguous,
+                "{}",
+                bytes.escape_ascii()
+            );
+        }
+    }
+    let head = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (chunk, ambiguous) in [
+        ("1;x=y\r\na\r\n", false),
+        ("1;x=\"y z\"\t\r\na\r\n", false),
+        ("1\na\r\n", true),
+        ("1;x\ny\r\na\r\n", true),
+        ("1;x\ry\r\na\r\n", true),
+        ("1;x\0\r\na\r\n", true),
+        ("1 x\r\na\r\n", true),
+        ("0x1\r\na\r\n", true),
+    ] {
+        for piece in [1, 3, 1000] {
+            let framing = watch_in_pieces(format!("{head}{chunk}").as_bytes(), piece);
+            assert_eq!(framing.is_ambiguous(), ambiguous, "{chunk:?}");
+        }
+    }
+}
+
+#[test]
 fn heads_with_two_readings_are_flagged() {
     for headers in [
         "content-length: 3\ntransfer-encoding: chunked\n",

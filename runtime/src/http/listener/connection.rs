@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ListenerLimits, Peer};
 use crate::http::body::{self, Body, BodyError};
 use crate::http::framing::Framing;
+use crate::http::tls::Tls;
 use crate::http::{Code, Problem, request_form, request_id};
 
 /// Streams that one HTTP/2 connection may have open: a browser's default is 100, and one peer
@@ -51,22 +52,52 @@ struct Signs {
     is_ambiguous: AtomicBool,
 }
 
+/// Our end of a connection.
+pub(super) struct End {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) tls: Option<Arc<Tls>>,
+}
+
 /// Serves one connection to its end.
-pub(super) async fn serve<S, F>(
-    (stream, peer): (TcpStream, SocketAddr),
-    limits: ListenerLimits,
-    service: S,
-    ends: Ends,
-) where
+pub(super) async fn serve<S, F>(end: End, limits: ListenerLimits, service: S, ends: Ends)
+where
     S: Fn(Request<Body>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let End { stream, peer, tls } = end;
     let stream = match at_home(stream) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, "a connection could not be taken over"),
     };
     // Answers are written whole; waiting for an acknowledgement would only add 40 ms to small ones.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return speak((stream, peer, Scheme::HTTP), limits, service, ends).await;
+    };
+    let greeting = tls.acceptor().accept(stream);
+    let greeted = tokio::select! {
+        greeted = tokio::time::timeout(limits.header_read_timeout, greeting) => greeted,
+        () = ends.cut.cancelled() => return,
+    };
+    match greeted {
+        Ok(Ok(stream)) => speak((stream, peer, Scheme::HTTPS), limits, service, ends).await,
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS came about"),
+        Err(_elapsed) => tracing::debug!("no TLS came about in time"),
+    }
+}
+
+/// Serves HTTP on a stream of bytes.
+async fn speak<IO, S, F>(
+    (stream, peer, scheme): (IO, SocketAddr, Scheme),
+    limits: ListenerLimits,
+    service: S,
+    ends: Ends,
+) where
+    IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Fn(Request<Body>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let signs = Arc::new(Signs::default());
     let watched = Watched {
         stream,
@@ -79,8 +110,12 @@ pub(super) async fn serve<S, F>(
     let per_request = service_fn(move |request| {
         let (service, signs) = (Arc::clone(&service), Arc::clone(&for_requests));
         let is_last = drain.is_cancelled() && request.version() != Version::HTTP_2;
+        let from = From {
+            peer,
+            scheme: scheme.clone(),
+        };
         async move {
-            let answer = answer(request, peer, &signs, service.as_ref()).await;
+            let answer = answer(request, from, &signs, service.as_ref()).await;
             Ok::<_, Infallible>(if is_last { closing(answer) } else { answer })
         }
     });
@@ -138,9 +173,15 @@ async fn first_request_overdue(limits: &ListenerLimits, signs: &Signs) {
     }
 }
 
+/// What a connection says of its requests.
+struct From {
+    peer: SocketAddr,
+    scheme: Scheme,
+}
+
 async fn answer<S, F>(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    from: From,
     signs: &Signs,
     service: &S,
 ) -> Response<Body>
@@ -155,7 +196,7 @@ where
             Code::BadFraming,
             "the length of the body must be said once, by content-length or by transfer-encoding",
         )),
-        false => request_form::settle(&mut parts, &Scheme::HTTP),
+        false => request_form::settle(&mut parts, &from.scheme),
     };
     if let Err(problem) = form {
         let refusal = problem.into_response(request_id::of(&parts.headers));
@@ -166,7 +207,7 @@ where
             closing(refusal)
         };
     }
-    parts.extensions.insert(Peer(peer));
+    parts.extensions.insert(Peer(from.peer));
     let body = match incoming.is_end_stream() {
         true => body::empty(),
         false => incoming.map_err(BodyError::Client).boxed_unsync(),
@@ -192,13 +233,13 @@ fn report(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
 }
 
 /// The socket, with its incoming bytes shown to [`Framing`] before hyper parses them.
-struct Watched {
-    stream: TcpStream,
+struct Watched<IO> {
+    stream: IO,
     framing: Framing,
     signs: Arc<Signs>,
 }
 
-impl AsyncRead for Watched {
+impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -206,8 +247,13 @@ impl AsyncRead for Watched {
     ) -> Poll<std::io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let was_in_chunks = self.framing.is_in_chunks();
         self.framing
             .watch(buffer.filled().get(before..).unwrap_or_default());
+        if self.framing.is_ambiguous() && was_in_chunks {
+            // Its request is being served: what is left to refuse is the rest of it.
+            return Poll::Ready(Err(std::io::ErrorKind::InvalidData.into()));
+        }
         if self.framing.is_ambiguous() {
             self.signs.is_ambiguous.store(true, Ordering::Relaxed);
         }
@@ -215,7 +261,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -28,6 +28,7 @@ async fn handle(request: Request) -> Result<Response> {
         ["pending"] => std::future::pending().await,
         ["grow"] => faults::grow(),
         ["recurse"] => Ok(Response::text(faults::recurse(0).to_string())),
+        ["trap-deep"] => Ok(Response::text(faults::outer_step())),
         ["trap-before"] => panic!("trapped before the first byte, as asked"),
         ["trap-after-first-byte"] => Ok(faults::trap_after_first_byte()),
         ["break-off"] => Ok(faults::break_off()),
