@@ -17,6 +17,7 @@ use crate::error::HostError;
 use crate::limits;
 use crate::relationship::Relationship;
 use crate::tables::TransactionSlot;
+use crate::usage::Usage;
 
 /// What a host call needs to know of the tenant. One per project and schema version, shared by all
 /// of its invocations.
@@ -71,6 +72,8 @@ pub struct Invocation {
     pub calls: CallBudget,
     /// Whether it has a transaction open.
     pub transaction: TransactionSlot,
+    /// What it has used so far.
+    pub usage: Arc<Usage>,
 }
 
 /// Host calls left to an invocation. Counted, because a guest that loops over cheap host calls
@@ -155,6 +158,12 @@ impl GuestLog {
             sink: Box::new(sink),
             left_bytes: AtomicUsize::new(LOG_BYTES_MAX),
         }
+    }
+
+    /// Writes a line of the host's own, which is not of the guest's share: the guest may have used
+    /// that up before it failed.
+    pub fn note(&self, level: LogLevel, message: &str) {
+        self.sink.line(level, cut(message, LOG_LINE_BYTES_MAX));
     }
 
     /// Writes one line, as far as the limits allow.

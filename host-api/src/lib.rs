@@ -15,6 +15,7 @@ pub mod invocation;
 pub mod limits;
 pub mod relationship;
 pub mod tables;
+pub mod usage;
 
 pub use adapter::{Host, HostState, add_to_linker};
 pub use error::{ErrorKind, HostError};
@@ -22,3 +23,4 @@ pub use invocation::{
     CallBudget, GuestLog, Invocation, LOG_LINE_BYTES_MAX, LogLevel, LogSink, Project,
 };
 pub use relationship::{Multiplicity, Relationship};
+pub use usage::{Usage, Used};

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use koyalite_policy::{CheckedPolicy, PolicySource, TableRules};
 
@@ -21,7 +22,9 @@ where
     F: Future<Output = Result<T, HostError>>,
 {
     let invocation = caller?;
+    let begun = Instant::now();
     let answer = work(Arc::clone(&invocation)).await;
+    invocation.usage.called_host(begun.elapsed());
     if let Err(error) = &answer {
         log(&invocation, error);
     }

@@ -137,6 +137,7 @@ fn invocation(demo: &TestProject, identity: &Identity) -> Invocation {
         log: GuestLog::new(Silence),
         calls: CallBudget::default(),
         transaction: Default::default(),
+        usage: Default::default(),
     }
 }
 

@@ -31,6 +31,7 @@ fn invocation(demo: &TestProject, owner: &Owner) -> Invocation {
         log: GuestLog::new(Silence),
         calls: CallBudget::default(),
         transaction: TransactionSlot::default(),
+        usage: Default::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `koyalite logs`: the lines of a function and the ends of its invocations, as they come.
 
+use std::time::Duration;
+
 use chrono::DateTime;
 use clap::Args;
 use http_body_util::BodyExt;
@@ -49,6 +51,19 @@ struct Line {
     status: Option<u16>,
     #[serde(default)]
     duration_ms: Option<f64>,
+    #[serde(default, flatten)]
+    used: Option<Used>,
+}
+
+/// What an invocation has used, as far as the server says.
+#[derive(Deserialize)]
+struct Used {
+    cpu_us: u64,
+    host_us: u64,
+    host_calls: u32,
+    memory_bytes: u64,
+    bytes_in: u64,
+    bytes_out: u64,
 }
 
 #[derive(Deserialize)]
@@ -131,12 +146,31 @@ fn render(text: &str) -> String {
             let message = message
                 .map(|text| format!(" · {}", quiet(&text)))
                 .unwrap_or_default();
+            let used = line.used.as_ref().map(used).unwrap_or_default();
             format!(
-                "{time} {version}─── {}{took}{message}",
+                "{time} {version}─── {}{took}{message}{used}",
                 status.as_deref().unwrap_or("end")
             )
         }
     }
+}
+
+fn used(used: &Used) -> String {
+    let milliseconds = |us: u64| Duration::from_micros(us).as_secs_f64() * 1000.0;
+    let host = match used.host_calls {
+        0 => String::new(),
+        calls => format!(
+            ", host {:.1} ms (calls: {calls})",
+            milliseconds(used.host_us)
+        ),
+    };
+    format!(
+        " · cpu {:.1} ms{host}, {} KiB, {} B in, {} B out",
+        milliseconds(used.cpu_us),
+        used.memory_bytes / 1024,
+        used.bytes_in,
+        used.bytes_out
+    )
 }
 
 /// The time to the millisecond; what is no time stays as it is.
@@ -178,6 +212,11 @@ mod tests {
         check(
             r#"{"time":"10:00:00","kind":"invocation","status":200,"duration_ms":1.25,"version":2}"#,
             "10:00:00 v2 ─── 200 in 1.2 ms",
+        );
+        check(
+            r#"{"time":"10:00:00","kind":"invocation","status":200,"duration_ms":4,"version":2,
+                "cpu_us":350,"host_us":2040,"host_calls":3,"memory_bytes":1179648,"bytes_in":4,"bytes_out":17}"#,
+            "10:00:00 v2 ─── 200 in 4.0 ms · cpu 0.3 ms, host 2.0 ms (calls: 3), 1152 KiB, 4 B in, 17 B out",
         );
         check(
             r#"{"time":"2026-01-02T03:04:05.678901234Z","kind":"invocation","message":"trapped"}"#,

@@ -13,9 +13,8 @@ use super::raw::{Given, PLATFORM_DATABASE_VARIABLE, Raw};
 use super::report::{ConfigMistake, Origin, Report};
 use super::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
-    OperatorCaps, ServeConfig,
+    OperatorCaps, ServeConfig, TlsFiles,
 };
-use crate::http::TlsFiles;
 use crate::postgres::Consent;
 
 const DATA_DIR: &str = ".koyalite";

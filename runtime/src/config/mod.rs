@@ -17,7 +17,7 @@ pub use self::raw::{Flags, Raw};
 pub use self::report::{EXIT_CODE, Report};
 pub use self::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
-    OperatorCaps, ServeConfig,
+    OperatorCaps, ServeConfig, TlsFiles,
 };
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::check::{Reading, Role};
 use super::raw::Raw;
 use super::report::Report;
-use crate::http::TlsFiles;
 use crate::postgres::Consent;
 
 /// The configuration of a server, of `dev` and `serve` alike.
@@ -65,6 +64,26 @@ impl ServeConfig {
     /// Every mistake at once.
     pub fn serve(raw: Raw) -> Result<ServeConfig, Report> {
         Reading::of(&raw, Role::Serve).config()
+    }
+}
+
+/// A listener's certificate, in PEM, and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those above it.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// What a listener speaks with these, or without any.
+    #[must_use]
+    pub const fn scheme(files: Option<&Self>) -> &'static str {
+        match files {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod admission;
 mod error;
+mod incoming;
 mod schedule;
 mod target;
 mod tracked;
@@ -17,18 +18,19 @@ use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
 use koyalite_host_api::db::Databases;
 use koyalite_host_api::tables::TransactionSlot;
-use koyalite_host_api::{CallBudget, GuestLog, Invocation};
+use koyalite_host_api::{CallBudget, GuestLog, Invocation, Usage};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
 use self::admission::Admission;
 pub use self::admission::AdmissionLimits;
 pub use self::error::DispatchError;
+use self::incoming::Incoming;
 use self::target::Targets;
 use self::tracked::{Read, Tracking};
 use crate::egress::AllowList;
 use crate::engine::{Answer, Call, Engine, Trigger};
-use crate::http::{Body, BodyError};
+use crate::http::Body;
 use crate::keys::SecretKey;
 use crate::records::{Ledger, Trigger as RecordedTrigger};
 use crate::registry::{FunctionEntry, ProjectEntry, VersionEntry};
@@ -73,6 +75,8 @@ pub struct HttpCall {
     pub request_id: Uuid,
     /// The request as the guest is to see it.
     pub request: http::Request<Body>,
+    /// Counts what it uses; whoever keeps a clone can read it at any time.
+    pub usage: Arc<Usage>,
 }
 
 /// A firing of a scheduled task that this node has claimed.
@@ -129,11 +133,15 @@ impl Dispatcher {
             identity,
             request_id,
             request,
+            usage,
         } = call;
-        let request = request.map(|body| body.map_err(into_wasi).boxed_unsync());
-        let trigger = Trigger::Http(request);
-        let started = Started::now(request_id, RecordedTrigger::Http);
-        self.run(&selected, identity, started, trigger)
+        let request = request.map(|body| Incoming::new(body, &usage).boxed_unsync());
+        let run = Run {
+            identity,
+            started: Started::now(request_id, RecordedTrigger::Http),
+            usage,
+        };
+        self.run(&selected, run, Trigger::Http(request))
             .await?
             .ok_or(DispatchError::Confused)
     }
@@ -166,8 +174,12 @@ impl Dispatcher {
             function,
             bypass: Default::default(),
         });
-        let started = Started::now(run_id, RecordedTrigger::Schedule);
-        match self.run(&selected, identity, started, trigger).await? {
+        let run = Run {
+            identity,
+            started: Started::now(run_id, RecordedTrigger::Schedule),
+            usage: Arc::default(),
+        };
+        match self.run(&selected, run, trigger).await? {
             None => Ok(()),
             Some(response) => schedule::verdict(response).await,
         }
@@ -177,15 +189,15 @@ impl Dispatcher {
     async fn run(
         &self,
         selected: &Selected,
-        identity: Identity,
-        started: Started,
+        run: Run,
         trigger: Trigger,
     ) -> Result<Option<http::Response<Body>>, DispatchError> {
-        let tracking = Tracking::new(Arc::clone(&self.records), selected, started);
+        let (records, usage) = (Arc::clone(&self.records), Arc::clone(&run.usage));
+        let tracking = Tracking::new(records, selected, run.started, usage);
         let admitted = self.admission.enter(selected.function.id).await;
         let permit = tracking.or_failed(admitted)?;
         let target = tracking.or_failed(self.targets.of(selected))?;
-        let invocation = Arc::new(self.invocation(selected, identity, started, &tracking));
+        let invocation = Arc::new(self.invocation(selected, run, &tracking));
         let read = Read::by(&trigger);
         let answer = self
             .engine
@@ -206,30 +218,32 @@ impl Dispatcher {
         }
     }
 
-    fn invocation(
-        &self,
-        selected: &Selected,
-        identity: Identity,
-        started: Started,
-        tracking: &Tracking,
-    ) -> Invocation {
+    fn invocation(&self, selected: &Selected, run: Run, tracking: &Tracking) -> Invocation {
         let Selected {
             project,
             function,
             version,
         } = selected;
         Invocation {
-            id: started.id,
+            id: run.started.id,
             project: Arc::new(project.for_host(&self.databases)),
             function: function.name.clone(),
             version: version.number,
-            identity,
+            identity: run.identity,
             config: self.targets.config(version),
             log: GuestLog::new(tracking.log()),
             calls: CallBudget::default(),
             transaction: TransactionSlot::default(),
+            usage: run.usage,
         }
     }
+}
+
+/// What is known of an invocation before it is let in.
+struct Run {
+    identity: Identity,
+    started: Started,
+    usage: Arc<Usage>,
 }
 
 /// When an invocation began, and by what.
@@ -247,16 +261,5 @@ impl Started {
             at: Instant::now(),
             trigger,
         }
-    }
-}
-
-/// What a guest learns when the caller's body ends before its end.
-fn into_wasi(error: BodyError) -> wasmtime_wasi_http::Error {
-    use wasmtime_wasi_http::Error;
-    match error {
-        BodyError::TooLarge { limit } => Error::HttpRequestBodySize(Some(limit)),
-        BodyError::Client(_) => Error::ConnectionTerminated,
-        BodyError::Cut { .. } => Error::ConnectionReadTimeout,
-        BodyError::Source(_) => Error::HttpProtocolError,
     }
 }

@@ -10,7 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use koyalite_host_api::{LogLevel, LogSink};
+use koyalite_host_api::{LogLevel, LogSink, Usage};
 use wasmtime_wasi_http::WasiBody;
 
 use super::admission::Permit;
@@ -26,10 +26,16 @@ pub(super) struct Tracking {
     records: Arc<dyn Ledger>,
     of: InvocationRef,
     started: Started,
+    usage: Arc<Usage>,
 }
 
 impl Tracking {
-    pub(super) fn new(records: Arc<dyn Ledger>, selected: &Selected, started: Started) -> Self {
+    pub(super) fn new(
+        records: Arc<dyn Ledger>,
+        selected: &Selected,
+        started: Started,
+        usage: Arc<Usage>,
+    ) -> Self {
         let of = InvocationRef {
             project: selected.project.id,
             function: selected.function.name.clone(),
@@ -40,6 +46,7 @@ impl Tracking {
             records,
             of,
             started,
+            usage,
         }
     }
 
@@ -79,6 +86,7 @@ impl Tracking {
             trigger,
             duration: at.elapsed(),
             outcome,
+            used: self.usage.so_far(),
         });
     }
 
@@ -202,7 +210,11 @@ impl HttpBody for Tracked {
             return Poll::Ready(Some(Err(error)));
         }
         match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
-            Some(Ok(frame)) if self.keeps_promise(&frame) => Poll::Ready(Some(Ok(frame))),
+            Some(Ok(frame)) if self.keeps_promise(&frame) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.tracking.usage.gave_out(bytes as u64);
+                Poll::Ready(Some(Ok(frame)))
+            }
             Some(Ok(_)) => self.break_off("it is longer than its content-length", cx),
             None if self.promised.is_some_and(|left| left > 0) => {
                 self.break_off("it is shorter than its content-length", cx)

@@ -13,7 +13,8 @@ fn code_settings() -> Config {
     config.wasm_component_model(true);
     config.wasm_component_model_async(true);
     config.epoch_interruption(true);
-    // Traps name their function; a full backtrace of frames is not worth its cost per trap.
+    // Enough to reach the author's code below a language's own machinery for panics; more would cost
+    // more at every trap.
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
     config
 }

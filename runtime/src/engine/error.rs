@@ -1,6 +1,7 @@
 //! What can go wrong when a function is admitted or run. Transport-neutral: the gateway and the
 //! control API decide on status codes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why an invocation did not produce an answer. Cloneable, because every request on a shared
@@ -30,6 +31,8 @@ pub enum InvokeError {
     Trapped {
         /// One line: what kind of trap. For logs and the owner; never holds guest memory.
         reason: String,
+        /// Where: the guest's functions, innermost first. For the owner's log.
+        frames: Arc<[String]>,
     },
     /// The guest returned without having answered.
     #[error("the function returned without an answer")]

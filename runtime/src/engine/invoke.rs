@@ -20,6 +20,7 @@ use super::reply::Ticket;
 use super::shared::Offer;
 use super::state::State;
 use super::stdio::GuestStdio;
+use super::trap::tell;
 use super::worker::Worker;
 use crate::cores;
 
@@ -72,6 +73,7 @@ impl Engine {
 
     /// Gives the call to an instance that serves others as well.
     async fn among_others(&self, loaded: Arc<Loaded>, target: &Target, call: Call) -> Said {
+        let invocation = Arc::clone(&call.invocation);
         let (job, heard) = sent(call);
         // An instance has its callers on its own thread. Firings come from none of these.
         let place = (target.version, cores::current().unwrap_or_default());
@@ -84,7 +86,11 @@ impl Engine {
                 busy
             }
         };
-        heard.said().await
+        let said = heard.said().await;
+        if let Said::Ended(Err(error)) = &said {
+            tell(&invocation.log, Some(error));
+        }
+        said
     }
 
     /// A worker with its store, from its start to its end.
@@ -105,6 +111,8 @@ impl Engine {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         let gate = self.permits.gate(target.tenant);
+        let is_alone = !intake.is_open();
+        let (invocation, ticket) = (Arc::clone(&job.call.invocation), job.ticket.clone());
         let worker = Worker {
             store,
             limits: target.limits,
@@ -113,6 +121,9 @@ impl Engine {
         };
         async move {
             worker.run(&loaded, job, &mut intake).await;
+            if is_alone {
+                tell(&invocation.log, ticket.error().as_ref());
+            }
             intake.close().await;
         }
     }

@@ -57,14 +57,26 @@ pub struct MemoryLimiter {
     breach: Breach,
 }
 
-/// The limit that a guest ran into, readable while somebody else holds the store.
+/// The memory of a store and the limit that a guest ran into, readable while somebody else holds the
+/// store.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Breach(Arc<AtomicUsize>);
+pub(super) struct Breach(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    limit_bytes: AtomicUsize,
+    used_bytes: AtomicUsize,
+}
 
 impl Breach {
     /// The limit in bytes, if it was reached.
     pub(super) fn get(&self) -> Option<usize> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+        Some(self.0.limit_bytes.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
+    }
+
+    /// What the store's memories and tables hold. They never shrink, so it is also their peak.
+    pub(super) fn used(&self) -> usize {
+        self.0.used_bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -87,7 +99,8 @@ impl MemoryLimiter {
     fn grow(&mut self, by: usize) -> wasmtime::Result<bool> {
         let wanted = self.used_bytes.saturating_add(by);
         if wanted > self.limit_bytes {
-            self.breach.0.store(self.limit_bytes, Ordering::Relaxed);
+            let limit = &self.breach.0.limit_bytes;
+            limit.store(self.limit_bytes, Ordering::Relaxed);
             // A trap rather than a failed `memory.grow`: the guest's allocator would turn the
             // latter into a panic whose message does not name the limit.
             return Err(wasmtime::format_err!(
@@ -95,6 +108,7 @@ impl MemoryLimiter {
             ));
         }
         self.used_bytes = wanted;
+        self.breach.0.used_bytes.store(wanted, Ordering::Relaxed);
         Ok(true)
     }
 }

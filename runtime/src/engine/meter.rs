@@ -2,14 +2,17 @@
 //! by a timer outside the store's own event loop, which a busy guest can stall.
 
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use koyalite_host_api::Usage;
 use tokio::time::Sleep;
 
+use super::bills::Bills;
 use super::cpu::{CpuGate, Turn};
 use super::error::InvokeError;
+use super::limits::Breach;
 
 /// What the worker's inside (the calls) tells its outside (the meter). One task owns both, so the
 /// lock is never contended; it is there because the compiler cannot know that.
@@ -23,6 +26,8 @@ struct Watched {
     /// When the next of the outstanding calls runs out of time, and the limit that it would reach.
     deadlines: Vec<Deadline>,
     next_id: u64,
+    /// Who pays for it.
+    bills: Bills,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,10 @@ struct Deadline {
 /// Names a deadline that was set, for taking it back.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineId(u64);
+
+/// Names a call that pays.
+#[derive(Clone, Copy, Debug)]
+pub struct BillId(u64);
 
 impl Watch {
     fn lock(&self) -> MutexGuard<'_, Watched> {
@@ -64,8 +73,23 @@ impl Watch {
         self.lock().cpu = Duration::ZERO;
     }
 
+    /// A call begins, which pays for what the store does from now on.
+    pub(super) fn open_bill(&self, usage: Arc<Usage>, memory: Breach) -> BillId {
+        let mut watched = self.lock();
+        watched.next_id += 1;
+        let id = watched.next_id;
+        watched.bills.open(id, usage, memory);
+        BillId(id)
+    }
+
+    /// That call has ended.
+    pub(super) fn end_bill(&self, id: BillId) {
+        self.lock().bills.end(id.0);
+    }
+
     fn charge(&self, used: Duration) -> Duration {
         let mut watched = self.lock();
+        watched.bills.charge(used);
         watched.cpu += used;
         watched.cpu
     }

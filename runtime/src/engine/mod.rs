@@ -10,6 +10,7 @@
 
 mod admit;
 mod beside;
+mod bills;
 mod call;
 mod code;
 pub mod compile;

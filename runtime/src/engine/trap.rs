@@ -1,6 +1,9 @@
 //! What a trap means: whose fault, in which words.
 
-use wasmtime::Trap;
+use std::sync::Arc;
+
+use koyalite_host_api::{GuestLog, LogLevel};
+use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 
 use super::error::InvokeError;
 
@@ -13,6 +16,7 @@ pub(super) fn classify(error: &wasmtime::Error, breach: Option<usize>) -> Invoke
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return InvokeError::Trapped {
             reason: trap.to_string(),
+            frames: frames(error),
         };
     }
     if let Some(error) = guest_error(error) {
@@ -21,6 +25,7 @@ pub(super) fn classify(error: &wasmtime::Error, breach: Option<usize>) -> Invoke
     if error.is::<wasmtime_wasi::I32Exit>() {
         return InvokeError::Trapped {
             reason: "the guest called exit".to_owned(),
+            frames: frames(error),
         };
     }
     if let Some(code) = error.downcast_ref::<wasmtime_wasi_http::Error>() {
@@ -30,6 +35,32 @@ pub(super) fn classify(error: &wasmtime::Error, breach: Option<usize>) -> Invoke
     }
     InvokeError::Trapped {
         reason: first_line(&error.root_cause().to_string()),
+        frames: frames(error),
+    }
+}
+
+/// Where in the guest it happened, innermost first, by the names that its toolchain left in it.
+fn frames(error: &wasmtime::Error) -> Arc<[String]> {
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let frames = backtrace.map(WasmBacktrace::frames).unwrap_or_default();
+    frames.iter().map(frame).collect()
+}
+
+fn frame(frame: &FrameInfo) -> String {
+    match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}, which has no name", frame.func_index()),
+    }
+}
+
+/// Writes down where a guest trapped, if that is how its call ended.
+pub(super) fn tell(log: &GuestLog, error: Option<&InvokeError>) {
+    let Some(InvokeError::Trapped { reason, frames }) = error else {
+        return;
+    };
+    log.note(LogLevel::Error, &format!("trapped: {reason}"));
+    for (at, frame) in frames.iter().enumerate() {
+        log.note(LogLevel::Error, &format!("{at:>4}: {frame}"));
     }
 }
 

@@ -22,7 +22,7 @@ use super::instance::{DirectResponse, Instance, Ways};
 use super::job::{Intake, Job};
 use super::limits::{self, Breach};
 use super::loaded::Loaded;
-use super::meter::{Metered, Watch};
+use super::meter::{BillId, Metered, Watch};
 use super::reply::{Fate, Reply, Unanswered};
 use super::state::State;
 use super::trap::classify;
@@ -93,6 +93,7 @@ struct Taken {
     call: Call,
     reply: Reply,
     direct: DirectResponse,
+    bill: BillId,
 }
 
 impl Calls {
@@ -115,10 +116,13 @@ impl Calls {
         ticket.join(&self.watch, &self.fate, self.breach.clone(), limits);
         let reply = Reply::new(reply, ticket);
         self.unanswered.keep(&reply);
+        let usage = Arc::clone(&call.invocation.usage);
+        let bill = self.watch.open_bill(usage, self.breach.clone());
         Taken {
             call,
             reply,
             direct,
+            bill,
         }
     }
 
@@ -227,6 +231,7 @@ impl Service<'_> {
             call,
             reply,
             direct,
+            bill,
         } = taken;
         let ended = {
             let invocation = call.invocation;
@@ -243,9 +248,13 @@ impl Service<'_> {
             };
             let running = pin!(self.instance.call(accessor, call.trigger, enter, ways));
             match select(running, pin!(reply.gone())).await {
-                Either::Left((ended, _)) => ended,
-                Either::Right(((), _)) => return Ok(Finish::CallerGone),
+                Either::Left((ended, _)) => Some(ended),
+                Either::Right(((), _)) => None,
             }
+        };
+        self.calls.watch.end_bill(bill);
+        let Some(ended) = ended else {
+            return Ok(Finish::CallerGone);
         };
         self.calls.unanswered.let_go(&reply);
         let Err(trap) = ended else {

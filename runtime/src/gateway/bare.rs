@@ -41,6 +41,7 @@ impl Bare {
             identity: Identity::Anonymous,
             request_id,
             request: Request::from_parts(parts, body),
+            usage: Arc::default(),
         };
         let result = self.dispatcher.http(call).await;
         if overrun.happened() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, Request};
+use koyalite_host_api::Usage;
 use koyalite_policy::Identity;
 use uuid::Uuid;
 
@@ -162,12 +163,18 @@ fn wished(
 
 impl Chosen {
     /// The call for the dispatcher.
-    pub(super) fn call(self, request_id: Uuid, request: Request<Body>) -> HttpCall {
+    pub(super) fn call(
+        self,
+        request_id: Uuid,
+        request: Request<Body>,
+        usage: Arc<Usage>,
+    ) -> HttpCall {
         HttpCall {
             selected: self.selected,
             identity: self.identity,
             request_id,
             request,
+            usage,
         }
     }
 }

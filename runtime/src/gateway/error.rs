@@ -182,7 +182,10 @@ mod tests {
         check(invoke(InvokeError::NoResponse), 500, Code::NoResponse, "");
         check(invoke(InvokeError::Overloaded), 503, Code::Overloaded, "");
         check(
-            invoke(InvokeError::Trapped { reason: secret() }),
+            invoke(InvokeError::Trapped {
+                reason: secret(),
+                frames: [secret()].into(),
+            }),
             500,
             Code::GuestTrapped,
             "secret",

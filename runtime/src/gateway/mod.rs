@@ -11,16 +11,20 @@ mod error;
 pub mod find;
 mod headers;
 pub mod route;
+mod timing;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use chrono::Utc;
 use http::{HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body as _;
+use koyalite_host_api::Usage;
 use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::auth::Credential;
 pub use self::bare::Bare;
 use self::bare::bounded;
 use self::choose::Chosen;
@@ -158,15 +162,20 @@ impl<B: Behind> Gateway<B> {
             region: &self.settings.region,
             style: chosen.style,
         };
+        let usage = Arc::new(Usage::default());
+        let seen = match chosen.credential {
+            Credential::Control => Some(Arc::clone(&usage)),
+            Credential::None | Credential::Project => None,
+        };
         let result = self
             .behind
-            .http(chosen.call(id, Request::from_parts(parts, body)))
+            .http(chosen.call(id, Request::from_parts(parts, body), usage))
             .await;
         // Whatever the guest made of the broken stream, the caller should hear of the limit.
         if overrun.happened() {
             return Err(GatewayError::BodyTooLarge { limit });
         }
-        Ok(match result {
+        let mut response = match result {
             Ok(mut response) => {
                 headers::for_caller(response.headers_mut(), &answered);
                 response
@@ -176,7 +185,12 @@ impl<B: Behind> Gateway<B> {
                 headers::add_place(response.headers_mut(), &answered);
                 response
             }
-        })
+        };
+        if let Some(usage) = seen {
+            let length = response.body().size_hint().exact();
+            timing::add(response.headers_mut(), usage.so_far(), length);
+        }
+        Ok(response)
     }
 }
 

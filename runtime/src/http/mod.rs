@@ -18,7 +18,7 @@ pub use body::{Body, BodyError};
 pub use code::Code;
 pub use listener::{Listener, ListenerLimits, Peer};
 pub use problem::{Mistake, Problem};
-pub use tls::{Tls, TlsFiles};
+pub use tls::Tls;
 
 /// Says who wrote an answer: the host (`gateway`) or the guest (`function`). Only the first kind
 /// is safe to retry without knowing what the function did.

@@ -14,23 +14,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 /// Where certificate and key are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate and those above it, in PEM.
-    pub certificate: PathBuf,
-    /// Its private key, in PEM.
-    pub key: PathBuf,
-}
-
-impl TlsFiles {
-    /// What a listener speaks with these, or without any.
-    #[must_use]
-    pub const fn scheme(files: Option<&Self>) -> &'static str {
-        match files {
-            Some(_) => "https",
-            None => "http",
-        }
-    }
+#[derive(Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 /// Why a listener cannot speak TLS.
@@ -53,7 +40,7 @@ pub enum TlsError {
 
 /// The TLS of one listener.
 pub struct Tls {
-    files: TlsFiles,
+    files: Files,
     current: ArcSwap<ServerConfig>,
 }
 
@@ -66,11 +53,12 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads both files.
+    /// Reads both files, in PEM: the certificate with those above it, and its private key.
     ///
     /// # Errors
     /// Which file is wrong, or that they do not fit.
-    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+        let files = Files { certificate, key };
         let current = ArcSwap::new(Arc::new(read(&files)?));
         Ok(Self { files, current })
     }
@@ -90,7 +78,7 @@ impl Tls {
     }
 }
 
-fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+fn read(files: &Files) -> Result<ServerConfig, TlsError> {
     let wrong = |path: &PathBuf, what| {
         let path = path.clone();
         move |inside| TlsError::File { path, what, inside }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use koyalite_host_api::Used;
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -55,6 +56,8 @@ pub struct InvocationRecord {
     pub duration: Duration,
     /// How it ended.
     pub outcome: Outcome,
+    /// What it has used.
+    pub used: Used,
 }
 
 /// What sets an invocation off.
@@ -103,6 +106,40 @@ pub struct RecordLine {
     pub duration_ms: Option<u64>,
     /// Guest or host.
     pub kind: RecordKind,
+    /// What it has used, at the end of an invocation.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub used: Option<UsedLine>,
+}
+
+/// What an invocation has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedLine {
+    /// CPU time of the guest.
+    pub cpu_us: u64,
+    /// Time in calls of the host.
+    pub host_us: u64,
+    /// How many there were.
+    pub host_calls: u32,
+    /// The most memory that its instance had.
+    pub memory_bytes: u64,
+    /// Of the request's body.
+    pub bytes_in: u64,
+    /// Of the answer's body.
+    pub bytes_out: u64,
+}
+
+impl From<Used> for UsedLine {
+    fn from(used: Used) -> Self {
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            cpu_us: microseconds(used.cpu),
+            host_us: microseconds(used.host),
+            host_calls: used.host_calls,
+            memory_bytes: used.memory_bytes,
+            bytes_in: used.bytes_in,
+            bytes_out: used.bytes_out,
+        }
+    }
 }
 
 /// A line with its address, as segment files hold it.
@@ -132,6 +169,7 @@ impl Stored {
                 status: None,
                 duration_ms: None,
                 kind: RecordKind::Log,
+                used: None,
             },
         }
     }
@@ -149,6 +187,7 @@ impl Stored {
         let mut stored = Stored::guest(record.of, level, message, now);
         stored.line.kind = RecordKind::Invocation;
         stored.line.status = status;
+        stored.line.used = Some(record.used.into());
         stored.line.duration_ms = u64::try_from(record.duration.as_millis()).ok();
         stored
     }
@@ -201,13 +240,22 @@ mod tests {
             trigger: Trigger::Http,
             duration: Duration::from_millis(7),
             outcome,
+            used: Used {
+                cpu: Duration::from_micros(1500),
+                memory_bytes: 65_536,
+                host: Duration::from_millis(2),
+                host_calls: 3,
+                bytes_in: 4,
+                bytes_out: 5,
+            },
         };
         let nil = Uuid::nil().to_string();
         assert_eq!(
             serde_json::to_value(Stored::invocation(record, now).line).unwrap(),
             serde_json::json!({"time": "2027-01-15T08:00:00Z", "level": "error",
                 "message": "too slow", "invocation": nil, "version": 2, "status": 504,
-                "duration_ms": 7, "kind": "invocation"})
+                "duration_ms": 7, "kind": "invocation", "cpu_us": 1500, "host_us": 2000,
+                "host_calls": 3, "memory_bytes": 65_536, "bytes_in": 4, "bytes_out": 5})
         );
         assert_eq!(
             serde_json::to_value(Stored::guest(of, Level::Info, "a\nb".into(), now).line).unwrap(),

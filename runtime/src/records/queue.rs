@@ -139,6 +139,7 @@ mod tests {
             trigger: Trigger::Http,
             duration: std::time::Duration::ZERO,
             outcome,
+            used: koyalite_host_api::Used::default(),
         };
         Arc::new(Stored::invocation(record, Utc::now()))
     }

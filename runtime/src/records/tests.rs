@@ -39,6 +39,7 @@ async fn the_last_lines_of_one_function_are_read_in_order() {
         trigger: Trigger::Http,
         duration: Duration::ZERO,
         outcome,
+        used: koyalite_host_api::Used::default(),
     });
     assert_eq!(
         messages(&records, "a", 3).await,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::ServeConfig;
-use crate::http::{Tls, TlsFiles};
+use crate::config::{ServeConfig, TlsFiles};
+use crate::http::Tls;
 
 /// What there is of them.
 #[derive(Debug)]
@@ -20,7 +20,9 @@ impl Certificates {
     /// Reads what the configuration names.
     pub(super) fn load(config: &ServeConfig) -> anyhow::Result<Self> {
         let read = |files: &Option<TlsFiles>, what: &str| {
-            let loaded = files.clone().map(Tls::load).transpose();
+            let files = files.clone();
+            let loaded = files.map(|files| Tls::load(files.certificate, files.key));
+            let loaded = loaded.transpose();
             let loaded = loaded.with_context(|| format!("no TLS for {what}"))?;
             anyhow::Ok(loaded.map(Arc::new))
         };

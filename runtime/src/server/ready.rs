@@ -6,8 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use crate::config::ServeConfig;
-use crate::http::TlsFiles;
+use crate::config::{ServeConfig, TlsFiles};
 
 /// Where the functions listener and the control listener are.
 pub(super) type Addresses = (SocketAddr, SocketAddr);

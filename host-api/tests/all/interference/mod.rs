@@ -174,6 +174,7 @@ async fn answer(demo: &TestProject, request: &Request) -> String {
         log: GuestLog::new(Silence),
         calls: CallBudget::default(),
         transaction: TransactionSlot::default(),
+        usage: Default::default(),
     };
     match request {
         Request::One(operation) => {

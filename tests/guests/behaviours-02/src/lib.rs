@@ -36,7 +36,10 @@ impl Guest for Behaviours {
             "sleep" => faults::sleep(),
             "grow" => faults::grow(),
             "recurse" => drop(faults::recurse(0)),
-            "trap-deep" => Answer::start(out, 200).send(faults::outer_step().as_bytes()),
+            "trap-deep" => {
+                let text = faults::outer_step();
+                Answer::start(out, 200).send(text.as_bytes());
+            }
             "trap-before" => panic!("trapped before the first byte, as asked"),
             "trap-after-first-byte" => faults::trap_after_first_byte(out),
             "never-set" => drop(out),
