@@ -16,6 +16,7 @@ use super::hooks::Hooks;
 use super::job::{Intake, Job, Said};
 use super::limits::MemoryLimiter;
 use super::loaded::Loaded;
+use super::meter::Watch;
 use super::reply::Ticket;
 use super::shared::Offer;
 use super::state::State;
@@ -53,8 +54,7 @@ impl Engine {
     ) -> Result<Answer, InvokeError> {
         let (job, heard) = sent(call);
         let ticket = heard.ticket.clone();
-        let work = self.work(loaded, target, job, Intake::closed());
-        let mut work = Beside::new(work, self.elsewhere.clone());
+        let mut work = self.work(loaded, target, job, Intake::closed());
         let answer = match work.until(heard.said()).await {
             Said::Ended(Ok(Answer::Http(response))) => {
                 let (parts, body) = response.into_parts();
@@ -81,8 +81,8 @@ impl Engine {
         let _busy = match pool.offer(job) {
             Offer::Taken(busy) => busy,
             Offer::Start { job, queue, busy } => {
-                let work = self.work(loaded, target, job, Intake::from_queue(queue));
-                Beside::new(work, self.elsewhere.clone()).go_on();
+                let intake = Intake::from_queue(queue);
+                self.work(loaded, target, job, intake).go_on();
                 busy
             }
         };
@@ -94,13 +94,7 @@ impl Engine {
     }
 
     /// A worker with its store, from its start to its end.
-    fn work(
-        &self,
-        loaded: Arc<Loaded>,
-        target: &Target,
-        job: Job,
-        mut intake: Intake,
-    ) -> impl Future<Output = ()> + Send + use<> {
+    fn work(&self, loaded: Arc<Loaded>, target: &Target, job: Job, mut intake: Intake) -> Beside {
         let stdio = GuestStdio::new(log_of(&job.call.invocation));
         let hooks = Hooks::new(self.egress.clone());
         let limiter = MemoryLimiter::new(target.limits.memory_bytes);
@@ -113,19 +107,22 @@ impl Engine {
         let gate = self.permits.gate(target.tenant);
         let is_alone = !intake.is_open();
         let (invocation, ticket) = (Arc::clone(&job.call.invocation), job.ticket.clone());
+        let watch = Arc::<Watch>::default();
         let worker = Worker {
             store,
             limits: target.limits,
+            watch: Arc::clone(&watch),
             outbound: Arc::clone(&target.outbound),
             gate,
         };
-        async move {
+        let work = async move {
             worker.run(&loaded, job, &mut intake).await;
             if is_alone {
                 tell(&invocation.log, ticket.error().as_ref());
             }
             intake.close().await;
-        }
+        };
+        Beside::new(work, watch, self.elsewhere.clone())
     }
 }
 

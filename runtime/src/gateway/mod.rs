@@ -10,6 +10,7 @@ mod choose;
 mod error;
 pub mod find;
 mod headers;
+mod known;
 pub mod route;
 mod timing;
 
@@ -24,12 +25,13 @@ use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::auth::Credential;
+use self::auth::{Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
 use self::choose::Chosen;
 use self::error::GatewayError;
 use self::headers::Answered;
+use self::known::KnownTokens;
 use self::route::{RequestKind, Target};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::http::problem::from_gateway;
@@ -80,7 +82,7 @@ pub struct GatewaySettings {
 pub struct Gateway<B = Node> {
     behind: B,
     settings: GatewaySettings,
-    authority: ControlAuthority,
+    callers: Callers,
     drain: CancellationToken,
 }
 
@@ -95,7 +97,10 @@ impl<B: Behind> Gateway<B> {
         Gateway {
             behind,
             settings,
-            authority,
+            callers: Callers {
+                authority,
+                known: KnownTokens::default(),
+            },
             drain,
         }
     }
@@ -138,12 +143,7 @@ impl<B: Behind> Gateway<B> {
             .ok_or_else(|| GatewayError::UnknownProject(target.project.clone()))?;
         let region = &self.settings.region;
         let found = choose::function(&project, target, region)?;
-        choose::version(
-            project,
-            found,
-            &parts.headers,
-            (&self.authority, Utc::now()),
-        )
+        choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))
     }
 
     async fn invoke(

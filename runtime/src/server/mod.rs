@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
+use koyalite_host_api::db::Homes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::certificates::Certificates;
 use self::database::Database;
-use self::parts::Parts;
+use self::parts::{Around, Parts};
 use self::ready::{Banner, ReadyFile};
 pub use self::single::{Single, run as run_single};
 use crate::config::{LogFormat, ServeConfig};
@@ -145,8 +146,13 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let addresses = (functions.local_addr()?, control.local_addr()?);
 
     let drain = CancellationToken::new();
+    let around = Around {
+        addresses,
+        homes: Homes::new(cores.runtimes()),
+        drain: &drain,
+    };
     let started = tokio::select! {
-        started = start(&config, mode, addresses, &drain) => started?,
+        started = start(&config, mode, around) => started?,
         () = signals.any() => return Ok(()),
     };
     let (database, parts) = started;
@@ -183,11 +189,10 @@ async fn bind(
 async fn start(
     config: &ServeConfig,
     mode: Mode,
-    addresses: ready::Addresses,
-    drain: &CancellationToken,
+    around: Around<'_>,
 ) -> anyhow::Result<(Database, Parts)> {
     let database = Database::come_by(config, mode).await?;
-    let parts = Parts::build(config, mode, &database, addresses, drain).await?;
+    let parts = Parts::build(config, mode, &database, around).await?;
     Ok((database, parts))
 }
 
