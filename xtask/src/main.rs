@@ -9,9 +9,13 @@ mod check;
 mod demo;
 mod guests;
 mod host;
+mod http;
+mod instructions;
 mod javascript;
+mod packages;
 mod paths;
 mod postgres;
+mod server;
 mod signals;
 mod sqlx;
 mod step;
@@ -57,6 +61,11 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
+        name: "instructions",
+        summary: "count what a request executes, against benches/instructions.txt (--bless: write it)",
+        run: instructions::run,
+    },
+    Command {
         name: "wit",
         summary: "write wit/host-sync from wit/host (--check: only say whether it is current)",
         run: wit::run,
@@ -95,6 +104,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("Usage: cargo xtask COMMAND\n");
     for command in COMMANDS {
-        println!("  {:<8} {}", command.name, command.summary);
+        println!("  {:<12} {}", command.name, command.summary);
     }
 }
