@@ -16,7 +16,7 @@ const USAGE: &str =
 /// Random tests that find more the longer they run: part of the name, how many cases `--long` asks
 /// for. A case of the second compares ten pairs of answers. Together they take about ten minutes on
 /// two cores.
-const LONG: [(&str, u32); 2] = [("differential::", 100_000), ("interference::", 2_000)];
+const LONG: [(&str, u32); 2] = [("differential::", 100_000), ("interference_found::", 2_000)];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {

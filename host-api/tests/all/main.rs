@@ -21,6 +21,7 @@ mod differential;
 mod embed;
 mod insert;
 mod interference;
+mod interference_found;
 mod mirror;
 mod native;
 mod pages;
