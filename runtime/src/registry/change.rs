@@ -40,7 +40,7 @@ pub(crate) struct LockedProject {
     pub(crate) id: Uuid,
     pub(crate) schema: String,
     pub(crate) role: String,
-    /// Whether its policies are Postgres' own as well; see `mirror`.
+    /// Whether policies of it, of some tables at least, are Postgres' own as well; see `mirror`.
     pub(crate) mirrored: bool,
 }
 
@@ -99,8 +99,10 @@ impl<'a> Change<'a> {
         sqlx::query_as!(
             LockedProject,
             r#"SELECT id, database_schema AS schema, database_role AS role,
-                   (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
-               FROM koyalite.projects WHERE name = $1 FOR UPDATE"#,
+                   (settings -> 'native_mirror' = 'true') IS TRUE OR EXISTS (
+                       SELECT FROM koyalite.tables t WHERE t.project_id = p.id AND t.native_mirror
+                   ) AS "mirrored!"
+               FROM koyalite.projects p WHERE name = $1 FOR UPDATE"#,
             name.as_str(),
         )
         .fetch_optional(self.conn())
