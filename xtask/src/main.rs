@@ -11,6 +11,7 @@ mod guests;
 mod host;
 mod javascript;
 mod paths;
+mod pgvector;
 mod postgres;
 mod signals;
 mod sqlx;

@@ -79,12 +79,17 @@ fn cells() -> impl Strategy<Value = Cells> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let often_true = || prop_oneof![Just("true".to_owned()), condition(ATOMS)];
-    let policies = (often_true(), often_true(), often_true(), condition(CHANGES));
+    let often_true = || prop_oneof![2 => Just("true".to_owned()), 1 => condition(ATOMS)];
+    let check = prop_oneof![
+        1 => select(CHANGES).prop_map(str::to_owned),
+        1 => condition(CHANGES),
+    ];
+    let policies = (often_true(), often_true(), often_true(), check);
     let conflict = select(vec![vec!["id"], vec!["team", "name"]]);
     (
         prop::collection::vec(cells(), 0..4),
-        prop::collection::vec(cells(), 1..4),
+        prop_oneof![2 => 1..2usize, 1 => 2..4usize]
+            .prop_flat_map(|count| prop::collection::vec(cells(), count)),
         subsequence(&["rank", "owner", "note"][..], 0..=3),
         conflict,
         policies,

@@ -198,6 +198,8 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
     let unique_together = together.collect();
     let collated: Vec<_> = lines
         .iter()
+        // Looked up where extensions are made; the project's own schema is searched alone.
+        .map(|line| line.replacen(" vector(", " public.vector(", 1))
         .map(|line| match line.contains(" text[]") {
             true => line.replacen(" text[]", " text[] COLLATE \"C\"", 1),
             false => line.replacen(" text", " text COLLATE \"C\"", 1),
