@@ -2,6 +2,7 @@
 
 mod changes;
 mod columns;
+mod comparing;
 mod conditions;
 mod decisions;
 mod explain;
@@ -10,4 +11,5 @@ pub(crate) mod fixtures;
 mod guide;
 mod masks;
 mod native;
+mod refusals;
 mod subqueries;

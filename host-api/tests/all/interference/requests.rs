@@ -250,7 +250,13 @@ fn write(table: Table) -> BoxedStrategy<Request> {
     let parts = (what, rows, columns(table), filtered, conflict);
     parts
         .prop_map(
-            move |(what, rows, returning, (filter, max_affected), conflict)| {
+            move |(what, mut rows, returning, (filter, max_affected), conflict)| {
+                if conflict.is_some() {
+                    // Numbers that are free, for it is not by them that rows are found.
+                    for (id, row) in (200..).zip(&mut rows) {
+                        row["id"] = id.into();
+                    }
+                }
                 let table = name.to_owned();
                 Request::One(match what {
                     0 => Operation::Insert(InsertQuery {
