@@ -5,7 +5,7 @@
 //! A change that is dropped is rolled back and moves nothing.
 
 use koyalite_policy::{ProjectName, TableName};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Decode, PgConnection, Postgres, Transaction, Type};
 use uuid::Uuid;
 
 use super::Registry;
@@ -158,18 +158,21 @@ impl<'a> Change<'a> {
 
     /// The one truth value that a question about a project's tables has.
     pub(crate) async fn finds(&mut self, question: Ddl) -> Result<bool, RegistryError> {
-        // Safe to assert for the reason given in `run_now`.
-        let statement = sqlx::AssertSqlSafe(question.into_text());
-        let found = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
-        Ok(found)
+        self.asks(question).await
     }
 
     /// The one number that a question about a project's tables has.
     pub(crate) async fn counts(&mut self, question: Ddl) -> Result<i64, RegistryError> {
+        self.asks(question).await
+    }
+
+    async fn asks<T>(&mut self, question: Ddl) -> Result<T, RegistryError>
+    where
+        T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+    {
         // Safe to assert for the reason given in `run_now`.
         let statement = sqlx::AssertSqlSafe(question.into_text());
-        let count = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
-        Ok(count)
+        Ok(sqlx::query_scalar(statement).fetch_one(self.conn()).await?)
     }
 
     /// Commits, then serves the new state from this node at once.

@@ -192,7 +192,10 @@ async fn write(change: &mut Change<'_>, project: &LockedProject) -> Result<(), R
 }
 
 /// Which tables are to be mirrored, as the change has it.
-pub(crate) async fn stored(change: &mut Change<'_>, project: &LockedProject) -> Result<Mirror, RegistryError> {
+pub(crate) async fn stored(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+) -> Result<Mirror, RegistryError> {
     let whole = sqlx::query_scalar!(
         r#"SELECT (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
            FROM koyalite.projects WHERE id = $1"#,
