@@ -7,7 +7,7 @@ use koyalite_host_api::db::{DatabaseAccess, Databases, Mirror, NodeLimits, Passw
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
-use koyalite_host_api::tables::Filter;
+use koyalite_host_api::tables::{Filter, InsertQuery, insert};
 use koyalite_policy::{
     ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value, native,
 };
@@ -144,6 +144,22 @@ impl TestDatabase {
         let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
         client
+    }
+}
+
+impl TestProject {
+    /// Todos of one owner, numbered from `first` on.
+    pub(crate) async fn add_todos(&self, owner: &Owner, first: i64, titles: &[&str]) {
+        let todos = (first..)
+            .zip(titles)
+            .map(|(id, title)| owner.todo(id, title));
+        let query = InsertQuery {
+            table: "todos".into(),
+            rows: Json::from_iter(todos).to_string(),
+            ..InsertQuery::default()
+        };
+        let written = insert(&self.project, &owner.identity, query).await;
+        written.unwrap_or_else(|error| panic!("{error:?}"));
     }
 }
 
