@@ -11,5 +11,6 @@ pub(crate) mod fixtures;
 mod guide;
 mod masks;
 mod native;
+mod promises;
 mod refusals;
 mod subqueries;
