@@ -23,6 +23,7 @@ use crate::rounds::{self, Subject};
 
 const HANDWRITTEN: &str = "by hand, no policy";
 const OWNED: &str = "guest, owner's policy";
+const SHARED: &str = "guest, owner's policy, shared instance";
 const MIRRORED: &str = "guest, owner's policy, mirror on";
 const OPEN: &str = "guest, policy true";
 const LIST: &str = "guest, owner's policy, list of 20 with embed";
@@ -34,12 +35,13 @@ const BULK_BY_HAND: &str = "by hand, bulk insert of 10 000";
 const OWNERS: &str = "owner_id = auth.uid()";
 /// Name, condition of its policies.
 const PROJECTS: [(&str, &str); 3] = [("owned", OWNERS), ("mirrored", OWNERS), ("open", "true")];
-/// Name of the row, project, guest.
-const SELECTS: [(&str, &str, &str); 4] = [
-    (OWNED, "owned", "lookup"),
-    (MIRRORED, "mirrored", "lookup"),
-    (OPEN, "open", "lookup"),
-    (LIST, "owned", "listing"),
+/// Name of the row, project, guest, isolation.
+const SELECTS: [(&str, &str, &str, &str); 5] = [
+    (OWNED, "owned", "lookup", "request"),
+    (SHARED, "owned", "lookup", "shared"),
+    (MIRRORED, "mirrored", "lookup", "request"),
+    (OPEN, "open", "lookup", "request"),
+    (LIST, "owned", "listing", "request"),
 ];
 /// Name of the row, project.
 const BULKS: [(&str, &str); 2] = [(BULK, "owned"), (BULK_MIRRORED, "mirrored")];
@@ -90,8 +92,12 @@ fn database(koyalite: &KoyaLite, rows: &Rows) -> anyhow::Result<Database> {
 
 async fn guests(koyalite: &KoyaLite) -> anyhow::Result<Vec<Subject>> {
     let mut subjects = Vec::new();
-    for (name, project, guest) in SELECTS {
-        let url = koyalite.deploy((project, guest), guest, "").await?;
+    for (name, project, guest, isolation) in SELECTS {
+        let function = format!("{guest}-{isolation}");
+        let manifest = format!("isolation = \"{isolation}\"\n");
+        let url = koyalite
+            .deploy((project, &function), guest, &manifest)
+            .await?;
         subjects.push(Subject {
             name,
             target: Target {
@@ -170,6 +176,7 @@ async fn check_list(target: &Target) -> anyhow::Result<()> {
 fn compared(mut report: Report) -> Report {
     let by_hand = (OWNED, HANDWRITTEN);
     report.ratio("select_vs_handwritten", by_hand, Goal::AtLeast(0.8));
+    report.ratio("shared_select_vs_handwritten", (SHARED, HANDWRITTEN), None);
     report.ratio("list_vs_handwritten", (LIST, LIST_BY_HAND), None);
     report.ratio("bulk_vs_handwritten", (BULK, BULK_BY_HAND), None);
     report.cost("policy_cost", (OWNED, OPEN), Goal::AtMost(0.05));

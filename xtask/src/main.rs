@@ -9,10 +9,14 @@ mod check;
 mod demo;
 mod guests;
 mod host;
+mod http;
+mod instructions;
 mod javascript;
+mod packages;
 mod paths;
 mod pgvector;
 mod postgres;
+mod server;
 mod signals;
 mod sqlx;
 mod step;
@@ -58,6 +62,11 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
+        name: "instructions",
+        summary: "count what a request executes, against benches/instructions.txt (--bless: write it)",
+        run: instructions::run,
+    },
+    Command {
         name: "wit",
         summary: "write wit/host-sync from wit/host (--check: only say whether it is current)",
         run: wit::run,
@@ -96,6 +105,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("Usage: cargo xtask COMMAND\n");
     for command in COMMANDS {
-        println!("  {:<8} {}", command.name, command.summary);
+        println!("  {:<12} {}", command.name, command.summary);
     }
 }

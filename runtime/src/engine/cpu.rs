@@ -198,6 +198,13 @@ impl CpuGate {
     }
 }
 
+/// Whether the calls of an instance have used the CPU that each has without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    Left,
+    Spent,
+}
+
 /// Where one instance stands at the gate.
 #[derive(Debug)]
 pub struct Turn<'a> {
@@ -250,9 +257,8 @@ impl Turn<'_> {
         Poll::Ready(())
     }
 
-    /// After a poll: gives the permit back, and notes whether the instance has used a slice since
-    /// it was last idle.
-    pub(super) fn release(&mut self, used_since_idle: Duration) {
+    /// After a poll: gives the permit back, and notes whether it needs one again.
+    pub(super) fn release(&mut self, share: Share) {
         let waker = match self.state {
             TurnState::Holding => self.gate.permits.lock().hand_back(),
             TurnState::Free | TurnState::Spent | TurnState::Waiting(_) => None,
@@ -260,10 +266,9 @@ impl Turn<'_> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.state = if used_since_idle >= SLICE {
-            TurnState::Spent
-        } else {
-            TurnState::Free
+        self.state = match share {
+            Share::Spent => TurnState::Spent,
+            Share::Left => TurnState::Free,
         };
     }
 }
@@ -302,7 +307,7 @@ mod tests {
 
     fn spent<'a>(gate: &'a CpuGate) -> Turn<'a> {
         let mut turn = gate.turn();
-        turn.release(SLICE);
+        turn.release(Share::Spent);
         turn
     }
 
@@ -329,9 +334,9 @@ mod tests {
         assert!(second.poll(&mut cx).is_pending());
         assert!(third.poll(&mut cx).is_pending());
         assert!(neighbour.poll(&mut cx).is_pending());
-        first.release(SLICE);
+        first.release(Share::Spent);
         assert!(second.poll(&mut cx).is_ready());
-        second.release(SLICE);
+        second.release(Share::Spent);
         // The busy project had its turn; the neighbour comes before its third instance.
         assert!(third.poll(&mut cx).is_pending());
         assert!(neighbour.poll(&mut cx).is_ready());

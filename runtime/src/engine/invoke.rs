@@ -16,6 +16,7 @@ use super::hooks::Hooks;
 use super::job::{Intake, Job, Said};
 use super::limits::MemoryLimiter;
 use super::loaded::Loaded;
+use super::meter::Watch;
 use super::reply::Ticket;
 use super::shared::Offer;
 use super::state::State;
@@ -52,8 +53,7 @@ impl Engine {
     ) -> Result<Answer, InvokeError> {
         let (job, heard) = sent(call);
         let ticket = heard.ticket.clone();
-        let work = self.work(loaded, target, job, Intake::closed());
-        let mut work = Beside::new(work, self.elsewhere.clone());
+        let mut work = self.work(loaded, target, job, Intake::closed());
         let answer = match work.until(heard.said()).await {
             Said::Ended(Ok(Answer::Http(response))) => {
                 let (parts, body) = response.into_parts();
@@ -79,8 +79,8 @@ impl Engine {
         let _busy = match pool.offer(job) {
             Offer::Taken(busy) => busy,
             Offer::Start { job, queue, busy } => {
-                let work = self.work(loaded, target, job, Intake::from_queue(queue));
-                Beside::new(work, self.elsewhere.clone()).go_on();
+                let intake = Intake::from_queue(queue);
+                self.work(loaded, target, job, intake).go_on();
                 busy
             }
         };
@@ -88,13 +88,7 @@ impl Engine {
     }
 
     /// A worker with its store, from its start to its end.
-    fn work(
-        &self,
-        loaded: Arc<Loaded>,
-        target: &Target,
-        job: Job,
-        mut intake: Intake,
-    ) -> impl Future<Output = ()> + Send + use<> {
+    fn work(&self, loaded: Arc<Loaded>, target: &Target, job: Job, mut intake: Intake) -> Beside {
         let stdio = GuestStdio::new(log_of(&job.call.invocation));
         let hooks = Hooks::new(self.egress.clone());
         let state = State::new(MemoryLimiter::new(target.limits.memory_bytes), hooks, stdio);
@@ -104,16 +98,19 @@ impl Engine {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         let gate = self.permits.gate(target.tenant);
+        let watch = Arc::<Watch>::default();
         let worker = Worker {
             store,
             limits: target.limits,
+            watch: Arc::clone(&watch),
             outbound: Arc::clone(&target.outbound),
             gate,
         };
-        async move {
+        let work = async move {
             worker.run(&loaded, job, &mut intake).await;
             intake.close().await;
-        }
+        };
+        Beside::new(work, watch, self.elsewhere.clone())
     }
 }
 

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
+use koyalite_host_api::db::Homes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::database::Database;
-use self::parts::Parts;
+use self::parts::{Around, Parts};
 use self::ready::{Banner, ReadyFile};
 use crate::config::{LogFormat, ServeConfig};
 use crate::control;
@@ -123,8 +124,13 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let addresses = (functions.local_addr()?, control.local_addr()?);
 
     let drain = CancellationToken::new();
+    let around = Around {
+        addresses,
+        homes: Homes::new(cores.runtimes()),
+        drain: &drain,
+    };
     let started = tokio::select! {
-        started = start(&config, mode, addresses, &drain) => started?,
+        started = start(&config, mode, around) => started?,
         () = signals.any() => return Ok(()),
     };
     let (database, parts) = started;
@@ -161,11 +167,10 @@ async fn bind(
 async fn start(
     config: &ServeConfig,
     mode: Mode,
-    addresses: ready::Addresses,
-    drain: &CancellationToken,
+    around: Around<'_>,
 ) -> anyhow::Result<(Database, Parts)> {
     let database = Database::come_by(config, mode).await?;
-    let parts = Parts::build(config, mode, &database, addresses, drain).await?;
+    let parts = Parts::build(config, mode, &database, around).await?;
     Ok((database, parts))
 }
 
