@@ -172,7 +172,8 @@ async fn one_table_is_mirrored_beside_another_that_cannot_be() {
     assert!(run(&["show"]).await.contains("Postgres too those of notes"));
     assert_eq!(titles(&project, &alice).await, json!(["a"]));
     assert_eq!(titles(&project, &bob).await, json!(["b"]));
-    let verified = shell.run(&std::env::temp_dir(), &["policies", "verify"]);
+    let folder = std::env::temp_dir();
+    let verified = shell.run(&folder, &["policies", "verify"]);
     let verified = verified.await.expect(0);
     assert!(verified.contains("0 disagreements"), "{verified}");
 
