@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use crate::packages::is_root;
 use crate::{paths, postgres, step::Step};
 
 /// The bundle and the hashes of its wheels, as pip reads them.
@@ -63,7 +64,7 @@ fn bundle() -> anyhow::Result<PathBuf> {
 
 /// Beside what else is built. As root the server runs as another user, who may not see that folder.
 fn home() -> PathBuf {
-    match postgres::is_root() {
+    match is_root() {
         true => std::env::temp_dir(),
         false => paths::root().join("target"),
     }
