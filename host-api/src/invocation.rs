@@ -47,7 +47,8 @@ impl Project {
     pub(crate) fn told(&self, identity: &Identity) -> Option<Told> {
         match self.mirror {
             Mirror::Off => None,
-            Mirror::On => Some(Told::of(identity)),
+            // Any statement may come to a mirrored table, by an embed or inside a policy.
+            Mirror::On | Mirror::Tables(_) => Some(Told::of(identity)),
         }
     }
 }

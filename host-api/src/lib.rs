@@ -17,6 +17,33 @@ pub mod relationship;
 pub mod tables;
 pub mod usage;
 
+// The search for interference, taken in from the integration tests: here it meets a compiler that leaks.
+#[cfg(test)]
+extern crate self as koyalite_host_api;
+#[cfg(test)]
+#[path = "../tests/all/interference/mod.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "written for the integration tests, which say the same of themselves"
+)]
+mod interference;
+#[cfg(test)]
+#[path = "../tests/all/support/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "written for the integration tests, which say the same of themselves"
+)]
+mod support;
+
 pub use adapter::{Host, HostState, add_to_linker};
 pub use error::{ErrorKind, HostError};
 pub use invocation::{

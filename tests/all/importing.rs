@@ -28,10 +28,11 @@ fn source() -> String {
 }
 
 /// A source with those tables, and a shell in a folder with its address.
-async fn prepared(shell: CommandLine) -> impl AsyncFn(&str) -> Finished {
+async fn prepared(shell: CommandLine, more: &str) -> impl AsyncFn(&str) -> Finished + use<> {
     let other = Database::create().await;
     let source_of = other.connect().await;
     source_of.batch_execute(&source()).await.unwrap();
+    source_of.batch_execute(more).await.unwrap();
     let here = tempfile::tempdir().unwrap();
     std::fs::write(here.path().join("source"), other.url()).unwrap();
     async move |line: &str| {
@@ -44,7 +45,7 @@ async fn prepared(shell: CommandLine) -> impl AsyncFn(&str) -> Finished {
 async fn a_schema_of_another_postgres_is_written_once_with_what_is_not_as_it_was() {
     let app = TestApp::shared().await;
     let project = app.project().await;
-    let run = prepared(CommandLine::of(&app, &project.name)).await;
+    let run = prepared(CommandLine::of(&app, &project.name), "").await;
     let nowhere = run("import").await;
     let said = "KOYALITE_IMPORT_URL";
     assert!(
@@ -73,7 +74,7 @@ async fn a_schema_of_another_postgres_is_written_once_with_what_is_not_as_it_was
 async fn tables_policies_and_rows_of_another_postgres_become_a_project() {
     let app = TestApp::shared().await;
     let project = app.project().await;
-    let run = prepared(CommandLine::of(&app, &project.name)).await;
+    let run = prepared(CommandLine::of(&app, &project.name), "").await;
     let data = "import --schema shop --url-file source --data --json";
     let report = run(data).await.expect(0);
     let report: Value = serde_json::from_str(&report).unwrap();
@@ -111,4 +112,24 @@ async fn tables_policies_and_rows_of_another_postgres_become_a_project() {
                       "returning": ["id", "mood"] });
     let made = ask("/behaviours/insert", new).await;
     assert_eq!(made, json!([{ "id": 2501, "mood": "calm" }]));
+}
+
+#[tokio::test]
+async fn an_import_that_breaks_off_leaves_nothing_and_can_be_given_again() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    // Older than its check, which did not look at it.
+    let odd = "CREATE TABLE odd (id int PRIMARY KEY, kind text);
+               INSERT INTO odd VALUES (1, 'b'); ALTER TABLE odd ADD CHECK (kind IN ('a', 'c')) NOT VALID;";
+    let run = prepared(CommandLine::of(&app, &project.name), odd).await;
+    let data = "import --schema shop --url-file source --data";
+    for _ in 0..2 {
+        let broken = run(data).await;
+        assert_eq!(broken.code, 1, "{broken:?}");
+        assert!(
+            broken.errors.contains("nothing is left of it"),
+            "{broken:?}"
+        );
+        assert_eq!(project.list("/tables").await.len(), 0);
+    }
 }

@@ -34,13 +34,13 @@ async fn a_mirrored_project_answers_as_before_and_follows_every_change() {
     let (project, alice, bob) = prepared(&app).await;
     assert_eq!(
         project.get("/native-mirror").await,
-        json!({ "enabled": false })
+        json!({ "enabled": false, "tables": [] })
     );
     assert_eq!(in_postgres(&app, &project).await, (0, 0));
     switch(&project, true).await.expect(200);
     assert_eq!(
         project.get("/native-mirror").await,
-        json!({ "enabled": true })
+        json!({ "enabled": true, "tables": [] })
     );
     // The mirror's own, and one for each command of the only policy.
     assert_eq!(in_postgres(&app, &project).await, (1, 5));
@@ -111,7 +111,7 @@ async fn what_postgres_cannot_say_keeps_the_mirror_off_and_is_not_saved_while_it
     );
     assert_eq!(
         project.get("/native-mirror").await,
-        json!({ "enabled": false })
+        json!({ "enabled": false, "tables": [] })
     );
     assert_eq!(in_postgres(&app, &project).await, (0, 0));
     for saved in [first, second] {
@@ -137,4 +137,69 @@ async fn what_postgres_cannot_say_keeps_the_mirror_off_and_is_not_saved_while_it
     assert_eq!(titles(&project, &alice).await, json!(["a"]));
     assert!(run("off").await.starts_with("off:"));
     assert_eq!(in_postgres(&app, &project).await, (0, 0));
+}
+
+#[tokio::test]
+async fn one_table_is_mirrored_beside_another_that_cannot_be() {
+    let app = TestApp::shared().await;
+    let (project, alice, bob) = prepared(&app).await;
+    let table = json!({ "name": "profiles", "columns": [{ "name": "owner_id", "type": "uuid" }] });
+    let call = project.control(Method::POST, "/tables").json(&table);
+    call.send().await.expect(201);
+    let save = async |table: &str, using: &str, read: Value| {
+        let policy = json!({ "name": using, "table": table, "commands": ["select"],
+            "using": using, "read": read });
+        let call = project.control(Method::POST, "/policies").json(&policy);
+        call.send().await
+    };
+    let masked = save("profiles", "owner_id is not null", json!(["id"])).await;
+    masked.expect(201);
+    switch(&project, true).await.problem(409, "not_mirrorable");
+
+    let shell = CommandLine::of(&app, &project.name);
+    let run = async |words: &[&str]| {
+        let words = [&["policies", "mirror"], words].concat();
+        shell.run(&std::env::temp_dir(), &words).await.expect(0)
+    };
+    let on = run(&["on", "--table", "notes"]).await;
+    assert!(
+        on.starts_with("on: Postgres enforces the policies of notes"),
+        "{on}"
+    );
+    assert_eq!(in_postgres(&app, &project).await, (1, 5));
+    let setting = json!({ "enabled": false, "tables": ["notes"] });
+    assert_eq!(project.get("/native-mirror").await, setting);
+    assert!(run(&["show"]).await.contains("Postgres too those of notes"));
+    assert_eq!(titles(&project, &alice).await, json!(["a"]));
+    assert_eq!(titles(&project, &bob).await, json!(["b"]));
+    let folder = std::env::temp_dir();
+    let verified = shell.run(&folder, &["policies", "verify"]);
+    let verified = verified.await.expect(0);
+    assert!(verified.contains("0 disagreements"), "{verified}");
+
+    // Inside a policy Postgres would show all of a table that is not mirrored.
+    let inner = "exists (select 1 from profiles p where p.owner_id = notes.owner_id)";
+    let refused = save("notes", inner, Value::Null).await;
+    let refused = refused.problem(409, "not_mirrorable");
+    assert!(
+        refused["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("its policies read profiles, which is not mirrored"),
+        "{refused}"
+    );
+    // A change elsewhere leaves the mirror of this table as it is.
+    save("profiles", "owner_id = auth.uid()", Value::Null)
+        .await
+        .expect(201);
+    assert_eq!(in_postgres(&app, &project).await, (1, 5));
+    let off = run(&["off", "--table", "notes"]).await;
+    assert!(off.starts_with("off:"), "{off}");
+    assert_eq!(in_postgres(&app, &project).await, (0, 0));
+    let unknown = project
+        .control(Method::PUT, "/tables/nothing/native-mirror")
+        .json(&json!({ "enabled": true }))
+        .send()
+        .await;
+    unknown.expect(404);
 }

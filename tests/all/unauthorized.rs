@@ -82,6 +82,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/projects/{project}/tables/{table}/rows", Admin),
     (
         "PUT",
+        "/v1/projects/{project}/tables/{table}/native-mirror",
+        Developer,
+    ),
+    (
+        "PUT",
         "/v1/projects/{project}/tables/{table}/policy-readable",
         Admin,
     ),

@@ -14,6 +14,7 @@ mod instructions;
 mod javascript;
 mod packages;
 mod paths;
+mod pgvector;
 mod postgres;
 mod server;
 mod signals;

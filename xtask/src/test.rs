@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, bail};
 
-use crate::{guests, host, paths, postgres, stopwatch::Stopwatch, toolchain};
+use crate::{guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain};
 
 const USAGE: &str =
     "usage: cargo xtask test [--long] [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
@@ -16,7 +16,7 @@ const USAGE: &str =
 /// Random tests that find more the longer they run: part of the name, how many cases `--long` asks
 /// for. A case of the second compares ten pairs of answers. Together they take about ten minutes on
 /// two cores.
-const LONG: [(&str, u32); 2] = [("differential::", 100_000), ("interference::", 2_000)];
+const LONG: [(&str, u32); 2] = [("differential::", 100_000), ("interference_found::", 2_000)];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -71,6 +71,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         host::run(host::cargo().args(["build", "--workspace", "--bins", "--tests"]))
     })?;
     let host = watch.step("test the host", || test_host(&options, &mut totals));
+    let vectors = watch.step("test vector columns", || {
+        test_vectors(&options, &mut totals)
+    });
     let sdk = watch.step("test the documentation of the SDK", || {
         let folder = paths::root().join("sdk");
         let mut cargo = toolchain::Toolchain::Default.cargo(&folder);
@@ -93,7 +96,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     };
     watch.print_table();
     totals.print();
-    host.and(sdk).and(long)
+    host.and(vectors).and(sdk).and(long)
 }
 
 /// The stories through the front door wait for limits most of their time, so everything else runs
@@ -123,6 +126,27 @@ fn test_host(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
         totals.add(&more);
         stories.and(passed)
     })
+}
+
+/// On a server that has pgvector. Without one it is said that these tests were not made.
+fn test_vectors(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
+    let bin = match pgvector::bin_folder() {
+        Ok(bin) => bin,
+        Err(reason) => {
+            totals.not_made.push(format!("vector columns: {reason:#}"));
+            return Ok(());
+        }
+    };
+    let mut cargo = host::cargo();
+    cargo.args([
+        "test",
+        "--package",
+        "koyalite-host-api",
+        "--test",
+        "pgvector",
+    ]);
+    cargo.env("KOYALITE_TEST_POSTGRES", bin);
+    test(&mut cargo, options, totals, &mut show)
 }
 
 fn show(line: &str) {
@@ -174,6 +198,8 @@ struct Totals {
     failed: u64,
     filtered: u64,
     programs: u64,
+    /// What could not be tested here, with the reason.
+    not_made: Vec<String>,
 }
 
 impl Totals {
@@ -200,6 +226,7 @@ impl Totals {
         self.failed += more.failed;
         self.filtered += more.filtered;
         self.programs += more.programs;
+        self.not_made.extend(more.not_made.iter().cloned());
     }
 
     fn print(&self) {
@@ -208,12 +235,16 @@ impl Totals {
             failed,
             filtered,
             programs,
+            not_made,
         } = self;
         let left_out = match filtered {
             0 => String::new(),
             some => format!(", {some} left out"),
         };
         println!("{passed} tests passed, {failed} failed{left_out} (in {programs} test programs)");
+        for what in not_made {
+            println!("NOT TESTED: {what}");
+        }
     }
 }
 
@@ -232,6 +263,7 @@ mod tests {
             failed: 2,
             filtered: 4,
             programs: 2,
+            not_made: Vec::new(),
         };
         assert_eq!(totals, sums);
     }

@@ -21,7 +21,7 @@ use crate::print;
 use crate::sql::quote_ident;
 use crate::types::ColumnType;
 
-pub use visible::visible;
+pub use visible::{read_by_policies, visible};
 use words::{Inner, Words};
 
 /// The setting that holds `auth.uid()`; heeded only where [`ROLE`] says `authenticated`.

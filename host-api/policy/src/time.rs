@@ -194,14 +194,13 @@ fn parse_zone(text: &str) -> Option<i64> {
         b'-' => -1,
         _ => return None,
     };
-    let offset = text.get(1..)?.replacen(':', "", 1);
-    let padded = if offset.len() == 2 {
-        offset + "00"
-    } else {
-        offset
+    let offset = text.get(1..)?;
+    let (hours, minutes) = match offset.split_once(':') {
+        Some(parts) => parts,
+        None if offset.len() == 2 => (offset, "00"),
+        None => offset.split_at_checked(2)?,
     };
-    let number = digits(&padded, 4)?;
-    let (hours, minutes) = (number / 100, number % 100);
+    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
     (hours < 16 && minutes < 60).then_some(sign * (hours * 60 + minutes) * 60)
 }
 

@@ -47,7 +47,9 @@ impl Bind {
                 ColumnType::Array(item) if item.travels_as_text() => {
                     format!("${n}::text[]::{ty}")
                 }
-                ColumnType::Vector(_) => format!("${n}::text::{ty}"),
+                // The extension's own name for its type is not one that a project's role can look up. Into
+                // a column of it an array of the same numbers is cast without one.
+                ColumnType::Vector(_) => format!("${n}::text::real[]"),
                 ty if ty.scalar().is_some_and(ScalarType::travels_as_text) => {
                     format!("${n}::text::{ty}")
                 }
@@ -181,7 +183,9 @@ fn write_scalar(value: &Value, ty: ColumnType, out: &mut BytesMut) -> Result<IsN
         (Value::Uuid(uuid), ColumnType::Uuid) => out.put_slice(uuid.as_bytes()),
         (Value::Bytes(bytes), ColumnType::Bytea) => out.put_slice(bytes),
         (Value::Vector(_), ColumnType::Vector(_)) => {
-            out.put_slice(value.to_json().to_string().as_bytes());
+            let json = value.to_json().to_string();
+            let numbers = json.trim_start_matches('[').trim_end_matches(']');
+            out.put_slice(format!("{{{numbers}}}").as_bytes());
         }
         (Value::Json(json), ColumnType::Json | ColumnType::Jsonb) => {
             return Ok(write_json(&json.to_string(), ty, out));

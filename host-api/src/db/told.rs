@@ -4,19 +4,35 @@
 //! transaction that says first for whom. The settings end with the transaction, so the next caller
 //! on the connection inherits nothing. They are binds: nothing of a token becomes text of a statement.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use deadpool_postgres::Client;
-use koyalite_policy::{Identity, native};
+use koyalite_policy::{Identity, TableName, native};
 use postgres_types::Type;
 use tokio_postgres::{Error, Statement};
 
 /// Whether Postgres enforces a project's policies beside the host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Mirror {
     /// The host alone.
     #[default]
     Off,
     /// Both: what the host would let through by mistake, Postgres holds back.
     On,
+    /// Both on these tables, the host alone on all others.
+    Tables(Arc<BTreeSet<TableName>>),
+}
+
+impl Mirror {
+    /// Whether Postgres enforces the policies of this table.
+    pub fn covers(&self, table: &TableName) -> bool {
+        match self {
+            Mirror::Off => false,
+            Mirror::On => true,
+            Mirror::Tables(tables) => tables.contains(table),
+        }
+    }
 }
 
 /// The settings of one transaction: names and values, in turns.
@@ -74,8 +90,6 @@ pub(super) async fn tell(client: &Client, telling: Option<&Telling<'_>>) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use koyalite_policy::{Service, User};
     use serde_json::json;
 

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::query::{AggregateQuery, Measure, Summary};
 use super::{aggregate, refusal};
 use crate::db::compare::Askers;
-use crate::db::{Compared, Mirror, Told, sql};
+use crate::db::{Compared, Told, sql};
 use crate::error::HostError;
 use crate::invocation::Project;
 
@@ -54,9 +54,9 @@ pub async fn verify(
         }
         Err(_) => None,
     };
-    let (native, past) = match project.mirror {
-        Mirror::Off => (Some(visible), None),
-        Mirror::On => (None, Some(Told::of(&past_all(project)?))),
+    let (native, past) = match project.mirror.covers(table) {
+        false => (Some(visible), None),
+        true => (None, Some(Told::of(&past_all(project)?))),
     };
     let askers = Askers {
         caller: Told::of(identity),

@@ -1,7 +1,7 @@
 //! Deleting rows.
 
 use koyalite_host_api::error::ErrorKind;
-use koyalite_host_api::tables::{DeleteQuery, InsertQuery, delete, insert};
+use koyalite_host_api::tables::{DeleteQuery, delete};
 use koyalite_policy::{Identity, Value};
 use serde_json::json;
 
@@ -18,13 +18,7 @@ fn todos(text: &str, params: Vec<Value>) -> DeleteQuery {
 async fn with_rows(db: &TestDatabase, owners: &[&Owner]) -> TestProject {
     let demo = db.todos().await;
     for (index, owner) in (0..).zip(owners) {
-        let todos: Vec<_> = (1..=3).map(|i| owner.todo(index * 10 + i, "t")).collect();
-        let query = InsertQuery {
-            table: "todos".into(),
-            rows: json!(todos).to_string(),
-            ..InsertQuery::default()
-        };
-        insert(&demo.project, &owner.identity, query).await.unwrap();
+        demo.add_todos(owner, index * 10 + 1, &["t"; 3]).await;
     }
     demo
 }

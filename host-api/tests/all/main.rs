@@ -22,6 +22,7 @@ mod embed;
 mod homes;
 mod insert;
 mod interference;
+mod interference_found;
 mod mirror;
 mod native;
 mod pages;

@@ -10,16 +10,7 @@ use crate::support::{Owner, TestDatabase, TestProject, filter, policy, rows};
 
 async fn with_todos(db: &TestDatabase, owner: &Owner, titles: &[&str]) -> TestProject {
     let demo = db.todos().await;
-    let todos: Vec<_> = (1..)
-        .zip(titles)
-        .map(|(id, title)| owner.todo(id, title))
-        .collect();
-    let query = InsertQuery {
-        table: "todos".into(),
-        rows: json!(todos).to_string(),
-        ..InsertQuery::default()
-    };
-    insert(&demo.project, &owner.identity, query).await.unwrap();
+    demo.add_todos(owner, 1, titles).await;
     demo
 }
 

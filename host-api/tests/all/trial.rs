@@ -16,13 +16,7 @@ use crate::support::{Owner, TestDatabase, TestProject, filter, policy};
 async fn filled(db: &TestDatabase, owners: [&Owner; 2]) -> TestProject {
     let demo = db.todos().await;
     for (first, owner) in [(1, owners[0]), (11, owners[1])] {
-        let todos = [owner.todo(first, "a"), owner.todo(first + 1, "b")];
-        let query = InsertQuery {
-            table: "todos".into(),
-            rows: json!(todos).to_string(),
-            ..InsertQuery::default()
-        };
-        insert(&demo.project, &owner.identity, query).await.unwrap();
+        demo.add_todos(owner, first, &["a", "b"]).await;
     }
     demo
 }

@@ -1,7 +1,7 @@
 //! Changing rows.
 
 use koyalite_host_api::error::{ErrorKind, HostError};
-use koyalite_host_api::tables::{InsertQuery, UpdateQuery, insert, update};
+use koyalite_host_api::tables::{UpdateQuery, update};
 use koyalite_policy::{Command, Identity, PolicySource, Value};
 use serde_json::json;
 
@@ -23,13 +23,7 @@ async fn with_rows(
 ) -> TestProject {
     let demo = db.project(&[("todos", TODOS)], policies).await;
     for (index, owner) in (0..).zip(owners) {
-        let todos: Vec<_> = (1..=5).map(|i| owner.todo(index * 10 + i, "old")).collect();
-        let query = InsertQuery {
-            table: "todos".into(),
-            rows: json!(todos).to_string(),
-            ..InsertQuery::default()
-        };
-        insert(&demo.project, &owner.identity, query).await.unwrap();
+        demo.add_todos(owner, index * 10 + 1, &["old"; 5]).await;
     }
     demo
 }

@@ -33,7 +33,8 @@ const ROWS_READ_AT_ONCE: usize = 1000;
                   command line:\n  KOYALITE_IMPORT_URL=postgres://… koyalite tables import\n  \
                   koyalite tables import --url-file source.txt --schema shop --out shop.json\n\n\
                   Then look at the notes and the file, and: koyalite tables apply\n\
-                  With --data the tables are made at once and filled, references and policies last."
+                  With --data the tables are made at once and filled, references and policies last; what \
+                  breaks off is undone."
 )]
 pub(super) struct ImportArgs {
     /// The schema to read
@@ -82,7 +83,7 @@ impl ImportArgs {
         std::fs::write(&self.out, text + "\n")
             .with_context(|| format!("cannot write {}", self.out.display()))?;
         let rows = match self.data {
-            true => Some(self.fill(&mut source, &imported).await?),
+            true => Some(self.filled(&mut source, &imported).await?),
             false => None,
         };
         let names = imported.file.tables.iter().map(|table| &table.name);
@@ -107,17 +108,69 @@ impl ImportArgs {
         Ok(text.trim().to_owned())
     }
 
-    /// Makes the tables, fills them, and then adds what would be in the way of rows in any order.
-    async fn fill(&self, source: &mut Source, imported: &Imported) -> Result<u64, CliError> {
+    /// All of it or nothing: what broke off is undone, file and tables.
+    async fn filled(&self, source: &mut Source, imported: &Imported) -> Result<u64, CliError> {
         let client = self.server.client()?;
-        self.refuse_if_there(&client, imported).await?;
-        let path = self.server.path(["schema"]);
+        let free = self.refuse_if_there(&client, imported).await;
+        let filled = match free {
+            Ok(()) => self.fill(&client, source, imported).await,
+            Err(taken) => Err(taken),
+        };
+        if filled.is_err() {
+            // As if it had not been written, so that the same command can be given again.
+            let _ = std::fs::remove_file(&self.out);
+        }
+        filled
+    }
+
+    /// Makes the tables, fills them, and then adds what would be in the way of rows in any order.
+    async fn fill(
+        &self,
+        client: &Client,
+        source: &mut Source,
+        imported: &Imported,
+    ) -> Result<u64, CliError> {
         let bare = without_references(&imported.file);
+        let path = self.server.path(["schema"]);
         client.send(Method::PUT, &path, &bare).await?;
+        let filled = self.copy_all(client, source, imported).await;
+        if filled.is_err() {
+            self.undo(client, imported).await;
+        }
+        filled
+    }
+
+    /// Drops the tables that were made, which nobody but an administrator could reach.
+    async fn undo(&self, client: &Client, imported: &Imported) {
+        let mut left = Vec::new();
+        for table in &imported.file.tables {
+            let path = self.server.path(["tables", &table.name]) + "?lose_data=true";
+            let dropped = client.send(Method::DELETE, &path, &json!({})).await;
+            if dropped.is_err() {
+                left.push(table.name.as_str());
+            }
+        }
+        match left.as_slice() {
+            [] => eprintln!("nothing is left of it: the tables that were made are dropped again"),
+            left => eprintln!(
+                "these tables are left, some of their rows in them, and answer nobody: {}; drop \
+                 each with koyalite tables drop NAME --lose-data before the next try",
+                left.join(", ")
+            ),
+        }
+    }
+
+    async fn copy_all(
+        &self,
+        client: &Client,
+        source: &mut Source,
+        imported: &Imported,
+    ) -> Result<u64, CliError> {
+        let path = self.server.path(["schema"]);
         let mut written = 0;
         for (table, columns) in &imported.rows {
             if imported.file.tables.iter().any(|new| &new.name == table) {
-                written += self.copy(&client, source, (table, columns)).await?;
+                written += self.copy(client, source, (table, columns)).await?;
             }
         }
         client.send(Method::PUT, &path, &imported.file).await?;

@@ -166,6 +166,7 @@ fn routes() -> Vec<Route> {
         post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
         delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
+        put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
         put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
         get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
         post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),

@@ -105,7 +105,7 @@ pub(super) async fn run(
     let tables: Vec<TableName> = tables.map(|rules| rules.shape().name.clone()).collect();
     let callers = callers(&project, &tables, wanted).await?;
     let mut report = Report {
-        mirrored: project.mirror == Mirror::On,
+        mirrored: project.mirror != Mirror::Off,
         rows: 0,
         disagreements: 0,
         errors: 0,

@@ -25,7 +25,7 @@ pub(super) fn candidates(text: &str, enums: &[String]) -> Vec<String> {
 }
 
 /// The text without these words, which are left alone within quotes.
-fn without(text: &str, words: &[String]) -> String {
+pub(super) fn without(text: &str, words: &[String]) -> String {
     let (mut kept, mut rest) = (String::new(), text);
     'next: while let Some(first) = rest.chars().next() {
         if first == '\'' || first == '"' {

@@ -4,9 +4,10 @@
 //! What cannot be carried over is told, each with its reason; nothing is dropped in silence. Where a
 //! restrictive policy cannot be carried over, the table stays closed rather than more open than it was.
 //!
-//! Reading order: `catalogue` (what is there), `column` (types and defaults), `table`, `policy`.
+//! Reading order: `catalogue` (what is there), `column` (types and defaults), `table`, `policy`, `checks`.
 
 mod catalogue;
+mod checks;
 mod column;
 mod expression;
 mod policy;

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use koyalite_policy::{Claims, ColumnShape, Command, Effect, PolicySource, Schema, TableShape};
 use uuid::Uuid;
 
-use super::Imported;
 use super::catalogue::{Catalogue, Policy};
 use super::expression::candidates;
+use super::{Imported, checks};
 use crate::registry::definition::{NewTable, TableDefinition};
 use crate::registry::policies::NewPolicy;
 
@@ -66,6 +66,7 @@ pub(super) fn translate(found: &Catalogue, tables: &[NewTable], imported: &mut I
             }
         }
     }
+    checks::translate(found, (tables, &shapes), &mut accepted, imported);
 }
 
 /// The policy as ours, in the ways in which its conditions may be written.
@@ -147,7 +148,7 @@ fn closed(policy: &Policy, rules: &TableShape) -> NewPolicy {
 }
 
 /// The engine's judgement, beside the policies that it has accepted.
-fn judged(
+pub(super) fn judged(
     new: &NewPolicy,
     shapes: &[TableShape],
     accepted: &[PolicySource],

@@ -2,9 +2,9 @@
 
 use koyalite_policy::{ColumnName, TableName};
 
-use super::Imported;
 use super::catalogue::{Catalogue, Constraint, Table};
 use super::column::carry;
+use super::{Imported, checks};
 use crate::registry::definition::{NewColumn, NewReference, NewTable, OnDelete};
 use crate::registry::indexes::NewIndex;
 
@@ -98,9 +98,14 @@ fn keys(found: &Catalogue, new: &mut NewTable, imported: &mut Imported) {
         let here = |c: &String| new.columns.iter().any(|column| &column.name == c);
         match (constraint.kind.as_str(), constraint.columns.as_slice()) {
             ("f", _) => {}
-            ("c" | "x", _) => {
+            // Others are carried over as policies; see `checks`.
+            ("c", _) => list_values(new, constraint),
+            ("x", _) => {
                 let definition = &constraint.definition;
-                let reason = format!("not carried over: {definition}; check it in a policy");
+                let reason = format!(
+                    "not carried over: {definition}; no two rows are compared here but by unique \
+                     columns"
+                );
                 imported.note(subject, reason);
             }
             (_, columns) if !columns.iter().all(here) => {
@@ -118,6 +123,19 @@ fn keys(found: &Catalogue, new: &mut NewTable, imported: &mut Imported) {
                 }
             }
             (_, columns) => add_index(new, (columns.to_vec(), true), &subject, imported),
+        }
+    }
+}
+
+/// A text whose check lists its values becomes a type of its own.
+fn list_values(new: &mut NewTable, constraint: &Constraint) {
+    let Some(ty) = checks::listed(constraint) else {
+        return;
+    };
+    let columns = new.columns.iter_mut();
+    for column in columns.filter(|column| column.ty == "text") {
+        if constraint.columns.contains(&column.name) {
+            column.ty.clone_from(&ty);
         }
     }
 }

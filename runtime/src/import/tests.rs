@@ -31,7 +31,8 @@ const SOURCE: &str = r#"
         state todo_state NOT NULL DEFAULT 'open', tags text[] NOT NULL DEFAULT '{}',
         extra jsonb NOT NULL DEFAULT '{"a": [1]}', price numeric(10, 2) DEFAULT 1.5,
         due timestamp, secret bytea, took interval, doubled int GENERATED ALWAYS AS (2) STORED,
-        CHECK (price > 0), UNIQUE (owner_id, team_id));
+        kind text NOT NULL DEFAULT 'task' CHECK (kind IN ('task', 'note')),
+        CHECK (price > 0), CHECK (char_length(kind) > 1 AND id % 2 < 9), UNIQUE (owner_id, team_id));
     ALTER TABLE teams ADD FOREIGN KEY (head) REFERENCES todos (id);
     ALTER TABLE teams ALTER head TYPE integer;
     CREATE INDEX ON todos (owner_id, state);
@@ -95,6 +96,7 @@ async fn a_schema_as_supabase_projects_have_it_is_carried_over_and_applied() {
     assert_eq!(column("tags")["type"], "text[]");
     assert_eq!(column("extra")["default"], serde_json::json!({"a": [1]}));
     assert_eq!(column("team_id")["references"]["on_delete"], "set_null");
+    assert_eq!(column("kind")["type"], "enum(task, note)");
     let indexes = serde_json::json!([
         { "columns": ["owner_id", "team_id"], "unique": true },
         { "columns": ["owner_id", "state"] },
@@ -131,6 +133,7 @@ async fn a_schema_as_supabase_projects_have_it_is_carried_over_and_applied() {
             "deny todos: only admins [] true",
             "allow todos: open ones [\"anon\"] (state = 'open')",
             "allow todos: own todos [] (auth.uid() = owner_id)",
+            "deny todos: check todos_price_check [] false",
         ]
     );
     let project = registry.project("demo").await.name;
@@ -175,7 +178,11 @@ async fn what_cannot_be_carried_over_is_told_with_the_reason() {
     told("todos.state", "ordered as texts");
     told(
         "todos: constraint todos_price_check",
-        "CHECK ((price > (0)::numeric))",
+        "carried over as the policy \"check todos_price_check\": CHECK ((price > (0)::numeric))",
+    );
+    told(
+        "todos: constraint todos_check",
+        "write a policy that denies",
     );
     told("todos: index todos_lower_idx", "no B-tree over columns");
     told("profiles: constraint profiles_id_fkey", "auth.users");

@@ -5,7 +5,7 @@
 //! A change that is dropped is rolled back and moves nothing.
 
 use koyalite_policy::{ProjectName, TableName};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Decode, PgConnection, Postgres, Transaction, Type};
 use uuid::Uuid;
 
 use super::Registry;
@@ -40,7 +40,7 @@ pub(crate) struct LockedProject {
     pub(crate) id: Uuid,
     pub(crate) schema: String,
     pub(crate) role: String,
-    /// Whether its policies are Postgres' own as well; see `mirror`.
+    /// Whether policies of it, of some tables at least, are Postgres' own as well; see `mirror`.
     pub(crate) mirrored: bool,
 }
 
@@ -99,8 +99,10 @@ impl<'a> Change<'a> {
         sqlx::query_as!(
             LockedProject,
             r#"SELECT id, database_schema AS schema, database_role AS role,
-                   (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
-               FROM koyalite.projects WHERE name = $1 FOR UPDATE"#,
+                   (settings -> 'native_mirror' = 'true') IS TRUE OR EXISTS (
+                       SELECT FROM koyalite.tables t WHERE t.project_id = p.id AND t.native_mirror
+                   ) AS "mirrored!"
+               FROM koyalite.projects p WHERE name = $1 FOR UPDATE"#,
             name.as_str(),
         )
         .fetch_optional(self.conn())
@@ -156,18 +158,21 @@ impl<'a> Change<'a> {
 
     /// The one truth value that a question about a project's tables has.
     pub(crate) async fn finds(&mut self, question: Ddl) -> Result<bool, RegistryError> {
-        // Safe to assert for the reason given in `run_now`.
-        let statement = sqlx::AssertSqlSafe(question.into_text());
-        let found = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
-        Ok(found)
+        self.asks(question).await
     }
 
     /// The one number that a question about a project's tables has.
     pub(crate) async fn counts(&mut self, question: Ddl) -> Result<i64, RegistryError> {
+        self.asks(question).await
+    }
+
+    async fn asks<T>(&mut self, question: Ddl) -> Result<T, RegistryError>
+    where
+        T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+    {
         // Safe to assert for the reason given in `run_now`.
         let statement = sqlx::AssertSqlSafe(question.into_text());
-        let count = sqlx::query_scalar(statement).fetch_one(self.conn()).await?;
-        Ok(count)
+        Ok(sqlx::query_scalar(statement).fetch_one(self.conn()).await?)
     }
 
     /// Commits, then serves the new state from this node at once.

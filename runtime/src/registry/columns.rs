@@ -76,6 +76,8 @@ pub(crate) struct StoredTable {
     pub(crate) columns: Vec<Column>,
     pub(crate) indexes: Vec<Index>,
     pub(crate) policy_readable: bool,
+    /// Whether it is mirrored by itself, whatever its project is.
+    pub(crate) native_mirror: bool,
 }
 
 impl StoredTable {
@@ -139,7 +141,7 @@ pub(crate) async fn load(
 ) -> Result<Vec<StoredTable>, RegistryError> {
     let rows = sqlx::query!(
         r#"SELECT t.id AS table_id, t.project_id, t.name AS table_name, t.created_at,
-               t.policy_readable,
+               t.policy_readable, t.native_mirror,
                c.id, c.name, c.type AS ty, c.listed_values, c.is_nullable, c."default", c.is_unique,
                c.is_primary_key, r.type AS "kind?", r.on_delete AS "on_delete?",
                r.constraint_name AS "constraint_name?", tt.name AS "to_table?", tc.name AS "to_column?"
@@ -189,6 +191,7 @@ pub(crate) async fn load(
                 name: row.table_name.parse().map_err(RegistryError::internal)?,
                 created_at: row.created_at,
                 policy_readable: row.policy_readable,
+                native_mirror: row.native_mirror,
                 columns: vec![column],
                 indexes: indexes.remove(&row.table_id).unwrap_or_default(),
             }),

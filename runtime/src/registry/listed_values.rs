@@ -7,6 +7,7 @@ use koyalite_policy::TableName;
 
 use super::change::{Change, LockedProject};
 use super::columns::Column;
+use super::constraints::{self, Kind};
 use super::ddl;
 use super::error::{RegistryError, Standing};
 
@@ -51,12 +52,8 @@ impl NewValues<'_> {
                 return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
             }
         }
-        let checks: Vec<String> = sqlx::query_scalar(CHECKS_OF_COLUMN)
-            .bind(&project.schema)
-            .bind(table.as_str())
-            .bind(column.as_str())
-            .fetch_all(change.conn())
-            .await?;
+        let at = (table, column);
+        let checks = constraints::of_column(change.conn(), project, at, Kind::Check).await?;
         change
             .run(ddl::replace_checks(
                 project,
@@ -79,11 +76,3 @@ impl NewValues<'_> {
         Ok(())
     }
 }
-
-/// The names that Postgres gave to the checks of a column.
-const CHECKS_OF_COLUMN: &str = "SELECT c.conname::text
-    FROM pg_constraint c
-    JOIN pg_class r ON r.oid = c.conrelid
-    JOIN pg_namespace n ON n.oid = r.relnamespace
-    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = ANY (c.conkey)
-    WHERE c.contype = 'c' AND n.nspname = $1 AND r.relname = $2 AND a.attname = $3";

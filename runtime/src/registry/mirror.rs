@@ -1,41 +1,48 @@
-//! The mirror: a project's policies as Postgres' own row security, beside the host's.
+//! The mirror: policies as Postgres' own row security, beside the host's; of a project or of some tables.
 //!
 //! Off unless somebody turns it on, for it makes a transaction of every statement. While it is on, each
 //! change of tables, policies or claims rewrites it before it commits, so the two never differ, and is
 //! refused where Postgres cannot say what a policy says. What it says is the policy engine's matter.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use koyalite_host_api::db::Mirror;
 use koyalite_policy::{ProjectName, TableName, native};
 
 use super::change::{Change, LockedProject};
+use super::columns::{self, StoredTable};
 use super::error::{Mistake, RegistryError, Standing};
-use super::{Registry, ddl, tables};
+use super::tables::{self, Table};
+use super::{Registry, ddl};
 
-/// Whether a project is mirrored.
+/// Which tables of a project are mirrored.
 ///
 /// # Errors
 /// `NotFound` where there is no such project.
 pub async fn get(registry: &Registry, project: &ProjectName) -> Result<Mirror, RegistryError> {
-    let stored = sqlx::query_scalar!(
-        r#"SELECT (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
+    let mut conn = registry.pool.acquire().await?;
+    let stored = sqlx::query!(
+        r#"SELECT id, (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
            FROM koyalite.projects WHERE name = $1"#,
         project.as_str(),
     )
-    .fetch_optional(&registry.pool)
-    .await?;
-    stored
-        .map(from_stored)
-        .ok_or_else(|| RegistryError::not_found("project", project))
+    .fetch_optional(&mut *conn)
+    .await?
+    .ok_or_else(|| RegistryError::not_found("project", project))?;
+    let tables = columns::load(&mut conn, Some(stored.id)).await?;
+    Ok(of(stored.mirrored, &tables))
 }
 
-/// Turns the mirror on or off. On again writes it again.
+/// Turns the mirror of a whole project on or off. On again writes it again; tables that are mirrored by
+/// themselves stay so.
 ///
 /// # Errors
 /// `Conflict` with every policy that Postgres cannot say.
 pub async fn set(
     registry: &Registry,
     project: &ProjectName,
-    wanted: Mirror,
+    wanted: Switch,
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
@@ -44,22 +51,66 @@ pub async fn set(
              settings = jsonb_set(settings, '{native_mirror}', to_jsonb($2::boolean))
          WHERE id = $1",
         locked.id,
-        wanted == Mirror::On,
+        wanted == Switch::On,
     )
     .execute(change.conn())
     .await?;
-    match wanted {
-        Mirror::On => write(&mut change, &locked).await?,
-        Mirror::Off => remove(&mut change, &locked).await?,
+    if wanted == Switch::Off {
+        let schema = tables::schema_in(&mut change, &locked).await?;
+        for rules in schema.tables() {
+            lift(&mut change, &locked, &rules.shape().name).await?;
+        }
     }
+    write(&mut change, &locked).await?;
     change.commit().await
 }
 
-/// The setting as it is stored.
-pub(crate) fn from_stored(mirrored: bool) -> Mirror {
-    match mirrored {
-        true => Mirror::On,
-        false => Mirror::Off,
+/// Turns the mirror of one table on or off. Where the whole project is mirrored, so is the table.
+///
+/// # Errors
+/// `Conflict` with every policy that Postgres cannot say, or cannot while another table is not mirrored.
+pub async fn set_table(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &TableName,
+    wanted: Switch,
+) -> Result<Table, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let table = tables::find(&mut change, &locked, name).await?;
+    sqlx::query!(
+        "UPDATE koyalite.tables SET native_mirror = $2 WHERE id = $1",
+        table.id,
+        wanted == Switch::On,
+    )
+    .execute(change.conn())
+    .await?;
+    if wanted == Switch::Off {
+        lift(&mut change, &locked, name).await?;
+    }
+    write(&mut change, &locked).await?;
+    let table = tables::find(&mut change, &locked, name).await?;
+    change.commit().await?;
+    Ok(table.into())
+}
+
+/// What is asked of the mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// Postgres too.
+    On,
+    /// The host alone.
+    Off,
+}
+
+/// The setting as it is stored: of the whole project, and of its tables.
+pub(crate) fn of(whole: bool, tables: &[StoredTable]) -> Mirror {
+    let alone = tables.iter().filter(|table| table.native_mirror);
+    let alone: BTreeSet<_> = alone.map(|table| table.name.clone()).collect();
+    match (whole, alone.is_empty()) {
+        (true, _) => Mirror::On,
+        (false, true) => Mirror::Off,
+        (false, false) => Mirror::Tables(Arc::new(alone)),
     }
 }
 
@@ -97,12 +148,14 @@ pub(crate) async fn lift(
 const CANNOT_SAY: &str =
     "Postgres cannot enforce every policy; change or disable these, or leave the mirror off";
 
+/// Makes the policies of all tables that are to be mirrored Postgres' own.
 async fn write(change: &mut Change<'_>, project: &LockedProject) -> Result<(), RegistryError> {
+    let mirror = stored(change, project).await?;
     let schema = tables::schema_in(change, project).await?;
     let mut refused = Vec::new();
     let mut written = Vec::new();
-    for rules in schema.tables() {
-        let table = &rules.shape().name;
+    let names = schema.tables().map(|rules| &rules.shape().name);
+    for table in names.filter(|table| mirror.covers(table)) {
         match native::statements(&schema, table, &project.schema) {
             Ok(statements) => written.push(ddl::row_security(&statements)),
             Err(_) => {
@@ -114,6 +167,19 @@ async fn write(change: &mut Change<'_>, project: &LockedProject) -> Result<(), R
                 );
             }
         }
+        // Inside its policies Postgres would show all rows of a table that is not mirrored.
+        let inner = native::read_by_policies(&schema, table);
+        refused.extend(
+            inner
+                .iter()
+                .filter(|inner| !mirror.covers(inner))
+                .map(|inner| {
+                    let reason = format!(
+                        "its policies read {inner}, which is not mirrored; mirror it first"
+                    );
+                    Mistake::new(table.as_str(), reason)
+                }),
+        );
     }
     if !refused.is_empty() {
         let kind = Standing::NotMirrorable;
@@ -125,10 +191,18 @@ async fn write(change: &mut Change<'_>, project: &LockedProject) -> Result<(), R
     Ok(())
 }
 
-async fn remove(change: &mut Change<'_>, project: &LockedProject) -> Result<(), RegistryError> {
-    let schema = tables::schema_in(change, project).await?;
-    for rules in schema.tables() {
-        lift(change, project, &rules.shape().name).await?;
-    }
-    Ok(())
+/// Which tables are to be mirrored, as the change has it.
+pub(crate) async fn stored(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+) -> Result<Mirror, RegistryError> {
+    let whole = sqlx::query_scalar!(
+        r#"SELECT (settings -> 'native_mirror' = 'true') IS TRUE AS "mirrored!"
+           FROM koyalite.projects WHERE id = $1"#,
+        project.id,
+    )
+    .fetch_one(change.conn())
+    .await?;
+    let tables = columns::load(change.conn(), Some(project.id)).await?;
+    Ok(of(whole, &tables))
 }

@@ -15,6 +15,7 @@ pub(crate) mod change;
 pub mod claims;
 pub mod column_type;
 pub mod columns;
+mod constraints;
 pub(crate) mod ddl;
 pub mod default;
 pub mod definition;

@@ -54,7 +54,7 @@ impl ProjectEntry {
             schema: self.schema.clone(),
             relationships: self.relationships.clone(),
             database: databases.project(self.id, &self.database),
-            mirror: self.mirror,
+            mirror: self.mirror.clone(),
         }
     }
 }

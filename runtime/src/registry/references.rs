@@ -2,18 +2,30 @@
 //! at nothing, at something that is not unique, or at another type.
 
 use koyalite_policy::{ColumnName, ColumnType};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::columns::{StoredTable, Target};
 use super::ddl::ForeignKey;
 use super::definition::{ColumnDefinition, TableDefinition};
-use super::error::Mistake;
+use super::error::{Mistake, RegistryError};
 
 /// The table that is being created, which its own columns may refer to.
 pub(crate) struct Own<'a> {
     pub(crate) id: Uuid,
     pub(crate) table: &'a TableDefinition,
     pub(crate) ids: &'a [Uuid],
+}
+
+/// Forgets what a column refers to.
+pub(crate) async fn forget(conn: &mut PgConnection, column_id: Uuid) -> Result<(), RegistryError> {
+    sqlx::query!(
+        "DELETE FROM koyalite.relationships WHERE from_column_id = $1",
+        column_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Looks up what a column refers to: it must exist, be unique, and have the column's type.

@@ -301,7 +301,7 @@ fn entry(
             password: Password::new(password.expose()),
             schema: row.database_schema,
         },
-        mirror: mirror::from_stored(row.mirrored),
+        mirror: mirror::of(row.mirrored, &tables),
         functions,
         name,
     })

@@ -35,6 +35,8 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Whether policies read it past its own; see `policy_readable`.
     pub policy_readable: bool,
+    /// Whether Postgres enforces its policies too, where its project's are not all mirrored.
+    pub native_mirror: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -47,6 +49,7 @@ impl From<StoredTable> for Table {
             columns,
             indexes,
             policy_readable,
+            native_mirror,
             created_at,
             ..
         } = stored;
@@ -56,6 +59,7 @@ impl From<StoredTable> for Table {
             columns,
             indexes,
             policy_readable,
+            native_mirror,
             created_at,
         }
     }

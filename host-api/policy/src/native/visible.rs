@@ -66,6 +66,14 @@ pub(super) fn rows(schema: &Schema, table: &TableName, schema_name: &str) -> Str
     whole.join(" and ")
 }
 
+/// The other tables whose rows the policies of `table` ask about: there row security has to say the same.
+pub fn read_by_policies(schema: &Schema, table: &TableName) -> BTreeSet<TableName> {
+    let policies = schema.table(table).map(TableRules::policies);
+    let policies = policies.unwrap_or_default().iter();
+    let conditions = policies.flat_map(|policy| policy.using.iter().chain(&policy.check));
+    conditions.flat_map(|expr| expr.0.tables()).collect()
+}
+
 fn selecting<'a>(
     schema: &'a Schema,
     table: &TableName,

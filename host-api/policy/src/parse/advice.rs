@@ -79,3 +79,83 @@ pub(super) fn for_statement(text: &str) -> Option<ParseError> {
          for select … as `commands`, to … as `roles`; a restrictive policy is a deny policy with not ( … )";
     Some(ParseError::new(Position::START, reason).instead(instead))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_usual_things_has_an_answer_of_its_own() {
+        let check = |names: &[&str], instead: &str| {
+            for name in names {
+                assert!(for_function(name).starts_with(instead), "{name}");
+            }
+        };
+        check(&["auth.email"], "write auth.jwt() ->> 'email'");
+        check(&["current_setting"], "write auth.jwt() ->> 'claim'");
+        check(&["uid", "role", "jwt"], "write auth. before it");
+        check(
+            &["current_user", "session_user", "user"],
+            "write auth.uid() or auth.role()",
+        );
+        check(&["char_length", "character_length"], "write length");
+        check(&["current_date"], "compare a timestamptz");
+        check(&["using", "check"], "write only what stands inside");
+        check(&["storage.foldername"], "keep the folder");
+        check(
+            &["storage.filename", "storage.extension"],
+            "write name like '%.png'",
+        );
+        check(&["realtime.topic"], "keep the topic");
+        check(
+            &[
+                "any",
+                "array",
+                "unnest",
+                "jsonb_array_elements",
+                "jsonb_array_elements_text",
+            ],
+            "write x in (select auth.jwt()",
+        );
+        check(
+            &["count", "max", "min", "sum", "bool_or", "array_agg"],
+            "write exists (select 1",
+        );
+        check(&["is_admin"], "write the condition in place");
+    }
+
+    #[test]
+    fn tables_of_other_schemas_are_named_with_what_to_read() {
+        let check = |schema: &str, table: &str, instead: &str| {
+            let (reason, said) = for_table(schema, table);
+            let expected = format!("{schema}.{table} is not a table of this project");
+            assert_eq!(reason, expected);
+            assert!(said.starts_with(instead), "{schema}.{table}: {said}");
+        };
+        check("auth", "users", "read the token");
+        for table in ["mfa_factors", "mfa_amr_claims", "sessions"] {
+            check("auth", table, "write auth.jwt() ->> 'aal' = 'aal2'");
+        }
+        check("auth", "other", "name a table of this project");
+        check("storage", "users", "name a table of this project");
+    }
+
+    #[test]
+    fn whole_statements_and_clauses_are_told_from_conditions() {
+        let reason = |text: &str| for_statement(text).map(|error| error.to_string());
+        for statement in ["create policy x", "  ALTER policy x"] {
+            assert!(reason(statement).unwrap().contains("whole statement"));
+        }
+        for clause in ["using (true)", "With check (true)"] {
+            assert!(reason(clause).unwrap().contains("this is a clause"));
+        }
+        for condition in ["created", "create", "using_it = 1", "done", "withdrawn"] {
+            assert_eq!(reason(condition), None, "{condition}");
+        }
+        let second = "array[(auth.jwt() ->> 'aal')] <@ (select case when true then 1 end)";
+        assert!(for_second_factor(&Token::ArrowAt, second).is_some());
+        assert!(for_second_factor(&Token::AtArrow, second).is_none());
+        assert!(for_second_factor(&Token::ArrowAt, "a <@ b and 'aal'").is_none());
+        assert!(for_second_factor(&Token::ArrowAt, "a <@ (select case)").is_none());
+    }
+}

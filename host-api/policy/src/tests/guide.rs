@@ -19,6 +19,7 @@ fn tables() -> Vec<TableShape> {
         ),
         table("team_user", "team_id uuid, user_id uuid, role text"),
         table("teams", "id uuid, name text"),
+        table("roles_table", "user_id uuid, role text"),
         table("mfa_factors", "user_id uuid, status text"),
     ]
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod columns;
+mod comparing;
 mod conditions;
 mod decisions;
 mod explain;
@@ -10,4 +11,6 @@ pub(crate) mod fixtures;
 mod guide;
 mod masks;
 mod native;
+mod promises;
+mod refusals;
 mod subqueries;

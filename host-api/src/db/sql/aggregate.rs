@@ -42,8 +42,10 @@ pub(crate) struct SortedBy {
 
 pub(crate) fn aggregate(permit: &Permit, schema: &str, request: &Aggregate) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let using = [permit.using()];
-    let condition = narrowed(&mut writer, ROW, using, request.filter.as_ref());
+    let using = permit.using();
+    #[cfg(test)]
+    let using = super::leak::residual(super::leak::Leak::Aggregate, using);
+    let condition = narrowed(&mut writer, ROW, [using], request.filter.as_ref());
     let mut items = outputs(&request.groups, ROW);
     items.extend(request.measures.iter().map(MeasureOf::text));
     let mut text = format!(

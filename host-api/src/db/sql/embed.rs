@@ -6,6 +6,8 @@
 use koyalite_policy::{ColumnName, Permit, SqlWriter};
 
 use super::super::rows::{Content, Field};
+#[cfg(test)]
+use super::leak::{self, Leak};
 use super::{
     AnswerName, Filtered, Key, Output, column_of, condition, narrowed, order_by, push_where, table,
     value_of,
@@ -96,8 +98,10 @@ impl<'a> Embedding<'a> {
             values.push(self.rows_of(inner, &row));
         }
         let mut conditions = vec![self.link(&embed.link, &row, outer)];
-        let using = [embed.permit.using()];
-        conditions.extend(narrowed(self.writer, &row, using, embed.filter.as_ref()));
+        let using = embed.permit.using();
+        #[cfg(test)]
+        let using = leak::residual(Leak::Embed, using);
+        conditions.extend(narrowed(self.writer, &row, [using], embed.filter.as_ref()));
         let mut rows = format!(
             "SELECT ROW({}) FROM {}",
             values.join(", "),
@@ -126,7 +130,10 @@ impl<'a> Embedding<'a> {
             Link::One { outer, inner } | Link::Many { outer, inner } => equal(inner, outer),
             Link::Through(through) => {
                 let between = format!("j{row}");
-                let visible = condition(self.writer, &between, [through.permit.using()], None);
+                let using = through.permit.using();
+                #[cfg(test)]
+                let using = leak::residual(Leak::Through, using);
+                let visible = condition(self.writer, &between, [using], None);
                 let visible = visible.map_or(String::new(), |visible| format!(" AND {visible}"));
                 // A set, so that a row that is linked twice is there once.
                 format!(

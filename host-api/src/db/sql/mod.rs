@@ -11,6 +11,8 @@ mod aggregate;
 mod compare;
 mod embed;
 mod keyset;
+#[cfg(test)]
+mod leak;
 mod select;
 mod unnest;
 mod upsert;

@@ -6,6 +6,8 @@ use super::super::rows::{Content, Field, Reading};
 use super::super::run::{Effect, Plan, Statement};
 use super::embed::{Embed, Embedding};
 use super::keyset::Keyset;
+#[cfg(test)]
+use super::leak::{self, Leak};
 use super::{Binds, Key, Output, ROW, column_of, condition, order_by, outputs, push_where, table};
 
 /// A checked select: every column exists and may be read.
@@ -22,7 +24,10 @@ pub(crate) struct Select {
 
 pub(crate) fn select(permit: &Permit, schema: &str, request: Select) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let mut condition = condition(&mut writer, ROW, [permit.using()], request.filter.as_ref());
+    let using = permit.using();
+    #[cfg(test)]
+    let using = leak::residual(Leak::Select, using);
+    let mut condition = condition(&mut writer, ROW, [using], request.filter.as_ref());
     let mut items = outputs(&request.columns, ROW);
     let mut embedding = Embedding::new(&mut writer, schema);
     for embed in &request.embeds {
@@ -44,6 +49,8 @@ pub(crate) fn select(permit: &Permit, schema: &str, request: Select) -> Statemen
         .as_ref()
         .and_then(|page| page.after(ROW, &mut binds))
     {
+        #[cfg(test)]
+        condition.take_if(|_| leak::is(Leak::Page));
         condition = Some(match condition {
             Some(condition) => format!("{condition} AND {after}"),
             None => after,
@@ -92,7 +99,10 @@ impl Field {
 /// How many rows there are. The number is not part of an answer's rows: it is read as a hidden key.
 pub(crate) fn count(permit: &Permit, schema: &str, filter: Option<&Expr>) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let condition = condition(&mut writer, ROW, [permit.using()], filter);
+    let using = permit.using();
+    #[cfg(test)]
+    let using = leak::residual(Leak::Count, using);
+    let condition = condition(&mut writer, ROW, [using], filter);
     let mut text = format!("SELECT count(*) FROM {}", table(permit, schema, ROW));
     push_where(&mut text, condition);
     Statement {

@@ -29,6 +29,8 @@ pub(super) fn unnest(rows: &[Vec<Cell>], binds: &mut Binds) -> Option<String> {
             Column::Array(bind, ty) => {
                 let name = format!("c{}", names.len());
                 values.push(match travels_as_text(ty) {
+                    // As in `Bind::placeholder`.
+                    true if matches!(ty, ColumnType::Vector(_)) => format!("u.{name}::real[]"),
                     true => format!("u.{name}::{ty}"),
                     false => format!("u.{name}"),
                 });

@@ -46,8 +46,11 @@ pub(crate) fn upsert(permits: Permits<'_>, schema: &str, mut request: Upsert) ->
     // While the update is judged, the stored row is still as it was.
     let mut writer = SqlWriter::new().in_schema(schema).with_old_row(ROW);
     let proposed = [permits.insert.check(), permits.visible];
+    let using = permits.update.using();
+    #[cfg(test)]
+    let using = super::leak::residual(super::leak::Leak::Conflict, using);
     let existing = [
-        condition(&mut writer, ROW, [permits.update.using()], None),
+        condition(&mut writer, ROW, [using], None),
         condition(&mut writer, PROPOSED, proposed, None),
     ];
     let inserted = condition(&mut writer, ROW, proposed, None);

@@ -9,6 +9,8 @@ use koyalite_policy::{ColumnName, Expr, Permit, Residual, SqlWriter, quote_ident
 use super::super::bind::Bind;
 use super::super::rows::Reading;
 use super::super::run::{Effect, Plan, Statement};
+#[cfg(test)]
+use super::leak::{self, Leak};
 use super::unnest::unnest;
 use super::{
     Binds, Output, PASSED, ROW, TOO_MANY_ROWS, column_of, condition, outputs, push_where, table,
@@ -113,8 +115,13 @@ pub(super) fn insert_into(
 
 pub(crate) fn update(permit: &Permit, schema: &str, request: Update) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema).with_old_row(BEFORE);
-    let using = [permit.using()];
-    let existing = condition(&mut writer, ROW, using, request.filter.as_ref());
+    let using = permit.using();
+    #[cfg(test)]
+    let using = match permit.check_needs_old() {
+        true => leak::residual(Leak::UpdateWithOld, using),
+        false => leak::residual(Leak::Update, using),
+    };
+    let existing = condition(&mut writer, ROW, [using], request.filter.as_ref());
     let check = condition(&mut writer, ROW, [permit.check()], None);
     let mut binds = Binds::after(writer);
     let changes = binds.changes(request.changes).join(", ");
@@ -169,8 +176,10 @@ fn same_row(permit: &Permit) -> String {
 
 pub(crate) fn delete(permit: &Permit, schema: &str, request: &Delete) -> Statement {
     let mut writer = SqlWriter::new().in_schema(schema);
-    let using = [permit.using()];
-    let existing = condition(&mut writer, ROW, using, request.filter.as_ref());
+    let using = permit.using();
+    #[cfg(test)]
+    let using = leak::residual(Leak::Delete, using);
+    let existing = condition(&mut writer, ROW, [using], request.filter.as_ref());
     let mut binds = Binds::after(writer);
     let mut write = format!("DELETE FROM {}", table(permit, schema, ROW));
     push_where(&mut write, existing);

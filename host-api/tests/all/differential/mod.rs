@@ -3,8 +3,13 @@
 //! Rows and conditions are random, from values that databases and hosts are known to differ on:
 //! NULL, NaN, the infinities, minus zero, text outside ASCII. Each condition is asked as it is and
 //! negated, so that "false" and "unknown" are told apart.
+//!
+//! `inside` asks of rows of another table, `upserts` of rows that may be there already.
 
 mod conditions;
+mod inside;
+mod text;
+mod upserts;
 mod values;
 
 use std::collections::BTreeSet;
@@ -25,12 +30,16 @@ use crate::support::{Server, TestDatabase, TestProject, filter, policy, random};
 /// seconds. `PROPTEST_CASES` asks for more.
 const CASES: u32 = 400;
 
-#[test]
-fn the_host_and_postgres_agree_on_every_row() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .unwrap();
+        .unwrap()
+}
+
+#[test]
+fn the_host_and_postgres_agree_on_every_row() {
+    let runtime = runtime();
     let (db, demo) = runtime.block_on(async {
         let limits = NodeLimits {
             project_connections: 1,

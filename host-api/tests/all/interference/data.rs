@@ -4,14 +4,19 @@
 //! visible rows are the same in both databases, the hidden ones are not. Nor are the columns of a
 //! visible row that a mask hides. Hidden rows refer to
 //! visible ones and the other way round; their numbers begin at [`HIDDEN`], where no request writes.
+//! Of `scores` there are hidden rows that have the same keys in both databases and differ in all else:
+//! to these requests may write.
 
-use koyalite_policy::{Command, Effect, PolicySource};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use koyalite_policy::{Claims, Command, Effect, PolicySource, Schema};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use uuid::Uuid;
 
-use crate::support::policy;
+use crate::support::{TestProject, policy};
 
 /// Numbers of hidden rows.
 pub(super) const HIDDEN: i64 = 1000;
@@ -51,7 +56,46 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "primary key (post_id, tag_id)",
         ],
     ),
+    (
+        "members",
+        &[
+            "id bigint primary key",
+            "team bigint",
+            "owner_id uuid",
+            "suspended boolean not null default false",
+        ],
+    ),
+    (
+        "notes",
+        &[
+            "id bigint primary key",
+            "team bigint not null",
+            "tag_id bigint",
+            "body text",
+        ],
+    ),
+    (
+        "scores",
+        &[
+            "id bigint primary key",
+            "team bigint not null",
+            "name text not null",
+            "points integer",
+            "note text",
+            "unique (team, name)",
+        ],
+    ),
 ];
+
+/// A tag to which hidden links lead from visible posts. No request makes such a link.
+const LINKED_TAG: i64 = 8;
+/// The number of the first of the scores that have the same keys in both databases, and their team.
+pub(super) const SHARED: i64 = 90;
+pub(super) const SHARED_TEAM: i64 = 9;
+/// The caller's own team, and the one that the caller is suspended from: notes of it are still seen,
+/// because policies read `members` past its own.
+const TEAM: i64 = 1;
+pub(super) const SUSPENDED_TEAM: i64 = 2;
 
 /// The conditions of the policies, with a part of each that a leaky compiler might lose.
 pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
@@ -64,16 +108,39 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
     ),
     ("tags", "word <> 'hidden'", "true"),
     ("post_tags", "not secret", "true"),
+    ("members", "owner_id = auth.uid() and not suspended", "true"),
+    (
+        "notes",
+        "exists (select 1 from members m where m.team = notes.team and m.owner_id = auth.uid()) \
+         and (tag_id is null or tag_id in (select g.id from tags g))",
+        "exists (select 1 from members m where m.team = notes.team) \
+         and (tag_id is null or tag_id in (select g.id from tags g))",
+    ),
+    ("scores", "team < 9", "true"),
 ];
 
-/// What else a leaky compiler might lose: the deny, and the mask.
+/// What else a leaky compiler might lose: the deny, the mask, and a table's own policies where a
+/// policy of another reads it.
 const LOST_DENY: usize = CONDITIONS.len();
 const LOST_MASK: usize = CONDITIONS.len() + 1;
-/// How many ways to leak there are.
-pub(super) const LEAKS: usize = CONDITIONS.len() + 2;
+const LOST_INSIDE: usize = CONDITIONS.len() + 2;
+/// How many parts of the policies can be lost.
+pub(crate) const LEAKS: usize = CONDITIONS.len() + 3;
+
+/// The policies of a project, with the tables that they read past these tables' own.
+pub(super) fn schema(project: &TestProject, lost: Option<usize>) -> Arc<Schema> {
+    let rules = project.project.schema.tables();
+    let shapes = rules.map(|rules| rules.shape().clone()).collect();
+    let mut readable = BTreeSet::from(["members".parse().unwrap()]);
+    if lost == Some(LOST_INSIDE) {
+        readable.insert("tags".parse().unwrap());
+    }
+    let built = Schema::build_reading(shapes, policies(lost), Claims::default(), &readable);
+    Arc::new(built.unwrap())
+}
 
 /// The policies; `lost` says what a leaky compiler has lost.
-pub(super) fn policies(lost: Option<usize>) -> Vec<PolicySource> {
+fn policies(lost: Option<usize>) -> Vec<PolicySource> {
     let text = |table: &str| {
         let leaky = lost.and_then(|lost| CONDITIONS.get(lost));
         match leaky.filter(|(leaky, _, _)| *leaky == table) {
@@ -81,10 +148,18 @@ pub(super) fn policies(lost: Option<usize>) -> Vec<PolicySource> {
             None => CONDITIONS.iter().find(|(t, _, _)| *t == table).unwrap().1,
         }
     };
-    let others = TABLES.iter().filter(|(table, _)| *table != "people");
-    let mut policies: Vec<_> = others
-        .map(|(table, _)| policy(table, &Command::ALL, text(table)))
-        .collect();
+    let open = ["posts", "tags", "post_tags", "notes"];
+    let mut policies: Vec<_> = open
+        .map(|table| policy(table, &Command::ALL, text(table)))
+        .into();
+    policies.push(policy("members", &[Command::Select], text("members")));
+    policies.push(policy("scores", &Command::ALL, text("scores")));
+    // Points only grow: the check compares with the row as it was.
+    let scores = policies.last_mut().unwrap();
+    scores.commands.remove(&Command::Update);
+    let mut growing = policy("scores", &[Command::Update], text("scores"));
+    growing.check = Some("points >= old.points and note is distinct from 'gone'".to_owned());
+    policies.push(growing);
     // One's own people whole; of others, who has a grade, three columns.
     let mut graded = policy("people", &[Command::Select], text("people"));
     if lost != Some(LOST_MASK) {
@@ -119,6 +194,8 @@ const HIDDEN_CELLS: &[(&str, [&str; 2])] = &[
         ["'00000000-0000-0000-0000-0000000007e2'", "NULL"],
     ),
     ("{boss}", ["1", "1001"]),
+    ("{points}", ["0", "8"]),
+    ("{note}", ["'ann'", "NULL"]),
 ];
 
 /// A visible row as one of the two databases has it.
@@ -159,30 +236,102 @@ fn rows(seen: Seen) -> impl Strategy<Value = Rows> {
         prop::collection::vec(person(seen), 0..5),
         prop::collection::vec(post(seen), 0..6),
         prop::collection::vec(tag(seen), 0..3),
-        prop::collection::btree_map((some_id(), some_id()), Just(()), 0..6),
+        links(),
+        prop::collection::vec(member(), 0..4),
+        prop::collection::vec(note(seen), 0..5),
+        scores(seen),
     )
-        .prop_map(move |(people, posts, tags, links)| {
-            let first = match seen {
-                Seen::Visible => 1,
-                Seen::Hidden => HIDDEN,
-            };
-            let numbered = |rows: Vec<String>| -> Vec<String> {
-                let rows = (first..).zip(rows);
-                rows.map(|(id, row)| format!("({id}, {row})")).collect()
-            };
-            let secret = seen == Seen::Hidden;
-            // A hidden link begins at a hidden row, so that it is never the same as a visible one.
-            let links = links
-                .into_keys()
-                .filter(|(post, _)| secret == (*post >= HIDDEN));
-            let links = links.map(|(post, tag)| format!("({post}, {tag}, {secret})"));
-            Rows(vec![
-                ("people", numbered(people)),
-                ("posts", numbered(posts)),
-                ("tags", numbered(tags)),
-                ("post_tags", links.collect()),
-            ])
+        .prop_map(
+            move |(people, posts, tags, links, members, notes, scores)| {
+                let first = match seen {
+                    Seen::Visible => 1,
+                    Seen::Hidden => HIDDEN,
+                };
+                let numbered = |rows: Vec<String>| -> Vec<String> {
+                    let rows = (first..).zip(rows);
+                    rows.map(|(id, row)| format!("({id}, {row})")).collect()
+                };
+                let secret = seen == Seen::Hidden;
+                // A hidden link is never the same as a visible one.
+                let links = links
+                    .into_iter()
+                    .filter(|(post, tag)| secret == (*post >= HIDDEN || *tag == LINKED_TAG));
+                let links = links.map(|(post, tag)| format!("({post}, {tag}, {secret})"));
+                let (mut tags, mut members) = (numbered(tags), numbered(members));
+                if seen == Seen::Visible {
+                    tags.push(format!("({LINKED_TAG}, 'red')"));
+                    members = own_members();
+                }
+                Rows(vec![
+                    ("people", numbered(people)),
+                    ("posts", numbered(posts)),
+                    ("tags", tags),
+                    ("post_tags", links.collect()),
+                    ("members", members),
+                    ("notes", numbered(notes)),
+                    ("scores", scores),
+                ])
+            },
+        )
+}
+
+fn links() -> impl Strategy<Value = BTreeSet<(i64, i64)>> {
+    let post = prop_oneof![2 => 1..7i64, 1 => some_id()];
+    let tag = prop_oneof![some_id(), Just(LINKED_TAG)];
+    prop::collection::btree_set((post, tag), 0..8)
+}
+
+/// The caller's own memberships. One of them is hidden, the same in both databases.
+fn own_members() -> Vec<String> {
+    vec![
+        format!("(1, {TEAM}, '{CALLER}', false)"),
+        format!("(2, {SUSPENDED_TEAM}, '{CALLER}', true)"),
+    ]
+}
+
+/// Others' memberships: `team, owner_id, suspended`
+fn member() -> impl Strategy<Value = String> {
+    let owner = select(vec![format!("'{OTHER}'"), "NULL".to_owned()]);
+    (1..6i64, owner, any::<bool>())
+        .prop_map(|(team, owner, suspended)| format!("{team}, {owner}, {suspended}"))
+}
+
+/// `team, tag_id, body`: hidden where the team is others', or the tag hidden or none at all.
+fn note(seen: Seen) -> impl Strategy<Value = String> {
+    let own = select(vec![TEAM, SUSPENDED_TEAM]);
+    let right = match seen {
+        Seen::Visible => (own, option::of(Just(LINKED_TAG))).boxed(),
+        Seen::Hidden => prop_oneof![
+            (3..6i64, option::of(Just(LINKED_TAG))),
+            (own, (HIDDEN..HIDDEN + 3).prop_map(Some)),
+        ]
+        .boxed(),
+    };
+    (right, option::of(select(NAMES)))
+        .prop_map(|((team, tag), body)| format!("{team}, {}, {}", sql(tag), quoted(body)))
+}
+
+/// Whole rows: `id, team, name, points, note`. Those that are there in both databases count as
+/// visible here.
+fn scores(seen: Seen) -> BoxedStrategy<Vec<String>> {
+    if seen == Seen::Hidden {
+        return Just(Vec::new()).boxed();
+    }
+    let points = option::of(0..9i32).prop_map(sql);
+    let own = prop::collection::btree_map((1..3i64, select(NAMES)), points, 0..5);
+    let shared = prop::collection::btree_set(select(NAMES), 4);
+    (own, shared)
+        .prop_map(|(own, shared)| {
+            let own = (1..).zip(own);
+            let own = own.map(|(id, ((team, name), points))| {
+                format!("({id}, {team}, '{name}', {points}, 'bob')")
+            });
+            let shared = (SHARED..).zip(shared);
+            let shared = shared
+                .map(|(id, name)| format!("({id}, {SHARED_TEAM}, '{name}', {{points}}, {{note}})"));
+            own.chain(shared).collect()
         })
+        .boxed()
 }
 
 fn some_id() -> impl Strategy<Value = i64> {

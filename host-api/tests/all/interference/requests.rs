@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value as Json, json};
 
-use super::data::{CALLER, HIDDEN, NAMES};
+use super::data::{CALLER, HIDDEN, NAMES, SHARED, SHARED_TEAM};
+use super::spoken::{EMBEDS, KEYS, SCORES, TABLES, Table};
 
 #[derive(Debug, Clone)]
 pub(super) enum Request {
@@ -18,114 +19,48 @@ pub(super) enum Request {
     Pages(SelectQuery),
 }
 
-/// A table, its columns, and atoms of conditions on it.
-type Table = (
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+impl Request {
+    /// Whether it reads rows of this table and no other.
+    pub(super) fn reads(&self, table: &str) -> bool {
+        match self {
+            Request::One(Operation::Select(query)) | Request::Pages(query) => {
+                query.table == table && query.embeds.is_empty()
+            }
+            Request::One(_) => false,
+        }
+    }
 
-const TABLES: &[Table] = &[
-    (
-        "people",
-        &["id", "owner_id", "name", "grade", "boss_id", "code"],
-        &[
-            "id > 3",
-            "id = 1001",
-            "grade > 4",
-            "grade is null",
-            "name like 'a%'",
-            "name = 'bob'",
-            "boss_id = 1",
-            "boss_id in (1, 1000, 1001)",
-            "owner_id = auth.uid()",
-            "name ilike '%N%'",
-            "lower(name) = 'ann'",
-            "code is null",
-            "grade between 2 and 8",
-            "coalesce(grade, 9) > 8",
-        ],
-    ),
-    // What the mask leaves of others' rows. A request that asks for more sees its own rows only, and
-    // nearly all that are made of the columns above do.
-    (
-        "people",
-        &["id", "name", "grade"],
-        &[
-            "id > 3",
-            "id = 1001",
-            "grade > 4",
-            "grade < 6",
-            "name like 'a%'",
-            "grade between 2 and 8",
-        ],
-    ),
-    (
-        "posts",
-        &["id", "author_id", "title", "draft", "rank"],
-        &[
-            "id < 4",
-            "id in (1000, 1, 2)",
-            "author_id = 1",
-            "author_id = 1000",
-            "draft",
-            "rank > 1",
-            "rank is null",
-            "title = 'gone'",
-            "title is null",
-            "title like '_nn'",
-            "length(title) = 3",
-            "rank = author_id",
-            "title is distinct from 'ann'",
-        ],
-    ),
-    (
-        "tags",
-        &["id", "word"],
-        &["word = 'hidden'", "word > 'c'", "id = 1000", "id < 3"],
-    ),
-    (
-        "post_tags",
-        &["post_id", "tag_id", "secret"],
-        &[
-            "secret",
-            "post_id = 1",
-            "post_id >= 1000",
-            "tag_id = 1000",
-            "tag_id <> post_id",
-        ],
-    ),
-];
-
-const KEYS: &[&str] = &["id", "post_id", "tag_id"];
-
-/// Outer table, inner table, and the relationship where it must be named.
-const EMBEDS: &[(&str, &str, Option<&str>)] = &[
-    ("people", "posts", None),
-    ("people", "people", Some("boss_id")),
-    ("people", "people", Some("people_boss_id_fkey")),
-    ("posts", "people", None),
-    ("posts", "tags", None),
-    ("posts", "post_tags", None),
-    ("tags", "posts", None),
-    ("tags", "post_tags", None),
-    ("post_tags", "posts", None),
-    ("post_tags", "tags", None),
-];
+    /// Whether it writes rows that are found by more than one column.
+    pub(super) fn is_composite_upsert(&self) -> bool {
+        matches!(self, Request::One(Operation::Upsert(query)) if query.conflict.len() > 1)
+    }
+}
 
 pub(super) fn request() -> impl Strategy<Value = Request> {
     let table = select(TABLES);
-    table.prop_flat_map(|table| {
+    let any = table.prop_flat_map(|table| {
         prop_oneof![
             4 => query(table).prop_map(|query| Request::One(Operation::Select(query))),
-            2 => query(table).prop_map(Request::Pages),
+            2 => (query(table), 1..4u32).prop_map(|(query, rows)| {
+                Request::Pages(SelectQuery { limit: Some(rows), ..query })
+            }),
             1 => filter(table).prop_map(move |filter| {
                 Request::One(Operation::Count(CountQuery { table: table.0.into(), filter }))
             }),
             2 => aggregate(table),
-            3 => write(table),
+            5 => write(table),
         ]
-    })
+    });
+    let tables = TABLES.iter().copied();
+    let linked: Vec<_> = tables
+        .filter(|table| ["posts", "tags", "notes"].contains(&table.0))
+        .collect();
+    let linked = select(linked).prop_flat_map(query);
+    prop_oneof![
+        8 => any,
+        3 => write(SCORES),
+        2 => linked.prop_map(|query| Request::One(Operation::Select(query))),
+    ]
 }
 
 fn filter(table: Table) -> BoxedStrategy<Filter> {
@@ -188,7 +123,10 @@ fn limit() -> impl Strategy<Value = Option<u32>> {
 
 fn query(table: Table) -> BoxedStrategy<SelectQuery> {
     let inner = (columns(table), filter(table), order(names(table)), limit());
-    let embeds = prop::collection::vec(embed(table.0, None), 0..3);
+    let embeds = match EMBEDS.iter().any(|way| way.0 == table.0) {
+        true => prop::collection::vec(embed(table.0, None), 0..3).boxed(),
+        false => Just(Vec::new()).boxed(),
+    };
     let nested = embed("posts", Some(0));
     (inner, embeds, nested)
         .prop_map(
@@ -283,6 +221,13 @@ fn row(table: &'static str) -> BoxedStrategy<Json> {
                 "id": id, "author_id": other, "title": text, "draft": flag, "rank": number,
             }),
             "tags" => json!({ "id": id, "word": text.unwrap_or("hidden") }),
+            "members" => json!({ "id": id, "team": number, "owner_id": flag.then_some(CALLER) }),
+            "notes" => json!({ "id": id, "team": number.map(|n| n % 4), "body": text }),
+            "scores" => json!({
+                "id": if flag && id % 2 == 0 { id } else { SHARED + id % 4 },
+                "team": number.map_or(SHARED_TEAM, |n| 1 + n % 2),
+                "name": text.unwrap_or("ann"), "points": number.map(|n| n + 3), "note": text,
+            }),
             _ => json!({ "post_id": id, "tag_id": other.unwrap_or(3), "secret": flag }),
         })
         .boxed()
@@ -290,45 +235,65 @@ fn row(table: &'static str) -> BoxedStrategy<Json> {
 
 fn write(table: Table) -> BoxedStrategy<Request> {
     let name = table.0;
-    let rows = prop::collection::vec(row(name), 1..3);
+    let one_or_two = prop_oneof![2 => Just(1), 1 => Just(2)];
+    let rows = one_or_two.prop_flat_map(move |count| prop::collection::vec(row(name), count));
     let filtered = (filter(table), option::of(0..4u32));
-    let parts = (0..4, rows, columns(table), filtered);
+    let what = match name {
+        "scores" => prop_oneof![1 => 0..4, 3 => 1..3].boxed(),
+        _ => (0..4).boxed(),
+    };
+    // By the primary key, or by what else is unique.
+    let conflict = match name {
+        "scores" => option::of(Just(vec!["team".to_owned(), "name".to_owned()])).boxed(),
+        _ => Just(None).boxed(),
+    };
+    let parts = (what, rows, columns(table), filtered, conflict);
     parts
-        .prop_map(move |(what, rows, returning, (filter, max_affected))| {
-            let table = name.to_owned();
-            Request::One(match what {
-                0 => Operation::Insert(InsertQuery {
-                    table,
-                    rows: Json::from(rows).to_string(),
-                    returning,
-                }),
-                1 => Operation::Upsert(UpsertQuery {
-                    table,
-                    rows: Json::from(rows).to_string(),
-                    conflict: vec![],
-                    returning,
-                }),
-                2 => Operation::Update(UpdateQuery {
-                    table,
-                    filter,
-                    changes: without_key(&rows[0]).to_string(),
-                    max_affected,
-                    returning,
-                }),
-                _ => Operation::Delete(DeleteQuery {
-                    table,
-                    filter,
-                    max_affected,
-                    returning,
-                }),
-            })
-        })
+        .prop_map(
+            move |(what, mut rows, returning, (filter, max_affected), conflict)| {
+                if conflict.is_some() {
+                    // Numbers that are free, for it is not by them that rows are found.
+                    for (id, row) in (200..).zip(&mut rows) {
+                        row["id"] = id.into();
+                    }
+                }
+                let table = name.to_owned();
+                Request::One(match what {
+                    0 => Operation::Insert(InsertQuery {
+                        table,
+                        rows: Json::from(rows).to_string(),
+                        returning,
+                    }),
+                    1 => Operation::Upsert(UpsertQuery {
+                        table,
+                        rows: Json::from(rows).to_string(),
+                        conflict: conflict.unwrap_or_default(),
+                        returning,
+                    }),
+                    2 => Operation::Update(UpdateQuery {
+                        table,
+                        filter,
+                        changes: without_key(&rows[0]).to_string(),
+                        max_affected,
+                        returning,
+                    }),
+                    _ => Operation::Delete(DeleteQuery {
+                        table,
+                        filter,
+                        max_affected,
+                        returning,
+                    }),
+                })
+            },
+        )
         .boxed()
 }
 
 fn without_key(row: &Json) -> Json {
     let mut row = row.clone();
     let columns = row.as_object_mut().unwrap();
-    columns.retain(|name, _| !KEYS.contains(&name.as_str()));
+    // Nor a name of scores: all rows with the same one would be refused.
+    let scores = columns.contains_key("points");
+    columns.retain(|name, _| !KEYS.contains(&name.as_str()) && !(scores && name == "name"));
     row
 }

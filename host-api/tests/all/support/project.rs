@@ -7,7 +7,7 @@ use koyalite_host_api::db::{DatabaseAccess, Databases, Homes, Mirror, NodeLimits
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
-use koyalite_host_api::tables::Filter;
+use koyalite_host_api::tables::{Filter, InsertQuery, insert};
 use koyalite_policy::{
     ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value, native,
 };
@@ -155,6 +155,22 @@ impl TestDatabase {
     }
 }
 
+impl TestProject {
+    /// Todos of one owner, numbered from `first` on.
+    pub(crate) async fn add_todos(&self, owner: &Owner, first: i64, titles: &[&str]) {
+        let todos = (first..)
+            .zip(titles)
+            .map(|(id, title)| owner.todo(id, title));
+        let query = InsertQuery {
+            table: "todos".into(),
+            rows: Json::from_iter(todos).to_string(),
+            ..InsertQuery::default()
+        };
+        let written = insert(&self.project, &owner.identity, query).await;
+        written.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+}
+
 pub(crate) const TODOS: &[&str] = &[
     "id bigint primary key",
     "owner_id uuid not null",
@@ -206,6 +222,8 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
     let unique_together = together.collect();
     let collated: Vec<_> = lines
         .iter()
+        // Looked up where extensions are made; the project's own schema is searched alone.
+        .map(|line| line.replacen(" vector(", " public.vector(", 1))
         .map(|line| match line.contains(" text[]") {
             true => line.replacen(" text[]", " text[] COLLATE \"C\"", 1),
             false => line.replacen(" text", " text COLLATE \"C\"", 1),

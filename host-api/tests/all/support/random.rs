@@ -20,14 +20,21 @@ impl Run {
             256 => 0,
             asked => asked,
         };
-        Run::of(cases.max(asked), Config::default().max_shrink_iters)
+        let seed = Uuid::new_v4().as_u64_pair().0;
+        Run::of(cases.max(asked), Config::default().max_shrink_iters, seed)
     }
 
-    /// So many cases; what fails is made simpler in so many steps at most.
-    pub(crate) fn of(cases: u32, max_shrink_iters: u32) -> Run {
+    /// So many cases, the same each time, and no simpler one is looked for: for what must be found
+    /// among them.
+    pub(crate) fn repeated(cases: u32) -> Run {
+        Run::of(cases, 0, 1)
+    }
+
+    /// What fails is made simpler in so many steps at most.
+    fn of(cases: u32, max_shrink_iters: u32, usual_seed: u64) -> Run {
         let seed = match Config::default().rng_seed {
             RngSeed::Fixed(seed) => seed,
-            RngSeed::Random => Uuid::new_v4().as_u64_pair().0,
+            RngSeed::Random => usual_seed,
         };
         let config = Config {
             cases,

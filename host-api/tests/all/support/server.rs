@@ -171,8 +171,19 @@ impl Drop for Server {
     }
 }
 
-/// The folder of `initdb` and its kin: what `pg_config` says, or where Debian keeps them.
+/// Names the folder of the server's programs: another version, or one with more extensions.
+pub(crate) const PROGRAMS: &str = "KOYALITE_TEST_POSTGRES";
+
+/// The folder of `initdb` and its kin: the one that was named, else what `pg_config` says, else where
+/// Debian keeps them.
 fn programs() -> PathBuf {
+    #[allow(clippy::disallowed_methods, reason = "a test has no configuration")]
+    let named = std::env::var_os(PROGRAMS).map(PathBuf::from);
+    if let Some(folder) = named {
+        let there = folder.join("initdb").exists();
+        assert!(there, "{PROGRAMS}: no initdb in {}", folder.display());
+        return folder;
+    }
     let asked = Command::new("pg_config").arg("--bindir").output().ok();
     let asked = asked.and_then(|output| String::from_utf8(output.stdout).ok());
     let debian = std::fs::read_dir("/usr/lib/postgresql")

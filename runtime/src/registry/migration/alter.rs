@@ -2,13 +2,15 @@
 //!
 //! The catalogue first, then Postgres; before either, what the rows would have against it.
 
+use super::super::change::LockedProject;
 use super::super::columns::{self, Column, PlacedColumn, StoredTable};
+use super::super::constraints::{self, Kind};
 use super::super::ddl::alter::{At, count_duplicates};
 use super::super::ddl::{count_others, replace_checks};
 use super::super::definition::ColumnDefinition;
 use super::super::error::{RegistryError, Standing};
 use super::super::references;
-use super::compare::{Change, told};
+use super::compare::{Property, told};
 use super::plan::Action;
 use super::work::Work;
 
@@ -20,39 +22,12 @@ pub(super) struct Altered<'a> {
     pub(super) wanted: &'a ColumnDefinition,
 }
 
-impl Altered<'_> {
+impl<'a> Altered<'a> {
     fn path(&self) -> String {
         format!("{}.{}", self.table.name, self.column.name)
     }
-}
 
-/// Makes one change. Lists of values are for [`super::super::listed_values`].
-pub(super) async fn alter(
-    work: &mut Work<'_>,
-    altered: Altered<'_>,
-    change: Change,
-) -> Result<(), RegistryError> {
-    work.lift_mirror(&altered.table.name).await?;
-    match change {
-        Change::Type => retype(work, altered).await?,
-        Change::Values => {}
-        Change::Default => {
-            let project = work.project.clone();
-            let at = altered.at(&project);
-            work.change.run(at.set_default(altered.wanted)).await?;
-        }
-        Change::Nullable => set_nullable(work, altered).await?,
-        Change::Unique => set_unique(work, altered).await?,
-        Change::References => refer(work, altered).await?,
-    }
-    store(work, altered, change).await?;
-    let detail = told(change, altered.column, altered.wanted);
-    work.did(Action::AlterColumn, altered.path(), &detail, None);
-    Ok(())
-}
-
-impl<'a> Altered<'a> {
-    fn at(&self, project: &'a super::super::change::LockedProject) -> At<'a> {
+    fn at(&self, project: &'a LockedProject) -> At<'a> {
         At {
             project,
             table: &self.table.name,
@@ -61,27 +36,52 @@ impl<'a> Altered<'a> {
     }
 }
 
+/// Makes one property what it is to be. Lists of values are for [`super::super::listed_values`].
+pub(super) async fn alter(
+    work: &mut Work<'_>,
+    altered: Altered<'_>,
+    property: Property,
+) -> Result<(), RegistryError> {
+    work.lift_mirror(&altered.table.name).await?;
+    match property {
+        Property::Type => retype(work, altered).await?,
+        Property::Values => {}
+        Property::Default => {
+            let ddl = altered.at(&work.project).set_default(altered.wanted);
+            work.change.run(ddl).await?;
+        }
+        Property::Nullable => set_nullable(work, altered).await?,
+        Property::Unique => set_unique(work, altered).await?,
+        Property::References => refer(work, altered).await?,
+    }
+    store(work, altered, property).await?;
+    let detail = told(property, altered.column, altered.wanted);
+    work.did(Action::AlterColumn, altered.path(), &detail, None);
+    Ok(())
+}
+
 /// The catalogue's row, in the one property that changed.
 async fn store(
     work: &mut Work<'_>,
     altered: Altered<'_>,
-    change: Change,
+    property: Property,
 ) -> Result<(), RegistryError> {
     let wanted = altered.wanted;
     let id = altered.column.id;
     let conn = work.change.conn();
-    match change {
-        Change::Type => {
+    match property {
+        Property::Type => {
+            let name = wanted.ty.ty.sql_name();
             sqlx::query!(
                 "UPDATE koyalite.columns SET type = $2, listed_values = $3 WHERE id = $1",
                 id,
-                &*&wanted.ty.ty.sql_name(),
+                name.as_ref(),
                 wanted.ty.values.as_deref(),
             )
             .execute(conn)
             .await?
         }
-        Change::Default => {
+        Property::Default => {
             sqlx::query!(
                 r#"UPDATE koyalite.columns SET "default" = $2 WHERE id = $1"#,
                 id,
@@ -90,7 +90,7 @@ async fn store(
             .execute(conn)
             .await?
         }
-        Change::Nullable | Change::Unique => {
+        Property::Nullable | Property::Unique => {
             sqlx::query!(
                 "UPDATE koyalite.columns SET is_nullable = $2, is_unique = $3 WHERE id = $1",
                 id,
@@ -101,7 +101,7 @@ async fn store(
             .await?
         }
         // Stored where they are changed.
-        Change::Values | Change::References => return Ok(()),
+        Property::Values | Property::References => return Ok(()),
     };
     Ok(())
 }
@@ -119,20 +119,18 @@ async fn retype(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), Registr
             );
             work.refuse(Standing::InUse, reason);
         }
-        let project = work.project.clone();
-        return work.change.run(altered.at(&project).set_type(wanted)).await;
+        let ddl = altered.at(&work.project).set_type(wanted);
+        return work.change.run(ddl).await;
     }
-    let project = work.project.clone();
-    let checks = constraints(work, altered, "c").await?;
+    let checks = constraints(work, altered, Kind::Check).await?;
     let Some(values) = &wanted.ty.values else {
         for check in &checks {
-            work.change
-                .run(altered.at(&project).drop_constraint(check))
-                .await?;
+            let ddl = altered.at(&work.project).drop_constraint(check);
+            work.change.run(ddl).await?;
         }
         return Ok(());
     };
-    let others = count_others(&project, table, column, values);
+    let others = count_others(&work.project, table, column, values);
     let held = work.count(table, others).await?;
     if held > 0 {
         let reason = format!(
@@ -141,15 +139,14 @@ async fn retype(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), Registr
         );
         work.refuse(Standing::WouldLoseData, reason);
     }
-    let replaced = replace_checks(&project, (table, column), &checks, values);
+    let replaced = replace_checks(&work.project, (table, column), &checks, values);
     work.change.run(replaced).await
 }
 
 async fn set_nullable(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), RegistryError> {
-    let project = work.project.clone();
-    let at = altered.at(&project);
     if !altered.wanted.nullable {
-        let empty = work.count(&altered.table.name, at.count_nulls()).await?;
+        let question = altered.at(&work.project).count_nulls();
+        let empty = work.count(&altered.table.name, question).await?;
         if empty > 0 {
             let reason = format!(
                 "{empty} row(s) hold no value in {}; give them one first",
@@ -158,13 +155,12 @@ async fn set_nullable(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), R
             work.refuse(Standing::State, reason);
         }
     }
-    work.change.run(at.set_nullable(altered.wanted)).await
+    let ddl = altered.at(&work.project).set_nullable(altered.wanted);
+    work.change.run(ddl).await
 }
 
 async fn set_unique(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), RegistryError> {
     let (table, column) = (&altered.table.name, &altered.column.name);
-    let project = work.project.clone();
-    let at = altered.at(&project);
     let kind = match altered.wanted.unique {
         true => "1:1",
         false => "1:N",
@@ -178,15 +174,17 @@ async fn set_unique(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), Reg
     .await?;
     if altered.wanted.unique {
         refuse_duplicates(work, altered.table, std::slice::from_ref(column)).await?;
-        return work.change.run(at.add_unique()).await;
+        let ddl = altered.at(&work.project).add_unique();
+        return work.change.run(ddl).await;
     }
     let referring = work.references_to(table, column).await?;
     if !referring.is_empty() {
         let reason = format!("{} refer to {}", referring.join(", "), altered.path());
         work.refuse(Standing::InUse, reason);
     }
-    for name in constraints(work, altered, "u").await? {
-        work.change.run(at.drop_constraint(&name)).await?;
+    for name in constraints(work, altered, Kind::Unique).await? {
+        let ddl = altered.at(&work.project).drop_constraint(&name);
+        work.change.run(ddl).await?;
     }
     Ok(())
 }
@@ -217,18 +215,12 @@ pub(super) async fn refuse_duplicates(
 }
 
 async fn refer(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), RegistryError> {
-    let project = work.project.clone();
-    let at = altered.at(&project);
     if let Some(old) = &altered.column.references {
-        sqlx::query!(
-            "DELETE FROM koyalite.relationships WHERE from_column_id = $1",
-            altered.column.id,
-        )
-        .execute(work.change.conn())
-        .await?;
-        work.change.run(at.drop_constraint(&old.constraint)).await?;
+        references::forget(work.change.conn(), altered.column.id).await?;
+        let ddl = altered.at(&work.project).drop_constraint(&old.constraint);
+        work.change.run(ddl).await?;
     }
-    let tables = columns::load(work.change.conn(), Some(project.id)).await?;
+    let tables = columns::load(work.change.conn(), Some(work.project.id)).await?;
     let target = references::target(altered.wanted, altered.column.id, &tables, None)
         .map_err(|mistake| vec![mistake.under(&altered.path())])?;
     let placed = PlacedColumn {
@@ -245,10 +237,13 @@ async fn refer(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), Registry
         work.is_new(&target.key.table),
     ) {
         (true, _) => 0,
-        (false, true) => work.count(&altered.table.name, at.count_values()).await?,
+        (false, true) => {
+            let question = altered.at(&work.project).count_values();
+            work.count(&altered.table.name, question).await?
+        }
         (false, false) => {
-            work.change.hold(&project, &target.key.table).await?;
-            let question = at.count_orphans(&target.key);
+            work.change.hold(&work.project, &target.key.table).await?;
+            let question = altered.at(&work.project).count_orphans(&target.key);
             work.count(&altered.table.name, question).await?
         }
     };
@@ -260,28 +255,16 @@ async fn refer(work: &mut Work<'_>, altered: Altered<'_>) -> Result<(), Registry
         );
         work.refuse(Standing::State, reason);
     }
-    work.change.run(at.add_reference(&target.key)).await
+    let ddl = altered.at(&work.project).add_reference(&target.key);
+    work.change.run(ddl).await
 }
 
 /// What Postgres calls a column's own constraints of a kind.
 async fn constraints(
     work: &mut Work<'_>,
     altered: Altered<'_>,
-    kind: &str,
+    kind: Kind,
 ) -> Result<Vec<String>, RegistryError> {
-    let names = sqlx::query_scalar(CONSTRAINTS_OF_COLUMN)
-        .bind(&work.project.schema)
-        .bind(altered.table.name.as_str())
-        .bind(altered.column.name.as_str())
-        .bind(kind)
-        .fetch_all(work.change.conn())
-        .await?;
-    Ok(names)
+    let at = (&altered.table.name, &altered.column.name);
+    constraints::of_column(work.change.conn(), &work.project, at, kind).await
 }
-
-const CONSTRAINTS_OF_COLUMN: &str = "SELECT c.conname::text
-    FROM pg_constraint c
-    JOIN pg_class r ON r.oid = c.conrelid
-    JOIN pg_namespace n ON n.oid = r.relnamespace
-    JOIN pg_attribute a ON a.attrelid = r.oid AND c.conkey = ARRAY[a.attnum]
-    WHERE n.nspname = $1 AND r.relname = $2 AND a.attname = $3 AND c.contype = $4::\"char\"";

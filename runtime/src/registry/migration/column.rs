@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use super::super::Registry;
 use super::super::change::Change;
+use super::super::columns;
 use super::super::columns::Column;
 use super::super::definition::{NewColumn, NewReference, NewTable};
 use super::super::error::{Mistake, RegistryError};
@@ -45,7 +46,8 @@ pub async fn change_column(
 ) -> Result<Table, RegistryError> {
     let mut look = Change::never(registry).await?;
     let locked = look.lock(project).await?;
-    let seen = state(&mut look, &locked).await?;
+    let existing = columns::load(look.conn(), Some(locked.id)).await?;
+    let seen = state(&mut look, &locked, &existing).await?;
     let stored = tables::find(&mut look, &locked, table).await?;
     drop(look);
     let found = stored

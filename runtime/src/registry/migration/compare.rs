@@ -12,7 +12,7 @@ use super::super::definition::ColumnDefinition;
 
 /// One property of a column that is to be another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Property {
     /// The type, or from a text to listed values and back.
     Type,
     /// Other listed values.
@@ -27,7 +27,7 @@ pub(super) enum Change {
 ///
 /// # Errors
 /// What cannot be done to the column.
-pub(super) fn changes(found: &Column, wanted: &ColumnDefinition) -> Result<Vec<Change>, String> {
+pub(super) fn changes(found: &Column, wanted: &ColumnDefinition) -> Result<Vec<Property>, String> {
     if found.primary_key != wanted.primary_key {
         return Err("would change whether it is part of the key".to_owned());
     }
@@ -47,19 +47,19 @@ pub(super) fn changes(found: &Column, wanted: &ColumnDefinition) -> Result<Vec<C
     let wanted_target = wanted.references.as_ref();
     let wanted_target = wanted_target.map(|r| (&r.table, &r.column, r.on_delete));
     let all = [
-        (Change::Type, retyped),
+        (Property::Type, retyped),
         (
-            Change::Values,
+            Property::Values,
             listed && found.ty.values != wanted.ty.values,
         ),
-        (Change::Default, found.default != wanted.default_json),
-        (Change::Nullable, found.nullable != wanted.nullable),
-        (Change::Unique, found.unique != wanted.unique),
-        (Change::References, target != wanted_target),
+        (Property::Default, found.default != wanted.default_json),
+        (Property::Nullable, found.nullable != wanted.nullable),
+        (Property::Unique, found.unique != wanted.unique),
+        (Property::References, target != wanted_target),
     ];
     Ok(all
         .into_iter()
-        .filter_map(|(change, needed)| needed.then_some(change))
+        .filter_map(|(property, needed)| needed.then_some(property))
         .collect())
 }
 
@@ -76,25 +76,25 @@ fn is_wider(from: ColumnType, to: ColumnType) -> bool {
 }
 
 /// The change in words.
-pub(super) fn told(change: Change, found: &Column, wanted: &ColumnDefinition) -> String {
+pub(super) fn told(property: Property, found: &Column, wanted: &ColumnDefinition) -> String {
     let reference = |table: &dyn std::fmt::Display, column: &dyn std::fmt::Display, on: &str| {
         format!("refers to {table}.{column} (on delete {on})")
     };
-    match change {
-        Change::Type | Change::Values => format!("is {}, becomes {}", found.ty, wanted.ty),
-        Change::Default => match &wanted.default_json {
+    match property {
+        Property::Type | Property::Values => format!("is {}, becomes {}", found.ty, wanted.ty),
+        Property::Default => match &wanted.default_json {
             Some(value) => format!("gets the default {value}"),
             None => "loses its default".to_owned(),
         },
-        Change::Nullable => match wanted.nullable {
+        Property::Nullable => match wanted.nullable {
             true => "may be NULL".to_owned(),
             false => "may no longer be NULL".to_owned(),
         },
-        Change::Unique => match wanted.unique {
+        Property::Unique => match wanted.unique {
             true => "becomes unique".to_owned(),
             false => "is no longer unique".to_owned(),
         },
-        Change::References => match &wanted.references {
+        Property::References => match &wanted.references {
             Some(r) => reference(&r.table, &r.column, r.on_delete.as_str()),
             None => "refers to nothing any more".to_owned(),
         },

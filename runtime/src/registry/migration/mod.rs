@@ -166,8 +166,8 @@ async fn migrate<'a>(
     terms: &Terms,
 ) -> Result<Work<'a>, RegistryError> {
     let locked = change.lock(project).await?;
-    let state = state(&mut change, &locked).await?;
     let existing = columns::load(change.conn(), Some(locked.id)).await?;
+    let state = state(&mut change, &locked, &existing).await?;
     let names = existing.iter().map(|table| table.name.clone()).collect();
     let mut work = Work::new(change, locked, names, state);
     if let Some(planned) = terms.state.as_ref().filter(|s| **s != work.plan.state) {
@@ -226,9 +226,12 @@ async fn steps(
 }
 
 /// A digest of all that a plan depends on.
-async fn state(change: &mut Change<'_>, project: &LockedProject) -> Result<String, RegistryError> {
-    let stored = columns::load(change.conn(), Some(project.id)).await?;
-    let tables: Vec<Table> = stored.into_iter().map(Table::from).collect();
+async fn state(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    existing: &[StoredTable],
+) -> Result<String, RegistryError> {
+    let tables: Vec<Table> = existing.iter().cloned().map(Table::from).collect();
     let rules = Rules::load(change.conn(), project.id).await?;
     let all = (tables, rules.policies, rules.claims, project.mirrored);
     let text = serde_json::to_vec(&all).map_err(RegistryError::internal)?;

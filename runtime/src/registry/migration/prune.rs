@@ -8,7 +8,7 @@ use super::super::ddl::alter::{At, count_rows};
 use super::super::definition::TableDefinition;
 use super::super::error::{RegistryError, Standing};
 use super::super::indexes::{self, Index};
-use super::super::policies;
+use super::super::{policies, references};
 use super::plan::{Action, Loss, Lost};
 use super::work::Work;
 use super::{SchemaFile, Wanted};
@@ -116,18 +116,12 @@ async fn forget_reference(
     let Some(reference) = &column.references else {
         return Ok(());
     };
-    sqlx::query!(
-        "DELETE FROM koyalite.relationships WHERE from_column_id = $1",
-        column.id,
-    )
-    .execute(work.change.conn())
-    .await?;
+    references::forget(work.change.conn(), column.id).await?;
     if reference.table == stored.name || !doomed.has(&reference.table, &reference.column) {
         return Ok(());
     }
-    let project = work.project.clone();
     let at = At {
-        project: &project,
+        project: &work.project,
         table: &stored.name,
         column: &column.name,
     };
@@ -190,17 +184,17 @@ async fn column(
         return Ok(());
     }
     work.lift_mirror(&stored.name).await?;
-    let project = work.project.clone();
     let at = At {
-        project: &project,
+        project: &work.project,
         table: &stored.name,
         column: &column.name,
     };
-    let count = work.count(&stored.name, at.count_values()).await?;
+    let question = at.count_values();
+    let count = work.count(&stored.name, question).await?;
     sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", column.id)
         .execute(work.change.conn())
         .await?;
-    let drop = ddl::drop_column(&project, &stored.name, &column.name);
+    let drop = ddl::drop_column(&work.project, &stored.name, &column.name);
     work.change.run(drop).await?;
     let of = Lost::Values;
     work.did(Action::DropColumn, path, "", Some(Loss { of, count }));

@@ -11,7 +11,7 @@ use super::super::listed_values::NewValues;
 use super::super::tables;
 use super::Wanted;
 use super::alter::{Altered, alter, refuse_duplicates};
-use super::compare::{Change, changes, told};
+use super::compare::{Property, changes, told};
 use super::order::in_order;
 use super::plan::Action;
 use super::work::Work;
@@ -23,7 +23,7 @@ pub(super) type Relisted<'a> = Vec<(NewValues<'a>, String)>;
 /// What happens to one column of a table that exists.
 enum Todo<'a> {
     Add(&'a StoredTable, &'a ColumnDefinition),
-    Alter(Altered<'a>, Change),
+    Alter(Altered<'a>, Property),
 }
 
 /// Brings tables, columns and indexes about.
@@ -107,7 +107,7 @@ impl<'a> Todo<'a> {
     fn waits(&self, work: &Work<'_>) -> bool {
         let wanted = match self {
             Self::Add(_, wanted) => wanted,
-            Self::Alter(altered, Change::References) => altered.wanted,
+            Self::Alter(altered, Property::References) => altered.wanted,
             Self::Alter(..) => return false,
         };
         let target = wanted.references.as_ref().map(|r| &r.table);
@@ -120,7 +120,7 @@ impl<'a> Todo<'a> {
     ) -> Result<Option<(NewValues<'a>, String)>, RegistryError> {
         match self {
             Self::Add(stored, wanted) => add_column(work, stored, wanted).await?,
-            Self::Alter(altered, Change::Values) => {
+            Self::Alter(altered, Property::Values) => {
                 let new = NewValues {
                     table: &altered.table.name,
                     column: altered.column,
@@ -128,7 +128,7 @@ impl<'a> Todo<'a> {
                 };
                 new.widen(&mut work.change).await?;
                 work.lift_mirror(&altered.table.name).await?;
-                let detail = told(Change::Values, altered.column, altered.wanted);
+                let detail = told(Property::Values, altered.column, altered.wanted);
                 return Ok(Some((new, detail)));
             }
             Self::Alter(altered, change) => alter(work, altered, change).await?,
@@ -196,7 +196,7 @@ async fn create_tables(work: &mut Work<'_>, wanted: Wanted<'_>) -> Result<(), Re
             column: found,
             wanted: column,
         };
-        alter(work, altered, Change::References).await?;
+        alter(work, altered, Property::References).await?;
     }
     Ok(())
 }

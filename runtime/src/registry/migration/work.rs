@@ -97,6 +97,10 @@ impl<'a> Work<'a> {
         if !self.project.mirrored || self.lifted.contains(table) {
             return Ok(());
         }
+        let mirror = mirror::stored(&mut self.change, &self.project).await?;
+        if !mirror.covers(table) {
+            return Ok(());
+        }
         self.lifted.push(table.clone());
         mirror::lift(&mut self.change, &self.project, table).await?;
         self.done(Action::LiftMirror, table.to_string());

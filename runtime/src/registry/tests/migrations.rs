@@ -257,7 +257,7 @@ async fn a_mirrored_project_is_planned_with_all_its_rows_and_mirrored_again() {
     t.apply(before()).await.unwrap();
     t.as_role("INSERT INTO todos (id, old) VALUES (1, 'a'), (2, 'b')")
         .await;
-    let on = koyalite_host_api::db::Mirror::On;
+    let on = mirror::Switch::On;
     mirror::set(&t.registry, &t.project, on).await.unwrap();
     let planned = t.planned(after(), &t.pruning(Data::Kept)).await;
     assert!(planned.contains(&STEPS[11].to_owned()), "{planned:?}");

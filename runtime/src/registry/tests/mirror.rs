@@ -20,7 +20,9 @@ async fn an_owner_who_is_no_superuser_still_sees_what_a_drop_would_lose() {
     let mut tenant = registry.as_tenant(&project).await;
     let insert = "INSERT INTO notes (body) VALUES ('hello')";
     sqlx::raw_sql(insert).execute(&mut tenant).await.unwrap();
-    mirror::set(&registry, &name, Mirror::On).await.unwrap();
+    mirror::set(&registry, &name, mirror::Switch::On)
+        .await
+        .unwrap();
 
     let table = "notes".parse().unwrap();
     let (body, empty) = ("body".parse().unwrap(), "empty".parse().unwrap());
