@@ -22,6 +22,7 @@ mod dry_runs;
 mod egress;
 mod examples;
 mod explaining;
+mod hostile;
 mod identity;
 mod importing;
 mod indexes;

@@ -21,12 +21,12 @@ use koyalite_host_api::{CallBudget, GuestLog, Invocation};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
-use self::admission::Admission;
+use self::admission::{Admission, Whose};
 pub use self::admission::AdmissionLimits;
 pub use self::error::DispatchError;
 use self::target::Targets;
 use self::tracked::Tracking;
-use crate::engine::{Answer, Call, Engine, Trigger};
+use crate::engine::{Answer, Call, Engine, Place, Trigger};
 use crate::http::{Body, BodyError};
 use crate::keys::SecretKey;
 use crate::records::{Records, Trigger as RecordedTrigger};
@@ -164,8 +164,13 @@ impl Dispatcher {
         trigger: Trigger,
     ) -> Result<Option<http::Response<Body>>, DispatchError> {
         let tracking = Tracking::new(Arc::clone(&self.records), selected, started);
-        let admitted = self.admission.enter(selected.function.id).await;
-        let permit = tracking.or_failed(admitted)?;
+        let whose = Whose {
+            project: selected.project.id,
+            function: selected.function.id,
+        };
+        let admitted = self.admission.enter(whose).await;
+        // Held by the answer to its last byte, and by the instance to its end.
+        let permit: Place = Arc::new(tracking.or_failed(admitted)?);
         let target = tracking.or_failed(self.targets.of(selected))?;
         let invocation = Arc::new(self.invocation(selected, identity, started, &tracking));
         let answer = self
@@ -175,6 +180,7 @@ impl Dispatcher {
                 Call {
                     trigger,
                     invocation,
+                    place: Arc::clone(&permit),
                 },
             )
             .await;
@@ -185,6 +191,12 @@ impl Dispatcher {
                 Ok(None)
             }
         }
+    }
+
+    /// How many invocations run, and how many wait for a place.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        self.admission.counts()
     }
 
     fn invocation(

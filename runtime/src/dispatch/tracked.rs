@@ -11,9 +11,9 @@ use http_body_util::BodyExt as _;
 use koyalite_host_api::{LogLevel, LogSink};
 use wasmtime_wasi_http::WasiBody;
 
-use super::admission::Permit;
 use super::error::DispatchError;
 use super::{Selected, Started};
+use crate::engine::Place;
 use crate::http::{Body, BodyError};
 use crate::records::{InvocationRecord, InvocationRef, Level, Outcome, Records};
 
@@ -84,7 +84,7 @@ impl Tracking {
     pub(super) fn follow(
         self,
         response: http::Response<WasiBody>,
-        permit: Permit,
+        place: Place,
     ) -> http::Response<Body> {
         let status = response.status().as_u16();
         response.map(|inner| {
@@ -94,7 +94,7 @@ impl Tracking {
                 status,
                 ended: false,
                 cut: None,
-                _permit: permit,
+                _place: place,
             };
             tracked.boxed_unsync()
         })
@@ -109,7 +109,7 @@ struct Tracked {
     ended: bool,
     /// What is left to say of an answer that broke off.
     cut: Option<BodyError>,
-    _permit: Permit,
+    _place: Place,
 }
 
 impl Tracked {

@@ -8,19 +8,29 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// The guest spent its CPU time.
-    #[error("the function used more than {} ms of CPU time", limit.as_millis())]
+    #[error(
+        "the function used more than {} ms of CPU time; `cpu_ms` in [limits] of its manifest raises that",
+        limit.as_millis()
+    )]
     CpuLimit {
         /// The limit that was reached.
         limit: Duration,
     },
     /// The guest did not answer, or did not finish, in time.
-    #[error("the function did not answer within {} ms", limit.as_millis())]
+    #[error(
+        "the function did not answer within {} ms; `first_byte_ms` in [limits] of its manifest raises \
+         that, for a scheduled call `wall_ms`",
+        limit.as_millis()
+    )]
     WallLimit {
         /// The limit that was reached.
         limit: Duration,
     },
     /// All memories and tables together grew over the limit.
-    #[error("the function needs more than {} MiB of memory", limit_bytes / (1024 * 1024))]
+    #[error(
+        "the function needs more than {} MiB of memory; `memory_mib` in [limits] of its manifest raises that",
+        limit_bytes / (1024 * 1024)
+    )]
     MemoryLimit {
         /// The limit that was reached.
         limit_bytes: usize,

@@ -68,6 +68,28 @@ impl SharedPool {
     }
 }
 
+impl SharedPool {
+    /// Whether an instance has nothing to do.
+    pub(super) fn has_idle(&self) -> bool {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().any(Handle::is_idle)
+    }
+
+    /// Ends one that has nothing to do: nobody can send to it any more.
+    pub(super) fn let_idle_go(&self) {
+        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(idle) = workers.iter().position(Handle::is_idle) {
+            workers.swap_remove(idle);
+        }
+    }
+}
+
+impl Handle {
+    fn is_idle(&self) -> bool {
+        !self.queue.is_closed() && self.busy.load(Ordering::Relaxed) == 0
+    }
+}
+
 impl Busy {
     fn enter(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);

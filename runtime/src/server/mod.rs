@@ -124,7 +124,7 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
 
     let drain = CancellationToken::new();
     let started = tokio::select! {
-        started = start(&config, mode, addresses, &drain) => started?,
+        started = start(&config, mode, (addresses, Arc::clone(&cores)), &drain) => started?,
         () = signals.any() => return Ok(()),
     };
     let (database, parts) = started;
@@ -161,11 +161,11 @@ async fn bind(
 async fn start(
     config: &ServeConfig,
     mode: Mode,
-    addresses: ready::Addresses,
+    place: (ready::Addresses, Arc<Cores>),
     drain: &CancellationToken,
 ) -> anyhow::Result<(Database, Parts)> {
     let database = Database::come_by(config, mode).await?;
-    let parts = Parts::build(config, mode, &database, addresses, drain).await?;
+    let parts = Parts::build(config, mode, &database, place, drain).await?;
     Ok((database, parts))
 }
 

@@ -10,11 +10,12 @@ use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
-use super::counters::Counters;
+use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::ready::Addresses;
 use crate::config::{OperatorCaps, ServeConfig};
 use crate::control::{Control, Metrics};
+use crate::cores::Cores;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
@@ -43,7 +44,7 @@ impl Parts {
         config: &ServeConfig,
         mode: Mode,
         database: &Database,
-        addresses: Addresses,
+        (addresses, cores): (Addresses, Arc<Cores>),
         drain: &CancellationToken,
     ) -> anyhow::Result<Self> {
         let ring = Arc::new(keys(config, mode)?);
@@ -61,7 +62,6 @@ impl Parts {
         let records = Records::open(&config.data.logs(), RecordLimits::default());
         let records = Arc::new(records.context("the log folder cannot be made")?);
         let databases = tenants(config, database)?;
-        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), &databases));
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
@@ -69,6 +69,13 @@ impl Parts {
             admission(config),
             ring.derive(Purpose::CronTrigger),
         ));
+        let sources = Sources {
+            databases: databases.clone(),
+            engine: Arc::clone(&engine),
+            dispatcher: Arc::clone(&dispatcher),
+            cores,
+        };
+        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), sources));
         let gateway = Gateway::new(
             Node {
                 registry: Arc::clone(&registry),
@@ -160,6 +167,9 @@ fn engine(
         cache_dir: config.data.compiled(),
         cache_key: *ring.derive(Purpose::CompiledCode).expose(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        instances: config.limits.instances,
+        loaded_bytes_max: config.limits.compiled_memory_mib << 20,
+        cached_bytes_max: config.limits.compiled_disk_mib << 20,
     };
     // A function under development may call a server on the same machine, where its manifest says so.
     let policy = match mode {
@@ -181,7 +191,11 @@ fn tenants(config: &ServeConfig, database: &Database) -> anyhow::Result<Database
 fn admission(config: &ServeConfig) -> AdmissionLimits {
     AdmissionLimits {
         per_function: config.limits.invocations_per_function,
-        per_node: config.limits.invocations.min(crate::engine::CALLS_MAX),
+        per_project: config.limits.invocations_per_project,
+        per_node: config
+            .limits
+            .invocations
+            .min(crate::engine::calls_max(config.limits.instances)),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
     }
