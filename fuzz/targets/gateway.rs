@@ -48,7 +48,14 @@ const NAMES: [&str; 14] = [
     "x-request-id",
     "content-length",
 ];
-const BY_HOP: [&str; 6] = ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+const BY_HOP: [&str; 6] = [
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 fn headers(wanted: &[(u8, &str, &[u8])]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -152,7 +159,11 @@ fuzz_target!(|exchange: Exchange<'_>| {
         true => format!("/{}", exchange.path),
         false => format!("/f/demo/hello{}", exchange.path),
     };
-    let host = if exchange.by_host { "demo.localhost" } else { exchange.host };
+    let host = if exchange.by_host {
+        "demo.localhost"
+    } else {
+        exchange.host
+    };
     let request = Request::builder()
         .method(exchange.method.as_bytes())
         .uri(path)
@@ -164,7 +175,11 @@ fuzz_target!(|exchange: Exchange<'_>| {
     request.headers_mut().extend(headers(&exchange.request));
     let answered = futures::executor::block_on(gateway.handle(request));
     let by_hop = |name: &HeaderName| BY_HOP.contains(&name.as_str());
-    assert!(!answered.headers().keys().any(by_hop), "{:?}", answered.headers());
+    assert!(
+        !answered.headers().keys().any(by_hop),
+        "{:?}",
+        answered.headers()
+    );
     let source = answered.headers().get_all("koyalite-source");
     assert_eq!(source.iter().count(), 1, "{:?}", answered.headers());
     assert_eq!(answered.headers().get_all("x-request-id").iter().count(), 1);

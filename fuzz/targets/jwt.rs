@@ -29,7 +29,10 @@ fuzz_target!(|input: (u8, &str)| {
             && let Some(signed) = signed(&claims)
             && let Ok(verified) = token::verify(&signed, &key, audience, now)
         {
-            assert_eq!(claims["aud"], "project:00000000-0000-0000-0000-000000000007");
+            assert_eq!(
+                claims["aud"],
+                "project:00000000-0000-0000-0000-000000000007"
+            );
             assert_eq!(claims["sub"], verified.subject.as_str());
         }
     }

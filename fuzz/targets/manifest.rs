@@ -5,7 +5,10 @@ use koyalite_runtime::registry::Manifest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for manifest in [Manifest::parse_toml(text), Manifest::parse_json(text.as_bytes())] {
+    for manifest in [
+        Manifest::parse_toml(text),
+        Manifest::parse_json(text.as_bytes()),
+    ] {
         match manifest {
             Ok(manifest) => {
                 assert!(manifest.path.starts_with('/'), "{manifest:?}");

@@ -3,7 +3,7 @@
 #![no_main]
 
 use koyalite_policy::{
-    Command, ColumnShape, ColumnType, Identity, PolicySource, Schema, SqlWriter, TableShape,
+    ColumnShape, ColumnType, Command, Identity, PolicySource, Schema, SqlWriter, TableShape,
     Timestamp, User, decide, native, parse_filter,
 };
 use libfuzzer_sys::fuzz_target;
@@ -37,7 +37,10 @@ fn shapes() -> Vec<TableShape> {
     let members = [("id", "bigint"), ("user_id", "uuid"), ("role", "text")];
     vec![
         table("todos", todos.map(|(name, ty)| column(name, ty)).to_vec()),
-        table("members", members.map(|(name, ty)| column(name, ty)).to_vec()),
+        table(
+            "members",
+            members.map(|(name, ty)| column(name, ty)).to_vec(),
+        ),
     ]
 }
 
@@ -60,7 +63,10 @@ fuzz_target!(|input: (bool, &str, &str)| {
     let subject = "123e4567-e89b-12d3-a456-426614174000".to_owned();
     let claims = json!({ "role": "x", "org": { "id": 7 } });
     let claims = claims.as_object().cloned().unwrap_or_default();
-    for identity in [Identity::Anonymous, Identity::User(User::new(subject, claims))] {
+    for identity in [
+        Identity::Anonymous,
+        Identity::User(User::new(subject, claims)),
+    ] {
         for command in [Command::Select, Command::Update] {
             let Ok(permit) = decide(&schema, &identity, command, &table, now) else {
                 continue;

@@ -14,12 +14,23 @@ fuzz_target!(|input: (&str, &str)| {
         return;
     };
     let whole = format!("{}{}", target.prefix, target.rest);
-    assert!(whole == path || whole == format!("{path}/"), "{path} became {whole}");
-    assert!(!target.rest.split('/').any(|segment| segment == ".." || segment == "."));
+    assert!(
+        whole == path || whole == format!("{path}/"),
+        "{path} became {whole}"
+    );
+    assert!(
+        !target
+            .rest
+            .split('/')
+            .any(|segment| segment == ".." || segment == ".")
+    );
     let declared = DECLARED.iter().map(|declared| (*declared, *declared));
     if let Some(found) = find(declared, target.rest) {
         assert!(target.rest.starts_with(found.matched));
         let after = &target.rest[found.matched.len()..];
-        assert!(after.is_empty() || after.starts_with('/'), "{path} matched {found:?}");
+        assert!(
+            after.is_empty() || after.starts_with('/'),
+            "{path} matched {found:?}"
+        );
     }
 });

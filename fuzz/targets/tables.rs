@@ -46,7 +46,9 @@ fn project() -> &'static Project {
             name: "demo".parse().expect("a name"),
             schema: Arc::new(schema()),
             relationships: Arc::from([]),
-            database: databases.expect("no certificates needed").project(Uuid::from_u128(7), &access),
+            database: databases
+                .expect("no certificates needed")
+                .project(Uuid::from_u128(7), &access),
             mirror: Mirror::Off,
         }
     })
@@ -92,7 +94,12 @@ fn texts(texts: &[&str]) -> Vec<String> {
 }
 
 fn operation(asked: &Asked<'_>) -> Operation {
-    let table = if asked.known_table { "todos" } else { asked.table }.to_owned();
+    let table = if asked.known_table {
+        "todos"
+    } else {
+        asked.table
+    }
+    .to_owned();
     let params = asked.params.iter().filter_map(|text| json_param(text).ok());
     let filter = Filter {
         text: asked.filter.to_owned(),
@@ -104,11 +111,19 @@ fn operation(asked: &Asked<'_>) -> Operation {
             table,
             columns,
             filter,
-            order: asked.order.iter().map(|key| OrderKey::ascending(*key)).collect(),
+            order: asked
+                .order
+                .iter()
+                .map(|key| OrderKey::ascending(*key))
+                .collect(),
             limit: asked.limit,
             embeds: Vec::new(),
         }),
-        1 => Operation::Insert(InsertQuery { table, rows, returning: columns }),
+        1 => Operation::Insert(InsertQuery {
+            table,
+            rows,
+            returning: columns,
+        }),
         2 => Operation::Upsert(UpsertQuery {
             table,
             rows,

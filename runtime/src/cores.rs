@@ -58,7 +58,9 @@ impl Cores {
     #[must_use]
     pub fn alive_tasks(&self) -> usize {
         let handles = self.cores.iter().map(|core| &core.handle);
-        handles.map(|handle| handle.metrics().num_alive_tasks()).sum()
+        handles
+            .map(|handle| handle.metrics().num_alive_tasks())
+            .sum()
     }
 
     /// Runs a task on the thread that has the fewest.

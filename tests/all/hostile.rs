@@ -23,8 +23,16 @@ const HOSTILE: [(&str, &str, &str); 5] = [
     ("hostile", "hostile", "cpu_ms = 60\nfirst_byte_ms = 20000"),
     ("patient", "hostile", "cpu_ms = 400\nfirst_byte_ms = 20000"),
     ("hurried", "hostile", "cpu_ms = 60\nfirst_byte_ms = 800"),
-    ("hostile-02", "hostile-02", "cpu_ms = 60\nfirst_byte_ms = 20000"),
-    ("patient-02", "hostile-02", "cpu_ms = 800\nfirst_byte_ms = 20000"),
+    (
+        "hostile-02",
+        "hostile-02",
+        "cpu_ms = 60\nfirst_byte_ms = 20000",
+    ),
+    (
+        "patient-02",
+        "hostile-02",
+        "cpu_ms = 800\nfirst_byte_ms = 20000",
+    ),
 ];
 
 /// Of each story at once, where all are told together.
@@ -107,7 +115,11 @@ impl Held {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a small count"
+)]
 async fn whole(app: &TestApp, name: &str) -> u64 {
     app.metric(name).await as u64
 }
@@ -123,7 +135,11 @@ async fn told(app: &TestApp, stories: &[Story], calls: usize) {
     let over = AtomicBool::new(false);
     let attack = async {
         let told = stories.iter().map(|story| story.told(&attackers, calls));
-        let mistakes = within("the end of the attack", PATIENCE, futures::future::join_all(told));
+        let mistakes = within(
+            "the end of the attack",
+            PATIENCE,
+            futures::future::join_all(told),
+        );
         let mistakes: Vec<String> = mistakes.await.into_iter().flatten().collect();
         over.store(true, Ordering::Relaxed);
         mistakes
@@ -138,17 +154,18 @@ async fn told(app: &TestApp, stories: &[Story], calls: usize) {
     let (mistakes, ()) = tokio::join!(attack, beside);
     assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
     let all = calls * stories.len();
-    let mut last = None;
-    let cleared = eventually("a node that holds no more than before", PATIENCE, async || {
-        let held = Held::by(app).await;
-        let done = held.is_no_more_than(&before, all).then_some(());
-        let text = format!("{held:?}, before {before:?}");
-        if done.is_none() && last.as_ref() != Some(&text) {
-            eprintln!("not yet: {text}");
-        }
-        last = Some(text);
-        done
-    });
+    let cleared = eventually(
+        "a node that holds no more than before",
+        PATIENCE,
+        async || {
+            let held = Held::by(app).await;
+            let done = held.is_no_more_than(&before, all);
+            if !done {
+                eprintln!("not yet: {held:?}, before {before:?}");
+            }
+            done.then_some(())
+        },
+    );
     cleared.await;
     is_served(&neighbour).await;
 }
@@ -181,7 +198,10 @@ async fn a_component_with_many_memories_is_refused_when_it_is_deployed() {
     let refused = project.upload("many", memories(60)).send().await;
     let problem = refused.problem(422, "invalid_component");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("60 Wasm linear memories") && detail.contains('4'), "{detail}");
+    assert!(
+        detail.contains("60 Wasm linear memories") && detail.contains('4'),
+        "{detail}"
+    );
     project.upload("few", memories(4)).send().await.expect(201);
 }
 
@@ -196,13 +216,20 @@ async fn a_table_that_grows_without_end_stops_at_its_limit() {
             (br_if $again (i32.ne (i32.const -1) (table.grow $t (ref.null func) (i32.const 1000)))))
         unreachable) (start $grow))
         (core instance (instantiate $m))"#;
-    project.upload("table", handler_with(grows)).send().await.expect(201);
+    project
+        .upload("table", handler_with(grows))
+        .send()
+        .await
+        .expect(201);
     project.fetch("/table").await.problem(500, "guest_trapped");
     let small = "name = \"small\"\n[limits]\nmemory_mib = 1\n";
     let upload = project.upload_with("small", &handler_with(grows), small);
     upload.send().await.expect(201);
     let problem = project.fetch("/small").await.problem(500, "memory_limit");
-    assert!(problem["detail"].as_str().unwrap().contains("memory_mib"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("memory_mib"),
+        "{problem}"
+    );
 }
 
 /// What a caller reads of a limit says which, how much it is, and how to raise it.
@@ -212,12 +239,25 @@ async fn the_error_of_a_limit_says_how_to_raise_it() {
     let project = attackers(&app).await;
     for (path, status, code, words) in [
         ("/hostile/spin", 504, "cpu_limit", ["60 ms", "`cpu_ms`"]),
-        ("/hurried/sleep", 504, "wall_limit", ["800 ms", "`first_byte_ms`"]),
-        ("/patient/grow", 500, "memory_limit", ["8 MiB", "`memory_mib`"]),
+        (
+            "/hurried/sleep",
+            504,
+            "wall_limit",
+            ["800 ms", "`first_byte_ms`"],
+        ),
+        (
+            "/patient/grow",
+            500,
+            "memory_limit",
+            ["8 MiB", "`memory_mib`"],
+        ),
     ] {
         let problem = project.fetch(path).await.problem(status, code);
         let detail = problem["detail"].as_str().unwrap();
-        assert!(words.iter().all(|word| detail.contains(word)), "{path}: {detail}");
+        assert!(
+            words.iter().all(|word| detail.contains(word)),
+            "{path}: {detail}"
+        );
     }
 }
 

@@ -31,6 +31,6 @@ pub(crate) use odd_components::{compile_bomb, component, handler_with};
 pub(crate) use process::{Process, send};
 pub(crate) use project::Project;
 pub(crate) use raw::raw;
-pub(crate) use settings::Settings;
 pub(crate) use schemas::{ALICE, BOB, own_rows};
+pub(crate) use settings::Settings;
 pub(crate) use wait::{eventually, within};

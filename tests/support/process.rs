@@ -93,7 +93,9 @@ impl Process {
 
     /// How many files and sockets it has open.
     pub(crate) fn open_files(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.id)).unwrap().count()
+        std::fs::read_dir(format!("/proc/{}/fd", self.id))
+            .unwrap()
+            .count()
     }
 
     /// How it ended, if it has.

@@ -18,7 +18,10 @@ const USAGE: &str = "usage: cargo xtask fuzz TARGET [--seconds COUNT]";
 const TARGETS: [(&str, &str); 7] = [
     ("component", "an upload: surveyed, then compiled or refused"),
     ("route", "host and path to project and function"),
-    ("gateway", "a request and a guest's answer, headers above all"),
+    (
+        "gateway",
+        "a request and a guest's answer, headers above all",
+    ),
     ("jwt", "tokens, unsigned and signed over any claims"),
     ("manifest", "manifests in TOML and JSON"),
     ("policy", "policy text, to schema, decision and SQL"),
@@ -84,7 +87,8 @@ fn machine() -> anyhow::Result<String> {
     let said = Command::new("rustc").arg("-vV").output();
     let said = String::from_utf8(said.context("cannot start rustc")?.stdout)?;
     let line = said.lines().find_map(|line| line.strip_prefix("host: "));
-    line.map(str::to_owned).context("rustc does not name this machine")
+    line.map(str::to_owned)
+        .context("rustc does not name this machine")
 }
 
 fn fuzz(program: &Path, name: &str, seconds: u32) -> anyhow::Result<()> {

@@ -86,7 +86,9 @@ impl Admission {
                 return Ok(self.permit(whose));
             }
             let (waiter, given) = oneshot::channel();
-            let ticket = places.wait(whose, waiter).ok_or(DispatchError::Overloaded)?;
+            let ticket = places
+                .wait(whose, waiter)
+                .ok_or(DispatchError::Overloaded)?;
             (ticket, given)
         };
         // Takes itself out of the queue when the caller has gone.

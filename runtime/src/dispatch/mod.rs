@@ -21,8 +21,8 @@ use koyalite_host_api::{CallBudget, GuestLog, Invocation};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
-use self::admission::{Admission, Whose};
 pub use self::admission::AdmissionLimits;
+use self::admission::{Admission, Whose};
 pub use self::error::DispatchError;
 use self::target::Targets;
 use self::tracked::Tracking;

@@ -9,10 +9,10 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Linker};
 
+use super::Settings;
 use super::compile::{CodeCache, Compiler};
 use super::error::{AdmitError, InvokeError};
 use super::loaded::Loaded;
-use super::Settings;
 use super::memory::Memory;
 use super::state::State;
 

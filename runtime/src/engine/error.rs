@@ -62,6 +62,13 @@ pub enum InvokeError {
         /// The export that would have been called.
         export: &'static str,
     },
+    /// Another call ended the instance that this one shared with it, or this one did: several were at
+    /// work, and an instance does not say whose code failed.
+    #[error("the instance that this call shared with others ended: {why}")]
+    Collateral {
+        /// What ended it, in words for the function's owner.
+        why: String,
+    },
     /// No instance slot was free.
     #[error("no room for another instance")]
     Overloaded,
@@ -86,8 +93,38 @@ impl InvokeError {
             Self::GuestError { .. } => "guest_error",
             Self::ScheduledFailed { .. } => "scheduled_failed",
             Self::NotExported { .. } => "not_exported",
+            Self::Collateral { .. } => "collateral",
             Self::Overloaded => "overloaded",
             Self::Unloadable { .. } => "unloadable",
+        }
+    }
+
+    /// The same, as those hear it who were at work on the instance and are perhaps not at fault.
+    #[must_use]
+    pub fn for_others(&self) -> Self {
+        match self {
+            Self::Collateral { .. } => self.clone(),
+            error => Self::Collateral {
+                why: error.to_string(),
+            },
+        }
+    }
+
+    /// Whether an instance came to an end by it that would otherwise have gone on.
+    #[must_use]
+    pub const fn ends_instance(&self) -> bool {
+        match self {
+            Self::CpuLimit { .. }
+            | Self::WallLimit { .. }
+            | Self::MemoryLimit { .. }
+            | Self::Trapped { .. }
+            | Self::Collateral { .. } => true,
+            Self::NoResponse
+            | Self::GuestError { .. }
+            | Self::ScheduledFailed { .. }
+            | Self::NotExported { .. }
+            | Self::Overloaded
+            | Self::Unloadable { .. } => false,
         }
     }
 }

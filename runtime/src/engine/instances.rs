@@ -47,7 +47,9 @@ impl Instances {
         shared: &Arc<SharedPools>,
     ) -> impl Future<Output = Option<InstancePlace>> + Send + use<> {
         let at_once = Arc::clone(&self.places).try_acquire_owned().ok();
-        let waiting = at_once.is_none().then(|| (Arc::clone(&self.places), Arc::clone(shared)));
+        let waiting = at_once
+            .is_none()
+            .then(|| (Arc::clone(&self.places), Arc::clone(shared)));
         async move {
             match waiting {
                 None => at_once.map(InstancePlace),

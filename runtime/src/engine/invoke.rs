@@ -84,7 +84,13 @@ impl Engine {
                 busy
             }
         };
-        heard.said().await
+        let said = heard.said().await;
+        match &said {
+            Said::Ended(Ok(_)) => pool.behaved(),
+            Said::Ended(Err(error)) if error.ends_instance() => pool.misbehaved(),
+            Said::Ended(Err(_)) | Said::NotBegun(_) => {}
+        }
+        said
     }
 
     /// A worker with its store, from its start to its end.

@@ -110,7 +110,8 @@ impl Engine {
         objects: Arc<dyn ObjectStore>,
         egress: Egress,
     ) -> anyhow::Result<Self> {
-        let wasm = config::running(settings.instances).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let wasm =
+            config::running(settings.instances).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let linker = link::linker(&wasm).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         tick(&wasm)?;
         Ok(Self {

@@ -175,6 +175,10 @@ impl Unanswered {
         kept.push(Arc::clone(&reply.sender));
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn let_go(&self, reply: &Reply) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|sender| !Arc::ptr_eq(sender, &reply.sender));

@@ -30,15 +30,39 @@ const STATEMENTS: Description = Description {
 /// What a node holds at a moment: all of it comes down again when nobody asks for anything.
 const GAUGES: [Description; 10] = [
     gauge("koyalite_instances", "Instances, at work or idle."),
-    gauge("koyalite_invocations_running", "Invocations that hold a place."),
-    gauge("koyalite_invocations_waiting", "Invocations that wait for a place."),
-    gauge("koyalite_cpu_permits_taken", "CPU permits that a guest has."),
-    gauge("koyalite_cpu_permits_waiting", "Guests that wait for a CPU permit."),
-    gauge("koyalite_connections", "Open connections of the functions listener."),
-    gauge("koyalite_tasks", "Tasks of the process, idle ones included."),
-    gauge("koyalite_components_loaded", "Components whose native code is in memory."),
+    gauge(
+        "koyalite_invocations_running",
+        "Invocations that hold a place.",
+    ),
+    gauge(
+        "koyalite_invocations_waiting",
+        "Invocations that wait for a place.",
+    ),
+    gauge(
+        "koyalite_cpu_permits_taken",
+        "CPU permits that a guest has.",
+    ),
+    gauge(
+        "koyalite_cpu_permits_waiting",
+        "Guests that wait for a CPU permit.",
+    ),
+    gauge(
+        "koyalite_connections",
+        "Open connections of the functions listener.",
+    ),
+    gauge(
+        "koyalite_tasks",
+        "Tasks of the process, idle ones included.",
+    ),
+    gauge(
+        "koyalite_components_loaded",
+        "Components whose native code is in memory.",
+    ),
     gauge("koyalite_components_loaded_bytes", "Bytes of that code."),
-    gauge("koyalite_tables_connections", "Open Postgres connections of all projects."),
+    gauge(
+        "koyalite_tables_connections",
+        "Open Postgres connections of all projects.",
+    ),
 ];
 
 const fn gauge(name: &'static str, help: &'static str) -> Description {

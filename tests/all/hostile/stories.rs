@@ -78,7 +78,10 @@ pub(super) const STORIES: &[Story] = &[
     story("/patient-02/leak-headers", TRAPPED),
     story("/hostile-02/poll-storm", CPU),
     story("/hostile-02/trailers", Ends::Answer(200)),
-    story("/patient-02/print-lines", Ends::Either(200, (504, "cpu_limit"))),
+    story(
+        "/patient-02/print-lines",
+        Ends::Either(200, (504, "cpu_limit")),
+    ),
     Story {
         path: "/hostile-02/never-read",
         sends: Sends::Pieces,
@@ -103,10 +106,20 @@ impl Story {
             match outcome {
                 Outcome::AsTold => as_told += 1,
                 Outcome::Overloaded => {}
-                Outcome::Mistake(mistake) => return Some(format!("{}: {mistake}", self.path)),
+                Outcome::Mistake(mistake) => {
+                    let log = self.log(project).await;
+                    return Some(format!("{}: {mistake}\n{log}", self.path));
+                }
             }
         }
         (as_told == 0).then(|| format!("{}: nobody got an answer", self.path))
+    }
+
+    /// The end of the function's log.
+    async fn log(&self, project: &Project<'_>) -> String {
+        let function = self.path.split('/').nth(1).unwrap_or_default();
+        let path = format!("/functions/{function}/logs?limit=20");
+        project.control(Method::GET, &path).send().await.text()
     }
 
     async fn once(&self, project: &Project<'_>) -> Outcome {
@@ -144,7 +157,8 @@ impl Story {
             };
         }
         let problem = |(status, code): &(u16, &str)| answer.check_problem(*status, code).is_ok();
-        let own = |status| answer.status == status && answer.header("koyalite-source") == "function";
+        let own =
+            |status| answer.status == status && answer.header("koyalite-source") == "function";
         let as_told = match self.ends {
             Ends::Problem(problems) => problems.iter().any(problem),
             Ends::Answer(status) => own(status),

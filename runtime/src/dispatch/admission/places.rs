@@ -136,7 +136,10 @@ impl Places {
     pub(super) fn leave(&mut self, whose: Whose, ticket: u64) -> Option<Waiter> {
         let project = self.projects.get_mut(&whose.project)?;
         let function = project.functions.get_mut(&whose.function)?;
-        let at = function.line.iter().position(|(known, _)| *known == ticket)?;
+        let at = function
+            .line
+            .iter()
+            .position(|(known, _)| *known == ticket)?;
         let (_, waiter) = function.line.remove(at)?;
         self.waiting = self.waiting.saturating_sub(1);
         if function.line.is_empty() {

@@ -21,10 +21,7 @@ const SHORT: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(60);
 
 async fn refused(admission: &Admission, whose: Whose) -> bool {
-    matches!(
-        admission.enter(whose).await,
-        Err(DispatchError::Overloaded)
-    )
+    matches!(admission.enter(whose).await, Err(DispatchError::Overloaded))
 }
 
 async fn until_waiting(admission: &Admission, count: usize) {
@@ -95,7 +92,10 @@ async fn places_go_round_by_project_however_many_one_has_waiting() {
             served.push((project, function));
         }
     }
-    assert_eq!(served.iter().position(|(project, _)| *project == 3), Some(1));
+    assert_eq!(
+        served.iter().position(|(project, _)| *project == 3),
+        Some(1)
+    );
     assert_eq!(served[0].0, 1);
 }
 

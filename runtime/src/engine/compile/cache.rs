@@ -205,7 +205,10 @@ mod tests {
         aged("a");
         cache.store("e", &quarter).unwrap();
         let there = |name: &&str| cache.path(name).exists();
-        let left: Vec<&str> = ["a", "b", "c", "d", "e"].into_iter().filter(there).collect();
+        let left: Vec<&str> = ["a", "b", "c", "d", "e"]
+            .into_iter()
+            .filter(there)
+            .collect();
         assert_eq!(left, ["a", "d", "e"]);
         // What is used is not what goes next.
         assert!(cache.load("d").is_some());

@@ -9,10 +9,10 @@ pub fn huge_header() -> Response {
     Response::text("").with_header("x-huge", "x".repeat(1024 * 1024))
 }
 
-/// A hundred thousand headers.
+/// Ten thousand headers.
 pub fn many_headers() -> Response {
     let mut response = Response::text("");
-    for number in 0..100_000 {
+    for number in 0..10_000 {
         response.headers_mut().append(format!("x-{number}"), "x");
     }
     response
