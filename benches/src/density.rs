@@ -91,7 +91,11 @@ async fn fill(koyalite: &KoyaLite, functions: usize) -> anyhow::Result<()> {
         }
         let deploys = some.iter().map(|number| {
             let (project, name) = place(*number);
-            async move { koyalite.deploy_marked((&project, &name), GUEST, *number).await }
+            async move {
+                koyalite
+                    .deploy_marked((&project, &name), GUEST, *number)
+                    .await
+            }
         });
         for deployed in futures(deploys).await {
             deployed?;

@@ -178,10 +178,7 @@ impl KoyaLite {
     ) -> anyhow::Result<String> {
         let manifest = format!("name = \"{name}\"\n{manifest}");
         let mut form = Vec::new();
-        for (part, bytes) in [
-            ("component", component),
-            ("manifest", manifest.as_bytes()),
-        ] {
+        for (part, bytes) in [("component", component), ("manifest", manifest.as_bytes())] {
             let head =
                 format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{part}\"\r\n\r\n");
             form.extend_from_slice(head.as_bytes());

@@ -109,7 +109,7 @@ impl Held {
     fn is_no_more_than(&self, before: &Held, calls: usize) -> bool {
         let kept = FLOOR_KIB + KEPT_KIB_PER_CALL * u64::try_from(calls).unwrap();
         self.exact == before.exact
-            && self.files <= before.files + 2
+            && self.files <= before.files + 4
             && self.tasks <= before.tasks + 4
             && self.resident_kib <= before.resident_kib + before.resident_kib / 10 + kept
     }

@@ -148,6 +148,25 @@ async fn a_stream_that_outlives_its_time_is_cut() {
     );
 }
 
+/// An answer that has begun and says nothing more is given up long before its time is over.
+#[tokio::test]
+async fn an_answer_that_falls_silent_is_cut() {
+    let app = app().await;
+    let project = app.project().await;
+    let lines = "[limits]\nsilence_ms = 500\n";
+    project.deploy_as("behaviours", "behaviours", lines).await;
+    let call = project.call(Method::GET, "/behaviours/sse?n=2&ms=3600000");
+    let mut answer = call.open().await;
+    assert_eq!(answer.piece().await.unwrap().unwrap(), "data: event 1\n\n");
+    let end = within("the end of the silence", NEIGHBOUR_PATIENCE, answer.piece()).await;
+    assert!(end.is_err(), "{end:?}");
+    hello_like(&project).await;
+}
+
+async fn hello_like(project: &Project<'_>) {
+    project.fetch("/behaviours").await.of_function(200);
+}
+
 /// A gibibyte of log: only the beginning is kept, and it says that the rest is not.
 #[tokio::test]
 async fn a_flood_of_log_is_cut_short_and_says_so() {

@@ -228,6 +228,7 @@ impl<'a> Reading<'a> {
             memory_mib: self.number(Key::MemoryMibMax, 1024, 1..=4096),
             cpu_ms: self.number(Key::CpuMsMax, 60_000, 1..=3_600_000),
             first_byte_ms: self.number(Key::FirstByteMsMax, 300_000, 1..=86_400_000),
+            silence_ms: self.number(Key::SilenceMsMax, 3_600_000, 1..=86_400_000),
             wall_ms: self.number(Key::WallMsMax, 86_400_000, 1..=86_400_000),
             body_mib: self.number(Key::BodyMibMax, 256, 1..=65_536),
             component_mib: self.number(Key::ComponentMibMax, 64, 1..=256),

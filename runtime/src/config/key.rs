@@ -44,6 +44,7 @@ keys! {
     MemoryMibMax "memory_mib_max";
     CpuMsMax "cpu_ms_max";
     FirstByteMsMax "first_byte_ms_max";
+    SilenceMsMax "silence_ms_max";
     WallMsMax "wall_ms_max";
     BodyMibMax "body_mib_max";
     ComponentMibMax "component_mib_max";

@@ -159,6 +159,8 @@ pub struct OperatorCaps {
     pub cpu_ms: u64,
     /// Time to the first byte of an answer.
     pub first_byte_ms: u64,
+    /// Between two pieces of an answer.
+    pub silence_ms: u64,
     /// Time of a call.
     pub wall_ms: u64,
     /// A request's body.

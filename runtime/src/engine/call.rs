@@ -28,6 +28,8 @@ pub struct CallLimits {
     pub cpu: Duration,
     /// Until the answer begins.
     pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub silence: Duration,
     /// Until everything is done.
     pub wall: Duration,
 }

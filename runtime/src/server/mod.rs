@@ -4,6 +4,7 @@
 
 mod counters;
 mod database;
+mod memory;
 mod parts;
 mod ready;
 mod signals;
@@ -206,6 +207,7 @@ impl Tasks {
         let follow_until = stop.clone();
         background.spawn(async move { registry.follow(follow_until).await });
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
+        background.spawn(memory::keep_small(stop.clone()));
         serving.close();
         background.close();
         Self {

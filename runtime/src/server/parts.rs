@@ -207,6 +207,7 @@ fn caps(config: &ServeConfig) -> Limits {
         memory_mib,
         cpu_ms,
         first_byte_ms,
+        silence_ms,
         wall_ms,
         body_mib,
         component_mib: _,
@@ -215,6 +216,7 @@ fn caps(config: &ServeConfig) -> Limits {
         memory_mib,
         cpu_ms,
         first_byte_ms,
+        silence_ms,
         wall_ms,
         body_mib,
     }
