@@ -26,7 +26,7 @@ const HOSTILE: [(&str, &str, &str); 5] = [
     (
         "hostile-02",
         "hostile-02",
-        "cpu_ms = 60\nfirst_byte_ms = 20000",
+        "cpu_ms = 60\nfirst_byte_ms = 2000",
     ),
     (
         "patient-02",

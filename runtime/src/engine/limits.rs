@@ -40,11 +40,12 @@ pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 pub const TASKS_MAX: usize = 5_000;
 
 /// Resources (streams, requests, headers…) that one instance may hold: with
-/// [`FIELDS_BYTES_MAX`] in each, the host holds at most 250 MiB for one guest.
-pub const RESOURCES_MAX: usize = 4_000;
+/// [`FIELDS_BYTES_MAX`] in each, the host holds at most 64 MiB for one guest, half of the memory that
+/// a guest has by default.
+pub const RESOURCES_MAX: usize = 2_000;
 
-/// Bytes of the headers or trailers that a guest makes, as many as a caller may send.
-pub const FIELDS_BYTES_MAX: usize = 64 << 10;
+/// Bytes of the headers or trailers that a guest makes: twice what common clients and proxies take.
+pub const FIELDS_BYTES_MAX: usize = 32 << 10;
 
 /// Random bytes that one call may ask for. Keys and seeds need a few dozen; a mebibyte at a time
 /// keeps a guest from making the host generate gigabytes in one call.

@@ -186,6 +186,12 @@ mod tests {
         check(invoke(InvokeError::NoResponse), 500, Code::NoResponse, "");
         check(invoke(InvokeError::Overloaded), 503, Code::Overloaded, "");
         check(
+            invoke(InvokeError::Collateral { why: secret() }),
+            503,
+            Code::Collateral,
+            "secret",
+        );
+        check(
             invoke(InvokeError::Trapped { reason: secret() }),
             500,
             Code::GuestTrapped,

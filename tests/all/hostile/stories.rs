@@ -35,6 +35,8 @@ pub(super) enum Ends {
 }
 
 const CPU: Ends = Ends::Problem(&[(504, "cpu_limit")]);
+/// A guest that goes to the host again and again waits as much as it works: what comes first ends it.
+const STORM: Ends = Ends::Problem(&[(504, "cpu_limit"), (504, "wall_limit")]);
 const TRAPPED: Ends = Ends::Problem(&[(500, "guest_trapped")]);
 const GAVE_UP: Ends = Ends::Problem(&[(500, "guest_error")]);
 
@@ -49,7 +51,7 @@ const fn story(path: &'static str, ends: Ends) -> Story {
 pub(super) const STORIES: &[Story] = &[
     story("/hostile/spin", CPU),
     story("/hostile/spin-in-callback", CPU),
-    story("/hostile/poll-storm", CPU),
+    story("/hurried/poll-storm", STORM),
     story("/hurried/sleep", Ends::Problem(&[(504, "wall_limit")])),
     story("/patient/grow", Ends::Problem(&[(500, "memory_limit")])),
     story("/hostile/recurse", TRAPPED),
@@ -76,7 +78,7 @@ pub(super) const STORIES: &[Story] = &[
     story("/hostile/torrent", Ends::Cut),
     story("/patient-02/leak-handles", TRAPPED),
     story("/patient-02/leak-headers", TRAPPED),
-    story("/hostile-02/poll-storm", CPU),
+    story("/hostile-02/poll-storm", STORM),
     story("/hostile-02/trailers", Ends::Answer(200)),
     story(
         "/patient-02/print-lines",

@@ -45,7 +45,7 @@ fn leak_handles() {
 
 /// The same with something in them, which is the host's memory.
 fn leak_headers() {
-    let entry = ("x-large".to_owned(), vec![b'x'; 60_000]);
+    let entry = ("x-large".to_owned(), vec![b'x'; 30_000]);
     let entries = [entry];
     loop {
         match Fields::from_list(&entries) {
@@ -62,10 +62,10 @@ fn poll_storm() {
     }
 }
 
-/// Five hundred trailers, after a body that has none announced.
+/// Two hundred trailers, after a body that has none announced.
 fn trailers(out: ResponseOutparam) {
     let trailer = |number: u32| (format!("x-{number}"), b"x".to_vec());
-    let trailers: Vec<_> = (0..500).map(trailer).collect();
+    let trailers: Vec<_> = (0..200).map(trailer).collect();
     answer(out, Fields::new(), Fields::from_list(&trailers).ok());
 }
 
