@@ -66,37 +66,31 @@ async fn who_waits_is_served_when_a_place_is_given_back() {
 
 #[tokio::test]
 async fn places_go_round_by_project_however_many_one_has_waiting() {
-    let admission = admission(LONG);
-    let mut held = Vec::new();
-    for (project, function) in [(1, 1), (1, 1), (1, 2), (2, 1)] {
-        held.push(admission.enter(whose(project, function)).await.unwrap());
-    }
+    let admission = Admission::new(AdmissionLimits {
+        per_function: 4,
+        per_project: 4,
+        per_node: 1,
+        waiting: 4,
+        patience: LONG,
+    });
+    let only = admission.enter(whose(1, 1)).await.unwrap();
     let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
-    let mut count = 0;
-    for (project, function) in [(1, 1), (1, 1), (1, 2), (1, 2), (3, 1), (3, 1)] {
+    let waiting = [(1, 1), (1, 1), (1, 2), (1, 2), (3, 1), (3, 1)];
+    for (count, (project, function)) in waiting.into_iter().enumerate() {
         let (line, told) = (admission.clone(), told.clone());
         tokio::spawn(async move {
             let permit = line.enter(whose(project, function)).await.unwrap();
-            told.send((project, function, permit)).unwrap();
+            told.send((project, function)).unwrap();
+            drop(permit);
         });
-        count += 1;
-        until_waiting(&admission, count).await;
+        until_waiting(&admission, count + 1).await;
     }
+    drop(only);
     let mut served = Vec::new();
-    while served.len() < 6 {
-        held.pop();
-        let (project, function, permit) = order.recv().await.unwrap();
-        served.push((project, function));
-        drop(permit);
-        while let Ok((project, function, _permit)) = order.try_recv() {
-            served.push((project, function));
-        }
+    while served.len() < waiting.len() {
+        served.push(order.recv().await.unwrap());
     }
-    assert_eq!(
-        served.iter().position(|(project, _)| *project == 3),
-        Some(1)
-    );
-    assert_eq!(served[0].0, 1);
+    assert_eq!(served, [(1, 1), (3, 1), (1, 2), (3, 1), (1, 1), (1, 2)]);
 }
 
 #[tokio::test]
