@@ -63,6 +63,11 @@ impl Cores {
             .sum()
     }
 
+    /// Their runtimes.
+    pub fn runtimes(&self) -> impl Iterator<Item = Handle> {
+        self.cores.iter().map(|core| core.handle.clone())
+    }
+
     /// Runs a task on the thread that has the fewest.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let Some(core) = self

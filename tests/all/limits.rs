@@ -273,3 +273,23 @@ async fn a_fault_in_a_shared_instance_ends_that_instance_and_no_more() {
         project.fetch("/behaviours").await.of_function(200);
     }
 }
+
+/// A shared instance that is never idle: together its calls use more than one of them may.
+#[tokio::test]
+async fn each_call_of_a_busy_shared_instance_has_the_whole_cpu_limit() {
+    let app = TestApp::on_one_thread().await;
+    let project = app.project().await;
+    let lines = "isolation = \"shared\"\n[limits]\ncpu_ms = 300\nfirst_byte_ms = 20000\n";
+    project.deploy_as("behaviours", "behaviours", lines).await;
+    let busy = async {
+        for _ in 0..12 {
+            let burnt = project.fetch("/behaviours/burn/50").await;
+            assert_eq!(burnt.of_function(200).text(), "burnt\n");
+        }
+        project.fetch("/behaviours/count").await.of_function(200);
+    };
+    tokio::select! {
+        () = busy => {}
+        answer = project.fetch("/behaviours/pending") => panic!("{answer:?}"),
+    }
+}

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{guests, host, paths, postgres, step::Step};
+use crate::{guests, host, packages, paths, postgres};
 
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     if !postgres::is_there() {
         postgres::install(postgres::Need::ForTests)?;
     }
-    install_wrk()?;
+    packages::have("wrk")?;
     // As it is shipped: optimised throughout, linked as a whole. The first time takes long.
     let mut build = host::cargo();
     build.args(["build", "--release", "--workspace"]);
@@ -73,30 +73,4 @@ fn released() -> std::path::PathBuf {
     target
         .unwrap_or_else(|| paths::root().join("target"))
         .join("release")
-}
-
-fn install_wrk() -> anyhow::Result<()> {
-    if is_there("wrk") {
-        return Ok(());
-    }
-    if !(is_there("apt-get") && postgres::is_root()) {
-        bail!(
-            "the load generator `wrk` is missing: install it with the system's packages (Debian: apt-get install wrk; macOS: brew install wrk)"
-        );
-    }
-    let step = Step::start("apt-get install wrk (once)");
-    let mut install = Command::new("apt-get");
-    install.args(["install", "-yq", "--no-install-recommends", "wrk"]);
-    step.run(install.env("DEBIAN_FRONTEND", "noninteractive"))
-}
-
-/// Whether a program of that name can be started at all.
-fn is_there(tool: &str) -> bool {
-    let quiet = std::process::Stdio::null;
-    let asked = Command::new(tool)
-        .arg("--version")
-        .stdout(quiet())
-        .stderr(quiet())
-        .status();
-    asked.is_ok()
 }

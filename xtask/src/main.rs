@@ -10,9 +10,13 @@ mod demo;
 mod fuzz;
 mod guests;
 mod host;
+mod http;
+mod instructions;
 mod javascript;
+mod packages;
 mod paths;
 mod postgres;
+mod server;
 mod signals;
 mod sqlx;
 mod step;
@@ -63,6 +67,11 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        name: "instructions",
+        summary: "count what a request executes, against benches/instructions.txt (--bless: write it)",
+        run: instructions::run,
+    },
+    Command {
         name: "wit",
         summary: "write wit/host-sync from wit/host (--check: only say whether it is current)",
         run: wit::run,
@@ -101,6 +110,6 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("Usage: cargo xtask COMMAND\n");
     for command in COMMANDS {
-        println!("  {:<8} {}", command.name, command.summary);
+        println!("  {:<12} {}", command.name, command.summary);
     }
 }

@@ -4,11 +4,11 @@
 //! sure that there is something to find. Nothing is started or configured.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::step::Step;
+use crate::{packages, step::Step};
 
 /// The versions that the server knows how to run.
 const MAJORS: std::ops::RangeInclusive<u16> = 15..=18;
@@ -67,7 +67,7 @@ fn search_path() -> Option<std::ffi::OsString> {
 /// # Errors
 /// Where neither works; the error says what to install.
 pub(crate) fn install(need: Need) -> anyhow::Result<()> {
-    match (has("apt-get") && is_root(), need) {
+    match (packages::is_there("apt-get") && packages::is_root(), need) {
         (true, _) => install_package(),
         (false, Need::ForDev) => {
             println!("  none found; koyalite dev fetches its own (13 MB, once)");
@@ -93,21 +93,4 @@ fn install_package() -> anyhow::Result<()> {
     let mut install = Command::new("apt-get");
     install.args(["install", "-yq", "--no-install-recommends", "postgresql"]);
     step.run(install.env("DEBIAN_FRONTEND", "noninteractive"))
-}
-
-fn has(tool: &str) -> bool {
-    let asked = Command::new(tool)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    asked.is_ok_and(|status| status.success())
-}
-
-/// Whether we may do what only root may.
-pub(crate) fn is_root() -> bool {
-    #[expect(unsafe_code, reason = "the standard library does not tell")]
-    // SAFETY: it reads one number of this process and cannot fail.
-    let user = unsafe { libc::geteuid() };
-    user == 0
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 
-use crate::{host, paths, postgres, signals, step::Step};
+use crate::{host, packages, paths, postgres, signals, step::Step};
 
 /// Postgres refuses to run as root; this is `nobody` wherever there is one.
 const NOBODY: u32 = 65534;
@@ -58,7 +58,7 @@ impl Folder {
         let folder = std::env::temp_dir().join(format!("koyalite-sqlx-{}", std::process::id()));
         std::fs::create_dir(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        if postgres::is_root() {
+        if packages::is_root() {
             std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
         }
         Ok(Self(folder))
@@ -186,7 +186,7 @@ fn unprivileged(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder);
     signals::tie_to_us(&mut command);
-    if postgres::is_root() {
+    if packages::is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
     command

@@ -5,7 +5,7 @@
 //! WebAssembly types, or a decision about who may do what.
 //!
 //! Reading order: [`access`] (one project's credentials), [`pool`] (who gets a connection when),
-//! `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `batch`,
+//! `homes` (on which thread it lives), `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `batch`,
 //! `transaction`, `told` (who asks, for mirrored policies), `error`.
 
 pub mod access;
@@ -23,12 +23,15 @@ pub(crate) mod sql;
 pub(crate) mod transaction;
 pub(crate) mod values;
 
+mod connect;
+mod homes;
 mod node;
 mod tls;
 mod told;
 
 pub use access::{DatabaseAccess, Password};
 pub use compare::{Compared, Disagreement};
+pub use homes::Homes;
 pub use pool::{Database, Databases, NodeLimits};
 pub use sql::{Direction, Nulls};
 pub use tokio_postgres::Config as PostgresConfig;

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_postgres::Config;
 use uuid::Uuid;
 
+use super::homes::Homes;
 use super::pool::{NodeLimits, ProjectPool};
 use super::tls::Tls;
 
@@ -25,6 +26,7 @@ pub(crate) struct Node {
     pub(crate) base: Config,
     pub(crate) tls: Tls,
     pub(crate) limits: NodeLimits,
+    pub(super) homes: Homes,
     pub(crate) turns: Arc<Semaphore>,
     /// Half of the turns; see [`ProjectPool`].
     pub(crate) transactions: Arc<Semaphore>,
@@ -35,7 +37,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(base: Config, tls: Tls, limits: NodeLimits) -> Node {
+    pub(crate) fn new(base: Config, tls: Tls, limits: NodeLimits, homes: Homes) -> Node {
         Node {
             base,
             tls,
@@ -43,6 +45,7 @@ impl Node {
             transactions: Arc::new(Semaphore::new(limits.node_connections.div_ceil(2))),
             slots: Arc::new(Semaphore::new(limits.node_connections)),
             limits,
+            homes,
             projects: DashMap::new(),
             statements: AtomicU64::new(0),
             decided_without_database: AtomicU64::new(0),
@@ -67,11 +70,9 @@ impl Node {
     /// Closes the idle connections of every project that were last used longer ago than the limit.
     pub(crate) fn close_idle(&self) {
         for project in &self.projects {
-            drop(
-                project
-                    .pool
-                    .retain(|_, metrics| metrics.last_used() < self.limits.idle),
-            );
+            project
+                .connections
+                .retain(|_, metrics| metrics.last_used() < self.limits.idle);
         }
     }
 
@@ -79,10 +80,10 @@ impl Node {
         let mut longest: Option<(Duration, Arc<ProjectPool>)> = None;
         for project in &self.projects {
             let mut idle = None;
-            drop(project.pool.retain(|_, metrics| {
+            project.connections.retain(|_, metrics| {
                 idle = idle.max(Some(metrics.last_used()));
                 true
-            }));
+            });
             if let Some(idle) = idle
                 && longest.as_ref().is_none_or(|(other, _)| *other < idle)
             {
@@ -91,11 +92,11 @@ impl Node {
         }
         if let Some((idle, project)) = longest {
             let mut closed = false;
-            drop(project.pool.retain(|_, metrics| {
+            project.connections.retain(|_, metrics| {
                 let keep = closed || metrics.last_used() < idle;
                 closed |= !keep;
                 keep
-            }));
+            });
         }
     }
 

@@ -5,21 +5,16 @@
 //! so it can never fill the node's queue. A connection that Postgres dropped is noticed when it is
 //! taken from the pool and replaced; nothing needs to be restarted.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Client, Connect, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod,
-};
+use deadpool_postgres::Client;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
-use tokio_postgres::{Config, Error};
+use tokio_postgres::Config;
 use uuid::Uuid;
 
 use super::access::DatabaseAccess;
-use super::error::pool_error;
+use super::homes::{Connections, HomeTurn, Homes};
 use super::node::Node;
 use super::tls::Tls;
 use crate::error::HostError;
@@ -70,8 +65,7 @@ pub struct Database {
 
 pub(crate) struct ProjectPool {
     pub(super) access: DatabaseAccess,
-    pub(super) pool: Pool,
-    turns: Arc<Semaphore>,
+    pub(super) connections: Connections,
     /// Half of the turns: a transaction waits for its guest, and statements must not wait for that.
     transactions: Arc<Semaphore>,
 }
@@ -83,9 +77,14 @@ pub(super) struct Checkout {
     pub(super) turn: Turn,
 }
 
-/// The right to run a statement, or to keep a transaction open: one of the project's, one of the
-/// node's.
+/// The right to run a statement: one of the project's turns, one of the node's.
 pub(super) struct Turn {
+    _project: HomeTurn,
+    _node: OwnedSemaphorePermit,
+}
+
+/// The right to keep a transaction open: one of the project's places, one of the node's.
+pub(super) struct TransactionPlace {
     _project: OwnedSemaphorePermit,
     _node: OwnedSemaphorePermit,
 }
@@ -99,18 +98,31 @@ impl Databases {
     /// When `base` asks for TLS and the TLS library cannot be set up.
     pub fn new(base: Config, limits: NodeLimits) -> Result<Databases, rustls::Error> {
         let tls = Tls::for_config(&base)?;
-        Ok(Databases::start(base, tls, limits))
+        Ok(Databases::start(base, tls, limits, Homes::default()))
     }
 
     /// As [`Databases::new`], with TLS as `client` says: for a private certificate authority.
     pub fn with_tls(base: Config, client: rustls::ClientConfig, limits: NodeLimits) -> Databases {
-        Databases::start(base, Tls::with_client(client), limits)
+        Databases::start(base, Tls::with_client(client), limits, Homes::default())
     }
 
-    fn start(mut base: Config, tls: Tls, limits: NodeLimits) -> Databases {
+    /// As [`Databases::new`], with connections that live where callers are.
+    ///
+    /// # Errors
+    /// As [`Databases::new`].
+    pub fn at_home(
+        base: Config,
+        limits: NodeLimits,
+        homes: Homes,
+    ) -> Result<Databases, rustls::Error> {
+        let tls = Tls::for_config(&base)?;
+        Ok(Databases::start(base, tls, limits, homes))
+    }
+
+    fn start(mut base: Config, tls: Tls, limits: NodeLimits, homes: Homes) -> Databases {
         // A server that takes the connection and says nothing must not hold a slot for ever.
         base.connect_timeout(limits.wait);
-        let node = Arc::new(Node::new(base, tls, limits));
+        let node = Arc::new(Node::new(base, tls, limits, homes));
         tokio::spawn(close_idle(Arc::downgrade(&node), limits.idle));
         Databases { node }
     }
@@ -136,7 +148,7 @@ impl Databases {
     /// Forgets a deleted project; its connections close as they come back.
     pub fn forget(&self, id: Uuid) {
         if let Some((_, project)) = self.node.projects.remove(&id) {
-            project.pool.close();
+            project.connections.close();
         }
     }
 
@@ -158,32 +170,11 @@ impl Databases {
 
 impl ProjectPool {
     fn new(node: &Arc<Node>, access: &DatabaseAccess) -> ProjectPool {
-        let mut config = node.base.clone();
-        config.user(&access.role).password(access.password.bytes());
-        let connect = SlotConnect {
-            node: Arc::downgrade(node),
-        };
-        let recycling = ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        };
-        let manager = Manager::from_connect(config, connect, recycling);
-        let connections = node.limits.project_connections;
-        // The last one back is the first one out, so that the others get idle and are closed.
-        let builder = Pool::builder(manager)
-            .max_size(connections)
-            .queue_mode(QueueMode::Lifo);
-        #[expect(
-            clippy::expect_used,
-            reason = "refused only where the pool has timeouts; ours are outside"
-        )]
-        let pool = builder
-            .build()
-            .expect("a pool without timeouts needs no runtime");
+        let half = node.limits.project_connections.div_ceil(2);
         ProjectPool {
             access: access.clone(),
-            pool,
-            turns: Arc::new(Semaphore::new(connections)),
-            transactions: Arc::new(Semaphore::new(connections.div_ceil(2))),
+            connections: Connections::new(node, access),
+            transactions: Arc::new(Semaphore::new(half)),
         }
     }
 }
@@ -206,54 +197,35 @@ impl Database {
     }
 
     /// A place for one more open transaction: one of the project's, one of the node's.
-    pub(super) async fn transaction_place(&self) -> Result<Turn, HostError> {
-        let queues = (&self.project.transactions, &self.node.transactions);
-        match tokio::time::timeout(self.node.limits.wait, Turn::take(queues)).await {
+    pub(super) async fn transaction_place(&self) -> Result<TransactionPlace, HostError> {
+        let both = async {
+            Ok(TransactionPlace {
+                _project: take(&self.project.transactions).await?,
+                _node: take(&self.node.transactions).await?,
+            })
+        };
+        match tokio::time::timeout(self.node.limits.wait, both).await {
             Ok(place) => place,
             Err(_) => Err(HostError::database_busy()),
         }
     }
 
     async fn wait_for_turn(&self) -> Result<Checkout, HostError> {
-        let turn = Turn::take((&self.project.turns, &self.node.turns)).await?;
-        let client = self.project.pool.get().await.map_err(pool_error)?;
+        // The project's queue comes first: a busy project waits in its own, not in the node's.
+        let project = self.project.connections.turn().await?;
+        let node = take(&self.node.turns).await?;
+        let client = self.project.connections.get(&project).await?;
+        let turn = Turn {
+            _project: project,
+            _node: node,
+        };
         Ok(Checkout { client, turn })
     }
 }
 
-impl Turn {
-    /// Waits in both queues, one after the other. The project's comes first: a busy project waits
-    /// in its own queue, not in the node's.
-    async fn take((project, node): (&Arc<Semaphore>, &Arc<Semaphore>)) -> Result<Turn, HostError> {
-        let closed = |_| HostError::internal("the connection queue is closed");
-        Ok(Turn {
-            _project: Arc::clone(project).acquire_owned().await.map_err(closed)?,
-            _node: Arc::clone(node).acquire_owned().await.map_err(closed)?,
-        })
-    }
-}
-
-/// Opens a connection once the node has a slot for it.
-struct SlotConnect {
-    node: Weak<Node>,
-}
-
-type Connected = Result<(tokio_postgres::Client, JoinHandle<()>), Error>;
-
-impl Connect for SlotConnect {
-    fn connect(&self, config: &Config) -> Pin<Box<dyn Future<Output = Connected> + Send + '_>> {
-        let config = config.clone();
-        Box::pin(async move {
-            match self.node.upgrade() {
-                Some(node) => {
-                    let slot = node.slot().await;
-                    node.tls.connect(&config, slot).await
-                }
-                // A handle keeps its node alive, so this is a pool that nobody can ask any more.
-                None => Tls::Off.connect(&config, ()).await,
-            }
-        })
-    }
+async fn take(queue: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, HostError> {
+    let closed = |_| HostError::internal("the connection queue is closed");
+    Arc::clone(queue).acquire_owned().await.map_err(closed)
 }
 
 async fn close_idle(node: Weak<Node>, idle: Duration) {

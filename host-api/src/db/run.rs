@@ -103,7 +103,7 @@ impl Database {
 
     /// Where one connection died, its neighbours did, and may not have noticed yet.
     pub(super) fn forget_connections(&self) {
-        drop(self.project.pool.retain(|_, _| false));
+        self.project.connections.retain(|_, _| false);
     }
 }
 

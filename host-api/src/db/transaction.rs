@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::error::statement_error;
-use super::pool::{Database, Turn};
+use super::pool::{Database, TransactionPlace};
 use super::rows::Read;
 use super::run::{Flight, Stale, Statement, Stopped};
 use super::told::{Told, tell};
@@ -32,7 +32,7 @@ pub(crate) struct OpenTransaction {
 /// What is held while it is open. Dropped, it is undone.
 struct Open {
     flight: Option<Flight>,
-    _place: Turn,
+    _place: TransactionPlace,
     /// Whatever the caller wants held until the end.
     _held: Box<dyn Send + Sync>,
 }

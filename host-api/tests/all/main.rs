@@ -19,6 +19,7 @@ mod columns;
 mod delete;
 mod differential;
 mod embed;
+mod homes;
 mod insert;
 mod interference;
 mod mirror;

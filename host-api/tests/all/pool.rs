@@ -13,14 +13,14 @@ use tokio_postgres::Client;
 
 use crate::support::{Owner, Server, TODOS, TestDatabase, TestProject, filter, policy, user};
 
-fn all() -> SelectQuery {
+pub(crate) fn all() -> SelectQuery {
     SelectQuery {
         table: "todos".into(),
         ..SelectQuery::default()
     }
 }
 
-async fn open(db: &TestDatabase) -> TestProject {
+pub(crate) async fn open(db: &TestDatabase) -> TestProject {
     let everyone = vec![policy("todos", &Command::ALL, "true")];
     let demo = db.project(&[("todos", TODOS)], everyone).await;
     let row = Owner::new().todo(1, "t");
@@ -33,12 +33,12 @@ async fn open(db: &TestDatabase) -> TestProject {
     demo
 }
 
-async fn read(project: &Project) -> Result<String, koyalite_host_api::error::HostError> {
+pub(crate) async fn read(project: &Project) -> Result<String, koyalite_host_api::error::HostError> {
     select(project, &user("u"), all()).await
 }
 
 /// Makes every statement on the project's table wait until the lock is given up.
-async fn lock(db: &TestDatabase, demo: &TestProject) {
+pub(crate) async fn lock(db: &TestDatabase, demo: &TestProject) {
     let lock = format!(
         "BEGIN; LOCK TABLE {}.todos IN ACCESS EXCLUSIVE MODE",
         demo.access.schema
@@ -47,7 +47,7 @@ async fn lock(db: &TestDatabase, demo: &TestProject) {
 }
 
 /// How many of the project's connections wait for a lock right now.
-async fn wait_for_blocked(watch: &Client, demo: &TestProject, count: i64) {
+pub(crate) async fn wait_for_blocked(watch: &Client, demo: &TestProject, count: i64) {
     let query =
         "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event_type = 'Lock'";
     wait_for(watch, query, demo, count).await;

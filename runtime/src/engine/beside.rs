@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -20,7 +21,8 @@ use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::cpu::SLICE;
+use super::cpu::{SLICE, Share};
+use super::meter::Watch;
 
 /// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
 /// little from leaving in one piece, and every byte here is one that the caller does not have yet.
@@ -32,12 +34,17 @@ const GATHERED_FRAMES_MAX: usize = 64;
 /// A worker, until it has ended or goes on elsewhere. Dropped before, it is stopped.
 pub(super) struct Beside {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    watch: Arc<Watch>,
     elsewhere: Handle,
 }
 
 impl Beside {
-    /// `elsewhere` is where long work belongs.
-    pub(super) fn new(work: impl Future<Output = ()> + Send + 'static, elsewhere: Handle) -> Self {
+    /// `watch` knows what the work has used; `elsewhere` is where long work belongs.
+    pub(super) fn new(
+        work: impl Future<Output = ()> + Send + 'static,
+        watch: Arc<Watch>,
+        elsewhere: Handle,
+    ) -> Self {
         // A fault of ours in one call is the end of that call, not of the connection that it is on.
         let work = AssertUnwindSafe(work).catch_unwind().map(|ended| {
             if ended.is_err() {
@@ -46,6 +53,7 @@ impl Beside {
         });
         Self {
             work: Some(Box::pin(work)),
+            watch,
             elsewhere,
         }
     }
@@ -66,28 +74,30 @@ impl Beside {
         let mut frames = VecDeque::new();
         let begun = Instant::now();
         let has_ended = poll_fn(|cx| {
-            let mut bytes = 0;
+            let (mut bytes, mut has_worked) = (0, false);
             while bytes <= GATHERED_BYTES_MAX && frames.len() < GATHERED_FRAMES_MAX {
                 if begun.elapsed() >= SLICE {
                     break;
                 }
-                self.work(cx);
-                let Poll::Ready(next) = Pin::new(&mut body).poll_frame(cx) else {
-                    return Poll::Ready(false);
-                };
-                match next {
-                    Some(Ok(frame)) => {
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
                         bytes += frame.data_ref().map_or(0, Bytes::len);
                         frames.push_back(Ok(frame));
+                        has_worked = false;
                     }
                     // Nothing comes after an error.
-                    Some(Err(error)) => {
+                    Poll::Ready(Some(Err(error))) => {
                         frames.push_back(Err(error));
                         return Poll::Ready(true);
                     }
-                    None => {
+                    Poll::Ready(None) => {
                         self.work(cx);
                         return Poll::Ready(true);
+                    }
+                    Poll::Pending if has_worked => break,
+                    Poll::Pending => {
+                        self.work(cx);
+                        has_worked = true;
                     }
                 }
             }
@@ -118,13 +128,12 @@ impl Beside {
         let Some(mut work) = self.work.take() else {
             return;
         };
-        let begun = Instant::now();
         if work.as_mut().poll(cx).is_ready() {
             return;
         }
-        match begun.elapsed() < SLICE {
-            true => self.work = Some(work),
-            false => drop(self.elsewhere.spawn(work)),
+        match self.watch.share() {
+            Share::Left => self.work = Some(work),
+            Share::Spent => drop(self.elsewhere.spawn(work)),
         }
     }
 }
@@ -193,7 +202,7 @@ mod tests {
     }
 
     async fn gathered(body: WasiBody) -> WasiBody {
-        let mut nobody = Beside::new(std::future::ready(()), Handle::current());
+        let mut nobody = Beside::new(std::future::ready(()), Arc::default(), Handle::current());
         nobody.gather(body).await.unwrap()
     }
 
@@ -204,7 +213,7 @@ mod tests {
             let _open_until_the_end = line;
             panic!("a fault of ours");
         };
-        let mut work = Beside::new(work, Handle::current());
+        let mut work = Beside::new(work, Arc::default(), Handle::current());
         assert!(work.until(heard).await.is_err());
     }
 
@@ -241,7 +250,7 @@ mod tests {
         let begun = stream::iter([data("one")]).chain(cut());
         let body = gathered(StreamBody::new(begun).boxed_unsync()).await;
         assert!(body.collect().await.is_err());
-        let mut nobody = Beside::new(std::future::ready(()), Handle::current());
+        let mut nobody = Beside::new(std::future::ready(()), Arc::default(), Handle::current());
         let nothing = StreamBody::new(cut()).boxed_unsync();
         assert!(nobody.gather(nothing).await.is_none());
     }

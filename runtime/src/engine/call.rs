@@ -24,7 +24,7 @@ pub enum Isolation {
 pub struct CallLimits {
     /// All memories and tables of the instance together.
     pub memory_bytes: usize,
-    /// CPU time: of the call, or of a shared instance between two idle points.
+    /// CPU time: of the call, or of a shared instance from the end of one call to the end of the next.
     pub cpu: Duration,
     /// Until the answer begins.
     pub first_byte: Duration,

@@ -215,6 +215,13 @@ impl CpuGate {
     }
 }
 
+/// Whether the calls of an instance have used the CPU that each has without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    Left,
+    Spent,
+}
+
 /// Where one instance stands at the gate.
 #[derive(Debug)]
 pub struct Turn<'a> {
@@ -267,9 +274,8 @@ impl Turn<'_> {
         Poll::Ready(())
     }
 
-    /// After a poll: gives the permit back, and notes whether the instance has used a slice since
-    /// it was last idle.
-    pub(super) fn release(&mut self, used_since_idle: Duration) {
+    /// After a poll: gives the permit back, and notes whether it needs one again.
+    pub(super) fn release(&mut self, share: Share) {
         let waker = match self.state {
             TurnState::Holding => self.gate.permits.lock().hand_back(),
             TurnState::Free | TurnState::Spent | TurnState::Waiting(_) => None,
@@ -277,10 +283,9 @@ impl Turn<'_> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.state = if used_since_idle >= SLICE {
-            TurnState::Spent
-        } else {
-            TurnState::Free
+        self.state = match share {
+            Share::Spent => TurnState::Spent,
+            Share::Left => TurnState::Free,
         };
     }
 }

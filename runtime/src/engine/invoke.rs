@@ -16,6 +16,7 @@ use super::hooks::Hooks;
 use super::job::{Intake, Job, Said};
 use super::limits::{self, MemoryLimiter};
 use super::loaded::Loaded;
+use super::meter::Watch;
 use super::reply::Ticket;
 use super::shared::Offer;
 use super::state::State;
@@ -52,8 +53,7 @@ impl Engine {
     ) -> Result<Answer, InvokeError> {
         let (job, heard) = sent(call);
         let ticket = heard.ticket.clone();
-        let work = self.work(loaded, target, job, Intake::closed());
-        let mut work = Beside::new(work, self.elsewhere.clone());
+        let mut work = self.work(loaded, target, job, Intake::closed());
         let answer = match work.until(heard.said()).await {
             Said::Ended(Ok(Answer::Http(response))) => {
                 let (parts, body) = response.into_parts();
@@ -79,8 +79,8 @@ impl Engine {
         let _busy = match pool.offer(job) {
             Offer::Taken(busy) => busy,
             Offer::Start { job, queue, busy } => {
-                let work = self.work(loaded, target, job, Intake::from_queue(queue));
-                Beside::new(work, self.elsewhere.clone()).go_on();
+                let intake = Intake::from_queue(queue);
+                self.work(loaded, target, job, intake).go_on();
                 busy
             }
         };
@@ -94,13 +94,7 @@ impl Engine {
     }
 
     /// A worker with its store, from its start to its end.
-    fn work(
-        &self,
-        loaded: Arc<Loaded>,
-        target: &Target,
-        job: Job,
-        mut intake: Intake,
-    ) -> impl Future<Output = ()> + Send + use<> {
+    fn work(&self, loaded: Arc<Loaded>, target: &Target, job: Job, mut intake: Intake) -> Beside {
         let stdio = GuestStdio::new(log_of(&job.call.invocation));
         let hooks = Hooks::new(self.egress.clone());
         let state = State::new(MemoryLimiter::new(target.limits.memory_bytes), hooks, stdio);
@@ -114,16 +108,18 @@ impl Engine {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         let gate = self.permits.gate(target.tenant);
+        let watch = Arc::<Watch>::default();
         let worker = Worker {
             store,
             limits: target.limits,
+            watch: Arc::clone(&watch),
             outbound: Arc::clone(&target.outbound),
             gate,
         };
         // Work may go on after the answer, and is one invocation's until it ends.
         let held = (!intake.is_open()).then(|| Arc::clone(&job.call.place));
         let room = self.instances.room(&self.shared);
-        async move {
+        let work = async move {
             match room.await {
                 Some(place) => {
                     worker.run(&loaded, job, &mut intake).await;
@@ -133,7 +129,8 @@ impl Engine {
             }
             intake.close().await;
             drop(held);
-        }
+        };
+        Beside::new(work, watch, self.elsewhere.clone())
     }
 }
 

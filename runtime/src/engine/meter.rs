@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use super::cpu::{CpuGate, Turn};
+use super::cpu::{CpuGate, SLICE, Share, Turn};
 use super::error::InvokeError;
 
 /// What the worker's inside (the calls) tells its outside (the meter). One task owns both, so the
@@ -18,11 +18,25 @@ pub struct Watch(Mutex<Watched>);
 
 #[derive(Debug, Default)]
 struct Watched {
-    /// CPU used since the instance was last idle.
+    /// CPU used since a call last ended.
     cpu: Duration,
+    /// CPU that its calls have left of their first slices.
+    slices: Duration,
     /// When the next of the outstanding calls runs out of time, and the limit that it would reach.
     deadlines: Vec<Deadline>,
     next_id: u64,
+}
+
+/// What a shared instance may save up: as many slices as calls can be on it.
+const SLICES_MAX: Duration = SLICE.saturating_mul(super::limits::SHARED_CONCURRENCY as u32);
+
+impl Watched {
+    fn share(&self) -> Share {
+        match self.slices.is_zero() && !self.cpu.is_zero() {
+            true => Share::Spent,
+            false => Share::Left,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,15 +73,30 @@ impl Watch {
         self.lock().deadlines.retain(|deadline| deadline.id != id.0);
     }
 
-    /// The instance has nothing to do: what comes next starts with a full CPU budget.
-    pub(super) fn idle(&self) {
+    /// A call begins, and brings a slice of its own: however many follow each other on a shared
+    /// instance, those that answer within theirs never meet the gate. No more is saved up than the
+    /// calls of one moment bring.
+    pub(super) fn call_began(&self) {
+        let mut watched = self.lock();
+        watched.slices = (watched.slices + SLICE).min(SLICES_MAX);
+    }
+
+    /// One of several calls has ended, so the instance gets on with its work, and what it uses for
+    /// the others is counted anew. One that only spins ends none.
+    pub(super) fn call_ended(&self) {
         self.lock().cpu = Duration::ZERO;
     }
 
-    fn charge(&self, used: Duration) -> Duration {
+    /// Whether its calls have used up their first slices.
+    pub(super) fn share(&self) -> Share {
+        self.lock().share()
+    }
+
+    fn charge(&self, used: Duration) -> (Duration, Share) {
         let mut watched = self.lock();
         watched.cpu += used;
-        watched.cpu
+        watched.slices = watched.slices.saturating_sub(used);
+        (watched.cpu, watched.share())
     }
 
     /// The oldest outstanding deadline. The oldest, not the newest: with steady traffic a stuck
@@ -143,12 +172,12 @@ impl<F: Future> Future for Metered<'_, F> {
         let before = super::cpu::thread_time();
         let poll = self.inner.as_mut().poll(cx);
         let used = super::cpu::thread_time().saturating_sub(before);
-        let used_since_idle = self.watch.charge(used);
-        self.gate.release(used_since_idle);
+        let (cpu, share) = self.watch.charge(used);
+        self.gate.release(share);
         if let Poll::Ready(output) = poll {
             return Poll::Ready(Ok(output));
         }
-        if used_since_idle > self.cpu_limit {
+        if cpu > self.cpu_limit {
             return Poll::Ready(Err(InvokeError::CpuLimit {
                 limit: self.cpu_limit,
             }));
@@ -163,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_deadline_counts_and_idling_clears_the_cpu_budget() {
+    fn the_oldest_deadline_counts_and_an_end_clears_the_cpu_budget() {
         let watch = Watch::default();
         let first = watch.set_deadline(Duration::from_secs(1));
         let second = watch.set_deadline(Duration::from_secs(2));
@@ -172,14 +201,38 @@ mod tests {
         assert_eq!(watch.nearest().unwrap().limit, Duration::from_secs(2));
         watch.clear_deadline(second);
         assert!(watch.nearest().is_none());
-        assert_eq!(
-            watch.charge(Duration::from_millis(5)),
-            Duration::from_millis(5)
-        );
-        watch.idle();
-        assert_eq!(
-            watch.charge(Duration::from_millis(3)),
-            Duration::from_millis(3)
-        );
+        assert_eq!(watch.charge(SLICE).0, SLICE);
+        watch.call_ended();
+        assert_eq!(watch.charge(SLICE / 2).0, SLICE / 2);
+    }
+
+    #[test]
+    fn a_call_that_ends_within_a_poll_is_charged_after_it_and_spends_nothing() {
+        let watch = Watch::default();
+        watch.call_began();
+        watch.call_ended();
+        assert_eq!(watch.charge(SLICE / 2).1, Share::Left);
+    }
+
+    #[test]
+    fn a_call_that_goes_on_past_its_slice_has_spent_its_share() {
+        let watch = Watch::default();
+        watch.call_began();
+        assert_eq!(watch.charge(SLICE / 2).1, Share::Left);
+        assert_eq!(watch.charge(SLICE / 2).1, Share::Spent);
+    }
+
+    #[test]
+    fn calls_that_answer_in_time_spend_no_share_however_many_follow_each_other() {
+        let watch = Watch::default();
+        watch.call_began();
+        for _ in 0..1000 {
+            watch.call_began();
+            let (cpu, share) = watch.charge(SLICE / 2);
+            assert_eq!((cpu, share), (SLICE / 2, Share::Left));
+            watch.call_ended();
+        }
+        // What was saved up has an end.
+        assert_eq!(watch.charge(SLICES_MAX).1, Share::Spent);
     }
 }

@@ -32,6 +32,7 @@ use crate::egress::EgressGrant;
 pub(super) struct Worker {
     pub(super) store: Store<State>,
     pub(super) limits: CallLimits,
+    pub(super) watch: Arc<Watch>,
     pub(super) outbound: Allowed,
     pub(super) gate: CpuGate,
 }
@@ -42,12 +43,13 @@ impl Worker {
         let Self {
             mut store,
             limits,
+            watch,
             outbound,
             gate,
         } = self;
         let calls = Calls {
             limits,
-            watch: Arc::default(),
+            watch,
             fate: Fate::default(),
             breach: store.data().limiter.breach(),
             unanswered: Unanswered::default(),
@@ -113,6 +115,7 @@ impl Calls {
                 ..self.limits
             },
         };
+        self.watch.call_began();
         ticket.join(&self.watch, &self.fate, self.breach.clone(), limits);
         let reply = Reply::new(reply, ticket);
         self.unanswered.keep(&reply);
@@ -165,7 +168,9 @@ impl Service<'_> {
             if served >= limits::SHARED_REQUESTS_MAX {
                 intake.close().await;
             }
-            match self.next(accessor, &mut running, intake).await {
+            let next = self.next(accessor, &mut running, intake).await;
+            let has_ended = matches!(next, Next::Ended(_));
+            match next {
                 Next::Job(job) => {
                     served += 1;
                     running.push(self.work(accessor, self.calls.take(job)));
@@ -181,8 +186,8 @@ impl Service<'_> {
                 Next::QueueClosed => intake.close().await,
                 Next::Nothing => return Ok(()),
             }
-            if running.is_empty() && intake.is_open() {
-                self.calls.watch.idle();
+            if has_ended && intake.is_open() {
+                self.calls.watch.call_ended();
             }
         }
     }

@@ -6,12 +6,13 @@
 
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HeaderMap};
-use koyalite_policy::{Identity, User};
+use koyalite_policy::Identity;
 use uuid::Uuid;
 
 use super::find::Wish;
+use super::known::KnownTokens;
 use crate::http::{Code, Problem};
-use crate::keys::{Audience, ControlAuthority, ControlRole, TokenError, TrustedKey, bearer, token};
+use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
 
 /// Who calls, and by what right.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,7 +56,13 @@ pub(super) enum AuthError {
 pub(super) struct Trust<'a> {
     pub(super) project: Uuid,
     pub(super) jwt_secret: &'a [u8],
-    pub(super) authority: &'a ControlAuthority,
+    pub(super) callers: &'a Callers,
+}
+
+/// What a node knows for judging its callers.
+pub(super) struct Callers {
+    pub(super) authority: ControlAuthority,
+    pub(super) known: KnownTokens,
 }
 
 /// Reads the caller's credential. `wish` is the version asked for, the only thing that an
@@ -80,19 +87,20 @@ pub(super) fn authenticate(
     let Some(text) = bearer(value)? else {
         return Ok(anonymous);
     };
-    let key = TrustedKey::hs256(trust.jwt_secret).map_err(|_| AuthError::NoKey)?;
-    match token::verify(text, &key, Audience::Project(trust.project), now) {
-        Ok(verified) => Ok(Caller {
-            identity: Identity::User(User::new(verified.subject, verified.claims)),
+    let Callers { authority, known } = trust.callers;
+    match known.user(text, (trust.project, trust.jwt_secret), now) {
+        Ok(user) => Ok(Caller {
+            identity: Identity::User(user),
             credential: Credential::Project,
         }),
-        Err(refused) => match (trust.authority.verify(text, now), wish) {
+        Err(AuthError::NoKey) => Err(AuthError::NoKey),
+        Err(refused) => match (authority.verify(text, now), wish) {
             (Ok(operator), Some(_)) if may_preview(operator.role) => Ok(Caller {
                 credential: Credential::Control,
                 ..anonymous
             }),
             (Ok(_), _) => Err(AuthError::ControlToken),
-            (Err(_), _) => Err(refused.into()),
+            (Err(_), _) => Err(refused),
         },
     }
 }

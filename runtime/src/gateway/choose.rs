@@ -10,14 +10,13 @@ use http::{HeaderMap, Request};
 use koyalite_policy::Identity;
 use uuid::Uuid;
 
-use super::auth::{self, Credential, Trust};
+use super::auth::{self, Callers, Credential, Trust};
 use super::error::GatewayError;
 use super::find::{Found, Wish, find};
 use super::headers::VERSION;
 use super::route::{Style, Target};
 use crate::dispatch::{HttpCall, Selected};
 use crate::http::Body;
-use crate::keys::ControlAuthority;
 use crate::registry::manifest::Verify;
 use crate::registry::{Environment, FunctionEntry, Handler, ProjectEntry, VersionEntry};
 
@@ -88,7 +87,7 @@ pub(super) fn version(
     project: Arc<ProjectEntry>,
     placed: Placed,
     headers: &HeaderMap,
-    (authority, now): (&ControlAuthority, DateTime<Utc>),
+    (callers, now): (&Callers, DateTime<Utc>),
 ) -> Result<Chosen, GatewayError> {
     let Placed {
         function,
@@ -100,7 +99,7 @@ pub(super) fn version(
     let trust = Trust {
         project: project.id,
         jwt_secret: project.jwt_secret.expose(),
-        authority,
+        callers,
     };
     let caller = auth::authenticate(headers, &trust, wish, now)?;
     let version = wished(&function, wish, caller.credential)

@@ -9,6 +9,7 @@ mod choose;
 mod error;
 pub mod find;
 mod headers;
+mod known;
 pub mod route;
 
 use std::future::Future;
@@ -21,9 +22,11 @@ use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::auth::Callers;
 use self::choose::Chosen;
 use self::error::GatewayError;
 use self::headers::Answered;
+use self::known::KnownTokens;
 use self::route::{RequestKind, Target};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::http::problem::from_gateway;
@@ -74,7 +77,7 @@ pub struct GatewaySettings {
 pub struct Gateway<B = Node> {
     behind: B,
     settings: GatewaySettings,
-    authority: ControlAuthority,
+    callers: Callers,
     drain: CancellationToken,
 }
 
@@ -89,7 +92,10 @@ impl<B: Behind> Gateway<B> {
         Gateway {
             behind,
             settings,
-            authority,
+            callers: Callers {
+                authority,
+                known: KnownTokens::default(),
+            },
             drain,
         }
     }
@@ -132,12 +138,7 @@ impl<B: Behind> Gateway<B> {
             .ok_or_else(|| GatewayError::UnknownProject(target.project.clone()))?;
         let region = &self.settings.region;
         let found = choose::function(&project, target, region)?;
-        choose::version(
-            project,
-            found,
-            &parts.headers,
-            (&self.authority, Utc::now()),
-        )
+        choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))
     }
 
     async fn invoke(

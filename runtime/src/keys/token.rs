@@ -177,6 +177,14 @@ pub fn verify(
     Ok(VerifiedToken { subject, claims })
 }
 
+/// Checks again whether a token that was verified before is valid now.
+///
+/// # Errors
+/// [`TokenError::Expired`] and [`TokenError::NotYetValid`].
+pub fn check_time(claims: &Map<String, Json>, now: DateTime<Utc>) -> Result<(), TokenError> {
+    claims::check_time(claims, now)
+}
+
 /// The library checks the signature alone: it reads the clock itself, and reads the claims from a
 /// second parse of the same text.
 fn signature_only(algorithm: Algorithm) -> Validation {

@@ -163,11 +163,14 @@ impl Stored {
         }
     }
 
-    /// A line of a segment file, with its line end. JSON escapes line ends inside.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+    /// Adds a line of a segment file, with its line end. JSON escapes line ends inside.
+    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
+        let begin = bytes.len();
+        // Nothing in it can fail; half a line would spoil the next one.
+        if serde_json::to_writer(&mut *bytes, self).is_err() {
+            bytes.truncate(begin);
+        }
         bytes.push(b'\n');
-        bytes
     }
 }
 

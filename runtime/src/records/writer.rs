@@ -45,7 +45,8 @@ async fn write_all(incoming: &mut Incoming, segments: &Arc<Segments>, counts: &C
         if batch.is_empty() {
             return;
         }
-        let bytes = batch.iter().flat_map(|stored| stored.to_bytes()).collect();
+        let mut bytes = Vec::new();
+        batch.iter().for_each(|stored| stored.write_to(&mut bytes));
         let segments = Arc::clone(segments);
         let written = tokio::task::spawn_blocking(move || segments.append(bytes)).await;
         if let Ok(Err(error)) = written {

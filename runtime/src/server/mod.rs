@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
+use koyalite_host_api::db::Homes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::database::Database;
-use self::parts::Parts;
+use self::parts::{Around, Parts};
 use self::ready::{Banner, ReadyFile};
 use crate::config::{LogFormat, ServeConfig};
 use crate::control;
@@ -124,8 +125,14 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let addresses = (functions.local_addr()?, control.local_addr()?);
 
     let drain = CancellationToken::new();
+    let around = Around {
+        addresses,
+        homes: Homes::new(cores.runtimes()),
+        cores: Arc::clone(&cores),
+        drain: &drain,
+    };
     let started = tokio::select! {
-        started = start(&config, mode, (addresses, Arc::clone(&cores)), &drain) => started?,
+        started = start(&config, mode, around) => started?,
         () = signals.any() => return Ok(()),
     };
     let (database, parts) = started;
@@ -162,11 +169,10 @@ async fn bind(
 async fn start(
     config: &ServeConfig,
     mode: Mode,
-    place: (ready::Addresses, Arc<Cores>),
-    drain: &CancellationToken,
+    around: Around<'_>,
 ) -> anyhow::Result<(Database, Parts)> {
     let database = Database::come_by(config, mode).await?;
-    let parts = Parts::build(config, mode, &database, place, drain).await?;
+    let parts = Parts::build(config, mode, &database, around).await?;
     Ok((database, parts))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Utc;
-use koyalite_host_api::db::{self, Databases};
+use koyalite_host_api::db::{self, Databases, Homes};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,15 @@ use crate::registry::{Environment, Registry, projects};
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
 
+/// What the parts find already there.
+pub(super) struct Around<'a> {
+    pub(super) addresses: Addresses,
+    /// The threads that connections of callers are on.
+    pub(super) homes: Homes,
+    pub(super) cores: Arc<Cores>,
+    pub(super) drain: &'a CancellationToken,
+}
+
 /// The parts that run.
 pub(super) struct Parts {
     pub(super) registry: Arc<Registry>,
@@ -44,9 +53,14 @@ impl Parts {
         config: &ServeConfig,
         mode: Mode,
         database: &Database,
-        (addresses, cores): (Addresses, Arc<Cores>),
-        drain: &CancellationToken,
+        around: Around<'_>,
     ) -> anyhow::Result<Self> {
+        let Around {
+            addresses,
+            homes,
+            cores,
+            drain,
+        } = around;
         let ring = Arc::new(keys(config, mode)?);
         let authority = ControlAuthority::new(&ring);
         if let Some(path) = &config.admin_token_file {
@@ -61,7 +75,7 @@ impl Parts {
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = Records::open(&config.data.logs(), RecordLimits::default());
         let records = Arc::new(records.context("the log folder cannot be made")?);
-        let databases = tenants(config, database)?;
+        let databases = tenants(config, database, homes)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
@@ -179,13 +193,14 @@ fn engine(
     Engine::new(&settings, objects, Egress::new(policy)?)
 }
 
-fn tenants(config: &ServeConfig, database: &Database) -> anyhow::Result<Databases> {
+fn tenants(config: &ServeConfig, database: &Database, homes: Homes) -> anyhow::Result<Databases> {
     let limits = db::NodeLimits {
         project_connections: config.limits.project_connections,
         node_connections: config.limits.tenant_connections,
         ..db::NodeLimits::default()
     };
-    Ok(Databases::new(database.tenants.clone(), limits)?)
+    let base = database.tenants.clone();
+    Ok(Databases::at_home(base, limits, homes)?)
 }
 
 fn admission(config: &ServeConfig) -> AdmissionLimits {

@@ -3,18 +3,16 @@
 //! It prepares what is missing, builds, starts `koyalite dev`, deploys every example with
 //! `koyalite deploy` as a user would, calls each by its URL and shows what came back. Then it stays
 //! up until Ctrl-C; with `--exit` it stops by itself. The data stays, so the second run is quick.
-//! `server` is the process, `http` how functions are called, `stories` what is called and why.
+//! `stories` says what is called and why.
 
-mod http;
-mod server;
 mod stories;
 
 use std::path::PathBuf;
 
 use anyhow::bail;
 
+use crate::server::Server;
 use crate::{guests, host, paths, postgres, signals, stopwatch, stopwatch::Stopwatch};
-use server::Server;
 
 const USAGE: &str = "usage: cargo xtask demo [--exit] [--data-dir FOLDER]";
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::http::{Answer, Call};
-use super::server::Server;
+use crate::http::{Answer, Call};
+use crate::server::Server;
 use crate::step::Step;
 use crate::{paths, signals, stopwatch::dim};
 

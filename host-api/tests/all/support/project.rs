@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use koyalite_host_api::db::{DatabaseAccess, Databases, Mirror, NodeLimits, Password};
+use koyalite_host_api::db::{DatabaseAccess, Databases, Homes, Mirror, NodeLimits, Password};
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
@@ -37,11 +37,19 @@ impl TestDatabase {
     }
 
     pub(crate) async fn with_limits(server: &'static Server, limits: NodeLimits) -> TestDatabase {
+        TestDatabase::at_home(server, limits, Homes::default()).await
+    }
+
+    pub(crate) async fn at_home(
+        server: &'static Server,
+        limits: NodeLimits,
+        homes: Homes,
+    ) -> TestDatabase {
         let name = server.create_database().await;
         let admin = server.admin(&name).await;
         let mut base = server.config();
         base.dbname(&name);
-        let databases = Databases::new(base, limits).unwrap();
+        let databases = Databases::at_home(base, limits, homes).unwrap();
         TestDatabase {
             admin,
             databases,

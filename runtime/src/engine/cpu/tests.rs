@@ -9,7 +9,7 @@ fn tenant(project: u128, function: u128) -> Tenant {
 
 fn spent<'a>(gate: &'a CpuGate) -> Turn<'a> {
     let mut turn = gate.turn();
-    turn.release(SLICE);
+    turn.release(Share::Spent);
     turn
 }
 
@@ -36,9 +36,9 @@ fn permits_go_round_by_project_however_many_instances_one_has() {
     assert!(second.poll(&mut cx).is_pending());
     assert!(third.poll(&mut cx).is_pending());
     assert!(neighbour.poll(&mut cx).is_pending());
-    first.release(SLICE);
+    first.release(Share::Spent);
     assert!(second.poll(&mut cx).is_ready());
-    second.release(SLICE);
+    second.release(Share::Spent);
     // The busy project had its turn; the neighbour comes before its third instance.
     assert!(third.poll(&mut cx).is_pending());
     assert!(neighbour.poll(&mut cx).is_ready());

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::Map;
 
 use super::*;
-use crate::keys::{ControlToken, Grant, KeyRing, SigningKey};
+use crate::keys::{Audience, ControlToken, Grant, KeyRing, SigningKey, token};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const OTHER_SECRET: &[u8] = b"fedcba9876543210fedcba9876543210";
@@ -16,9 +16,13 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
-fn authority() -> ControlAuthority {
+fn callers() -> Callers {
     let dir = tempfile::tempdir().unwrap();
-    ControlAuthority::new(&KeyRing::create(&dir.path().join("keys.json")).unwrap())
+    let ring = KeyRing::create(&dir.path().join("keys.json")).unwrap();
+    Callers {
+        authority: ControlAuthority::new(&ring),
+        known: KnownTokens::default(),
+    }
 }
 
 fn user_token(secret: &[u8], audience: Audience) -> String {
@@ -48,7 +52,7 @@ fn control_token(authority: &ControlAuthority, role: ControlRole) -> String {
 }
 
 struct Case<'a> {
-    authority: &'a ControlAuthority,
+    callers: &'a Callers,
     wish: Option<Wish>,
     later: TimeDelta,
 }
@@ -62,7 +66,7 @@ impl Case<'_> {
         let trust = Trust {
             project: PROJECT,
             jwt_secret: SECRET,
-            authority: self.authority,
+            callers: self.callers,
         };
         authenticate(&headers, &trust, self.wish, now() + self.later)
     }
@@ -75,9 +79,9 @@ impl Case<'_> {
 
 #[test]
 fn a_users_token_is_an_identity_and_no_token_is_nobody() {
-    let authority = authority();
+    let callers = callers();
     let case = Case {
-        authority: &authority,
+        callers: &callers,
         wish: None,
         later: TimeDelta::zero(),
     };
@@ -94,9 +98,9 @@ fn a_users_token_is_an_identity_and_no_token_is_nobody() {
 
 #[test]
 fn a_token_that_is_there_must_be_good() {
-    let authority = authority();
+    let callers = callers();
     let case = Case {
-        authority: &authority,
+        callers: &callers,
         wish: None,
         later: TimeDelta::zero(),
     };
@@ -130,11 +134,17 @@ fn a_token_that_is_there_must_be_good() {
 
 #[test]
 fn an_operators_token_unlocks_versions_and_is_never_an_identity() {
-    let authority = authority();
-    let admin = format!("Bearer {}", control_token(&authority, ControlRole::Admin));
-    let viewer = format!("Bearer {}", control_token(&authority, ControlRole::Viewer));
+    let callers = callers();
+    let admin = format!(
+        "Bearer {}",
+        control_token(&callers.authority, ControlRole::Admin)
+    );
+    let viewer = format!(
+        "Bearer {}",
+        control_token(&callers.authority, ControlRole::Viewer)
+    );
     let plain = Case {
-        authority: &authority,
+        callers: &callers,
         wish: None,
         later: TimeDelta::zero(),
     };

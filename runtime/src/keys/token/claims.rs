@@ -51,7 +51,7 @@ pub(super) fn check(
     Ok(subject.to_owned())
 }
 
-fn check_time(claims: &Map<String, Json>, now: DateTime<Utc>) -> Result<(), TokenError> {
+pub(super) fn check_time(claims: &Map<String, Json>, now: DateTime<Utc>) -> Result<(), TokenError> {
     // Fractions of a second are allowed in these claims; a double keeps them exact for millennia.
     let now = now.timestamp_millis() as f64 / 1000.0;
     let skew = CLOCK_SKEW.as_secs_f64();

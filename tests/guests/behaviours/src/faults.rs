@@ -1,7 +1,7 @@
 //! What a function must not do, done.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koyalite::{Error, Request, Response, Result, log};
 
@@ -13,6 +13,15 @@ pub fn spin() -> Result<Response> {
     loop {
         turns = black_box(turns).wrapping_add(1);
     }
+}
+
+/// Uses the processor for so long, then answers.
+pub fn burn(milliseconds: u64) -> Response {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(milliseconds) {
+        black_box(());
+    }
+    Response::text("burnt\n")
 }
 
 /// Waits and never answers.

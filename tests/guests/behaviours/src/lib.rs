@@ -24,6 +24,7 @@ async fn handle(request: Request) -> Result<Response> {
         ["big-body"] => bodies::big(&request),
 
         ["spin"] => faults::spin(),
+        ["burn", milliseconds] => Ok(faults::burn(number(milliseconds)?)),
         ["sleep"] => faults::sleep().await,
         ["pending"] => std::future::pending().await,
         ["grow"] => faults::grow(),

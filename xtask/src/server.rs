@@ -1,5 +1,6 @@
 //! A `koyalite dev` of our own: started, known to be ready, stopped; what it says goes to a file.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -21,14 +22,14 @@ const STOP_PATIENCE: Duration = Duration::from_secs(45);
 const LAST_LINES: usize = 20;
 
 /// The running server.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     program: PathBuf,
     data: PathBuf,
     /// `http://ADDRESS` of the functions listener.
-    pub(super) functions: String,
+    pub(crate) functions: String,
     /// `http://ADDRESS` of the control listener.
-    pub(super) control: String,
+    pub(crate) control: String,
 }
 
 impl Server {
@@ -36,12 +37,26 @@ impl Server {
     ///
     /// # Errors
     /// Where it ends instead; the error has its last lines.
-    pub(super) fn start(program: &Path, data: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(program: &Path, data: &Path) -> anyhow::Result<Self> {
+        Self::start_by(&[], program, data)
+    }
+
+    /// The same by another program, in whose words the server's own follow.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub(crate) fn start_by(
+        launcher: &[String],
+        program: &Path,
+        data: &Path,
+    ) -> anyhow::Result<Self> {
         let functions = address("functions", FUNCTIONS_PORT)?;
         let control = address("control", CONTROL_PORT)?;
         std::fs::create_dir_all(paths::root().join("target"))?;
         let log = File::create(log_file()).context("cannot write the server's log")?;
-        let mut command = Command::new(program);
+        let mut words = launcher.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or(program.as_os_str()));
+        command.args(words);
         command.arg("dev").arg("--data-dir").arg(data);
         command.args(["--listen", &functions, "--control-listen", &control]);
         // Whoever calls for the demo wants its Postgres as well.
@@ -88,8 +103,13 @@ impl Server {
         )
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Says so if it has ended, or if somebody wants us to.
-    pub(super) fn check_alive(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn check_alive(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("koyalite dev ended by itself ({status})");
         }
@@ -103,7 +123,7 @@ impl Server {
     ///
     /// # Errors
     /// Where the server ends before.
-    pub(super) fn wait(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn wait(&mut self) -> anyhow::Result<()> {
         println!("Ctrl-C stops it.");
         while !signals::asked_to_stop() {
             self.check_alive()?;
@@ -116,7 +136,7 @@ impl Server {
     ///
     /// # Errors
     /// Where it fails; the error is what it said.
-    pub(super) fn koyalite(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    pub(crate) fn koyalite(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.client(arguments, Stdio::piped())
     }
 
@@ -124,7 +144,7 @@ impl Server {
     ///
     /// # Errors
     /// Where it fails.
-    pub(super) fn koyalite_visibly(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    pub(crate) fn koyalite_visibly(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.client(arguments, Stdio::inherit())
     }
 
@@ -147,12 +167,12 @@ impl Server {
     }
 
     /// Stops it and waits until it is gone.
-    pub(super) fn stop(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
         signals::end(&mut self.child, STOP_PATIENCE)
     }
 
     /// The end of what it wrote.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         let log = std::fs::read(log_file()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
@@ -165,17 +185,17 @@ impl Server {
     }
 
     /// Where its administrator's token is.
-    pub(super) fn token_file(&self) -> PathBuf {
+    pub(crate) fn token_file(&self) -> PathBuf {
         self.data.join("token")
     }
 
     /// Where its output goes.
-    pub(super) fn log_file(&self) -> PathBuf {
+    pub(crate) fn log_file(&self) -> PathBuf {
         log_file()
     }
 
     /// The program that runs.
-    pub(super) fn program(&self) -> &Path {
+    pub(crate) fn program(&self) -> &Path {
         self.program
             .strip_prefix(paths::root())
             .unwrap_or(&self.program)

@@ -11,16 +11,16 @@ const PATIENCE: Duration = Duration::from_secs(35);
 
 /// What is called, and as whom.
 #[derive(Clone, Copy)]
-pub(super) struct Call<'a> {
-    pub(super) method: &'a str,
-    pub(super) url: &'a str,
-    pub(super) token: Option<&'a str>,
-    pub(super) json: Option<&'a str>,
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) json: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
     /// A GET as nobody.
-    pub(super) fn get(url: &'a str) -> Self {
+    pub(crate) fn get(url: &'a str) -> Self {
         Self {
             method: "GET",
             url,
@@ -30,7 +30,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same as somebody.
-    pub(super) fn bearer(self, token: &'a str) -> Self {
+    pub(crate) fn bearer(self, token: &'a str) -> Self {
         Self {
             token: Some(token),
             ..self
@@ -38,7 +38,7 @@ impl<'a> Call<'a> {
     }
 
     /// The same as a POST of this JSON.
-    pub(super) fn post(self, json: &'a str) -> Self {
+    pub(crate) fn post(self, json: &'a str) -> Self {
         Self {
             method: "POST",
             json: Some(json),
@@ -50,7 +50,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Where nobody answers, or not in HTTP.
-    pub(super) fn send(self) -> anyhow::Result<Answer> {
+    pub(crate) fn send(self) -> anyhow::Result<Answer> {
         let rest = self
             .url
             .strip_prefix("http://")
@@ -82,9 +82,9 @@ impl<'a> Call<'a> {
 
 /// What came back.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 fn parse(text: &str) -> anyhow::Result<Answer> {
