@@ -85,15 +85,17 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     });
     let long = match options.length {
         Length::Usual => Ok(()),
-        Length::Long => LONG.into_iter().try_for_each(|(program, name, variable, count)| {
-            let title = format!("{name} with {variable}={count}");
-            watch.step(&title, || {
-                let mut cargo = host::cargo();
-                cargo.args(["test", "--workspace", "--test", program, name]);
-                cargo.env(variable, count.to_string());
-                test(&mut cargo, &Options::default(), &mut totals, &mut show)
-            })
-        }),
+        Length::Long => LONG
+            .into_iter()
+            .try_for_each(|(program, name, variable, count)| {
+                let title = format!("{name} with {variable}={count}");
+                watch.step(&title, || {
+                    let mut cargo = host::cargo();
+                    cargo.args(["test", "--workspace", "--test", program, name]);
+                    cargo.env(variable, count.to_string());
+                    test(&mut cargo, &Options::default(), &mut totals, &mut show)
+                })
+            }),
     };
     watch.print_table();
     totals.print();
