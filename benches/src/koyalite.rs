@@ -29,6 +29,7 @@ pub(crate) struct KoyaLite {
     control: String,
     bearer: String,
     guests: PathBuf,
+    launch: Launch,
     // In this order: Postgres stops before its folder goes.
     _postgres: Supervised,
     _folder: tempfile::TempDir,
@@ -51,40 +52,44 @@ impl KoyaLite {
         let postgres = Supervised::start(options, |_| {}).await?;
         let keys = folder.path().join("keys.json");
         let authority = ControlAuthority::new(&KeyRing::create(&keys)?);
-        let data = folder.path().join("data");
-        let child = tokio::process::Command::new(&setting.program)
-            .arg("serve")
-            .env_clear()
-            .env("KOYALITE_DATA_DIR", &data)
-            .env("KOYALITE_KEY_FILE", &keys)
-            .env("DATABASE_URL", postgres.connection().url())
-            .env("KOYALITE_LISTEN", "127.0.0.1:0")
-            .env("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.path().join("log"))?)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", setting.program.display()))?;
-        let ready = ready(&data).await?;
+        let launch = Launch {
+            program: setting.program.clone(),
+            folder: folder.path().to_owned(),
+            keys,
+            database: postgres.connection().url(),
+        };
+        let (process, ready) = launch.start().await?;
         let admin = ControlToken {
             subject: "admin".to_owned(),
             role: ControlRole::Admin,
         };
         let token = authority.issue(admin, TOKEN_LIFETIME, Utc::now())?;
-        let place = |name: &str| {
-            let url = ready.get(name).and_then(Value::as_str);
-            url.map(str::to_owned).context("ready.json without a place")
-        };
         Ok(Self {
-            process: Process::new(child)?,
-            functions: place("functions")?,
+            process,
+            functions: place(&ready, "functions")?,
             database: postgres.connection(),
-            control: place("control")?,
+            control: place(&ready, "control")?,
             bearer: format!("Bearer {}", token.expose()),
             guests: setting.guests.clone(),
+            launch,
             _postgres: postgres,
             _folder: folder,
         })
+    }
+
+    /// Ends the server and starts it again on the same data; how long the start took.
+    ///
+    /// # Errors
+    /// Where it does not come up again.
+    pub(crate) async fn restart(&mut self) -> anyhow::Result<Duration> {
+        self.process.end().await?;
+        let begin = Instant::now();
+        let (process, ready) = self.launch.start().await?;
+        let took = begin.elapsed();
+        self.process = process;
+        self.functions = place(&ready, "functions")?;
+        self.control = place(&ready, "control")?;
+        Ok(took)
     }
 
     /// Makes a project.
@@ -139,14 +144,41 @@ impl KoyaLite {
         guest: &str,
         manifest: &str,
     ) -> anyhow::Result<String> {
+        let component = self.component(guest)?;
+        self.upload((project, name), &component, manifest).await
+    }
+
+    /// The same as a component of its own: a custom section at its end has the number.
+    ///
+    /// # Errors
+    /// Where it is not built or refused.
+    pub(crate) async fn deploy_marked(
+        &self,
+        place: (&str, &str),
+        guest: &str,
+        number: usize,
+    ) -> anyhow::Result<String> {
+        let mut component = self.component(guest)?;
+        // Kind, length of the rest, length of the name, the name, and what it says.
+        component.extend(*b"\0\x0d\x04mark");
+        component.extend((number as u64).to_le_bytes());
+        self.upload(place, &component, "").await
+    }
+
+    fn component(&self, guest: &str) -> anyhow::Result<Vec<u8>> {
         let file = self.guests.join(format!("{guest}.wasm"));
+        std::fs::read(&file).with_context(|| file.display().to_string())
+    }
+
+    async fn upload(
+        &self,
+        (project, name): (&str, &str),
+        component: &[u8],
+        manifest: &str,
+    ) -> anyhow::Result<String> {
         let manifest = format!("name = \"{name}\"\n{manifest}");
-        let component = std::fs::read(&file).with_context(|| file.display().to_string())?;
         let mut form = Vec::new();
-        for (part, bytes) in [
-            ("component", &component[..]),
-            ("manifest", manifest.as_bytes()),
-        ] {
+        for (part, bytes) in [("component", component), ("manifest", manifest.as_bytes())] {
             let head =
                 format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{part}\"\r\n\r\n");
             form.extend_from_slice(head.as_bytes());
@@ -180,13 +212,50 @@ impl KoyaLite {
     }
 }
 
+/// How the server is started.
+struct Launch {
+    program: PathBuf,
+    folder: PathBuf,
+    keys: PathBuf,
+    database: String,
+}
+
+impl Launch {
+    async fn start(&self) -> anyhow::Result<(Process, Value)> {
+        let data = self.folder.join("data");
+        let log = std::fs::File::create(self.folder.join("log"))?;
+        // One that ended orderly has removed it; one that was killed has not.
+        drop(std::fs::remove_file(data.join("ready.json")));
+        let child = tokio::process::Command::new(&self.program)
+            .arg("serve")
+            .env_clear()
+            .env("KOYALITE_DATA_DIR", &data)
+            .env("KOYALITE_KEY_FILE", &self.keys)
+            .env("DATABASE_URL", &self.database)
+            .env("KOYALITE_LISTEN", "127.0.0.1:0")
+            .env("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        let ready = ready(&data).await?;
+        Ok((Process::new(child)?, ready))
+    }
+}
+
+fn place(ready: &Value, name: &str) -> anyhow::Result<String> {
+    let url = ready.get(name).and_then(Value::as_str);
+    url.map(str::to_owned).context("ready.json without a place")
+}
+
 async fn ready(data: &std::path::Path) -> anyhow::Result<Value> {
     let deadline = Instant::now() + START_PATIENCE;
     while Instant::now() < deadline {
         if let Ok(text) = std::fs::read(data.join("ready.json")) {
             return Ok(serde_json::from_slice(&text)?);
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     bail!(
         "koyalite serve was not ready after {} s",

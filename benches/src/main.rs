@@ -1,19 +1,21 @@
 //! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
 //! and the ratios between them.
 //!
-//! A bench ([`hello`], [`tables`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
+//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
 //! program under another command, so that each is a process of its own.
 
 mod bare;
 mod bulk;
+mod density;
 mod fixture;
 mod handwritten;
 mod hello;
 mod koyalite;
 mod load;
 mod machine;
+mod neighbours;
 mod opponent;
 mod process;
 mod report;
@@ -39,6 +41,16 @@ enum Command {
     Hello(Setting),
     /// Rows under policies: one by its key, a list, many inserted; against handlers by hand
     Tables(Setting),
+    /// A well-behaved function beside a hundred hostile calls
+    Neighbours(Setting),
+    /// Ten thousand functions on one node: start, memory, first calls
+    Density {
+        #[command(flatten)]
+        setting: Setting,
+        /// How many functions
+        #[arg(long, default_value_t = 10_000)]
+        functions: usize,
+    },
     /// An opponent: bare hyper answering a constant
     ServeBare,
     /// An opponent: what `tables` does, written by hand
@@ -74,6 +86,8 @@ async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Hello(setting) => hello::run(&setting).await,
         Command::Tables(setting) => tables::run(&setting).await,
+        Command::Neighbours(setting) => neighbours::run(&setting).await,
+        Command::Density { setting, functions } => density::run(&setting, functions).await,
         Command::ServeBare => bare::serve().await,
         Command::ServeHandwritten(database) => handwritten::serve(&database).await,
     }

@@ -30,6 +30,14 @@ impl Process {
     /// # Errors
     /// Where it cannot be told or waited for.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.end().await
+    }
+
+    /// The same, for one that another is to take the place of.
+    ///
+    /// # Errors
+    /// Where it cannot be told or waited for.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<()> {
         let id = i32::try_from(self.id)?;
         #[expect(unsafe_code, reason = "a signal to a child of ours")]
         // SAFETY: kill takes two numbers, and the child has not been waited for: the id is its own.
@@ -63,10 +71,23 @@ pub(crate) fn cpu(id: u32) -> anyhow::Result<Duration> {
 /// # Errors
 /// Where the kernel does not tell.
 pub(crate) fn peak_mib(id: u32) -> anyhow::Result<f64> {
+    status_mib(id, "VmHWM:")
+}
+
+/// The memory that the process holds now, in MiB.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub(crate) fn resident_mib(id: u32) -> anyhow::Result<f64> {
+    status_mib(id, "VmRSS:")
+}
+
+fn status_mib(id: u32, field: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let text = line.context("no VmHWM")?.trim().trim_end_matches(" kB");
-    Ok(text.trim().parse::<f64>()? / 1024.0)
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let text = line.with_context(|| format!("no {field}"))?;
+    let kib = text.trim().trim_end_matches(" kB").trim();
+    Ok(kib.parse::<f64>()? / 1024.0)
 }
 
 fn ticks_per_second() -> u64 {

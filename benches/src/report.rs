@@ -42,6 +42,23 @@ impl Report {
         }
     }
 
+    /// The ratio between the slow answers of two rows, if both were measured.
+    pub(crate) fn ratio_of_p99(&mut self, name: &'static str, (of, to): (&str, &str), goal: Goal) {
+        let p99 = |name: &str| {
+            let row = self.rows.iter().find(|row| row.name == name);
+            row.map(|row| row.p99_micros)
+        };
+        if let (Some(of), Some(to)) = (p99(of), p99(to)) {
+            self.value(name, of / to, goal);
+        }
+    }
+
+    /// A number of its own, with its goal.
+    pub(crate) fn value(&mut self, name: &'static str, value: f64, goal: Goal) {
+        self.ratios.insert(name, value);
+        self.goals.insert(name, goal);
+    }
+
     /// The share of the second row's rate that the first one lacks, if both were measured.
     pub(crate) fn cost(
         &mut self,

@@ -47,6 +47,22 @@ impl Cores {
         })
     }
 
+    /// How many of the tasks that were given to the threads have not ended.
+    #[must_use]
+    pub fn spawned(&self) -> usize {
+        let counts = self.cores.iter().map(|core| &core.tasks);
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// All tasks on the threads, those that began there included.
+    #[must_use]
+    pub fn alive_tasks(&self) -> usize {
+        let handles = self.cores.iter().map(|core| &core.handle);
+        handles
+            .map(|handle| handle.metrics().num_alive_tasks())
+            .sum()
+    }
+
     /// Their runtimes.
     pub fn runtimes(&self) -> impl Iterator<Item = Handle> {
         self.cores.iter().map(|core| core.handle.clone())

@@ -123,7 +123,7 @@ async fn a_gibibyte_flows_through_without_being_held() {
     project
         .deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 60000\n")
         .await;
-    let before = resident_kib(app.process.id());
+    let before = app.process.resident_kib();
     let answer = project
         .call(Method::GET, "/behaviours/big-body?mib=1024")
         .open()
@@ -131,7 +131,7 @@ async fn a_gibibyte_flows_through_without_being_held() {
     let (bytes, ended) = within("a gibibyte", Duration::from_secs(120), answer.count()).await;
     assert_eq!(bytes, 1 << 30);
     ended.unwrap();
-    let grown = resident_kib(app.process.id()).saturating_sub(before);
+    let grown = app.process.resident_kib().saturating_sub(before);
     assert!(grown < 256 * 1024, "the server grew by {grown} KiB");
 }
 
@@ -143,7 +143,7 @@ async fn a_caller_who_does_not_read_costs_no_memory() {
     project
         .deploy_as("behaviours", "behaviours", "[limits]\ncpu_ms = 60000\n")
         .await;
-    let before = resident_kib(app.process.id());
+    let before = app.process.resident_kib();
     let mut answers = Vec::new();
     for _ in 0..4 {
         let mut answer = project
@@ -160,15 +160,6 @@ async fn a_caller_who_does_not_read_costs_no_memory() {
             .await
             .of_function(204);
     }
-    let grown = resident_kib(app.process.id()).saturating_sub(before);
+    let grown = app.process.resident_kib().saturating_sub(before);
     assert!(grown < 256 * 1024, "the server grew by {grown} KiB");
-}
-
-fn resident_kib(process: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

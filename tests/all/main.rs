@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
 mod bad_input;
 mod bad_policies;
 mod bad_requests;
@@ -23,6 +24,7 @@ mod dry_runs;
 mod egress;
 mod examples;
 mod explaining;
+mod hostile;
 mod identity;
 mod importing;
 mod indexes;

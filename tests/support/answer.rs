@@ -160,6 +160,11 @@ impl Opened {
         }
     }
 
+    /// The whole answer, or what cut it off.
+    pub(crate) async fn whole_or_cut(self) -> Result<Answer, hyper::Error> {
+        self.try_rest().await
+    }
+
     pub(super) async fn attempt_rest(self) -> Option<Answer> {
         self.try_rest().await.ok()
     }

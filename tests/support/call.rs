@@ -87,6 +87,14 @@ impl Call {
         }
     }
 
+    /// Sends, and hands over the answer as soon as its head is there; `None` where the connection
+    /// broke before.
+    pub(crate) async fn open_or_broken(self) -> Option<Opened> {
+        let what = self.what();
+        let sent = within(&what, PATIENCE, client().request(self.request)).await;
+        sent.ok().map(|response| Opened::new(what, response))
+    }
+
     /// Sends; `None` where there was no answer, because nobody listens or the connection broke.
     pub(crate) async fn attempt(self) -> Option<Answer> {
         let what = self.what();

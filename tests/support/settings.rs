@@ -22,6 +22,14 @@ impl Settings {
         said.into_iter().flatten().collect()
     }
 
+    /// How many calls of each attack `hostile` makes, one attack after the other; without it, all at
+    /// once and few.
+    #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
+    pub(crate) fn hostile_calls() -> Option<usize> {
+        let text = std::env::var("HOSTILE_CALLS").ok()?;
+        Some(text.parse().expect("HOSTILE_CALLS is a number"))
+    }
+
     /// The `koyalite` program of the same build as these tests: one folder up from them.
     pub(crate) fn program() -> PathBuf {
         let tests = std::env::current_exe().unwrap();

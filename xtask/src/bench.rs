@@ -12,7 +12,7 @@ use crate::{guests, host, packages, paths, postgres};
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 2] = [
+const BENCHES: [(&str, &str); 4] = [
     (
         "hello",
         "a constant answer: fresh, shared and JavaScript instances against bare hyper",
@@ -20,6 +20,14 @@ const BENCHES: [(&str, &str); 2] = [
     (
         "tables",
         "rows under policies: one by its key, a list, many inserted; against handlers by hand",
+    ),
+    (
+        "neighbours",
+        "a well-behaved function beside a hundred calls of each hostile one",
+    ),
+    (
+        "density",
+        "ten thousand functions on one node: start, memory, first calls (--functions COUNT)",
     ),
 ];
 
@@ -54,7 +62,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
 fn print_benches() {
     eprintln!("{USAGE}\n");
     for (name, summary) in BENCHES {
-        eprintln!("  {name:<8} {summary}");
+        eprintln!("  {name:<10} {summary}");
     }
 }
 

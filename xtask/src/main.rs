@@ -7,6 +7,7 @@
 mod bench;
 mod check;
 mod demo;
+mod fuzz;
 mod guests;
 mod host;
 mod http;
@@ -60,6 +61,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         summary: "measure one thing against what it competes with (bench alone lists them)",
         run: bench::run,
+    },
+    Command {
+        name: "fuzz",
+        summary: "random inputs against one door of the host (fuzz alone lists them; --seconds COUNT)",
+        run: fuzz::run,
     },
     Command {
         name: "instructions",

@@ -13,10 +13,14 @@ use crate::{guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolc
 const USAGE: &str =
     "usage: cargo xtask test [--long] [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
 
-/// Random tests that find more the longer they run: part of the name, how many cases `--long` asks
-/// for. A case of the second compares ten pairs of answers. Together they take about ten minutes on
-/// two cores.
-const LONG: [(&str, u32); 2] = [("differential::", 100_000), ("interference_found::", 2_000)];
+/// Tests that find more the longer they run: test program, part of the name, and how much `--long`
+/// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
+/// attack after the other. Together they take about a quarter of an hour on two cores.
+const LONG: [(&str, &str, &str, u32); 3] = [
+    ("postgres", "differential::", "PROPTEST_CASES", 100_000),
+    ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
+    ("all", "hostile::", "HOSTILE_CALLS", 100),
+];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -84,15 +88,17 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     });
     let long = match options.length {
         Length::Usual => Ok(()),
-        Length::Long => LONG.into_iter().try_for_each(|(name, cases)| {
-            let title = format!("{cases} random cases of {name}");
-            watch.step(&title, || {
-                let mut cargo = host::cargo();
-                cargo.args(["test", "--workspace", "--test", "postgres", name]);
-                cargo.env("PROPTEST_CASES", cases.to_string());
-                test(&mut cargo, &Options::default(), &mut totals, &mut show)
-            })
-        }),
+        Length::Long => LONG
+            .into_iter()
+            .try_for_each(|(program, name, variable, count)| {
+                let title = format!("{name} with {variable}={count}");
+                watch.step(&title, || {
+                    let mut cargo = host::cargo();
+                    cargo.args(["test", "--workspace", "--test", program, name]);
+                    cargo.env(variable, count.to_string());
+                    test(&mut cargo, &Options::default(), &mut totals, &mut show)
+                })
+            }),
     };
     watch.print_table();
     totals.print();

@@ -55,6 +55,18 @@ pub async fn run(
     }
 }
 
+/// Goes as far as the statement and asks nobody: whether an operation makes sense and may be tried.
+///
+/// # Errors
+/// As [`run`], but for what only Postgres can say.
+pub fn consider(
+    project: &Project,
+    identity: &Identity,
+    operation: &Operation,
+) -> Result<(), HostError> {
+    plan(project, identity, operation).map(drop)
+}
+
 /// Runs all of the operations in one transaction, or none.
 ///
 /// # Errors

@@ -78,6 +78,11 @@ struct LimitArgs {
           value_parser = clap::value_parser!(u64).range(1..=Limits::CAP.wall_ms))]
     wall_ms: u64,
 
+    /// Between two pieces of the answer
+    #[arg(long, value_name = "MS", default_value_t = Limits::DEFAULT.silence_ms,
+          value_parser = clap::value_parser!(u64).range(1..=Limits::CAP.silence_ms))]
+    silence_ms: u64,
+
     /// The largest request body
     #[arg(long, value_name = "MIB", default_value_t = Limits::DEFAULT.body_mib,
           value_parser = clap::value_parser!(u64).range(1..=Limits::CAP.body_mib))]
@@ -93,6 +98,7 @@ impl RunArgs {
             cpu_ms,
             first_byte_ms,
             wall_ms,
+            silence_ms,
             body_mib,
         } = self.limits;
         let single = Single {
@@ -110,6 +116,7 @@ impl RunArgs {
                 cpu_ms,
                 first_byte_ms,
                 wall_ms,
+                silence_ms,
                 body_mib,
             },
         };

@@ -250,6 +250,7 @@ impl<'a> Reading<'a> {
             memory_mib: self.number(Key::MemoryMibMax, 1024, 1..=4096),
             cpu_ms: self.number(Key::CpuMsMax, 60_000, 1..=3_600_000),
             first_byte_ms: self.number(Key::FirstByteMsMax, 300_000, 1..=86_400_000),
+            silence_ms: self.number(Key::SilenceMsMax, 3_600_000, 1..=86_400_000),
             wall_ms: self.number(Key::WallMsMax, 86_400_000, 1..=86_400_000),
             body_mib: self.number(Key::BodyMibMax, 256, 1..=65_536),
             component_mib: self.number(Key::ComponentMibMax, 64, 1..=256),
@@ -260,12 +261,24 @@ impl<'a> Reading<'a> {
         NodeLimits {
             connections: self.count(Key::ConnectionsMax, 10_000, 1_000_000),
             connection_threads: self.count(Key::ConnectionThreads, cores(), 1_024),
+            instances: self.instances(),
             invocations: self.count(Key::InvocationsMax, 240, 10_000),
             invocations_per_function: self.count(Key::InvocationsPerFunctionMax, 100, 10_000),
+            invocations_per_project: self.count(Key::InvocationsPerProjectMax, 160, 10_000),
             waiting_per_function: self.count(Key::WaitingPerFunctionMax, 1_000, 100_000),
             tenant_connections: self.count(Key::TenantConnectionsMax, 40, 10_000),
             project_connections: self.count(Key::ProjectConnectionsMax, 8, 10_000),
+            // A thousand small functions, or a dozen JavaScript ones.
+            compiled_memory_mib: self.number(Key::CompiledMemoryMib, 512, 16..=1_048_576),
+            // Ten thousand small functions.
+            compiled_disk_mib: self.number(Key::CompiledDiskMib, 4096, 16..=16_777_216),
         }
+    }
+
+    fn instances(&mut self) -> u32 {
+        // As far as the address space of any machine goes.
+        let count = self.number(Key::InstancesMax, 256, 1..=2048);
+        u32::try_from(count).unwrap_or(1)
     }
 
     fn log(&mut self) -> LogConfig {

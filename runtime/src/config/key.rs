@@ -49,15 +49,20 @@ keys! {
     MemoryMibMax "memory_mib_max";
     CpuMsMax "cpu_ms_max";
     FirstByteMsMax "first_byte_ms_max";
+    SilenceMsMax "silence_ms_max";
     WallMsMax "wall_ms_max";
     BodyMibMax "body_mib_max";
     ComponentMibMax "component_mib_max";
     // What this node takes on.
+    InstancesMax "instances_max";
     InvocationsMax "invocations_max";
     InvocationsPerFunctionMax "invocations_per_function_max";
+    InvocationsPerProjectMax "invocations_per_project_max";
     WaitingPerFunctionMax "waiting_per_function_max";
     TenantConnectionsMax "tenant_connections_max";
     ProjectConnectionsMax "project_connections_max";
+    CompiledMemoryMib "compiled_memory_mib";
+    CompiledDiskMib "compiled_disk_mib";
 }
 
 impl Key {

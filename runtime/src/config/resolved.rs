@@ -185,6 +185,8 @@ pub struct OperatorCaps {
     pub cpu_ms: u64,
     /// Time to the first byte of an answer.
     pub first_byte_ms: u64,
+    /// Between two pieces of an answer.
+    pub silence_ms: u64,
     /// Time of a call.
     pub wall_ms: u64,
     /// A request's body.
@@ -200,16 +202,24 @@ pub struct NodeLimits {
     pub connections: usize,
     /// Threads that serve the connections of the functions listener.
     pub connection_threads: usize,
+    /// Instances.
+    pub instances: u32,
     /// Invocations.
     pub invocations: usize,
     /// Invocations of one function.
     pub invocations_per_function: usize,
+    /// Invocations of one project.
+    pub invocations_per_project: usize,
     /// Calls that wait for a place, of one function.
     pub waiting_per_function: usize,
     /// Postgres connections of all projects.
     pub tenant_connections: usize,
     /// Postgres connections of one project.
     pub project_connections: usize,
+    /// Native code in memory.
+    pub compiled_memory_mib: u64,
+    /// Native code on disk.
+    pub compiled_disk_mib: u64,
 }
 
 /// What is logged, and how.

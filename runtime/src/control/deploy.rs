@@ -99,6 +99,7 @@ fn within_caps(limits: Limits, caps: Limits) -> Result<(), ApiError> {
             limits.first_byte_ms,
             caps.first_byte_ms,
         ),
+        ("limits.silence_ms", limits.silence_ms, caps.silence_ms),
         ("limits.wall_ms", limits.wall_ms, caps.wall_ms),
         ("limits.body_mib", limits.body_mib, caps.body_mib),
     ];
@@ -140,6 +141,7 @@ mod tests {
             memory_mib: 128,
             cpu_ms: 2_000,
             first_byte_ms: 30_000,
+            silence_ms: 60_000,
             wall_ms: 900_000,
             body_mib: 16,
         };

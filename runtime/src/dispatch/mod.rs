@@ -22,14 +22,14 @@ use koyalite_host_api::{CallBudget, GuestLog, Invocation, Usage};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
-use self::admission::Admission;
 pub use self::admission::AdmissionLimits;
+use self::admission::{Admission, Whose};
 pub use self::error::DispatchError;
 use self::incoming::Incoming;
 use self::target::Targets;
 use self::tracked::{Read, Tracking};
 use crate::egress::AllowList;
-use crate::engine::{Answer, Call, Engine, Trigger};
+use crate::engine::{Answer, Call, Engine, Place, Trigger};
 use crate::http::Body;
 use crate::keys::SecretKey;
 use crate::records::{Ledger, Trigger as RecordedTrigger};
@@ -194,8 +194,13 @@ impl Dispatcher {
     ) -> Result<Option<http::Response<Body>>, DispatchError> {
         let (records, usage) = (Arc::clone(&self.records), Arc::clone(&run.usage));
         let tracking = Tracking::new(records, selected, run.started, usage);
-        let admitted = self.admission.enter(selected.function.id).await;
-        let permit = tracking.or_failed(admitted)?;
+        let whose = Whose {
+            project: selected.project.id,
+            function: selected.function.id,
+        };
+        let admitted = self.admission.enter(whose).await;
+        // Held by the answer to its last byte, and by the instance to its end.
+        let permit: Place = Arc::new(tracking.or_failed(admitted)?);
         let target = tracking.or_failed(self.targets.of(selected))?;
         let invocation = Arc::new(self.invocation(selected, run, &tracking));
         let read = Read::by(&trigger);
@@ -206,6 +211,7 @@ impl Dispatcher {
                 Call {
                     trigger,
                     invocation,
+                    place: Arc::clone(&permit),
                 },
             )
             .await;
@@ -216,6 +222,12 @@ impl Dispatcher {
                 Ok(None)
             }
         }
+    }
+
+    /// How many invocations run, and how many wait for a place.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        self.admission.counts()
     }
 
     fn invocation(&self, selected: &Selected, run: Run, tracking: &Tracking) -> Invocation {

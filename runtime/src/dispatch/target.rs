@@ -86,6 +86,7 @@ fn make(selected: &Selected) -> Result<Target, DispatchError> {
             memory_bytes,
             cpu: Duration::from_millis(manifest.limits.cpu_ms),
             first_byte: Duration::from_millis(manifest.limits.first_byte_ms),
+            silence: Duration::from_millis(manifest.limits.silence_ms),
             wall: Duration::from_millis(manifest.limits.wall_ms),
         },
         outbound: Arc::new(outbound),

@@ -13,10 +13,9 @@ use http_body_util::BodyExt as _;
 use koyalite_host_api::{LogLevel, LogSink, Usage};
 use wasmtime_wasi_http::WasiBody;
 
-use super::admission::Permit;
 use super::error::DispatchError;
 use super::{Selected, Started};
-use crate::engine::Trigger;
+use crate::engine::{Place, Trigger};
 use crate::http::{Body, BodyError};
 use crate::records::{InvocationRecord, InvocationRef, Ledger, Level, Outcome};
 
@@ -96,7 +95,7 @@ impl Tracking {
         self,
         response: http::Response<WasiBody>,
         read: Read,
-        permit: Permit,
+        place: Place,
     ) -> http::Response<Body> {
         let status = response.status();
         let read = match status {
@@ -114,7 +113,7 @@ impl Tracking {
                 promised,
                 ended: false,
                 cut: None,
-                _permit: permit,
+                _place: place,
             };
             tracked.boxed_unsync()
         })
@@ -154,7 +153,7 @@ struct Tracked {
     ended: bool,
     /// What is left to say of an answer that broke off.
     cut: Option<BodyError>,
-    _permit: Permit,
+    _place: Place,
 }
 
 impl Tracked {

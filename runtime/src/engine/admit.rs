@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::error::AdmitError;
-use super::inspect::{Handler, inspect};
+use super::inspect::{Handler, Surface, inspect};
 use super::{Engine, code, provided};
 
 /// What a component turned out to be.
@@ -21,6 +21,32 @@ pub struct Admitted {
     pub scheduled: bool,
     /// Whether it may serve several calls with one instance: why not, if not.
     pub shared: Result<(), SharedRefused>,
+}
+
+/// What a component says of itself, before anything of it is compiled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surveyed(Surface);
+
+/// Reads what can be read without compiling, and refuses what cannot run here.
+///
+/// # Errors
+/// Every way in which bytes can be wrong that shows on their surface.
+pub fn survey(bytes: &[u8]) -> Result<Surveyed, AdmitError> {
+    let surface = inspect(bytes)?;
+    let missing = provided::missing(&surface);
+    if !missing.is_empty() {
+        return Err(AdmitError::MissingImports { missing });
+    }
+    if surface.handler == Handler::None && !surface.scheduled {
+        return Err(AdmitError::NoHandler {
+            found: surface.exports,
+        });
+    }
+    let imports = provided::never_awaited(&surface);
+    if !imports.is_empty() {
+        return Err(AdmitError::AsyncImports { imports });
+    }
+    Ok(Surveyed(surface))
 }
 
 /// Why a component has to run one call per instance.
@@ -45,20 +71,7 @@ impl Engine {
     /// # Errors
     /// Every way in which bytes can be wrong, each saying what would have been right.
     pub async fn admit(&self, bytes: Bytes) -> Result<Admitted, AdmitError> {
-        let surface = inspect(&bytes)?;
-        let missing = provided::missing(&surface);
-        if !missing.is_empty() {
-            return Err(AdmitError::MissingImports { missing });
-        }
-        if surface.handler == Handler::None && !surface.scheduled {
-            return Err(AdmitError::NoHandler {
-                found: surface.exports,
-            });
-        }
-        let imports = provided::never_awaited(&surface);
-        if !imports.is_empty() {
-            return Err(AdmitError::AsyncImports { imports });
-        }
+        let Surveyed(surface) = survey(&bytes)?;
         let sha256 = code::hash(&bytes);
         self.code.compile(&sha256, bytes).await?;
         // A guest with one event loop for all its calls could continue one caller's code while

@@ -1,5 +1,6 @@
 //! What the engine is asked to do: one call of one function, and its answer.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct CallLimits {
     pub cpu: Duration,
     /// Until the answer begins.
     pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub silence: Duration,
     /// Until everything is done.
     pub wall: Duration,
 }
@@ -74,7 +77,12 @@ pub struct Call {
     pub trigger: Trigger,
     /// Who it acts for.
     pub invocation: Arc<Invocation>,
+    /// What is held for as long as anything of it goes on.
+    pub place: Place,
 }
+
+/// Something that counts for as long as it is held. The engine need not know what it is.
+pub type Place = Arc<dyn Any + Send + Sync>;
 
 /// What came of it.
 pub enum Answer {

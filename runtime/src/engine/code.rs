@@ -1,22 +1,20 @@
 //! From a component's hash to something that can be instantiated: in memory, in the disk cache, or
 //! compiled again from the object store.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::OnceCell;
 use wasmtime::component::{Component, Linker};
 
+use super::Settings;
 use super::compile::{CodeCache, Compiler};
 use super::error::{AdmitError, InvokeError};
 use super::loaded::Loaded;
+use super::memory::Memory;
 use super::state::State;
-use super::{Settings, limits};
 
 /// Where the object store keeps a component.
 #[must_use]
@@ -37,14 +35,7 @@ pub(super) struct Code {
     cache: CodeCache,
     compiler: Compiler,
     objects: Arc<dyn ObjectStore>,
-    loaded: RwLock<HashMap<String, Slot>>,
-    clock: AtomicU64,
-}
-
-/// One component's place in memory. The cell makes concurrent first calls load it once.
-struct Slot {
-    cell: Arc<OnceCell<Arc<Loaded>>>,
-    used: AtomicU64,
+    memory: Memory,
 }
 
 impl Code {
@@ -56,13 +47,17 @@ impl Code {
     ) -> std::io::Result<Self> {
         let cache_dir: &PathBuf = &settings.cache_dir;
         Ok(Self {
-            cache: CodeCache::open(cache_dir, settings.cache_key, &engine)?,
+            cache: CodeCache::open(
+                cache_dir,
+                settings.cache_key,
+                settings.cached_bytes_max,
+                &engine,
+            )?,
+            memory: Memory::new(settings.loaded_bytes_max),
             compiler: Compiler::new(settings.compiler.clone(), settings.cores),
             engine,
             linker,
             objects,
-            loaded: RwLock::default(),
-            clock: AtomicU64::new(0),
         })
     }
 
@@ -78,36 +73,45 @@ impl Code {
                 code
             }
         };
-        let component = self
-            .deserialize(&code)
-            .map_err(|error| AdmitError::Internal {
-                inside: format!("fresh code did not load: {error:#}"),
-            })?;
+        let component = self.deserialize(&code).map_err(|error| unfit(&error))?;
         let loaded =
             Loaded::link(&self.linker, &component).map_err(|error| AdmitError::MissingImports {
                 missing: vec![format!("{:#}", error)],
             })?;
-        let cell = self.slot(sha256);
-        drop(cell.set(Arc::new(loaded)));
+        let slot = self.memory.slot(sha256);
+        drop(slot.cell.set(Arc::new(loaded)));
+        self.memory.weigh(sha256, &slot, code.len());
         Ok(())
     }
 
     /// A component that was admitted before.
     pub(super) async fn load(&self, sha256: &str) -> Result<Arc<Loaded>, InvokeError> {
-        let cell = self.slot(sha256);
-        cell.get_or_try_init(|| self.bring_back(sha256))
-            .await
-            .cloned()
+        let slot = self.memory.slot(sha256);
+        if let Some(loaded) = slot.cell.get() {
+            return Ok(Arc::clone(loaded));
+        }
+        let loaded = slot.cell.get_or_try_init(async || {
+            let (loaded, bytes) = self.bring_back(sha256).await?;
+            self.memory.weigh(sha256, &slot, bytes);
+            Ok(loaded)
+        });
+        loaded.await.cloned()
     }
 
-    async fn bring_back(&self, sha256: &str) -> Result<Arc<Loaded>, InvokeError> {
+    /// How many components are in memory, and the bytes of their code.
+    pub(super) fn loaded(&self) -> (usize, u64) {
+        self.memory.holds()
+    }
+
+    /// The component and the bytes of its code.
+    async fn bring_back(&self, sha256: &str) -> Result<(Arc<Loaded>, usize), InvokeError> {
         let unloadable = |inside: String| InvokeError::Unloadable { inside };
         if let Some(code) = self.cache.load(sha256) {
             match self
                 .deserialize(&code)
                 .and_then(|c| Loaded::link(&self.linker, &c))
             {
-                Ok(loaded) => return Ok(Arc::new(loaded)),
+                Ok(loaded) => return Ok((Arc::new(loaded), code.len())),
                 Err(error) => {
                     tracing::warn!(%error, component = sha256, "cached code does not load");
                     self.cache.remove(sha256);
@@ -124,13 +128,17 @@ impl Code {
             return Err(unloadable(format!("the object {sha256} holds other bytes")));
         }
         let code = self.compiler.compile(bytes).await;
-        let code = code.map_err(|error| unloadable(error.to_string()))?;
+        let code = code.map_err(|error| match error {
+            // It will be compiled when the others have been.
+            AdmitError::Busy => InvokeError::Overloaded,
+            error => unloadable(error.to_string()),
+        })?;
         if let Err(error) = self.cache.store(sha256, &code) {
             tracing::warn!(%error, component = sha256, "compiled code is not cached");
         }
         self.deserialize(&code)
             .and_then(|component| Loaded::link(&self.linker, &component))
-            .map(Arc::new)
+            .map(|loaded| (Arc::new(loaded), code.len()))
             .map_err(|error| unloadable(format!("{error:#}")))
     }
 
@@ -141,29 +149,18 @@ impl Code {
         // over these very bytes in memory. Neither can have been changed by anybody else.
         unsafe { Component::deserialize(&self.engine, code) }
     }
+}
 
-    /// The place of a component, made if there is none; makes room when there are too many.
-    fn slot(&self, sha256: &str) -> Arc<OnceCell<Arc<Loaded>>> {
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = loaded.get(sha256) {
-            slot.used.store(now, Ordering::Relaxed);
-            return Arc::clone(&slot.cell);
-        }
-        drop(loaded);
-        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        if loaded.len() >= limits::LOADED_MAX
-            && let Some(oldest) = loaded
-                .iter()
-                .min_by_key(|(_, slot)| slot.used.load(Ordering::Relaxed))
-                .map(|(sha256, _)| sha256.clone())
-        {
-            loaded.remove(&oldest);
-        }
-        let slot = loaded.entry(sha256.to_owned()).or_insert_with(|| Slot {
-            cell: Arc::default(),
-            used: AtomicU64::new(now),
-        });
-        Arc::clone(&slot.cell)
+/// Why code that was just compiled does not load: it does not fit into an instance's place, or the
+/// fault is ours.
+fn unfit(error: &wasmtime::Error) -> AdmitError {
+    let text = format!("{error:#}");
+    match text.contains("pooling allocator") {
+        true => AdmitError::Invalid {
+            reason: error.root_cause().to_string(),
+        },
+        false => AdmitError::Internal {
+            inside: format!("fresh code did not load: {text}"),
+        },
     }
 }

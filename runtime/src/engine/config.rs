@@ -34,9 +34,9 @@ pub fn compiling() -> Result<Engine> {
 ///
 /// # Errors
 /// When the machine cannot run wasmtime at all.
-pub fn running() -> Result<Engine> {
+pub fn running(instances: u32) -> Result<Engine> {
     let mut config = code_settings();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
     match Engine::new(&config) {
         Ok(engine) => Ok(engine),
         Err(error) => {
@@ -48,13 +48,18 @@ pub fn running() -> Result<Engine> {
     }
 }
 
-fn pool() -> PoolingAllocationConfig {
+/// Of everything there is as much as so many instances can need: whoever has an instance's place
+/// finds all of it, however much the others make of theirs.
+fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(limits::INSTANCES_MAX)
-        .total_core_instances(limits::INSTANCES_MAX * 8)
-        .total_memories(limits::INSTANCES_MAX)
-        .total_tables(limits::INSTANCES_MAX * 4)
-        .total_stacks(limits::INSTANCES_MAX * 2)
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * limits::CORE_INSTANCES_PER_COMPONENT_MAX)
+        .total_memories(instances * limits::MEMORIES_PER_COMPONENT_MAX)
+        .total_tables(instances * limits::TABLES_PER_COMPONENT_MAX)
+        // Two are for a call and what it began beside it; a few guests have more.
+        .total_stacks(instances * 4)
+        .max_memories_per_component(limits::MEMORIES_PER_COMPONENT_MAX)
+        .max_tables_per_component(limits::TABLES_PER_COMPONENT_MAX)
         .max_core_instances_per_component(limits::CORE_INSTANCES_PER_COMPONENT_MAX)
         .max_component_instance_size(10 << 20)
         .max_core_instance_size(10 << 20)

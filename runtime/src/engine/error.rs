@@ -9,19 +9,29 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// The guest spent its CPU time.
-    #[error("the function used more than {} ms of CPU time", limit.as_millis())]
+    #[error(
+        "the function used more than {} ms of CPU time; `cpu_ms` in [limits] of its manifest raises that",
+        limit.as_millis()
+    )]
     CpuLimit {
         /// The limit that was reached.
         limit: Duration,
     },
     /// The guest did not answer, or did not finish, in time.
-    #[error("the function did not answer within {} ms", limit.as_millis())]
+    #[error(
+        "the function did not answer within {} ms; `first_byte_ms` in [limits] of its manifest raises \
+         that, for a scheduled call `wall_ms`",
+        limit.as_millis()
+    )]
     WallLimit {
         /// The limit that was reached.
         limit: Duration,
     },
     /// All memories and tables together grew over the limit.
-    #[error("the function needs more than {} MiB of memory", limit_bytes / (1024 * 1024))]
+    #[error(
+        "the function needs more than {} MiB of memory; `memory_mib` in [limits] of its manifest raises that",
+        limit_bytes / (1024 * 1024)
+    )]
     MemoryLimit {
         /// The limit that was reached.
         limit_bytes: usize,
@@ -55,6 +65,13 @@ pub enum InvokeError {
         /// The export that would have been called.
         export: &'static str,
     },
+    /// Another call ended the instance that this one shared with it, or this one did: several were at
+    /// work, and an instance does not say whose code failed.
+    #[error("the instance that this call shared with others ended: {why}")]
+    Collateral {
+        /// What ended it, in words for the function's owner.
+        why: String,
+    },
     /// No instance slot was free.
     #[error("no room for another instance")]
     Overloaded,
@@ -79,8 +96,38 @@ impl InvokeError {
             Self::GuestError { .. } => "guest_error",
             Self::ScheduledFailed { .. } => "scheduled_failed",
             Self::NotExported { .. } => "not_exported",
+            Self::Collateral { .. } => "collateral",
             Self::Overloaded => "overloaded",
             Self::Unloadable { .. } => "unloadable",
+        }
+    }
+
+    /// The same, as those hear it who were at work on the instance and are perhaps not at fault.
+    #[must_use]
+    pub fn for_others(&self) -> Self {
+        match self {
+            Self::Collateral { .. } => self.clone(),
+            error => Self::Collateral {
+                why: error.to_string(),
+            },
+        }
+    }
+
+    /// Whether an instance came to an end by it that would otherwise have gone on.
+    #[must_use]
+    pub const fn ends_instance(&self) -> bool {
+        match self {
+            Self::CpuLimit { .. }
+            | Self::WallLimit { .. }
+            | Self::MemoryLimit { .. }
+            | Self::Trapped { .. }
+            | Self::Collateral { .. } => true,
+            Self::NoResponse
+            | Self::GuestError { .. }
+            | Self::ScheduledFailed { .. }
+            | Self::NotExported { .. }
+            | Self::Overloaded
+            | Self::Unloadable { .. } => false,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::call::{Answer, Call, Isolation, Target};
 use super::error::InvokeError;
 use super::hooks::Hooks;
 use super::job::{Intake, Job, Said};
-use super::limits::MemoryLimiter;
+use super::limits::{self, MemoryLimiter};
 use super::loaded::Loaded;
 use super::meter::Watch;
 use super::reply::Ticket;
@@ -87,8 +87,15 @@ impl Engine {
             }
         };
         let said = heard.said().await;
-        if let Said::Ended(Err(error)) = &said {
-            tell(&invocation.log, Some(error));
+        match &said {
+            Said::Ended(Ok(_)) => pool.behaved(),
+            Said::Ended(Err(error)) => {
+                if error.ends_instance() {
+                    pool.misbehaved();
+                }
+                tell(&invocation.log, Some(error));
+            }
+            Said::NotBegun(_) => {}
         }
         said
     }
@@ -101,6 +108,10 @@ impl Engine {
         let state = State::new(limiter, hooks, stdio, &self.env);
         let mut store = Store::new(&self.wasm, state);
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+        if let Some(tasks) = store.concurrent_resource_table() {
+            tasks.set_max_capacity(limits::TASKS_MAX);
+        }
         // Every tick of the epoch makes the guest return to the host once, where it is measured.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
@@ -115,12 +126,22 @@ impl Engine {
             outbound: Arc::clone(&target.outbound),
             gate,
         };
+        // Work may go on after the answer, and is one invocation's until it ends.
+        let held = (!intake.is_open()).then(|| Arc::clone(&job.call.place));
+        let room = self.instances.room(&self.shared);
         let work = async move {
-            worker.run(&loaded, job, &mut intake).await;
+            match room.await {
+                Some(place) => {
+                    worker.run(&loaded, job, &mut intake).await;
+                    drop(place);
+                }
+                None => job.refuse(InvokeError::Overloaded),
+            }
             if is_alone {
                 tell(&invocation.log, ticket.error().as_ref());
             }
             intake.close().await;
+            drop(held);
         };
         Beside::new(work, watch, self.elsewhere.clone())
     }

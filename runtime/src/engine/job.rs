@@ -31,6 +31,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// It will not be begun.
+    pub(super) fn refuse(self, error: InvokeError) {
+        drop(self.reply.send(Said::Ended(Err(error))));
+    }
+
     fn hand_back(self) {
         // Said before the direct line closes, which is what its other end listens to first.
         drop(self.reply.send(Said::NotBegun(Box::new(self.call))));

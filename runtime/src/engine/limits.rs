@@ -10,12 +10,49 @@ use wasmtime::ResourceLimiter;
 /// from delaying its neighbours noticeably, at no cost that a hello could show.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
-/// Instances that may exist at once on this node, each with its own memory, table and stack slot.
-/// 256 slots of 4 GiB reservation are 1 TiB of address space, which any 47-bit machine has.
-pub const INSTANCES_MAX: u32 = 256;
+/// Instances that may exist at once on this node, unless its operator says otherwise. With
+/// [`MEMORIES_PER_COMPONENT_MAX`] slots of 4 GiB reservation each, 256 are 4 TiB of address space,
+/// which any 47-bit machine has.
+pub const INSTANCES_DEFAULT: u32 = 256;
 
-/// Calls that a node may work on at once: some slots stay free for instances that are being torn down.
-pub const CALLS_MAX: usize = INSTANCES_MAX as usize - 16;
+/// The most that an operator may ask for: a quarter of a 47-bit address space.
+pub const INSTANCES_MAX: u32 = 2048;
+
+/// Calls that a node with so many instances may work on at once: the others are for idle instances
+/// of shared functions.
+#[must_use]
+pub const fn calls_max(instances: u32) -> usize {
+    (instances - instances / 16) as usize
+}
+
+/// Memories in one component. Tools that put one component into another give each its own.
+pub const MEMORIES_PER_COMPONENT_MAX: u32 = 4;
+
+/// Tables in one component: each of its modules may have one. Small ones share a page.
+pub const TABLES_PER_COMPONENT_MAX: u32 = 16;
+
+/// Bytes that a guest may hand over in one host call, all texts and lists of it together: four times
+/// what the largest insert may have. The host holds them beside the guest's own memory.
+pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
+
+/// Subtasks, streams and futures that one instance may have begun and not let go of. A request needs
+/// about ten.
+pub const TASKS_MAX: usize = 5_000;
+
+/// Resources (streams, requests, headers…) that one instance may hold: with
+/// [`FIELDS_BYTES_MAX`] in each, the host holds at most 64 MiB for one guest, half of the memory that
+/// a guest has by default.
+pub const RESOURCES_MAX: usize = 2_000;
+
+/// Bytes of the headers or trailers that a guest makes: twice what common clients and proxies take.
+pub const FIELDS_BYTES_MAX: usize = 32 << 10;
+
+/// Random bytes that one call may ask for. Keys and seeds need a few dozen; a mebibyte at a time
+/// keeps a guest from making the host generate gigabytes in one call.
+pub const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// How long a call waits for an instance's place when all are taken, as long as for its admission.
+pub const PLACE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Core instances inside one component. Adapters and shims need a handful; JavaScript components
 /// use about a dozen.
@@ -44,9 +81,8 @@ pub const SHARED_REQUESTS_MAX: usize = 10_000;
 /// How long an idle shared instance is kept.
 pub const SHARED_IDLE: Duration = Duration::from_secs(30);
 
-/// Loaded components that stay in memory; the others are brought back from the disk cache in
-/// about a millisecond. Each costs some 60 KiB that cannot be reclaimed.
-pub const LOADED_MAX: usize = 512;
+/// What a component in memory costs beside its code, as measured: types, names, links.
+pub const LOADED_OVERHEAD_BYTES: u64 = 60 << 10;
 
 /// Sums what all memories and tables of one store hold, because a component may have many of
 /// each and the limit is the function's, not a memory's.

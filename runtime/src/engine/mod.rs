@@ -20,11 +20,13 @@ mod error;
 mod hooks;
 mod inspect;
 mod instance;
+mod instances;
 mod invoke;
 mod job;
 mod limits;
 mod link;
 mod loaded;
+mod memory;
 mod meter;
 mod provided;
 mod reply;
@@ -37,21 +39,19 @@ mod worker;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dashmap::DashMap;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
-use uuid::Uuid;
 
-pub use self::admit::Admitted;
-pub use self::call::{Answer, Call, CallLimits, Isolation, ScheduledEvent, Target, Trigger};
+pub use self::admit::{Admitted, Surveyed, survey};
+pub use self::call::{Answer, Call, CallLimits, Isolation, Place, ScheduledEvent, Target, Trigger};
 use self::code::Code;
 pub use self::code::{hash, object_path};
 use self::cpu::CpuPermits;
 pub use self::cpu::Tenant;
 pub use self::error::{AdmitError, InvokeError};
 pub use self::inspect::Handler;
-pub use self::limits::CALLS_MAX;
-use self::shared::SharedPool;
+use self::instances::{Instances, SharedPools};
+pub use self::limits::{INSTANCES_DEFAULT, INSTANCES_MAX, calls_max};
 use crate::egress::Egress;
 
 /// What the engine needs to know of its machine.
@@ -68,6 +68,27 @@ pub struct Settings {
     /// Environment variables that every guest sees. A node has none to give: its functions are
     /// different people's.
     pub env: Vec<(String, String)>,
+    /// Instances at once.
+    pub instances: u32,
+    /// Native code in memory, before the least recently used goes.
+    pub loaded_bytes_max: u64,
+    /// Native code on disk, likewise.
+    pub cached_bytes_max: u64,
+}
+
+/// What an engine holds at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Instances, at work or idle.
+    pub instances: usize,
+    /// CPU permits that somebody has.
+    pub cpu_permits: usize,
+    /// Guests that wait for one.
+    pub cpu_waiting: usize,
+    /// Components in memory.
+    pub components: usize,
+    /// Bytes of their native code.
+    pub code_bytes: u64,
 }
 
 /// The engine of one node.
@@ -77,8 +98,8 @@ pub struct Engine {
     egress: Egress,
     env: Arc<[(String, String)]>,
     permits: CpuPermits,
-    /// By version and core.
-    shared: DashMap<(Uuid, usize), Arc<SharedPool>>,
+    instances: Instances,
+    shared: Arc<SharedPools>,
     /// Where calls go on that take longer than a slice.
     elsewhere: Handle,
 }
@@ -94,18 +115,36 @@ impl Engine {
         objects: Arc<dyn ObjectStore>,
         egress: Egress,
     ) -> anyhow::Result<Self> {
-        let wasm = config::running().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let wasm =
+            config::running(settings.instances).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let linker = link::linker(&wasm).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         tick(&wasm)?;
         Ok(Self {
             code: Code::new(wasm.clone(), linker, settings, objects)?,
             permits: CpuPermits::for_cores(settings.cores),
-            shared: DashMap::new(),
+            instances: Instances::new(settings.instances),
+            shared: Arc::default(),
             elsewhere: Handle::current(),
             env: settings.env.clone().into(),
             wasm,
             egress,
         })
+    }
+}
+
+impl Engine {
+    /// What it holds now.
+    #[must_use]
+    pub fn holding(&self) -> Holding {
+        let (cpu_permits, cpu_waiting) = self.permits.taken();
+        let (components, code_bytes) = self.code.loaded();
+        Holding {
+            instances: self.instances.taken(),
+            cpu_permits,
+            cpu_waiting,
+            components,
+            code_bytes,
+        }
     }
 }
 

@@ -93,6 +93,13 @@ impl Ticket {
             .and_then(|joined| joined.fate.get().cloned())
     }
 
+    /// How long the answer may pause. Nothing limits it before a worker has taken the call, when there
+    /// is no answer.
+    fn silence(&self) -> Duration {
+        let joined = self.0.joined.get();
+        joined.map_or(Duration::MAX, |joined| joined.limits.silence)
+    }
+
     /// What an error that came in place of a response means.
     pub(super) fn classify(&self, error: &wasmtime::Error) -> InvokeError {
         let breach = self.0.joined.get().and_then(|joined| joined.breach.get());
@@ -175,6 +182,10 @@ impl Unanswered {
         kept.push(Arc::clone(&reply.sender));
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn let_go(&self, reply: &Reply) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|sender| !Arc::ptr_eq(sender, &reply.sender));
@@ -198,10 +209,6 @@ struct AnswerBody {
     silence: Option<Pin<Box<Sleep>>>,
 }
 
-/// The longest silence in the middle of an answer. Server-sent events are told to send a comment
-/// every half minute, which is well within.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
-
 impl AnswerBody {
     fn new(inner: WasiBody, ticket: Ticket) -> Self {
         Self {
@@ -212,7 +219,8 @@ impl AnswerBody {
     }
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let begun = || Box::pin(tokio::time::sleep(SILENCE_MAX));
+        let limit = self.ticket.silence();
+        let begun = || Box::pin(tokio::time::sleep(limit));
         self.silence.get_or_insert_with(begun).as_mut().poll(cx)
     }
 }
@@ -236,7 +244,11 @@ impl Body for AnswerBody {
                 Err(Error::HttpResponseIncomplete)
             })),
             Poll::Pending => self.poll_silence(cx).map(|()| {
-                tracing::warn!("an answer was cut: nothing came for {SILENCE_MAX:?}");
+                let limit = self.ticket.silence().as_millis();
+                tracing::warn!(
+                    "an answer was cut: nothing came for {limit} ms; `silence_ms` in [limits] of the \
+                     function's manifest raises that"
+                );
                 Some(Err(Error::HttpResponseTimeout))
             }),
         }

@@ -8,9 +8,27 @@ use tokio::sync::mpsc;
 use super::job::Job;
 use super::limits::SHARED_CONCURRENCY;
 
+/// Answers in a row after which an instance may have twice as many calls at once again.
+const GOOD_ANSWERS: usize = 100;
+
 /// The live workers of one version.
-#[derive(Default)]
-pub(super) struct SharedPool(Mutex<Vec<Handle>>);
+pub(super) struct SharedPool {
+    workers: Mutex<Vec<Handle>>,
+    /// Calls that one instance gets at once: all that it may, until one of them ends an instance;
+    /// then one, so that the next such end is of nobody else's call, and more again as it behaves.
+    at_once: AtomicUsize,
+    good: AtomicUsize,
+}
+
+impl Default for SharedPool {
+    fn default() -> Self {
+        Self {
+            workers: Mutex::default(),
+            at_once: AtomicUsize::new(SHARED_CONCURRENCY),
+            good: AtomicUsize::new(0),
+        }
+    }
+}
 
 struct Handle {
     queue: mpsc::Sender<Job>,
@@ -44,11 +62,12 @@ pub(super) enum Offer {
 impl SharedPool {
     /// Gives the job to the least busy worker with room.
     pub(super) fn offer(&self, mut job: Job) -> Offer {
-        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_once = self.at_once.load(Ordering::Relaxed);
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.retain(|worker| !worker.queue.is_closed());
         workers.sort_by_key(|worker| worker.busy.load(Ordering::Relaxed));
         for worker in workers.iter() {
-            if worker.busy.load(Ordering::Relaxed) >= SHARED_CONCURRENCY {
+            if worker.busy.load(Ordering::Relaxed) >= at_once {
                 break;
             }
             match worker.queue.try_send(job) {
@@ -68,9 +87,71 @@ impl SharedPool {
     }
 }
 
+impl SharedPool {
+    /// A call was answered.
+    pub(super) fn behaved(&self) {
+        let at_once = self.at_once.load(Ordering::Relaxed);
+        if at_once < SHARED_CONCURRENCY && self.good.fetch_add(1, Ordering::Relaxed) >= GOOD_ANSWERS
+        {
+            self.good.store(0, Ordering::Relaxed);
+            let more = (at_once * 2).min(SHARED_CONCURRENCY);
+            self.at_once.store(more, Ordering::Relaxed);
+        }
+    }
+
+    /// A call ended with its instance.
+    pub(super) fn misbehaved(&self) {
+        self.good.store(0, Ordering::Relaxed);
+        self.at_once.store(1, Ordering::Relaxed);
+    }
+
+    /// Whether an instance has nothing to do.
+    pub(super) fn has_idle(&self) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().any(Handle::is_idle)
+    }
+
+    /// Ends one that has nothing to do: nobody can send to it any more.
+    pub(super) fn let_idle_go(&self) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(idle) = workers.iter().position(Handle::is_idle) {
+            workers.swap_remove(idle);
+        }
+    }
+}
+
+impl Handle {
+    fn is_idle(&self) -> bool {
+        !self.queue.is_closed() && self.busy.load(Ordering::Relaxed) == 0
+    }
+}
+
 impl Busy {
     fn enter(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ended_an_instance_gets_more_calls_at_once_only_as_it_behaves() {
+        let pool = SharedPool::default();
+        let at_once = || pool.at_once.load(Ordering::Relaxed);
+        pool.behaved();
+        assert_eq!(at_once(), SHARED_CONCURRENCY);
+        pool.misbehaved();
+        assert_eq!(at_once(), 1);
+        let mut steps = vec![1];
+        while at_once() < SHARED_CONCURRENCY {
+            for _ in 0..=GOOD_ANSWERS {
+                pool.behaved();
+            }
+            steps.push(at_once());
+        }
+        assert_eq!(steps, [1, 2, 4, 8, 16]);
     }
 }

@@ -7,15 +7,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::hooks::Hooks;
-use super::limits::MemoryLimiter;
+use super::limits::{self, MemoryLimiter};
 use super::stdio::GuestStdio;
-
-/// Random bytes that one call may ask for. Keys and seeds need a few dozen; a mebibyte at a time
-/// keeps a guest from making the host generate gigabytes in one call.
-const RANDOM_BYTES_MAX: u64 = 1 << 20;
-
-/// Resources (streams, requests, headers…) that one store may hold at once.
-const RESOURCES_MAX: usize = 100_000;
 
 /// The data of every store.
 pub struct State {
@@ -40,16 +33,18 @@ impl State {
         wasi.stdout(stdio.stdout())
             .stderr(stdio.stderr())
             .envs(env)
-            .max_random_size(RANDOM_BYTES_MAX)
+            .max_random_size(limits::RANDOM_BYTES_MAX)
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES_MAX);
+        table.set_max_capacity(limits::RESOURCES_MAX);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(limits::FIELDS_BYTES_MAX);
         Self {
             wasi: wasi.build(),
             table,
-            http: WasiHttpCtx::new(),
+            http,
             hooks,
             host: HostState::default(),
             limiter,

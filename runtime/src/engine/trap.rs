@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use koyalite_host_api::{GuestLog, LogLevel};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
+use wasmtime_wasi_http::FieldMapError;
 
 use super::error::InvokeError;
+use super::limits;
 
 /// Turns what wasmtime says into what we say. The limiter (`breach`) knows better than the trap's
 /// text whether it was memory.
@@ -34,7 +37,7 @@ pub(super) fn classify(error: &wasmtime::Error, breach: Option<usize>) -> Invoke
         };
     }
     InvokeError::Trapped {
-        reason: first_line(&error.root_cause().to_string()),
+        reason: limit(error).unwrap_or_else(|| first_line(&error.root_cause().to_string())),
         frames: frames(error),
     }
 }
@@ -62,6 +65,25 @@ pub(super) fn tell(log: &GuestLog, error: Option<&InvokeError>) {
     for (at, frame) in frames.iter().enumerate() {
         log.note(LogLevel::Error, &format!("{at:>4}: {frame}"));
     }
+}
+
+/// A limit of the engine's that no manifest raises, in our words: wasmtime does not know its value.
+fn limit(error: &wasmtime::Error) -> Option<String> {
+    let full = error.downcast_ref::<ResourceTableError>();
+    if matches!(full, Some(ResourceTableError::Full)) {
+        let (handles, tasks) = (limits::RESOURCES_MAX, limits::TASKS_MAX);
+        return Some(format!(
+            "the instance held {handles} streams, headers and the like, or {tasks} subtasks, and asked \
+             for one more; let go of those that are done with"
+        ));
+    }
+    let large = error.downcast_ref::<FieldMapError>();
+    matches!(large, Some(FieldMapError::TotalSizeTooBig)).then(|| {
+        let most = limits::FIELDS_BYTES_MAX >> 10;
+        format!(
+            "headers or trailers of more than {most} KiB, with 72 bytes for each beside its own"
+        )
+    })
 }
 
 /// An error that the guest chose in place of a response, or its silence. None for a trap.

@@ -68,9 +68,10 @@ impl Worker {
                 let serving =
                     async |accessor: &Accessor<State>| service.serve(accessor, first, intake).await;
                 let served = store.run_concurrent(serving).await;
-                served.unwrap_or_else(|trap| Err(calls.trapped(&trap)))
+                served.unwrap_or_else(|trap| Err(calls.ended(calls.trapped(&trap))))
             });
-            Metered::new(running, &calls.watch, limits.cpu, &gate).await
+            let metered = Metered::new(running, &calls.watch, limits.cpu, &gate).await;
+            metered.map_err(|error| calls.ended(error))
         };
         if let Ok(Err(error)) | Err(error) = ended {
             // Set before the store goes: whoever waits on this worker learns of its end by the
@@ -133,6 +134,15 @@ impl Calls {
         classify(trap, self.breach.get())
     }
 
+    /// What ended the instance, as its callers are to hear it: with several at work, nobody knows
+    /// whose code it was.
+    fn ended(&self, error: InvokeError) -> InvokeError {
+        match self.unanswered.count() {
+            0 | 1 => error,
+            _ => error.for_others(),
+        }
+    }
+
     fn not_instantiated(&self, error: &wasmtime::Error) -> InvokeError {
         match error.is::<wasmtime::PoolConcurrencyLimitError>() {
             true => InvokeError::Overloaded,
@@ -175,7 +185,8 @@ impl Service<'_> {
                     return Ok(());
                 }
                 Next::Ended(Ok(Finish::CallerGone)) => {}
-                Next::Ended(Err(error)) => return Err(error),
+                // Its own caller has heard; all others were only beside it.
+                Next::Ended(Err(error)) => return Err(error.for_others()),
                 Next::QueueClosed => intake.close().await,
                 Next::Nothing => return Ok(()),
             }

@@ -117,6 +117,10 @@ fn of_invoke(error: &InvokeError) -> Problem {
         InvokeError::WallLimit { .. } => Code::WallLimit,
         InvokeError::MemoryLimit { .. } => Code::MemoryLimit,
         InvokeError::NoResponse => Code::NoResponse,
+        InvokeError::Collateral { .. } => {
+            let detail = "another call on the same instance ended it, or this one did; try again";
+            return Problem::new(Code::Collateral, detail);
+        }
         InvokeError::Overloaded => Code::Overloaded,
         InvokeError::NotExported { .. } => Code::NotCallable,
         InvokeError::Trapped { .. } => {
@@ -181,6 +185,12 @@ mod tests {
         );
         check(invoke(InvokeError::NoResponse), 500, Code::NoResponse, "");
         check(invoke(InvokeError::Overloaded), 503, Code::Overloaded, "");
+        check(
+            invoke(InvokeError::Collateral { why: secret() }),
+            503,
+            Code::Collateral,
+            "secret",
+        );
         check(
             invoke(InvokeError::Trapped {
                 reason: secret(),

@@ -101,6 +101,7 @@ codes! {
 
     // This node.
     Overloaded          "overloaded"           SERVICE_UNAVAILABLE "Too much is going on";
+    Collateral          "collateral"           SERVICE_UNAVAILABLE "The call's instance ended";
     Draining            "draining"             SERVICE_UNAVAILABLE "This node is shutting down";
     Unavailable         "unavailable"          SERVICE_UNAVAILABLE "Something this needs is away";
     Internal            "internal"             INTERNAL_SERVER_ERROR "The host failed";

@@ -20,6 +20,8 @@ pub(crate) struct Change<'a> {
     registry: &'a Registry,
     tx: Transaction<'static, Postgres>,
     course: Course,
+    /// The projects that it works on: nodes read these again.
+    projects: Vec<Uuid>,
 }
 
 /// When statements on a project's tables run. Control data is written at once in any case: it is what
@@ -74,6 +76,7 @@ impl<'a> Change<'a> {
             registry,
             tx,
             course,
+            projects: Vec::new(),
         })
     }
 
@@ -96,7 +99,7 @@ impl<'a> Change<'a> {
         &mut self,
         name: &ProjectName,
     ) -> Result<LockedProject, RegistryError> {
-        sqlx::query_as!(
+        let locked = sqlx::query_as!(
             LockedProject,
             r#"SELECT id, database_schema AS schema, database_role AS role,
                    (settings -> 'native_mirror' = 'true') IS TRUE OR EXISTS (
@@ -107,7 +110,9 @@ impl<'a> Change<'a> {
         )
         .fetch_optional(self.conn())
         .await?
-        .ok_or_else(|| RegistryError::not_found("project", name))
+        .ok_or_else(|| RegistryError::not_found("project", name))?;
+        self.projects.push(locked.id);
+        Ok(locked)
     }
 
     /// Waits for other changes that grant rights on what all projects share. Postgres does not queue
@@ -178,9 +183,14 @@ impl<'a> Change<'a> {
     /// Commits, then serves the new state from this node at once.
     pub(crate) async fn commit(mut self) -> Result<(), RegistryError> {
         self.alter_tables().await?;
-        sqlx::query_scalar!("UPDATE koyalite.head SET seq = seq + 1 RETURNING seq")
-            .fetch_one(self.conn())
-            .await?;
+        let projects = std::mem::take(&mut self.projects);
+        sqlx::query!(
+            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq)
+             UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1)",
+            &projects,
+        )
+        .execute(self.conn())
+        .await?;
         self.finish().await
     }
 
@@ -188,14 +198,17 @@ impl<'a> Change<'a> {
     pub(crate) async fn commit_with(mut self, entry: &Entry<'_>) -> Result<i64, RegistryError> {
         self.alter_tables().await?;
         // One statement, so that the head is the last thing to be locked here too.
+        let projects = std::mem::take(&mut self.projects);
         let seq = sqlx::query_scalar!(
-            r#"WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq)
+            r#"WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
+               noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($5))
                INSERT INTO koyalite.schema_history (id, project_id, seq, applied_by, steps)
                SELECT $1, $2, moved.seq, $3, $4 FROM moved RETURNING seq"#,
             Uuid::now_v7(),
             entry.project,
             entry.by,
             entry.steps,
+            &projects,
         )
         .fetch_one(self.conn())
         .await?;

@@ -102,7 +102,7 @@ impl Registry {
             .await?;
         migrate(&pool).await?;
         let admin = roles::seed(&pool).await?;
-        let snapshot = snapshot::load(&pool, &ring).await?;
+        let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {
             pool,
             ring,
@@ -134,7 +134,7 @@ impl Registry {
             .fetch_one(&self.pool)
             .await?;
         if head > self.snapshot.load().seq {
-            let snapshot = snapshot::load(&self.pool, &self.ring).await?;
+            let snapshot = snapshot::load(&self.pool, &self.ring, &self.snapshot.load()).await?;
             self.snapshot.store(Arc::new(snapshot));
         }
         Ok(())

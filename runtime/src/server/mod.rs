@@ -5,6 +5,7 @@
 mod certificates;
 mod counters;
 mod database;
+mod memory;
 mod parts;
 mod ready;
 mod signals;
@@ -149,6 +150,7 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let around = Around {
         addresses,
         homes: Homes::new(cores.runtimes()),
+        cores: Arc::clone(&cores),
         drain: &drain,
     };
     let started = tokio::select! {
@@ -233,6 +235,7 @@ impl Tasks {
         let follow_until = stop.clone();
         background.spawn(async move { registry.follow(follow_until).await });
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
+        background.spawn(memory::keep_small(stop.clone()));
         serving.close();
         background.close();
         Self {

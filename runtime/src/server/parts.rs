@@ -10,11 +10,12 @@ use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
-use super::counters::Counters;
+use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::ready::Addresses;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
+use crate::cores::Cores;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
@@ -33,6 +34,7 @@ pub(super) struct Around<'a> {
     pub(super) addresses: Addresses,
     /// The threads that connections of callers are on.
     pub(super) homes: Homes,
+    pub(super) cores: Arc<Cores>,
     pub(super) drain: &'a CancellationToken,
 }
 
@@ -56,6 +58,7 @@ impl Parts {
         let Around {
             addresses,
             homes,
+            cores,
             drain,
         } = around;
         let ring = Arc::new(keys(config, mode)?);
@@ -73,7 +76,6 @@ impl Parts {
         let records = Records::open(&config.data.logs(), RecordLimits::default());
         let records = Arc::new(records.context("the log folder cannot be made")?);
         let databases = tenants(config, database, homes)?;
-        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), &databases));
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
@@ -81,6 +83,13 @@ impl Parts {
             admission(config),
             ring.derive(Purpose::CronTrigger),
         ));
+        let sources = Sources {
+            databases: databases.clone(),
+            engine: Arc::clone(&engine),
+            dispatcher: Arc::clone(&dispatcher),
+            cores,
+        };
+        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), sources));
         let gateway = Gateway::new(
             Node {
                 registry: Arc::clone(&registry),
@@ -173,6 +182,9 @@ fn engine(
         cache_key: *ring.derive(Purpose::CompiledCode).expose(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         env: Vec::new(),
+        instances: config.limits.instances,
+        loaded_bytes_max: config.limits.compiled_memory_mib << 20,
+        cached_bytes_max: config.limits.compiled_disk_mib << 20,
     };
     // A function under development may call a server on the same machine, where its manifest says so.
     let policy = match mode {
@@ -195,7 +207,11 @@ fn tenants(config: &ServeConfig, database: &Database, homes: Homes) -> anyhow::R
 fn admission(config: &ServeConfig) -> AdmissionLimits {
     AdmissionLimits {
         per_function: config.limits.invocations_per_function,
-        per_node: config.limits.invocations.min(crate::engine::CALLS_MAX),
+        per_project: config.limits.invocations_per_project,
+        per_node: config
+            .limits
+            .invocations
+            .min(crate::engine::calls_max(config.limits.instances)),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
     }
@@ -207,6 +223,7 @@ fn caps(config: &ServeConfig) -> Limits {
         memory_mib,
         cpu_ms,
         first_byte_ms,
+        silence_ms,
         wall_ms,
         body_mib,
         component_mib: _,
@@ -215,6 +232,7 @@ fn caps(config: &ServeConfig) -> Limits {
         memory_mib,
         cpu_ms,
         first_byte_ms,
+        silence_ms,
         wall_ms,
         body_mib,
     }

@@ -24,7 +24,7 @@ use super::terminal::Terminal;
 use crate::cores::Cores;
 use crate::dispatch::{AdmissionLimits, Dispatcher, Selected};
 use crate::egress::{AllowList, Egress, Policy};
-use crate::engine::{Admitted, CALLS_MAX, Engine, Settings};
+use crate::engine::{Admitted, Engine, INSTANCES_DEFAULT, Settings, calls_max};
 use crate::gateway::Bare;
 use crate::http::ListenerLimits;
 use crate::keys::SecretKey;
@@ -108,6 +108,10 @@ async fn put_together(single: &Single, folder: PathBuf) -> anyhow::Result<Bare> 
             cache_dir: folder,
             cache_key: *SecretKey::random().expose(),
             cores: cores(),
+            instances: INSTANCES_DEFAULT,
+            // There is one component.
+            loaded_bytes_max: u64::MAX,
+            cached_bytes_max: u64::MAX,
             env: single.env.clone(),
         },
         Arc::new(InMemory::new()),
@@ -119,14 +123,16 @@ async fn put_together(single: &Single, folder: PathBuf) -> anyhow::Result<Bare> 
     let admitted = engine.admit(bytes.into()).await;
     let admitted = admitted.with_context(|| format!("{} cannot be run", path.display()))?;
     let selected = select(single, &admitted)?;
+    let calls = calls_max(INSTANCES_DEFAULT);
     let dispatcher = Dispatcher::new(
         Arc::new(engine),
         Databases::nowhere()?,
         Arc::new(Terminal),
         AdmissionLimits {
             // There is one function, and the machine is its own.
-            per_function: CALLS_MAX,
-            per_node: CALLS_MAX,
+            per_function: calls,
+            per_project: calls,
+            per_node: calls,
             ..AdmissionLimits::default()
         },
         SecretKey::random(),

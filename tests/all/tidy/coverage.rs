@@ -122,3 +122,18 @@ fn every_limit_is_in_the_docs() {
     }
     none(missing, "docs/limits.md does not mention");
 }
+
+#[test]
+fn every_test_that_the_docs_name_for_a_limit_is_there() {
+    let docs = read("docs/limits.md");
+    let (_, table) = docs.split_once("## Which test holds which limit").unwrap();
+    let code: String = ["tests/all", "runtime/src", "host-api"]
+        .iter()
+        .flat_map(|folder| sources(folder, ".rs"))
+        .map(|source| source.text)
+        .collect();
+    let rows = table.lines().filter(|line| line.starts_with('|'));
+    let names = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let missing = names.filter(|name| !code.contains(&format!("fn {name}()")));
+    none(missing.map(str::to_owned).collect(), "no test is called");
+}

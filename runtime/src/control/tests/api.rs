@@ -28,6 +28,9 @@ impl Api {
         let authority = ControlAuthority::new(&ring);
         let objects: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
         let settings = Settings {
+            instances: 16,
+            loaded_bytes_max: 1 << 28,
+            cached_bytes_max: 1 << 28,
             // Nothing here is admitted as far as the compiler.
             compiler: home.path().join("no-compiler"),
             cache_dir: home.path().join("compiled"),

@@ -5,6 +5,8 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -18,6 +20,9 @@ pub struct CodeCache {
     key: [u8; 32],
     /// What the engine's settings hash to. Code of another engine is another file.
     engine: u64,
+    bytes_max: u64,
+    /// What the files have together, as far as this process knows: others may write here too.
+    bytes: AtomicU64,
 }
 
 impl CodeCache {
@@ -25,7 +30,12 @@ impl CodeCache {
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn open(dir: &Path, key: [u8; 32], engine: &wasmtime::Engine) -> std::io::Result<Self> {
+    pub fn open(
+        dir: &Path,
+        key: [u8; 32],
+        bytes_max: u64,
+        engine: &wasmtime::Engine,
+    ) -> std::io::Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -36,6 +46,8 @@ impl CodeCache {
             dir: dir.to_owned(),
             key,
             engine: hasher.finish(),
+            bytes_max,
+            bytes: AtomicU64::new(files(dir)?.iter().map(|file| file.bytes).sum()),
         })
     }
 
@@ -58,6 +70,7 @@ impl CodeCache {
             drop(std::fs::remove_file(&path));
             return None;
         }
+        self.mark_used(&path);
         // The very bytes that were verified are the ones that are loaded: the file is not read again.
         bytes.drain(..SEAL_BYTES);
         Some(bytes)
@@ -85,7 +98,38 @@ impl CodeCache {
         if written.is_err() {
             drop(std::fs::remove_file(&aside));
         }
-        written
+        written?;
+        let more = (SEAL_BYTES + code.len()) as u64;
+        if self.bytes.fetch_add(more, Ordering::Relaxed) + more > self.bytes_max {
+            self.make_room()?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what was not used for longest, down to nine tenths, so that not every store has to.
+    fn make_room(&self) -> std::io::Result<()> {
+        let mut files = files(&self.dir)?;
+        let mut held: u64 = files.iter().map(|file| file.bytes).sum();
+        // The newest is what has just been stored.
+        files.sort_by_key(|file| file.used);
+        files.pop();
+        let enough = self.bytes_max / 10 * 9;
+        for file in files {
+            if held <= enough {
+                break;
+            }
+            if std::fs::remove_file(&file.path).is_ok() {
+                held = held.saturating_sub(file.bytes);
+            }
+        }
+        self.bytes.store(held, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The time of a file's last change says when it was last used: it is never changed.
+    fn mark_used(&self, path: &Path) {
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        drop(file.and_then(|file| file.set_modified(SystemTime::now())));
     }
 
     /// Removes the code of a component, after it failed to load.
@@ -107,13 +151,70 @@ impl CodeCache {
     }
 }
 
+/// A file of the cache.
+struct CachedFile {
+    path: PathBuf,
+    bytes: u64,
+    used: SystemTime,
+}
+
+/// All code in the folder, also of other engines. What goes while we look is not there.
+fn files(dir: &Path) -> std::io::Result<Vec<CachedFile>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|end| end != "cwasm") {
+            continue;
+        }
+        if let Ok(meta) = std::fs::metadata(&path) {
+            let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            files.push(CachedFile {
+                path,
+                bytes: meta.len(),
+                used,
+            });
+        }
+    }
+    Ok(files)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn cache(dir: &Path, key: u8) -> CodeCache {
         let engine = crate::engine::config::compiling().unwrap();
-        CodeCache::open(dir, [key; 32], &engine).unwrap()
+        CodeCache::open(dir, [key; 32], 1 << 20, &engine).unwrap()
+    }
+
+    #[test]
+    fn the_longest_unused_code_goes_when_the_folder_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = cache(dir.path(), 1);
+        let quarter = vec![7; (1 << 18) - SEAL_BYTES];
+        let mut at = SystemTime::UNIX_EPOCH;
+        let mut aged = |name: &str| {
+            at += std::time::Duration::from_secs(1);
+            let file = std::fs::File::options().write(true).open(cache.path(name));
+            file.unwrap().set_modified(at).unwrap();
+        };
+        for name in ["a", "b", "c", "d"] {
+            cache.store(name, &quarter).unwrap();
+            aged(name);
+        }
+        aged("a");
+        cache.store("e", &quarter).unwrap();
+        let there = |name: &&str| cache.path(name).exists();
+        let left: Vec<&str> = ["a", "b", "c", "d", "e"]
+            .into_iter()
+            .filter(there)
+            .collect();
+        assert_eq!(left, ["a", "d", "e"]);
+        // What is used is not what goes next.
+        assert!(cache.load("d").is_some());
+        cache.store("f", &quarter).unwrap();
+        cache.store("g", &quarter).unwrap();
+        assert!(cache.path("d").exists() && !cache.path("a").exists());
     }
 
     #[test]
@@ -145,6 +246,8 @@ mod tests {
                     dir: cache.dir.clone(),
                     key: [2; 32],
                     engine: cache.engine,
+                    bytes_max: u64::MAX,
+                    bytes: AtomicU64::new(0),
                 }
                 .store("aa", b"code of another node")
                 .unwrap();

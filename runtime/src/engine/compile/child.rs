@@ -23,19 +23,37 @@ pub fn child_main() -> ExitCode {
     if std::io::stdin().lock().read_to_end(&mut bytes).is_err() {
         return ExitCode::FAILURE;
     }
-    let Ok(engine) = config::compiling() else {
-        return ExitCode::FAILURE;
-    };
-    match engine.precompile_component(&bytes) {
+    match compile_here(&bytes) {
         Ok(code) => match std::io::stdout().lock().write_all(&code) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
-        Err(error) => {
-            drop(writeln!(std::io::stderr(), "{}", error.root_cause()));
+        Err(NotCompiled::Engine) => ExitCode::FAILURE,
+        Err(NotCompiled::Invalid(reason)) => {
+            drop(writeln!(std::io::stderr(), "{reason}"));
             ExitCode::from(EXIT_INVALID)
         }
     }
+}
+
+/// Why there is no native code.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotCompiled {
+    /// This machine cannot compile.
+    Engine,
+    /// What the validator or the compiler said.
+    Invalid(String),
+}
+
+/// Compiles in this process, which has set its own limits.
+///
+/// # Errors
+/// When the bytes are no valid component.
+pub fn compile_here(bytes: &[u8]) -> Result<Vec<u8>, NotCompiled> {
+    let engine = config::compiling().map_err(|_| NotCompiled::Engine)?;
+    engine
+        .precompile_component(bytes)
+        .map_err(|error| NotCompiled::Invalid(error.root_cause().to_string()))
 }
 
 /// Lowers what this process may use. A limit that the system refuses to set is not fatal: the

@@ -10,5 +10,5 @@ mod child;
 mod parent;
 
 pub(super) use cache::CodeCache;
-pub use child::child_main;
+pub use child::{NotCompiled, child_main, compile_here};
 pub(super) use parent::Compiler;

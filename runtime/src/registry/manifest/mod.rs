@@ -75,6 +75,9 @@ pub struct Limits {
     pub cpu_ms: u64,
     /// Until the answer begins.
     pub first_byte_ms: u64,
+    /// Between two pieces of an answer. Versions of before this field have the usual.
+    #[serde(default = "usual_silence_ms")]
+    pub silence_ms: u64,
     /// Until everything is done.
     pub wall_ms: u64,
     /// The request's body.
@@ -88,17 +91,20 @@ impl Limits {
         memory_mib: 128,
         cpu_ms: 2_000,
         first_byte_ms: 30_000,
+        silence_ms: 60_000,
         wall_ms: 900_000,
         body_mib: 16,
     };
 
     /// What a function may ask for at most. Memory: the engine's largest single memory. CPU and
-    /// first byte: what a caller may reasonably wait. Wall: a day. Body: what a node can hold of a
+    /// first byte: what a caller may reasonably wait. Silence: as long as proxies are ever told to bear.
+    /// Wall: a day. Body: what a node can hold of a
     /// few of them at once.
     pub const CAP: Self = Self {
         memory_mib: 1_024,
         cpu_ms: 60_000,
         first_byte_ms: 300_000,
+        silence_ms: 3_600_000,
         wall_ms: 86_400_000,
         body_mib: 256,
     };
@@ -112,10 +118,15 @@ impl Limits {
             memory_mib: self.memory_mib.min(cap.memory_mib),
             cpu_ms: self.cpu_ms.min(cap.cpu_ms),
             first_byte_ms: self.first_byte_ms.min(cap.first_byte_ms),
+            silence_ms: self.silence_ms.min(cap.silence_ms),
             wall_ms: self.wall_ms.min(cap.wall_ms),
             body_mib: self.body_mib.min(cap.body_mib),
         }
     }
+}
+
+const fn usual_silence_ms() -> u64 {
+    Limits::DEFAULT.silence_ms
 }
 
 impl Default for Limits {

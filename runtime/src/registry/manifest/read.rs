@@ -152,6 +152,7 @@ fn limits(fields: &mut Fields<'_>) -> Limits {
         memory_mib: fields.whole("memory_mib", usual.memory_mib, cap.memory_mib),
         cpu_ms: fields.whole("cpu_ms", usual.cpu_ms, cap.cpu_ms),
         first_byte_ms: fields.whole("first_byte_ms", usual.first_byte_ms, cap.first_byte_ms),
+        silence_ms: fields.whole("silence_ms", usual.silence_ms, cap.silence_ms),
         wall_ms: fields.whole("wall_ms", usual.wall_ms, cap.wall_ms),
         body_mib: fields.whole("body_mib", usual.body_mib, cap.body_mib),
     };

@@ -26,7 +26,7 @@ fn everything_is_read() {
         region = ["us", "eu-west", "us"]
         isolation = "shared"
         verify = "required"
-        limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, wall_ms = 30, body_mib = 1 }
+        limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, silence_ms = 25, wall_ms = 30, body_mib = 1 }
         outbound.allow = ["https://api.example.com"]
         [config]
         GREETING = "hi"

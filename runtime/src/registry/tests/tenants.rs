@@ -136,13 +136,41 @@ async fn a_broken_project_does_not_stop_the_others() {
     );
     registry
         .run(
-            "UPDATE koyalite.projects SET jwt_secret = 'x' WHERE name = 'broken';
-             UPDATE koyalite.head SET seq = seq + 1",
+            "UPDATE koyalite.head SET seq = seq + 1;
+             UPDATE koyalite.projects SET jwt_secret = 'x', seq = head.seq
+             FROM koyalite.head WHERE name = 'broken'",
         )
         .await;
     registry.refresh().await.unwrap();
     assert!(registry.snapshot().project(&broken.name).is_none());
     assert!(registry.snapshot().project_by_id(fine.id).is_some());
+}
+
+#[tokio::test]
+async fn what_a_change_does_not_touch_is_not_read_again() {
+    let registry = TestRegistry::new().await;
+    let (one, two) = (registry.project("one").await, registry.project("two").await);
+    let other = registry.another_node().await;
+    let before = [registry.snapshot(), other.snapshot()];
+    tables::create(&registry, &one.name, &notes())
+        .await
+        .unwrap();
+    other.refresh().await.unwrap();
+    let after = [registry.snapshot(), other.snapshot()];
+    for (before, after) in before.iter().zip(&after) {
+        let same = |id| {
+            let of = |snapshot: &Snapshot| Arc::clone(snapshot.project_by_id(id).unwrap());
+            Arc::ptr_eq(&of(before), &of(after))
+        };
+        assert!(!same(one.id) && same(two.id));
+    }
+    // A node that starts reads all of it, and sees the same.
+    let last = registry.another_node().await;
+    for id in [one.id, two.id] {
+        let tables =
+            |snapshot: Arc<Snapshot>| snapshot.project_by_id(id).unwrap().schema.tables().count();
+        assert_eq!(tables(last.snapshot()), tables(registry.snapshot()));
+    }
 }
 
 #[tokio::test]
@@ -152,9 +180,10 @@ async fn a_secret_of_another_row_does_not_open() {
     let two = registry.project("two").await;
     registry
         .run(
-            "UPDATE koyalite.projects SET jwt_secret =
-                 (SELECT jwt_secret FROM koyalite.projects WHERE name = 'one') WHERE name = 'two';
-             UPDATE koyalite.head SET seq = seq + 1",
+            "UPDATE koyalite.head SET seq = seq + 1;
+             UPDATE koyalite.projects SET seq = head.seq, jwt_secret =
+                 (SELECT jwt_secret FROM koyalite.projects WHERE name = 'one')
+             FROM koyalite.head WHERE name = 'two'",
         )
         .await;
     registry.refresh().await.unwrap();

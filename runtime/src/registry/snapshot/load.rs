@@ -1,0 +1,278 @@
+//! From the database to a snapshot: all at the start, later what has changed.
+//!
+//! One broken project is not everybody's outage: it is left out, or its tables answer nobody, and
+//! the log says so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use koyalite_host_api::db::{DatabaseAccess, Password};
+use koyalite_policy::{PolicySource, ProjectName, Schema};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{FunctionEntry, HANDLERS, ProjectEntry, Snapshot, VersionEntry, handler_word};
+use crate::keys::KeyRing;
+use crate::registry::columns::{self, StoredTable};
+use crate::registry::error::RegistryError;
+use crate::registry::functions::number;
+use crate::registry::manifest::Manifest;
+use crate::registry::secret::{Column, unseal};
+use crate::registry::verdict::{Rules, policy_readable};
+use crate::registry::{claims, mirror, policies};
+
+/// Reads in one view of the database what has changed since `before`, and keeps the rest of it.
+pub(crate) async fn load(
+    pool: &PgPool,
+    ring: &KeyRing,
+    before: &Snapshot,
+) -> Result<Snapshot, RegistryError> {
+    let mut tx = pool
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .await?;
+    let seq = sqlx::query_scalar!("SELECT seq FROM koyalite.head")
+        .fetch_one(&mut *tx)
+        .await?;
+    let mut snapshot = Snapshot {
+        seq,
+        ..Snapshot::default()
+    };
+    let mut changed = Vec::new();
+    for project in marks(&mut tx).await? {
+        match before.by_id.get(&project.id) {
+            Some(entry) if project.seq <= before.seq => snapshot.add(Arc::clone(entry)),
+            Some(_) | None => changed.push(project.id),
+        }
+    }
+    // One is what a change changes. Where it is many, as at the start, one question for all is less.
+    let only = match changed.as_slice() {
+        [] => return Ok(snapshot),
+        [one] => Some(*one),
+        _ => None,
+    };
+    let mut parts = Parts::load(&mut tx, only, &changed).await?;
+    for row in projects(&mut tx, &changed).await? {
+        let name = row.name.clone();
+        match entry(row, &mut parts, ring) {
+            Ok(entry) => snapshot.add(Arc::new(entry)),
+            Err(error) => {
+                tracing::error!(
+                    project = name,
+                    error = error.detail(),
+                    "a project is left out"
+                );
+            }
+        }
+    }
+    tx.commit().await?;
+    Ok(snapshot)
+}
+
+/// A project, and the number of its last change.
+struct Mark {
+    id: Uuid,
+    seq: i64,
+}
+
+async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>, RegistryError> {
+    let marks = sqlx::query_as!(Mark, "SELECT id, seq FROM koyalite.projects");
+    Ok(marks.fetch_all(conn).await?)
+}
+
+/// What belongs to projects, by the project's id.
+struct Parts {
+    tables: HashMap<Uuid, Vec<StoredTable>>,
+    policies: HashMap<Uuid, Vec<PolicySource>>,
+    functions: HashMap<Uuid, Vec<Arc<FunctionEntry>>>,
+}
+
+impl Parts {
+    /// Those of one project, or of all; functions, of which there are many, of the changed alone.
+    async fn load(
+        conn: &mut PgConnection,
+        only: Option<Uuid>,
+        changed: &[Uuid],
+    ) -> Result<Self, RegistryError> {
+        let tables = columns::load(conn, only).await?;
+        let mut policies: HashMap<Uuid, Vec<PolicySource>> = HashMap::new();
+        for (project, policy) in policies::load(conn, only).await? {
+            policies.entry(project).or_default().push(policy.source);
+        }
+        Ok(Self {
+            tables: grouped(tables, |table| table.project_id),
+            policies,
+            functions: functions(conn, changed).await?,
+        })
+    }
+}
+
+fn grouped<T>(items: Vec<T>, key: impl Fn(&T) -> Uuid) -> HashMap<Uuid, Vec<T>> {
+    let mut groups: HashMap<Uuid, Vec<T>> = HashMap::new();
+    for item in items {
+        groups.entry(key(&item)).or_default().push(item);
+    }
+    groups
+}
+
+struct ProjectRow {
+    id: Uuid,
+    name: String,
+    environment: String,
+    database_schema: String,
+    database_role: String,
+    jwt_secret: Vec<u8>,
+    database_password: Vec<u8>,
+    claims: serde_json::Value,
+    mirrored: bool,
+}
+
+async fn projects(
+    conn: &mut PgConnection,
+    changed: &[Uuid],
+) -> Result<Vec<ProjectRow>, RegistryError> {
+    let rows = sqlx::query_as!(
+        ProjectRow,
+        "SELECT id, name, environment, database_schema, database_role, jwt_secret,
+             database_password, claims,
+             (settings -> 'native_mirror' = 'true') IS TRUE AS \"mirrored!\"
+         FROM koyalite.projects WHERE id = ANY($1)",
+        changed,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+fn entry(
+    row: ProjectRow,
+    parts: &mut Parts,
+    ring: &KeyRing,
+) -> Result<ProjectEntry, RegistryError> {
+    let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
+    let tables = parts.tables.remove(&row.id).unwrap_or_default();
+    let relationships = tables.iter().flat_map(StoredTable::relationships).collect();
+    let rules_of = Rules {
+        tables: tables.iter().map(StoredTable::shape).collect(),
+        policies: parts.policies.remove(&row.id).unwrap_or_default(),
+        claims: claims::read(row.claims)?,
+        policy_readable: policy_readable(&tables),
+    };
+    let password = unseal(
+        ring,
+        row.id,
+        Column::DatabasePassword,
+        row.database_password,
+    )?;
+    let mut functions = parts.functions.remove(&row.id).unwrap_or_default();
+    functions.sort_by_key(|function| std::cmp::Reverse(function.active.manifest.path.len()));
+    Ok(ProjectEntry {
+        id: row.id,
+        environment: row.environment.parse()?,
+        schema: Arc::new(rules(&name, rules_of)),
+        relationships,
+        jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
+        database: DatabaseAccess {
+            role: row.database_role,
+            password: Password::new(password.expose()),
+            schema: row.database_schema,
+        },
+        mirror: mirror::of(row.mirrored, &tables),
+        functions,
+        name,
+    })
+}
+
+/// The rules of a project. Where a stored policy no longer makes sense, none is in force and every
+/// table is closed: leaving only that one out could open what it denied.
+fn rules(project: &ProjectName, rules: Rules) -> Schema {
+    let shapes = rules.tables.clone();
+    rules.build().unwrap_or_else(|errors| {
+        for error in errors {
+            tracing::error!(%project, %error, "a stored policy is wrong; the tables are closed");
+        }
+        Schema::build(shapes, Vec::new()).unwrap_or_default()
+    })
+}
+
+/// All functions that have a deployment, by project.
+async fn functions(
+    conn: &mut PgConnection,
+    changed: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Arc<FunctionEntry>>>, RegistryError> {
+    let mut versions = versions(conn, changed).await?;
+    let rows = sqlx::query!(
+        "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, v.number
+         FROM koyalite.functions f
+         JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+         JOIN koyalite.versions v ON v.id = d.version_id
+         WHERE f.project_id = ANY($1)",
+        changed,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut functions: HashMap<Uuid, Vec<Arc<FunctionEntry>>> = HashMap::new();
+    for row in rows {
+        let versions = versions.remove(&row.id).unwrap_or_default();
+        let Some(active) = versions.get(&number(row.number)?).cloned() else {
+            tracing::error!(
+                function = row.name,
+                "a function is left out: its version is broken"
+            );
+            continue;
+        };
+        functions
+            .entry(row.project_id)
+            .or_default()
+            .push(Arc::new(FunctionEntry {
+                id: row.id,
+                name: row.name.parse().map_err(RegistryError::internal)?,
+                owner_id: row.user_id,
+                enabled: row.enabled,
+                active,
+                versions,
+            }));
+    }
+    Ok(functions)
+}
+
+type Versions = BTreeMap<u32, Arc<VersionEntry>>;
+
+/// All versions that can be read, by function.
+async fn versions(
+    conn: &mut PgConnection,
+    changed: &[Uuid],
+) -> Result<HashMap<Uuid, Versions>, RegistryError> {
+    let rows = sqlx::query!(
+        "SELECT v.id, v.function_id, v.number, v.sha256, v.manifest, v.handler, v.scheduled
+         FROM koyalite.versions v JOIN koyalite.functions f ON f.id = v.function_id
+         WHERE f.project_id = ANY($1)",
+        changed,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut versions: HashMap<Uuid, Versions> = HashMap::new();
+    for row in rows {
+        let handler = HANDLERS
+            .into_iter()
+            .find(|handler| handler_word(*handler) == row.handler);
+        let (Ok(manifest), Some(handler)) = (Manifest::from_stored(row.manifest), handler) else {
+            tracing::error!(version = %row.id, "a version is left out: it cannot be read");
+            continue;
+        };
+        let number = number(row.number)?;
+        let entry = VersionEntry {
+            id: row.id,
+            function_id: row.function_id,
+            number,
+            sha256: row.sha256,
+            manifest: Arc::new(manifest),
+            handler,
+            scheduled: row.scheduled,
+        };
+        versions
+            .entry(row.function_id)
+            .or_default()
+            .insert(number, Arc::new(entry));
+    }
+    Ok(versions)
+}
