@@ -209,7 +209,13 @@ where
             peer,
             tls: self.tls.clone(),
         };
-        let served = connection::serve(end, self.limits, self.service.clone(), ends);
+        // All that a request needs is in there, and it is handed on a few times before it starts.
+        let served = Box::pin(connection::serve(
+            end,
+            self.limits,
+            self.service.clone(),
+            ends,
+        ));
         async move {
             served.await;
             drop(slot);

@@ -59,7 +59,8 @@ pub(super) struct End {
     pub(super) tls: Option<Arc<Tls>>,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. Boxed within: room for both kinds of stream would be moved about
+/// with the one that there is.
 pub(super) async fn serve<S, F>(end: End, limits: ListenerLimits, service: S, ends: Ends)
 where
     S: Fn(Request<Body>) -> F + Send + Sync + 'static,
@@ -73,7 +74,8 @@ where
     // Answers are written whole; waiting for an acknowledgement would only add 40 ms to small ones.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
-        return speak((stream, peer, Scheme::HTTP), limits, service, ends).await;
+        let plain = (stream, peer, Scheme::HTTP);
+        return Box::pin(speak(plain, limits, service, ends)).await;
     };
     let greeting = tls.acceptor().accept(stream);
     let greeted = tokio::select! {
@@ -81,7 +83,10 @@ where
         () = ends.cut.cancelled() => return,
     };
     match greeted {
-        Ok(Ok(stream)) => speak((stream, peer, Scheme::HTTPS), limits, service, ends).await,
+        Ok(Ok(stream)) => {
+            let encrypted = (stream, peer, Scheme::HTTPS);
+            Box::pin(speak(encrypted, limits, service, ends)).await;
+        }
         Ok(Err(error)) => tracing::debug!(%error, "no TLS came about"),
         Err(_elapsed) => tracing::debug!("no TLS came about in time"),
     }
