@@ -23,6 +23,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::cpu::{SLICE, Share};
 use super::meter::Watch;
+use super::pace::Pace;
 
 /// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
 /// little from leaving in one piece, and every byte here is one that the caller does not have yet.
@@ -35,14 +36,17 @@ const GATHERED_FRAMES_MAX: usize = 64;
 pub(super) struct Beside {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     watch: Arc<Watch>,
+    pace: Arc<Pace>,
     elsewhere: Handle,
 }
 
 impl Beside {
-    /// `watch` knows what the work has used; `elsewhere` is where long work belongs.
+    /// `watch` knows what the work has used, `pace` what others of its kind did; `elsewhere` is where long
+    /// work belongs.
     pub(super) fn new(
         work: impl Future<Output = ()> + Send + 'static,
         watch: Arc<Watch>,
+        pace: Arc<Pace>,
         elsewhere: Handle,
     ) -> Self {
         // A fault of ours in one call is the end of that call, not of the connection that it is on.
@@ -54,6 +58,7 @@ impl Beside {
         Self {
             work: Some(Box::pin(work)),
             watch,
+            pace,
             elsewhere,
         }
     }
@@ -128,12 +133,19 @@ impl Beside {
         let Some(mut work) = self.work.take() else {
             return;
         };
+        if self.pace.is_long() && self.watch.is_new() {
+            drop(self.elsewhere.spawn(work));
+            return;
+        }
         if work.as_mut().poll(cx).is_ready() {
             return;
         }
         match self.watch.share() {
             Share::Left => self.work = Some(work),
-            Share::Spent => drop(self.elsewhere.spawn(work)),
+            Share::Spent => {
+                self.pace.was_long();
+                drop(self.elsewhere.spawn(work));
+            }
         }
     }
 }
@@ -202,7 +214,12 @@ mod tests {
     }
 
     async fn gathered(body: WasiBody) -> WasiBody {
-        let mut nobody = Beside::new(std::future::ready(()), Arc::default(), Handle::current());
+        let mut nobody = Beside::new(
+            std::future::ready(()),
+            Arc::default(),
+            Arc::default(),
+            Handle::current(),
+        );
         nobody.gather(body).await.unwrap()
     }
 
@@ -213,7 +230,7 @@ mod tests {
             let _open_until_the_end = line;
             panic!("a fault of ours");
         };
-        let mut work = Beside::new(work, Arc::default(), Handle::current());
+        let mut work = Beside::new(work, Arc::default(), Arc::default(), Handle::current());
         assert!(work.until(heard).await.is_err());
     }
 
@@ -250,7 +267,12 @@ mod tests {
         let begun = stream::iter([data("one")]).chain(cut());
         let body = gathered(StreamBody::new(begun).boxed_unsync()).await;
         assert!(body.collect().await.is_err());
-        let mut nobody = Beside::new(std::future::ready(()), Arc::default(), Handle::current());
+        let mut nobody = Beside::new(
+            std::future::ready(()),
+            Arc::default(),
+            Arc::default(),
+            Handle::current(),
+        );
         let nothing = StreamBody::new(cut()).boxed_unsync();
         assert!(nobody.gather(nothing).await.is_none());
     }

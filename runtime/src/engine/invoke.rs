@@ -118,7 +118,7 @@ impl Engine {
         let gate = self.permits.gate(target.tenant);
         let is_alone = !intake.is_open();
         let (invocation, ticket) = (Arc::clone(&job.call.invocation), job.ticket.clone());
-        let watch = Arc::<Watch>::default();
+        let (watch, pace) = (Arc::<Watch>::default(), loaded.pace());
         let worker = Worker {
             store,
             limits: target.limits,
@@ -143,7 +143,7 @@ impl Engine {
             intake.close().await;
             drop(held);
         };
-        Beside::new(work, watch, self.elsewhere.clone())
+        Beside::new(work, watch, pace, self.elsewhere.clone())
     }
 }
 

@@ -1,6 +1,8 @@
 //! A component in memory: native code, linked once, with the exports found once, so that making an
 //! instance is all that is left to do per call.
 
+use std::sync::Arc;
+
 use koyalite_host_api::bindings::cron;
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -8,6 +10,7 @@ use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::{p2, p3};
 
 use super::instance::Instance;
+use super::pace::Pace;
 use super::state::State;
 
 /// A linked component.
@@ -15,6 +18,7 @@ pub(super) struct Loaded {
     pre: InstancePre<State>,
     http: Option<Http>,
     cron: Option<cron::CronIndices>,
+    pace: Arc<Pace>,
 }
 
 enum Http {
@@ -34,7 +38,17 @@ impl Loaded {
             Err(_) => p2::bindings::ProxyIndices::new(&pre).ok().map(Http::P2),
         };
         let cron = cron::CronIndices::new(&pre).ok();
-        Ok(Self { pre, http, cron })
+        Ok(Self {
+            pre,
+            http,
+            cron,
+            pace: Arc::default(),
+        })
+    }
+
+    /// How long its calls take.
+    pub(super) fn pace(&self) -> Arc<Pace> {
+        Arc::clone(&self.pace)
     }
 
     /// Makes an instance in this store.

@@ -110,6 +110,11 @@ impl Watch {
         self.lock().bills.end(id.0);
     }
 
+    /// Whether nothing has begun yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.lock().next_id == 0
+    }
+
     /// Whether its calls have used up their first slices.
     pub(super) fn share(&self) -> Share {
         self.lock().share()

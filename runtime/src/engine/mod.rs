@@ -28,6 +28,7 @@ mod link;
 mod loaded;
 mod memory;
 mod meter;
+mod pace;
 mod provided;
 mod reply;
 mod shared;

@@ -69,6 +69,11 @@ async fn source(registry: &TestRegistry) -> PgConnection {
     conn
 }
 
+fn table_names(imported: &Imported) -> Vec<&str> {
+    let tables = imported.file.tables.iter();
+    tables.map(|table| table.name.as_str()).collect()
+}
+
 fn table(imported: &Imported, name: &str) -> serde_json::Value {
     let tables = &imported.file.tables;
     serde_json::to_value(tables.iter().find(|t| t.name == name).unwrap()).unwrap()
@@ -78,13 +83,10 @@ fn table(imported: &Imported, name: &str) -> serde_json::Value {
 async fn a_schema_as_supabase_projects_have_it_is_carried_over_and_applied() {
     let registry = TestRegistry::new().await;
     let imported = read(&mut source(&registry).await, "shop").await.unwrap();
-    let names: Vec<&str> = imported
-        .file
-        .tables
-        .iter()
-        .map(|t| t.name.as_str())
-        .collect();
-    assert_eq!(names, ["log", "members", "profiles", "teams", "todos"]);
+    assert_eq!(
+        table_names(&imported),
+        ["log", "members", "profiles", "teams", "todos"]
+    );
     let todos = table(&imported, "todos");
     let column = |name: &str| {
         let columns = todos["columns"].as_array().unwrap();

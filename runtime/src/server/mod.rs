@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use koyalite_host_api::db::Homes;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -149,7 +148,6 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let drain = CancellationToken::new();
     let around = Around {
         addresses,
-        homes: Homes::new(cores.runtimes()),
         cores: Arc::clone(&cores),
         drain: &drain,
     };

@@ -33,7 +33,6 @@ pub(super) const DEV_PROJECT: &str = "demo";
 pub(super) struct Around<'a> {
     pub(super) addresses: Addresses,
     /// The threads that connections of callers are on.
-    pub(super) homes: Homes,
     pub(super) cores: Arc<Cores>,
     pub(super) drain: &'a CancellationToken,
 }
@@ -57,7 +56,6 @@ impl Parts {
     ) -> anyhow::Result<Self> {
         let Around {
             addresses,
-            homes,
             cores,
             drain,
         } = around;
@@ -75,7 +73,7 @@ impl Parts {
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = Records::open(&config.data.logs(), RecordLimits::default());
         let records = Arc::new(records.context("the log folder cannot be made")?);
-        let databases = tenants(config, database, homes)?;
+        let databases = tenants(config, database, &cores)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
@@ -194,13 +192,14 @@ fn engine(
     Engine::new(&settings, objects, Egress::new(policy)?)
 }
 
-fn tenants(config: &ServeConfig, database: &Database, homes: Homes) -> anyhow::Result<Databases> {
+fn tenants(config: &ServeConfig, database: &Database, cores: &Cores) -> anyhow::Result<Databases> {
     let limits = db::NodeLimits {
         project_connections: config.limits.project_connections,
         node_connections: config.limits.tenant_connections,
         ..db::NodeLimits::default()
     };
     let base = database.tenants.clone();
+    let homes = Homes::new(cores.runtimes());
     Ok(Databases::at_home(base, limits, homes)?)
 }
 

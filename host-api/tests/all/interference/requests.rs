@@ -294,6 +294,9 @@ fn without_key(row: &Json) -> Json {
     let columns = row.as_object_mut().unwrap();
     // Nor a name of scores: all rows with the same one would be refused.
     let scores = columns.contains_key("points");
-    columns.retain(|name, _| !KEYS.contains(&name.as_str()) && !(scores && name == "name"));
+    columns.retain(|name, _| {
+        let is_name = scores && name == "name";
+        !(is_name || KEYS.contains(&name.as_str()))
+    });
     row
 }

@@ -1,0 +1,65 @@
+//! Whether a component's calls take longer than a slice, judged by the latest ones.
+//!
+//! The first slice of a call is used on the thread of its connection, where others wait behind it. For
+//! one call that is bearable; a hundred that all spin would hold that thread for a second. So after
+//! one that took long, those that follow begin elsewhere, for a while.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long one call is held against the others: they cost the thread a hundredth of its time at most.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// What is remembered.
+#[derive(Debug)]
+pub(super) struct Pace {
+    since: Instant,
+    /// Until when, in milliseconds from `since`; 0 where there is nothing to remember.
+    long_until: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            long_until: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Pace {
+    /// A call has used its slice and is not done.
+    pub(super) fn was_long(&self) {
+        let until = self.since.elapsed() + REMEMBERED;
+        // Nothing else depends on it.
+        self.long_until.store(millis(until), Ordering::Relaxed);
+    }
+
+    /// Whether the next call is likely to.
+    pub(super) fn is_long(&self) -> bool {
+        let until = self.long_until.load(Ordering::Relaxed);
+        until != 0 && millis(self.since.elapsed()) < until
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_long_call_is_remembered_and_nothing_is_at_first() {
+        let pace = Pace::default();
+        assert!(!pace.is_long());
+        pace.was_long();
+        assert!(pace.is_long());
+        let of_old = Pace {
+            since: Instant::now() - 2 * REMEMBERED,
+            long_until: AtomicU64::new(millis(REMEMBERED)),
+        };
+        assert!(!of_old.is_long());
+    }
+}
