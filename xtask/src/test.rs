@@ -144,13 +144,8 @@ fn test_vectors(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
         }
     };
     let mut cargo = host::cargo();
-    cargo.args([
-        "test",
-        "--package",
-        "koyalite-host-api",
-        "--test",
-        "pgvector",
-    ]);
+    // The whole workspace is selected for its features: alone, this test would be another wasmtime.
+    cargo.args(["test", "--workspace", "--test", "pgvector"]);
     cargo.env("KOYALITE_TEST_POSTGRES", bin);
     test(&mut cargo, options, totals, &mut show)
 }
