@@ -19,8 +19,9 @@ use crate::{guests, host, packages, paths, postgres, signals, step::Step};
 
 const USAGE: &str = "usage: cargo xtask instructions [--bless]";
 
-/// How far above its budget a request may be: more than two runs of the same program differ.
-const TOLERANCE_PERCENT: u64 = 5;
+/// How far above its budget a request may be. Two runs of one program differ by 2 %; another machine's C
+/// library may choose other routines.
+const TOLERANCE_PERCENT: u64 = 10;
 /// Calls before anything is counted: code is loaded, connections are opened, statements prepared.
 const WARM_UP: usize = 30;
 /// Calls that are counted.
