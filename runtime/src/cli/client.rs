@@ -16,6 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::args::encode;
 use super::error::CliError;
 use super::problem::ProblemDocument;
 
@@ -53,6 +54,28 @@ impl Client {
     /// `GET path`, answered as JSON.
     pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
         self.json(Method::GET, path, empty()).await
+    }
+
+    /// A whole list, however many parts it is answered in.
+    pub(super) async fn list(&self, path: &str) -> Result<Value, CliError> {
+        let mut list = self.get(path).await?;
+        let separator = if path.contains('?') { '&' } else { '?' };
+        while let Some(cursor) = list["next_cursor"].as_str() {
+            let next = format!("{path}{separator}cursor={}", encode(cursor));
+            let mut part = self.get(&next).await?;
+            list["next_cursor"] = part["next_cursor"].take();
+            if let (Some(all), Value::Array(more)) =
+                (list["items"].as_array_mut(), part["items"].take())
+            {
+                all.extend(more);
+            }
+        }
+        Ok(list)
+    }
+
+    /// `DELETE path`.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), CliError> {
+        self.json(Method::DELETE, path, empty()).await.map(drop)
     }
 
     /// Any method with a JSON body, answered as JSON.

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use super::error::{self, CliError};
 use super::{
     completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
-    rollback, run, schedules, serve, tables, token, versions,
+    projects, rollback, run, schedules, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\
@@ -48,7 +48,9 @@ pub(super) enum Command {
     Invoke(invoke::InvokeArgs),
     /// Show what a function logged, and how its invocations ended
     Logs(logs::LogsArgs),
-    /// List the functions of a project, or switch one on or off
+    /// List projects, make, change or delete one
+    Projects(projects::ProjectsArgs),
+    /// List the functions of a project, switch one on or off, or delete one
     Functions(functions::FunctionsArgs),
     /// List the versions of a function
     Versions(versions::VersionsArgs),
@@ -89,6 +91,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Deploy(args) => wait_for(args.run()),
         Command::Invoke(args) => wait_for(args.run()),
         Command::Logs(args) => wait_for(args.run()),
+        Command::Projects(args) => wait_for(args.run()),
         Command::Functions(args) => wait_for(args.run()),
         Command::Versions(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
@@ -201,6 +204,13 @@ mod tests {
         check("koyalite run a.wasm --cpu-ms 0", false);
         check("koyalite run", false);
         check("koyalite functions disable hello --json", true);
+        check("koyalite functions delete hello", true);
+        check("koyalite projects", true);
+        check("koyalite projects create shop --environment prod", true);
+        check("koyalite projects update shop --name store", true);
+        check("koyalite projects update shop", false);
+        check("koyalite projects delete shop", false);
+        check("koyalite projects delete shop --confirm shop", true);
         check("koyalite", false);
         check("koyalite invent", false);
     }

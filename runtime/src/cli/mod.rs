@@ -32,6 +32,7 @@ mod policies_explain;
 mod policies_mirror;
 mod policies_test;
 mod policies_verify;
+mod projects;
 mod rollback;
 mod row_types;
 mod run;

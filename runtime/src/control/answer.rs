@@ -11,8 +11,8 @@ pub(super) struct Answer<T>(pub(super) StatusCode, pub(super) T);
 /// A list. Paged by cursor where a list can grow without bound; `null` says that this is all.
 #[derive(Serialize)]
 pub(super) struct Items<T> {
-    items: Vec<T>,
-    next_cursor: Option<String>,
+    pub(super) items: Vec<T>,
+    pub(super) next_cursor: Option<String>,
 }
 
 /// 200 with a document.
@@ -23,14 +23,6 @@ pub(super) fn ok<T: Serialize>(document: T) -> Answer<T> {
 /// 201 with what was made.
 pub(super) fn created<T: Serialize>(document: T) -> Answer<T> {
     Answer(StatusCode::CREATED, document)
-}
-
-/// 200 with a whole list.
-pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    ok(Items {
-        items,
-        next_cursor: None,
-    })
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

@@ -45,6 +45,18 @@ pub enum ApiError {
     /// A query string that is not understood.
     #[error("{0}")]
     BadQuery(String),
+    /// An `If-Match` that is no list of tags.
+    #[error("write If-Match as the ETag of an answer, in its quotes, or as *")]
+    BadIfMatch,
+    /// A key that nobody could keep.
+    #[error("send one Idempotency-Key of 1 to 255 printable ASCII characters")]
+    BadIdempotencyKey,
+    /// A key that was used for something else.
+    #[error("this Idempotency-Key was used for another request; take a new one")]
+    KeyReused,
+    /// The same request is at work.
+    #[error("the first request with this Idempotency-Key has not ended; repeat it in a moment")]
+    KeyInFlight,
     /// A name in a path or body that can be nobody's.
     #[error(transparent)]
     BadName(#[from] NameError),
@@ -80,6 +92,11 @@ pub enum ApiError {
     /// No such project, for this operator.
     #[error("there is no project `{0}`")]
     UnknownProject(String),
+    /// A deletion that does not say what is to go.
+    #[error(
+        "this deletes it with all that is in it; repeat it with `?confirm={0}` if that is meant"
+    )]
+    Unconfirmed(String),
     /// No such function in the project.
     #[error("there is no function `{0}`")]
     UnknownFunction(String),
@@ -139,6 +156,9 @@ impl ApiError {
             ApiError::MethodNotAllowed => Code::MethodNotAllowed,
             ApiError::BadPath => Code::BadPath,
             ApiError::BadQuery(_) => Code::InvalidQuery,
+            ApiError::BadIfMatch | ApiError::BadIdempotencyKey => Code::BadRequest,
+            ApiError::KeyReused => Code::KeyReused,
+            ApiError::KeyInFlight => Code::KeyInFlight,
             ApiError::BadName(_) => Code::InvalidName,
             ApiError::Json(JsonError::Malformed(_)) => Code::InvalidJson,
             ApiError::Json(JsonError::UnknownFields(_)) => Code::UnknownField,
@@ -149,6 +169,7 @@ impl ApiError {
             ApiError::BadUpload(_) => Code::BadRequest,
             ApiError::UnsupportedMediaType { .. } => Code::UnsupportedMediaType,
             ApiError::UnknownProject(_) => Code::UnknownProject,
+            ApiError::Unconfirmed(_) => Code::Unconfirmed,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
             ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
@@ -254,6 +275,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::NotMirrorable => Code::NotMirrorable,
             Standing::NothingToRollBack => Code::NothingToRollBack,
             Standing::SchemaChanged => Code::SchemaChanged,
+            Standing::Stale => Code::Stale,
             Standing::UnsupportedType => Code::UnsupportedType,
             Standing::State => Code::Conflict,
         },

@@ -6,13 +6,15 @@
 //! module and another listener: no function is ever run from here.
 //!
 //! Reading order: `route` and `auth` (how a line of the table becomes a guarded route), `permission`,
-//! `json` and `extract` (what comes in), `error` (every refusal), then one file per noun.
+//! `json`, `extract` and `paging` (what comes in), `idempotency` and `unchanged` (what may happen), `error` (every refusal), then one file per noun.
 
 mod answer;
 mod auth;
 mod error;
 mod extract;
+mod idempotency;
 mod json;
+mod paging;
 mod permission;
 mod route;
 
@@ -31,11 +33,13 @@ mod operators;
 mod policies;
 mod policy_readable;
 mod projects;
+mod removal;
 mod rows;
 mod schedules;
 mod schema;
 mod tables;
 mod tokens;
+mod unchanged;
 mod upload;
 mod verify;
 
@@ -147,12 +151,15 @@ fn routes() -> Vec<Route> {
         get("/v1/projects", P::ProjectRead, projects::list),
         post("/v1/projects", P::ProjectCreate, projects::create),
         get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        patch("/v1/projects/{project}", P::ProjectUpdate, projects::change),
+        delete("/v1/projects/{project}", P::ProjectDelete, removal::project),
         get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
         put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
         get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
         get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
         patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
+        delete("/v1/projects/{project}/functions/{name}", P::FunctionDelete, removal::function),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
@@ -198,7 +205,9 @@ fn routes() -> Vec<Route> {
 /// The control API as the service of a [`crate::http::Listener`].
 pub fn service(control: Arc<Control>) -> impl ControlService {
     let authority = control.authority.clone();
-    serve(route::router(routes(), &authority).with_state(control))
+    let routes = routes().into_iter();
+    let routes = routes.map(|route| route.idempotent(&control)).collect();
+    serve(route::router(routes, &authority).with_state(control))
 }
 
 /// What a [`crate::http::Listener`] serves.

@@ -2,16 +2,20 @@
 
 use axum::extract::State;
 use serde::Deserialize;
+use uuid::Uuid;
 
 use crate::registry::Environment;
+use crate::registry::project_change::{self, ProjectPatch};
 use crate::registry::projects::{self, NewProject, Project};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Items, created};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::extract::{InProject, name};
+use super::extract::{Asked, InProject, name};
 use super::json::Json;
+use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, tagged};
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -22,15 +26,17 @@ pub(super) struct Wanted {
 
 pub(super) async fn list(
     State(control): State<Shared>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Project>>, ApiError> {
-    Ok(items(projects::list(&control.registry).await?))
+    let projects = projects::list(&control.registry, &paging.page("projects")?).await?;
+    part("projects", projects, |project| project.name.to_string())
 }
 
 pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
-) -> Result<Answer<Project>, ApiError> {
-    Ok(ok(projects::get(&control.registry, &project.name).await?))
+) -> Result<Tagged<Project>, ApiError> {
+    tagged(projects::get(&control.registry, &project.name).await?)
 }
 
 pub(super) async fn create(
@@ -44,4 +50,29 @@ pub(super) async fn create(
         owner: operator.user_id(&control.registry),
     };
     Ok(created(projects::create(&control.registry, new).await?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Patch {
+    name: Option<String>,
+    owner_id: Option<Uuid>,
+    environment: Option<Environment>,
+}
+
+pub(super) async fn change(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+    Unchanged(condition): Unchanged,
+    Json(wanted): Json<Patch>,
+) -> Result<Tagged<Project>, ApiError> {
+    let patch = ProjectPatch {
+        name: wanted.name.as_deref().map(name).transpose()?,
+        owner: wanted.owner_id,
+        environment: wanted.environment,
+    };
+    let changed = project_change::update(&control.registry, &project.name, patch, &condition);
+    let changed = changed.await?;
+    tracing::info!(operator = operator.subject, project = %changed.name, "changed a project");
+    tagged(changed)
 }

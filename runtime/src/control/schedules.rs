@@ -1,17 +1,15 @@
 //! Scheduled tasks and their runs. They are made by deploying a manifest, and read here.
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::registry::schedules::{self, RUNS_LISTED_MAX, Run, ScheduledTask};
+use crate::registry::schedules::{self, Run, ScheduledTask};
 
 use super::Shared;
-use super::answer::{Answer, Items, items};
+use super::answer::{Answer, Items};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
-
-/// What a screen holds.
-const RUNS_DEFAULT: u32 = 50;
+use super::paging::{Paging, part};
 
 /// A task with the name that it goes by in paths and on the command line.
 #[derive(Serialize)]
@@ -38,31 +36,28 @@ fn task_name(scheduled: &ScheduledTask) -> String {
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Named>>, ApiError> {
+    let page = paging.page("schedules")?;
     let tasks = schedules::list(&control.registry, &project.name).await?;
-    Ok(items(tasks.into_iter().map(Named::from).collect()))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    limit: Option<u32>,
+    let key = |task: &ScheduledTask| (task.function.to_string(), task.name.clone());
+    let tasks = page.cut(tasks, key).map(Named::from);
+    part("schedules", tasks, |task| key(&task.scheduled))
 }
 
 pub(super) async fn runs(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    Asked(wanted): Asked<Wanted>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Run>>, ApiError> {
+    let page = paging.page("runs")?;
     let tasks = schedules::list(&control.registry, &project.name).await?;
     // The id works too: it is what a run row carries.
     let known = |one: &&ScheduledTask| task_name(one) == task || one.id.to_string() == task;
     let Some(found) = tasks.iter().find(known) else {
         return Err(ApiError::UnknownTask(task));
     };
-    let limit = wanted.limit.unwrap_or(RUNS_DEFAULT).min(RUNS_LISTED_MAX);
-    Ok(items(
-        schedules::runs(&control.registry, &project.name, found.id, limit).await?,
-    ))
+    let runs = schedules::runs(&control.registry, &project.name, found.id, &page).await?;
+    part("runs", runs, |run| run.scheduled_for)
 }

@@ -44,6 +44,7 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The content type is not understood";
     InvalidJson         "invalid_json"         BAD_REQUEST "The JSON is malformed";
     InvalidQuery        "invalid_query"        BAD_REQUEST "The query string is not acceptable";
+    Unconfirmed         "unconfirmed"          BAD_REQUEST "Say that it is meant";
     InvalidField        "invalid_field"        BAD_REQUEST "A field has an unacceptable value";
     UnknownField        "unknown_field"        BAD_REQUEST "A field is not known";
     InvalidName         "invalid_name"         BAD_REQUEST "A name is not acceptable";
@@ -76,6 +77,9 @@ codes! {
     Conflict            "conflict"             CONFLICT "The current state does not allow that";
     InUse               "in_use"               CONFLICT "Something still depends on that";
     WouldLoseData       "would_lose_data"      CONFLICT "That change would lose data";
+    Stale               "stale"                PRECONDITION_FAILED "That has changed since it was read";
+    KeyReused           "idempotency_key_reused" CONFLICT "That key was used for something else";
+    KeyInFlight         "idempotency_key_in_flight" CONFLICT "The same is being done";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
     UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";

@@ -103,6 +103,29 @@ impl Records {
         read.await.unwrap_or_default()
     }
 
+    /// Removes the lines of a project, or of one function of it. Lines of a project that come later,
+    /// from calls that have not ended, are not kept.
+    ///
+    /// # Errors
+    /// When a file cannot be written again without them.
+    pub async fn forget(
+        &self,
+        project: Uuid,
+        function: Option<FunctionName>,
+    ) -> std::io::Result<()> {
+        self.segments.refuse(project, function.as_ref());
+        self.flush().await;
+        let segments = Arc::clone(&self.segments);
+        let gone = move |stored: &Stored| {
+            let of_function = function
+                .as_ref()
+                .is_none_or(|name| stored.function == *name);
+            stored.project == project && of_function
+        };
+        let done = tokio::task::spawn_blocking(move || segments.remove(gone)).await;
+        done.map_err(std::io::Error::other)?
+    }
+
     /// The lines of a function from now on. A follower that is too slow gets a line that says how
     /// many it missed.
     pub fn follow(

@@ -15,7 +15,7 @@ use super::functions::number;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::{Handler, handler_word};
-use super::{Registry, mirror, schedules};
+use super::{Registry, mirror, removal, schedules};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ pub enum RollbackTo {
 /// # Errors
 /// `Invalid` where the manifest does not fit the component; `Conflict` where the path is taken.
 pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed, RegistryError> {
-    let mut change = Change::begin(registry).await?;
+    let mut change = removal::deploying(registry).await?;
     let project = change.lock(&input.project).await?;
     let current = active(change.conn(), project.id, &input.name).await?;
     let manifest = match (&input.manifest, &current) {

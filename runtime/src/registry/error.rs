@@ -59,6 +59,8 @@ pub enum Standing {
     NothingToRollBack,
     /// The schema is not the one that a plan was made for.
     SchemaChanged,
+    /// It is not as its author read it.
+    Stale,
     /// The database does not have a column's type.
     UnsupportedType,
     /// Anything else about how things are; the reason says what.

@@ -8,10 +8,12 @@ use koyalite_host_api::db::Databases;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::Change;
 use super::error::RegistryError;
+use super::page::{Page, Part};
 use super::secret::{Column, Secret, seal};
 use super::snapshot::{Environment, ProjectEntry};
 use super::{Registry, ddl};
@@ -126,30 +128,47 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
 /// # Errors
 /// `NotFound` where there is none.
 pub async fn get(registry: &Registry, name: &ProjectName) -> Result<Project, RegistryError> {
-    let mut found = select(registry, Some(name)).await?;
+    let mut conn = registry.pool.acquire().await?;
+    named(&mut conn, name).await
+}
+
+/// The project of that name, as a change sees it.
+pub(crate) async fn named(
+    conn: &mut PgConnection,
+    name: &ProjectName,
+) -> Result<Project, RegistryError> {
+    let mut found = select(conn, Some(name), &Page::first(1)).await?;
     found
         .pop()
         .ok_or_else(|| RegistryError::not_found("project", name))
 }
 
-/// All projects, by name.
+/// The projects, by name.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
-pub async fn list(registry: &Registry) -> Result<Vec<Project>, RegistryError> {
-    select(registry, None).await
+pub async fn list(
+    registry: &Registry,
+    page: &Page<String>,
+) -> Result<Part<Project>, RegistryError> {
+    let mut conn = registry.pool.acquire().await?;
+    Ok(page.part(select(&mut conn, None, page).await?))
 }
 
 async fn select(
-    registry: &Registry,
+    conn: &mut PgConnection,
     name: Option<&ProjectName>,
+    page: &Page<String>,
 ) -> Result<Vec<Project>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT id, name, owner_id, environment, created_at, updated_at FROM koyalite.projects
-         WHERE $1::text IS NULL OR name = $1 ORDER BY name",
+         WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR name > $2)
+         ORDER BY name LIMIT $3",
         name.map(ProjectName::as_str),
+        page.after.as_deref(),
+        page.rows(),
     )
-    .fetch_all(&registry.pool)
+    .fetch_all(conn)
     .await?;
     let projects = rows.into_iter().map(|row| {
         Ok(Project {

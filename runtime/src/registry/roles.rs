@@ -26,6 +26,12 @@ pub enum Permission {
     /// Make a project.
     #[serde(rename = "project:create")]
     ProjectCreate,
+    /// Rename a project, change its settings, give it to somebody else.
+    #[serde(rename = "project:update")]
+    ProjectUpdate,
+    /// Delete a project with all that is in it.
+    #[serde(rename = "project:delete")]
+    ProjectDelete,
     /// See and replace the secret that a project's tokens are signed with.
     #[serde(rename = "project:secret")]
     ProjectSecret,
@@ -35,6 +41,9 @@ pub enum Permission {
     /// Deploy, roll back, switch on and off.
     #[serde(rename = "function:deploy")]
     FunctionDeploy,
+    /// Delete a function with its versions.
+    #[serde(rename = "function:delete")]
+    FunctionDelete,
     /// Reach a version that is not active.
     #[serde(rename = "function:preview")]
     FunctionPreview,
@@ -75,12 +84,15 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::ProjectRead,
         Self::ProjectCreate,
+        Self::ProjectUpdate,
+        Self::ProjectDelete,
         Self::ProjectSecret,
         Self::FunctionRead,
         Self::FunctionDeploy,
+        Self::FunctionDelete,
         Self::FunctionPreview,
         Self::LogRead,
         Self::TableRead,
@@ -137,6 +149,7 @@ impl BuiltInRole {
         ];
         let developing = [
             Permission::FunctionDeploy,
+            Permission::FunctionDelete,
             Permission::FunctionPreview,
             Permission::TableWrite,
             Permission::PolicyWrite,

@@ -12,10 +12,8 @@ use super::Registry;
 use super::change::project_id;
 use super::error::RegistryError;
 use super::manifest::{Manifest, ScheduleSpec};
+use super::page::{Page, Part};
 use crate::scheduler::cron::Schedule;
-
-/// Runs are listed newest first; older ones are asked for by narrowing, not by a longer list.
-pub const RUNS_LISTED_MAX: u32 = 1000;
 
 /// A cron entry of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,7 +97,7 @@ pub async fn list(
     tasks.collect()
 }
 
-/// The latest runs of a task, newest first, at most [`RUNS_LISTED_MAX`].
+/// The runs of a task, newest first.
 ///
 /// # Errors
 /// `NotFound` where the project has no such task.
@@ -107,8 +105,8 @@ pub async fn runs(
     registry: &Registry,
     project: &ProjectName,
     task: Uuid,
-    limit: u32,
-) -> Result<Vec<Run>, RegistryError> {
+    page: &Page<DateTime<Utc>>,
+) -> Result<Part<Run>, RegistryError> {
     let project = project_id(registry, project).await?;
     sqlx::query_scalar!(
         "SELECT id FROM koyalite.scheduled_tasks WHERE id = $1 AND project_id = $2",
@@ -122,13 +120,16 @@ pub async fn runs(
         Run,
         "SELECT id, task_id, scheduled_for, status, reason, attempt, version, invocation_id,
              started_at, finished_at
-         FROM koyalite.runs WHERE task_id = $1 ORDER BY scheduled_for DESC LIMIT $2",
+         FROM koyalite.runs
+         WHERE task_id = $1 AND ($2::timestamptz IS NULL OR scheduled_for < $2)
+         ORDER BY scheduled_for DESC LIMIT $3",
         task,
-        i64::from(limit.min(RUNS_LISTED_MAX)),
+        page.after,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(runs)
+    Ok(page.part(runs))
 }
 
 /// Makes the function's tasks those of the version that serves from now on. A task whose expression

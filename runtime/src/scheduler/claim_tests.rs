@@ -10,6 +10,7 @@ use super::claim::{BATCH_MAX, Batch, claim};
 use super::{Fire, FireError, Scheduler};
 use crate::dispatch::ScheduledCall;
 use crate::registry::functions::{self, DeployInput, Switch};
+use crate::registry::page::Page;
 use crate::registry::runs::{self, Lease, Outcome};
 use crate::registry::schedules::{self, Run, ScheduledTask};
 use crate::registry::tests::TestRegistry;
@@ -62,9 +63,10 @@ impl Hourly {
     /// The runs, oldest first, each as status and reason.
     async fn runs(&self) -> Vec<Run> {
         let task = self.task().await.id;
-        let mut runs = schedules::runs(&self.registry, &self.project, task, 100)
+        let mut runs = schedules::runs(&self.registry, &self.project, task, &Page::first(100))
             .await
-            .unwrap();
+            .unwrap()
+            .items;
         runs.reverse();
         runs
     }

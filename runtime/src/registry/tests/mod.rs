@@ -5,6 +5,7 @@ mod deploy;
 mod indexes;
 mod migrations;
 mod mirror;
+mod removal;
 mod schema;
 mod tenants;
 
