@@ -42,6 +42,7 @@ mod projects;
 mod refused_components;
 mod run;
 mod schedules;
+mod secrets;
 mod seeding;
 mod surroundings;
 mod tables;

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
-    projects, rollback, run, schedules, serve, tables, token, versions,
+    api_keys, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
+    projects, rollback, run, schedules, secrets, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\
@@ -66,7 +66,11 @@ pub(super) enum Command {
     Token(token::TokenArgs),
     /// Show or replace the secret that the tokens of a project's users are signed with
     JwtSecret(jwt_secret::JwtSecretArgs),
-    /// Make the key ring that `serve` needs
+    /// Make, list or delete the keys that programs call functions with
+    ApiKeys(api_keys::ApiKeysArgs),
+    /// Set, list or delete what functions read as secrets
+    Secrets(secrets::SecretsArgs),
+    /// Make the key ring that `serve` needs, or give it a new key
     Keys(keys::KeysArgs),
     /// Bring the database to the state that this program expects
     Migrate(migrate::MigrateArgs),
@@ -100,6 +104,8 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Policies(args) => wait_for(args.run()),
         Command::Token(args) => args.run(),
         Command::JwtSecret(args) => wait_for(args.run()),
+        Command::ApiKeys(args) => wait_for(args.run()),
+        Command::Secrets(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
     };
     match ended {
@@ -171,6 +177,16 @@ mod tests {
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
         check("koyalite keys create", true);
+        check("koyalite keys rotate --file keys.json", true);
+        check("koyalite keys rotate --file-only", true);
+        check("koyalite keys reseal", true);
+        check("koyalite secrets set STRIPE_KEY", true);
+        check("koyalite secrets set STRIPE_KEY sk_live_1", false);
+        check("koyalite secrets list --json", true);
+        check("koyalite api-keys create website", true);
+        check("koyalite api-keys create job --scope service", true);
+        check("koyalite api-keys create job --scope admin", false);
+        check("koyalite api-keys delete website", true);
         check("koyalite policies test policies.toml", true);
         check(
             "koyalite policies explain --table notes --as a --row {}",

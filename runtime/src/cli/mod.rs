@@ -13,6 +13,7 @@ mod find_token;
 mod output;
 mod problem;
 
+mod api_keys;
 mod compile;
 mod completions;
 mod csv;
@@ -37,6 +38,8 @@ mod rollback;
 mod row_types;
 mod run;
 mod schedules;
+mod secret_input;
+mod secrets;
 mod serve;
 mod tables;
 mod tables_import;

@@ -266,6 +266,8 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "column" => Code::UnknownColumn,
             "index" => Code::UnknownIndex,
             "policy" => Code::UnknownPolicy,
+            "secret" => Code::UnknownSecret,
+            "api key" => Code::UnknownApiKey,
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { kind, .. } => match kind {

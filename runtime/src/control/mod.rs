@@ -18,6 +18,7 @@ mod paging;
 mod permission;
 mod route;
 
+mod api_keys;
 mod case;
 mod claims;
 mod deploy;
@@ -37,6 +38,7 @@ mod removal;
 mod rows;
 mod schedules;
 mod schema;
+mod secrets;
 mod tables;
 mod tokens;
 mod unchanged;
@@ -155,6 +157,12 @@ fn routes() -> Vec<Route> {
         delete("/v1/projects/{project}", P::ProjectDelete, removal::project),
         get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
         put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
+        get("/v1/projects/{project}/secrets", P::SecretRead, secrets::list),
+        put("/v1/projects/{project}/secrets/{name}", P::SecretWrite, secrets::set),
+        delete("/v1/projects/{project}/secrets/{name}", P::SecretWrite, secrets::remove),
+        get("/v1/projects/{project}/api-keys", P::ApiKeyRead, api_keys::list),
+        post("/v1/projects/{project}/api-keys", P::ApiKeyWrite, api_keys::create),
+        delete("/v1/projects/{project}/api-keys/{key}", P::ApiKeyWrite, api_keys::remove),
         get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
         get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
@@ -196,6 +204,7 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         post("/v1/tokens", P::OperatorCreate, operators::create),
+        post("/v1/keys/reseal", P::KeyRotate, secrets::reseal),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

@@ -6,13 +6,15 @@
 
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HeaderMap};
-use koyalite_policy::Identity;
+use koyalite_policy::{FunctionName, Identity};
 use uuid::Uuid;
 
+use super::api_key;
 use super::find::Wish;
 use super::known::KnownTokens;
 use crate::http::{Code, Problem};
 use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
+use crate::registry::api_keys::Keys;
 
 /// Who calls, and by what right.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub(super) enum Credential {
     Project,
     /// An operator's token whose role may call any version (`function:preview`).
     Control,
+    /// An API key of this project.
+    Key(Uuid),
 }
 
 /// Why a caller is refused.
@@ -47,6 +51,9 @@ pub(super) enum AuthError {
          or name the version to preview in koyalite-version"
     )]
     ControlToken,
+    /// The form of an API key, and none of this project's.
+    #[error("this project has no such API key; it may have been deleted")]
+    UnknownKey,
     /// The project's secret cannot verify anything: our fault.
     #[error("the project's tokens cannot be verified")]
     NoKey,
@@ -56,6 +63,9 @@ pub(super) enum AuthError {
 pub(super) struct Trust<'a> {
     pub(super) project: Uuid,
     pub(super) jwt_secret: &'a [u8],
+    pub(super) api_keys: &'a Keys,
+    /// The one that is called: what a key for services acts as.
+    pub(super) function: &'a FunctionName,
     pub(super) callers: &'a Callers,
 }
 
@@ -77,16 +87,17 @@ pub(super) fn authenticate(
         identity: Identity::Anonymous,
         credential: Credential::None,
     };
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(anonymous);
+    let beside = api_key::beside(headers, trust.api_keys, now)?;
+    let Some(text) = text(headers)? else {
+        // A key is enough by itself; beside a user's token it only has to be good.
+        return Ok(beside.map_or(anonymous, |key| api_key::caller(key, trust.function)));
     };
-    if values.next().is_some() {
-        return Err(AuthError::Several);
+    if let Some(key) = api_key::find(text, trust.api_keys, now)? {
+        return match beside {
+            Some(other) if other.id != key.id => Err(AuthError::Several),
+            Some(_) | None => Ok(api_key::caller(key, trust.function)),
+        };
     }
-    let Some(text) = bearer(value)? else {
-        return Ok(anonymous);
-    };
     let Callers { authority, known } = trust.callers;
     match known.user(text, (trust.project, trust.jwt_secret), now) {
         Ok(user) => Ok(Caller {
@@ -105,6 +116,18 @@ pub(super) fn authenticate(
     }
 }
 
+/// What the one `Authorization` header bears, if there is one of that scheme.
+fn text(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    match values.next() {
+        Some(_) => Err(AuthError::Several),
+        None => Ok(bearer(value)?),
+    }
+}
+
 /// Whoever may deploy a version may call one.
 fn may_preview(role: ControlRole) -> bool {
     match role {
@@ -116,7 +139,9 @@ fn may_preview(role: ControlRole) -> bool {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Problem {
         let code = match &error {
-            AuthError::Several | AuthError::ControlToken => Code::InvalidToken,
+            AuthError::Several | AuthError::ControlToken | AuthError::UnknownKey => {
+                Code::InvalidToken
+            }
             AuthError::NoKey => Code::Internal,
             AuthError::Token(TokenError::Expired) => Code::ExpiredToken,
             AuthError::Token(

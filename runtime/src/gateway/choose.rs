@@ -100,6 +100,8 @@ pub(super) fn version(
     let trust = Trust {
         project: project.id,
         jwt_secret: project.jwt_secret.expose(),
+        api_keys: &project.api_keys,
+        function: &function.name,
         callers,
     };
     let caller = auth::authenticate(headers, &trust, wish, now)?;
@@ -155,7 +157,7 @@ fn wished(
         Some(Wish::Number(number)) if number == function.active.number => Some(&function.active),
         Some(Wish::Number(number)) => match credential {
             Credential::Control => function.versions.get(&number),
-            Credential::None | Credential::Project => None,
+            Credential::None | Credential::Project | Credential::Key(_) => None,
         },
     }
 }

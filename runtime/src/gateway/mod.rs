@@ -4,6 +4,7 @@
 //! database; it knows nothing of wasm. Every refusal is a problem document that names the gateway;
 //! a function's own answer passes through with its headers cleaned.
 
+mod api_key;
 mod auth;
 mod bare;
 mod choose;
@@ -165,7 +166,7 @@ impl<B: Behind> Gateway<B> {
         let usage = Arc::new(Usage::default());
         let seen = match chosen.credential {
             Credential::Control => Some(Arc::clone(&usage)),
-            Credential::None | Credential::Project => None,
+            Credential::None | Credential::Project | Credential::Key(_) => None,
         };
         let result = self
             .behind

@@ -67,6 +67,8 @@ codes! {
     UnknownColumn       "unknown_column"       NOT_FOUND "There is no such column";
     UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
+    UnknownSecret       "unknown_secret"       NOT_FOUND "There is no such secret";
+    UnknownApiKey       "unknown_api_key"      NOT_FOUND "There is no such API key";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";

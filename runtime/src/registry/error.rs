@@ -327,6 +327,7 @@ fn taken(constraint: &str) -> Meaning {
         "functions_project_id_path_key" => {
             "another function of the project has this path; choose another `path`"
         }
+        "api_keys_project_id_name_key" => "the project has an API key of this name",
         "users_email_key" => "a user with this email exists",
         _ => {
             let reason = "it was changed by somebody else at the same moment; look again and retry";

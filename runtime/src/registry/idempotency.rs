@@ -108,7 +108,7 @@ async fn look(registry: &Registry, asked: Asked<'_>) -> Result<Known, RegistryEr
     };
     let id = row.id.to_string();
     let opened = registry
-        .ring
+        .ring()
         .unseal(&Sealed::from_bytes(answer), &place(&id));
     Ok(Known::Done(Kept {
         status: u16::try_from(status).map_err(RegistryError::internal)?,
@@ -122,7 +122,7 @@ async fn look(registry: &Registry, asked: Asked<'_>) -> Result<Known, RegistryEr
 /// `Unavailable` or `Internal`.
 pub async fn keep(registry: &Registry, id: Uuid, answer: &Kept) -> Result<(), RegistryError> {
     let row = id.to_string();
-    let sealed = registry.ring.seal(&answer.body, &place(&row));
+    let sealed = registry.ring().seal(&answer.body, &place(&row));
     sqlx::query!(
         "UPDATE koyalite.idempotency_keys SET status = $2, answer = $3 WHERE id = $1",
         id,

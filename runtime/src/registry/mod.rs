@@ -10,6 +10,7 @@
 //! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
 //! `snapshot` last.
 
+pub mod api_keys;
 pub mod bootstrap;
 pub(crate) mod change;
 pub mod claims;
@@ -41,10 +42,12 @@ pub mod project_change;
 pub mod projects;
 mod references;
 pub mod removal;
+pub mod reseal;
 pub mod roles;
 pub(crate) mod runs;
 pub mod schedules;
 pub mod secret;
+pub mod secrets;
 pub mod snapshot;
 pub mod tables;
 mod verdict;
@@ -83,7 +86,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Registry {
     pool: PgPool,
-    ring: Arc<KeyRing>,
+    ring: ArcSwap<KeyRing>,
     /// Owns what `dev` creates, and acts where no other user has signed in.
     admin: Uuid,
     snapshot: ArcSwap<Snapshot>,
@@ -110,7 +113,7 @@ impl Registry {
         let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {
             pool,
-            ring,
+            ring: ArcSwap::new(ring),
             admin,
             snapshot: ArcSwap::from_pointee(snapshot),
             reload: tokio::sync::Mutex::new(()),
@@ -139,10 +142,30 @@ impl Registry {
             .fetch_one(&self.pool)
             .await?;
         if head > self.snapshot.load().seq {
-            let snapshot = snapshot::load(&self.pool, &self.ring, &self.snapshot.load()).await?;
+            // What has changed may have been sealed by a node that has a newer ring.
+            self.renew_keys();
+            let before = self.snapshot.load();
+            let snapshot = snapshot::load(&self.pool, &self.ring(), &before).await?;
             self.snapshot.store(Arc::new(snapshot));
         }
         Ok(())
+    }
+
+    /// The keys that seal and open what is stored.
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        self.ring.load_full()
+    }
+
+    /// Takes up another ring where its file has one. Where that cannot be read, this one goes on.
+    pub(crate) fn renew_keys(&self) {
+        match self.ring().renewed() {
+            Ok(None) => {}
+            Ok(Some(ring)) => {
+                tracing::info!(key = %ring.active_id(), "another key seals from now on");
+                self.ring.store(Arc::new(ring));
+            }
+            Err(error) => tracing::warn!(%error, "the key ring is not read again"),
+        }
     }
 
     /// Follows changes made by other nodes until `stop`.

@@ -87,8 +87,9 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     let id = Uuid::now_v7();
     let tenant = Tenant::of(id);
     let password = Secret::random_text();
-    let jwt_secret = seal(&registry.ring, id, Column::JwtSecret, &Secret::random_key())?;
-    let sealed_password = seal(&registry.ring, id, Column::DatabasePassword, &password)?;
+    let ring = registry.ring();
+    let jwt_secret = seal(&ring, id, Column::JwtSecret, &Secret::random_key())?;
+    let sealed_password = seal(&ring, id, Column::DatabasePassword, &password)?;
 
     let mut change = Change::begin(registry).await?;
     change.take_turn().await?;

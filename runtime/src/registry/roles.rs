@@ -35,6 +35,24 @@ pub enum Permission {
     /// See and replace the secret that a project's tokens are signed with.
     #[serde(rename = "project:secret")]
     ProjectSecret,
+    /// See which secrets a project has, never a value.
+    #[serde(rename = "secret:read")]
+    SecretRead,
+    /// Set and delete a project's secrets.
+    #[serde(rename = "secret:write")]
+    SecretWrite,
+    /// Have all stored secrets sealed with another key.
+    #[serde(rename = "key:rotate")]
+    KeyRotate,
+    /// See which API keys a project has, never a key.
+    #[serde(rename = "api_key:read")]
+    ApiKeyRead,
+    /// Make and delete API keys whose bearers call as nobody.
+    #[serde(rename = "api_key:write")]
+    ApiKeyWrite,
+    /// Make API keys whose bearers call as the function itself.
+    #[serde(rename = "service_key:grant")]
+    ServiceKeyGrant,
     /// See functions, versions and schedules.
     #[serde(rename = "function:read")]
     FunctionRead,
@@ -84,12 +102,18 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
         Self::ProjectDelete,
         Self::ProjectSecret,
+        Self::SecretRead,
+        Self::SecretWrite,
+        Self::KeyRotate,
+        Self::ApiKeyRead,
+        Self::ApiKeyWrite,
+        Self::ServiceKeyGrant,
         Self::FunctionRead,
         Self::FunctionDeploy,
         Self::FunctionDelete,
@@ -148,6 +172,10 @@ impl BuiltInRole {
             Permission::MetricsRead,
         ];
         let developing = [
+            Permission::ApiKeyRead,
+            Permission::ApiKeyWrite,
+            Permission::SecretRead,
+            Permission::SecretWrite,
             Permission::FunctionDeploy,
             Permission::FunctionDelete,
             Permission::FunctionPreview,

@@ -232,6 +232,8 @@ impl Tasks {
         let registry = Arc::clone(&parts.registry);
         let follow_until = stop.clone();
         background.spawn(async move { registry.follow(follow_until).await });
+        let (registry, note_until) = (Arc::clone(&parts.registry), stop.clone());
+        background.spawn(async move { registry.note_used_keys(note_until).await });
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
         background.spawn(memory::keep_small(stop.clone()));
         serving.close();

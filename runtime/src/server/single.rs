@@ -165,6 +165,7 @@ fn select(single: &Single, admitted: &Admitted) -> anyhow::Result<Selected> {
         function_id: Uuid::nil(),
         number: 1,
         sha256: admitted.sha256.clone(),
+        config: None,
         manifest: Arc::new(manifest),
         handler: admitted.handler,
         scheduled: admitted.scheduled,
@@ -192,6 +193,8 @@ fn no_project() -> anyhow::Result<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        api_keys: Default::default(),
+        secrets: Default::default(),
         jwt_secret: Secret::new(Vec::new()),
         database: DatabaseAccess {
             role: String::new(),

@@ -66,6 +66,8 @@ impl Case<'_> {
         let trust = Trust {
             project: PROJECT,
             jwt_secret: SECRET,
+            api_keys: &Keys::default(),
+            function: &"hello".parse().unwrap(),
             callers: self.callers,
         };
         authenticate(&headers, &trust, self.wish, now() + self.later)

@@ -7,6 +7,7 @@ mod migrations;
 mod mirror;
 mod removal;
 mod schema;
+mod secrets;
 mod tenants;
 
 use std::fs;
@@ -60,7 +61,7 @@ async fn server() -> Arc<Server> {
 pub(crate) struct TestRegistry {
     pub(crate) registry: Arc<Registry>,
     options: PgConnectOptions,
-    ring: Arc<KeyRing>,
+    keys: TempDir,
     _server: Arc<Server>,
 }
 
@@ -113,21 +114,27 @@ impl TestRegistry {
             Some(owner) => options.database(&name).username(&format!("{owner}_{name}")),
         };
         let registry = Arc::new(
-            Registry::connect(options.clone(), ring.clone())
+            Registry::connect(options.clone(), ring)
                 .await
                 .unwrap(),
         );
         Self {
             registry,
             options,
-            ring,
+            keys,
             _server: server,
         }
     }
 
+    /// The file of its key ring.
+    pub(crate) fn key_file(&self) -> std::path::PathBuf {
+        self.keys.path().join("keys.json")
+    }
+
     /// Another node over the same database.
     pub(crate) async fn another_node(&self) -> Registry {
-        Registry::connect(self.options.clone(), self.ring.clone())
+        let ring = KeyRing::open(&self.key_file()).unwrap();
+        Registry::connect(self.options.clone(), Arc::new(ring))
             .await
             .unwrap()
     }
