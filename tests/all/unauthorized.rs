@@ -29,6 +29,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/projects/{project}", Admin),
     ("GET", "/v1/projects/{project}/jwt-secret", Admin),
     ("PUT", "/v1/projects/{project}/jwt-secret", Admin),
+    ("GET", "/v1/projects/{project}/api-keys", Developer),
+    ("POST", "/v1/projects/{project}/api-keys", Developer),
+    ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
     ("GET", "/v1/projects/{project}/secrets", Developer),
     ("PUT", "/v1/projects/{project}/secrets/{name}", Developer),
     ("DELETE", "/v1/projects/{project}/secrets/{name}", Developer),
@@ -143,6 +146,7 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{table}", "notes")
         .replace("{column}", "nothing")
         .replace("{id}", nowhere)
+        .replace("{key}", nowhere)
         .replace("{task}", nowhere)
 }
 

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    api_keys, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
-    projects, rollback, run, schedules, secrets, serve, tables, token, versions,
+    api_keys, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new,
+    policies, projects, rollback, run, schedules, secrets, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\

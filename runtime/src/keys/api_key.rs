@@ -49,7 +49,11 @@ impl ApiKey {
         // The random part may have underscores too.
         let mut parts = self.0.splitn(3, '_');
         let (_, environment, random) = (parts.next(), parts.next(), parts.next());
-        let shown: String = random.unwrap_or_default().chars().take(SHOWN_CHARS).collect();
+        let shown: String = random
+            .unwrap_or_default()
+            .chars()
+            .take(SHOWN_CHARS)
+            .collect();
         format!("{BEGINNING}{}_{shown}", environment.unwrap_or_default())
     }
 
@@ -102,7 +106,11 @@ mod tests {
     fn what_is_shown_again_is_the_beginning_alone() {
         for _ in 0..64 {
             let key = ApiKey::random("prod");
-            assert!(key.prefix().len() <= key.expose().len() - 20, "{}", key.prefix());
+            assert!(
+                key.prefix().len() <= key.expose().len() - 20,
+                "{}",
+                key.prefix()
+            );
         }
     }
 }

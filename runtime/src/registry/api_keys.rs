@@ -112,7 +112,9 @@ pub type Keys = HashMap<KeyHash, KeyEntry>;
 impl KeyEntry {
     /// Remembers that it was used.
     pub fn used(&self, now: DateTime<Utc>) {
-        self.used.at.store(now.timestamp_micros(), Ordering::Relaxed);
+        self.used
+            .at
+            .store(now.timestamp_micros(), Ordering::Relaxed);
     }
 }
 
@@ -277,7 +279,10 @@ impl Registry {
                 () = tokio::time::sleep(NOTE_INTERVAL) => false,
             };
             if let Err(error) = self.note_now().await {
-                tracing::warn!(error = error.detail(), "when API keys were used is not noted");
+                tracing::warn!(
+                    error = error.detail(),
+                    "when API keys were used is not noted"
+                );
             }
             if stopped {
                 return;
@@ -296,7 +301,10 @@ impl Registry {
         if ids.is_empty() {
             return Ok(());
         }
-        let times: Vec<_> = times.iter().filter_map(|at| DateTime::from_timestamp_micros(*at)).collect();
+        let times: Vec<_> = times
+            .iter()
+            .filter_map(|at| DateTime::from_timestamp_micros(*at))
+            .collect();
         sqlx::query!(
             "UPDATE koyalite.api_keys k SET last_used_at = greatest(k.last_used_at, used.at)
              FROM unnest($1::uuid[], $2::timestamptz[]) AS used (id, at) WHERE k.id = used.id",

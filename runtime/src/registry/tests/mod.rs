@@ -113,11 +113,7 @@ impl TestRegistry {
             None => options.database(&name),
             Some(owner) => options.database(&name).username(&format!("{owner}_{name}")),
         };
-        let registry = Arc::new(
-            Registry::connect(options.clone(), ring)
-                .await
-                .unwrap(),
-        );
+        let registry = Arc::new(Registry::connect(options.clone(), ring).await.unwrap());
         Self {
             registry,
             options,
