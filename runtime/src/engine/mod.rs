@@ -131,9 +131,7 @@ impl Engine {
             egress,
         })
     }
-}
 
-impl Engine {
     /// Forgets the native code of a component that no version uses any longer. Calls that are on it
     /// end as they would have.
     pub fn forget(&self, sha256: &str) {
