@@ -127,6 +127,9 @@ fn project() -> Arc<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        settings: Default::default(),
+        limiter: None,
+        redaction: None,
         api_keys: Default::default(),
         secrets: Default::default(),
         jwt_secret: Secret::new(b"0123456789abcdef0123456789abcdef".to_vec()),
@@ -149,6 +152,7 @@ fn gateway() -> &'static (Gateway<Guest>, Arc<Mutex<HeaderMap>>) {
         let settings = GatewaySettings {
             domain: "localhost".to_owned(),
             region: "local".to_owned(),
+            proxies: Default::default(),
         };
         let authority = ControlAuthority::new(&ring);
         let gateway = Gateway::new(guest, settings, authority, CancellationToken::new());

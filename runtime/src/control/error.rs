@@ -127,6 +127,14 @@ pub enum ApiError {
     /// An answer that cannot be written.
     #[error("the answer could not be written")]
     Unwritable,
+    /// Something is to be dropped in production, and nobody has said that it may.
+    #[error("this project is in production; repeat it with `lose_data=true` if dropping is meant")]
+    DropInProduction,
+    /// A token for development is asked for in production.
+    #[error(
+        "this project is in production: its users sign in, and no tokens are made for development"
+    )]
+    TokenInProduction,
     /// A refusal of the tables.
     #[error("{0}")]
     Host(#[from] HostError),
@@ -176,6 +184,8 @@ impl ApiError {
             ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),
             ApiError::Invalid(_) => Code::InvalidField,
+            ApiError::DropInProduction => Code::WouldLoseData,
+            ApiError::TokenInProduction => Code::Conflict,
             ApiError::Host(error) => host_code(error),
             ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
         }

@@ -33,6 +33,7 @@ mod native_mirror;
 mod operators;
 mod policies;
 mod policy_readable;
+mod production;
 mod projects;
 mod removal;
 mod rows;

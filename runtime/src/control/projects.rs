@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::registry::Environment;
 use crate::registry::project_change::{self, ProjectPatch};
 use crate::registry::projects::{self, NewProject, Project};
+use crate::registry::settings::SettingsPatch;
 
 use super::Shared;
 use super::answer::{Answer, Items, created};
@@ -57,6 +58,7 @@ pub(super) struct Patch {
     name: Option<String>,
     owner_id: Option<Uuid>,
     environment: Option<Environment>,
+    settings: Option<SettingsPatch>,
 }
 
 pub(super) async fn change(
@@ -70,6 +72,7 @@ pub(super) async fn change(
         name: wanted.name.as_deref().map(name).transpose()?,
         owner: wanted.owner_id,
         environment: wanted.environment,
+        settings: wanted.settings,
     };
     let changed = project_change::update(&control.registry, &project.name, patch, &condition);
     let changed = changed.await?;

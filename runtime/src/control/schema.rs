@@ -27,6 +27,7 @@ use super::error::ApiError;
 use super::extract::{Asked, InProject};
 use super::json::Json;
 use super::paging::{Paging, part};
+use super::production::may_drop;
 
 /// The file.
 #[derive(Deserialize)]
@@ -136,6 +137,9 @@ pub(super) async fn apply(
 ) -> Result<Answer<Applied>, ApiError> {
     let (file, places) = document.flatten()?;
     let terms = asking.terms(&control, &operator);
+    if matches!(terms.unmentioned, Unmentioned::Dropped) {
+        may_drop(&project, terms.data)?;
+    }
     let applied = apply_schema(&control.registry, &project.name, &file, &terms).await;
     Ok(ok(applied.map_err(|error| refused(error, &places))?))
 }

@@ -17,6 +17,7 @@ use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 use super::paging::{Paging, part};
+use super::production::may_drop;
 use super::schema::author;
 
 pub(super) async fn list(
@@ -78,6 +79,7 @@ pub(super) async fn remove(
     Asked(said): Asked<Said>,
 ) -> Result<StatusCode, ApiError> {
     let table = name(&table)?;
+    may_drop(&project, said.data())?;
     tables::drop(&control.registry, &project.name, &table, said.data()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -117,6 +119,7 @@ pub(super) async fn drop_column(
     Asked(said): Asked<Said>,
 ) -> Result<Answer<Table>, ApiError> {
     let (table, column) = (name(&table)?, name(&column)?);
+    may_drop(&project, said.data())?;
     Ok(ok(tables::drop_column(
         &control.registry,
         &project.name,

@@ -6,14 +6,16 @@
 
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HeaderMap};
-use koyalite_policy::{FunctionName, Identity};
+use koyalite_policy::{FunctionName, Identity, User};
 use uuid::Uuid;
 
 use super::api_key;
 use super::find::Wish;
 use super::known::KnownTokens;
 use crate::http::{Code, Problem};
+use crate::keys::token::DEVELOPMENT_CLAIM;
 use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
+use crate::registry::Environment;
 use crate::registry::api_keys::Keys;
 
 /// Who calls, and by what right.
@@ -54,6 +56,9 @@ pub(super) enum AuthError {
     /// The form of an API key, and none of this project's.
     #[error("this project has no such API key; it may have been deleted")]
     UnknownKey,
+    /// A token that was made for development, in production.
+    #[error("this token was made for development, and the project is in production")]
+    ForDevelopment,
     /// The project's secret cannot verify anything: our fault.
     #[error("the project's tokens cannot be verified")]
     NoKey,
@@ -62,6 +67,7 @@ pub(super) enum AuthError {
 /// What tokens are checked against.
 pub(super) struct Trust<'a> {
     pub(super) project: Uuid,
+    pub(super) environment: Environment,
     pub(super) jwt_secret: &'a [u8],
     pub(super) api_keys: &'a Keys,
     /// The one that is called: what a key for services acts as.
@@ -100,6 +106,7 @@ pub(super) fn authenticate(
     }
     let Callers { authority, known } = trust.callers;
     match known.user(text, (trust.project, trust.jwt_secret), now) {
+        Ok(user) if is_out_of_place(&user, trust.environment) => Err(AuthError::ForDevelopment),
         Ok(user) => Ok(Caller {
             identity: Identity::User(user),
             credential: Credential::Project,
@@ -113,6 +120,14 @@ pub(super) fn authenticate(
             (Ok(_), _) => Err(AuthError::ControlToken),
             (Err(_), _) => Err(refused),
         },
+    }
+}
+
+/// Whether somebody has made that token to try something, and this is no place for that.
+fn is_out_of_place(user: &User, environment: Environment) -> bool {
+    match environment {
+        Environment::Prod => user.claims().contains_key(DEVELOPMENT_CLAIM),
+        Environment::Dev | Environment::Staging => false,
     }
 }
 
@@ -139,9 +154,10 @@ fn may_preview(role: ControlRole) -> bool {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Problem {
         let code = match &error {
-            AuthError::Several | AuthError::ControlToken | AuthError::UnknownKey => {
-                Code::InvalidToken
-            }
+            AuthError::Several
+            | AuthError::ControlToken
+            | AuthError::UnknownKey
+            | AuthError::ForDevelopment => Code::InvalidToken,
             AuthError::NoKey => Code::Internal,
             AuthError::Token(TokenError::Expired) => Code::ExpiredToken,
             AuthError::Token(

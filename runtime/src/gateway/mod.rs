@@ -8,10 +8,12 @@ mod api_key;
 mod auth;
 mod bare;
 mod choose;
+mod client;
 mod error;
 pub mod find;
 mod headers;
 mod known;
+mod rates;
 pub mod route;
 mod timing;
 
@@ -30,6 +32,7 @@ use self::auth::{Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
 use self::choose::Chosen;
+pub use self::client::Proxies;
 use self::error::GatewayError;
 use self::headers::Answered;
 use self::known::KnownTokens;
@@ -77,6 +80,8 @@ pub struct GatewaySettings {
     pub domain: String,
     /// The region of this node.
     pub region: String,
+    /// Whose word counts about where a request comes from.
+    pub proxies: Proxies,
 }
 
 /// The functions listener's service.
@@ -131,7 +136,12 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
                 let chosen = self.choose(&parts, &target)?;
-                self.invoke(id, chosen, parts, body).await
+                let pace = rates::check(&chosen, &parts, &self.settings.proxies)?;
+                let mut response = self.invoke(id, chosen, parts, body).await?;
+                if let Some(pace) = pace {
+                    rates::tell(response.headers_mut(), pace);
+                }
+                Ok(response)
             }
         }
     }

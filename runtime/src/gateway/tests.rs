@@ -98,6 +98,9 @@ fn project(environment: Environment) -> Arc<ProjectEntry> {
         environment,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        settings: Default::default(),
+        limiter: None,
+        redaction: None,
         api_keys: Default::default(),
         secrets: Default::default(),
         jwt_secret: Secret::new(SECRET.to_vec()),
@@ -146,6 +149,7 @@ async fn start(environment: Environment) -> Server {
     let settings = GatewaySettings {
         domain: "localhost".to_owned(),
         region: "local".to_owned(),
+        proxies: Default::default(),
     };
     let drain = CancellationToken::new();
     let gateway = Gateway::new(

@@ -72,6 +72,7 @@ codes! {
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
+    RateLimited         "rate_limited"         TOO_MANY_REQUESTS "Too many requests";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";
 
     // What stands in the way.

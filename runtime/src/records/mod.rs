@@ -14,10 +14,11 @@ mod queue;
 mod segment;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::Stream;
 use koyalite_policy::FunctionName;
 use tokio::sync::{mpsc, oneshot};
@@ -121,6 +122,20 @@ impl Records {
                 .as_ref()
                 .is_none_or(|name| stored.function == *name);
             stored.project == project && of_function
+        };
+        let done = tokio::task::spawn_blocking(move || segments.remove(gone)).await;
+        done.map_err(std::io::Error::other)?
+    }
+
+    /// Removes the lines of projects that are older than the project's time.
+    ///
+    /// # Errors
+    /// When a file cannot be written again without them.
+    pub async fn purge(&self, ages: HashMap<Uuid, DateTime<Utc>>) -> std::io::Result<()> {
+        let segments = Arc::clone(&self.segments);
+        let gone = move |stored: &Stored| {
+            let until = ages.get(&stored.project);
+            until.is_some_and(|until| stored.line.time < *until)
         };
         let done = tokio::task::spawn_blocking(move || segments.remove(gone)).await;
         done.map_err(std::io::Error::other)?

@@ -165,3 +165,26 @@ async fn what_is_forgotten_is_in_no_file_and_the_rest_stays() {
     }
     assert_eq!(messages(&records, "b", 9).await, ["before"]);
 }
+
+#[tokio::test]
+async fn what_is_older_than_its_project_keeps_goes_and_the_rest_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(dir.path());
+    let elsewhere = InvocationRef {
+        project: Uuid::from_u128(2),
+        ..of("a")
+    };
+    records.guest_line(of("a"), Level::Info, "old".to_owned());
+    records.guest_line(elsewhere, Level::Info, "of another project".to_owned());
+    records.flush().await;
+    let until = Utc::now();
+    records.guest_line(of("a"), Level::Info, "new".to_owned());
+    records.flush().await;
+    let ages = HashMap::from([(Uuid::from_u128(1), until)]);
+    records.purge(ages).await.unwrap();
+    assert_eq!(messages(&records, "a", 9).await, ["new"]);
+    let others = records
+        .read(Uuid::from_u128(2), &"a".parse().unwrap(), 9)
+        .await;
+    assert_eq!(others.len(), 1);
+}

@@ -1,8 +1,7 @@
 //! How a version comes to serve.
 //!
-//! A version never changes. A deployment says which version serves; rolling back is a new
-//! deployment of an older version. One transaction makes the version, the deployment, the switch
-//! and the schedules, so that no request sees half of it.
+//! A version never changes. A deployment says which version serves; rolling back is a new deployment of an
+//! older one. One transaction makes version, deployment, switch and schedules: no request sees half of it.
 
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
@@ -15,7 +14,7 @@ use super::functions::number;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::{Handler, handler_word};
-use super::{Registry, mirror, removal, schedules};
+use super::{Registry, mirror, removal, schedules, settings};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -373,6 +372,7 @@ async fn serve(
     version: &StoredVersion,
     manifest: &Manifest,
 ) -> Result<(), RegistryError> {
+    settings::allow_regions(conn, what.project, manifest).await?;
     policy_sets::keep(conn, what.project, what.function).await?;
     let deployment = sqlx::query_scalar!(
         "INSERT INTO koyalite.deployments (id, function_id, number, version_id, regions, created_by)

@@ -1,4 +1,4 @@
-//! Changing a project: its name, its owner, what it is for. Everything else about it goes by its id,
+//! Changing a project: its name, its owner, what it is for, its settings. Everything else about it goes by its id,
 //! so nothing has to move with a name.
 
 use koyalite_policy::ProjectName;
@@ -9,6 +9,7 @@ use super::change::Change;
 use super::condition::Condition;
 use super::error::RegistryError;
 use super::projects::{Project, named};
+use super::settings::{self, SettingsPatch};
 use super::snapshot::Environment;
 
 /// What is to be different. What is left out stays.
@@ -20,13 +21,15 @@ pub struct ProjectPatch {
     pub owner: Option<Uuid>,
     /// Another environment.
     pub environment: Option<Environment>,
+    /// Other settings.
+    pub settings: Option<SettingsPatch>,
 }
 
 /// Changes a project, where it is as the condition says.
 ///
 /// # Errors
 /// `NotFound`; `Conflict` where the name is taken or the condition does not hold; `Invalid` where there
-/// is no such user.
+/// is no such user, or a setting makes no sense.
 pub async fn update(
     registry: &Registry,
     name: &ProjectName,
@@ -38,6 +41,9 @@ pub async fn update(
     condition.check(&named(change.conn(), name).await?)?;
     if let Some(owner) = patch.owner {
         must_exist(&mut change, owner).await?;
+    }
+    if let Some(settings) = patch.settings {
+        settings::change(change.conn(), locked.id, settings).await?;
     }
     sqlx::query!(
         "UPDATE koyalite.projects SET name = coalesce($2, name), owner_id = coalesce($3, owner_id),

@@ -15,6 +15,7 @@ use super::change::Change;
 use super::error::RegistryError;
 use super::page::{Page, Part};
 use super::secret::{Column, Secret, seal};
+use super::settings::Settings;
 use super::snapshot::{Environment, ProjectEntry};
 use super::{Registry, ddl};
 
@@ -29,6 +30,8 @@ pub struct Project {
     pub owner_id: Uuid,
     /// What it is for.
     pub environment: Environment,
+    /// What its owner has decided about it.
+    pub settings: Settings,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -119,6 +122,7 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
         name: new.name,
         owner_id: new.owner,
         environment: new.environment,
+        settings: Settings::default(),
         created_at: row.created_at,
         updated_at: row.created_at,
     })
@@ -162,7 +166,8 @@ async fn select(
     page: &Page<String>,
 ) -> Result<Vec<Project>, RegistryError> {
     let rows = sqlx::query!(
-        "SELECT id, name, owner_id, environment, created_at, updated_at FROM koyalite.projects
+        "SELECT id, name, owner_id, environment, settings, created_at, updated_at
+         FROM koyalite.projects
          WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR name > $2)
          ORDER BY name LIMIT $3",
         name.map(ProjectName::as_str),
@@ -177,6 +182,7 @@ async fn select(
             name: row.name.parse().map_err(RegistryError::internal)?,
             owner_id: row.owner_id,
             environment: row.environment.parse()?,
+            settings: Settings::from_stored(row.settings)?,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

@@ -59,9 +59,10 @@ pub struct Pace {
 }
 
 /// A request too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this {of} may send {} requests in {} s; wait a little", .rate.requests, .rate.seconds)]
 pub struct Exceeded {
-    /// Which limit: `project`, `key` or `caller`.
+    /// Whose limit: `project`, `API key` or `caller`.
     pub of: &'static str,
     /// The limit.
     pub rate: Rate,
@@ -76,7 +77,9 @@ impl Limiter {
         if limits == RateLimits::default() {
             return None;
         }
-        let one = |rate: Rate| Some((rate, One::direct(quota(rate)?).with_middleware()));
+        let one = |rate: Rate| -> Option<(Rate, One)> {
+            Some((rate, RateLimiter::direct(quota(rate)?).with_middleware()))
+        };
         Some(Self {
             project: limits.project.and_then(one),
             keys: limits.key.and_then(many),
@@ -115,15 +118,24 @@ impl Limiter {
         };
         if let Some((rate, callers)) = &self.callers {
             let checked = callers.check_key(&asking.caller);
-            note(*rate, checked.map_err(|denied| self.exceeded("caller", *rate, &denied))?);
+            note(
+                *rate,
+                checked.map_err(|denied| self.exceeded("caller", *rate, &denied))?,
+            );
         }
         if let (Some((rate, keys)), Some(key)) = (&self.keys, asking.key) {
             let checked = keys.check_key(&key);
-            note(*rate, checked.map_err(|denied| self.exceeded("key", *rate, &denied))?);
+            note(
+                *rate,
+                checked.map_err(|denied| self.exceeded("API key", *rate, &denied))?,
+            );
         }
         if let Some((rate, project)) = &self.project {
             let checked = project.check();
-            note(*rate, checked.map_err(|denied| self.exceeded("project", *rate, &denied))?);
+            note(
+                *rate,
+                checked.map_err(|denied| self.exceeded("project", *rate, &denied))?,
+            );
         }
         Ok(nearest)
     }
@@ -217,7 +229,7 @@ mod tests {
         };
         check(limits, Some(Uuid::nil()), (3, "caller"));
         let (caller, key) = (None, Some(Uuid::nil()));
-        check(RateLimits { caller, ..limits }, key, (5, "key"));
+        check(RateLimits { caller, ..limits }, key, (5, "API key"));
         check(RateLimits { caller, ..limits }, None, (10, "project"));
         assert!(Limiter::new(RateLimits::default()).is_none());
     }
@@ -245,7 +257,13 @@ mod tests {
 
     #[test]
     fn what_has_been_used_comes_back_evenly() {
-        let pace = Pace::of(Rate { requests: 60, seconds: 60 }, 50);
+        let pace = Pace::of(
+            Rate {
+                requests: 60,
+                seconds: 60,
+            },
+            50,
+        );
         assert_eq!(pace.reset, Duration::from_secs(10));
     }
 }

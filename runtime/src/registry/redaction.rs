@@ -66,12 +66,21 @@ fn value_after(line: &str, at: usize, length: usize) -> Option<(usize, usize)> {
     }
     // The end of a quoted name, a colon or an equals sign, and space around them.
     let sign = rest.trim_start_matches(['"', '\'', '\\']).trim_start();
-    let value = sign.strip_prefix([':', '=', '>'])?.trim_start_matches(['=', '>']).trim_start();
+    let value = sign
+        .strip_prefix([':', '=', '>'])?
+        .trim_start_matches(['=', '>'])
+        .trim_start();
     let start = line.len() - value.len();
-    let quote = value.trim_start_matches('\\').chars().next().filter(|c| matches!(c, '"' | '\''));
+    let quote = value
+        .trim_start_matches('\\')
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\''));
     let length = match quote {
         Some(quote) => quoted(value, quote),
-        None => value.find([',', ';', '}', ']', ')', '&', '\n']).unwrap_or(value.len()),
+        None => value
+            .find([',', ';', '}', ']', ')', '&', '\n'])
+            .unwrap_or(value.len()),
     };
     (length > 0).then_some((start, start + length))
 }
@@ -89,9 +98,6 @@ fn quoted(value: &str, quote: char) -> usize {
             c if c == quote && slashes <= depth => return opened + at + c.len_utf8(),
             _ => slashes = 0,
         }
-        if c == quote {
-            slashes = 0;
-        }
     }
     value.len()
 }
@@ -108,10 +114,16 @@ mod tests {
     #[test]
     fn values_go_where_their_column_is_named_before_them() {
         check(r#"{"email":"a@b.c","n":1}"#, r#"{"email":***,"n":1}"#);
-        check(r#"{"Email": "a \"b\" c", "iban": "DE1"}"#, r#"{"Email": ***, "iban": ***}"#);
+        check(
+            r#"{"Email": "a \"b\" c", "iban": "DE1"}"#,
+            r#"{"Email": ***, "iban": ***}"#,
+        );
         check("email=a@b.c, n=1", "email=***, n=1");
         check("row { email: Some(\"a@b.c\") }", "row { email: ***) }");
-        check(r#"body: {\"email\":\"a@b.c\",\"n\":1}"#, r#"body: {\"email\":***,\"n\":1}"#);
+        check(
+            r#"body: {\"email\":\"a@b.c\",\"n\":1}"#,
+            r#"body: {\"email\":***,\"n\":1}"#,
+        );
         check("sent to email: a@b.c", "sent to email: ***");
         check("email='a, b' and email=\"c", "email=*** and email=***");
         check("EMAIL => x", "EMAIL => ***");

@@ -162,11 +162,17 @@ impl Settings {
                 let message = format!(
                     "write 1 to {RATE_REQUESTS_MAX} requests in 1 to {RATE_SECONDS_MAX} seconds"
                 );
-                mistakes.push(Mistake::new(format!("settings.rate_limits.{field}"), message));
+                mistakes.push(Mistake::new(
+                    format!("settings.rate_limits.{field}"),
+                    message,
+                ));
             }
         }
         let days = 1..=RETENTION_DAYS_MAX;
-        if self.retention_days.is_some_and(|given| !days.contains(&given)) {
+        if self
+            .retention_days
+            .is_some_and(|given| !days.contains(&given))
+        {
             let message = format!("write 1 to {RETENTION_DAYS_MAX} days");
             mistakes.push(Mistake::new("settings.retention_days", message));
         }
@@ -195,7 +201,10 @@ pub(crate) async fn change(
     settings.check()?;
     let outside = functions_outside(conn, project, &settings).await?;
     if !outside.is_empty() {
-        let message = format!("deployed elsewhere: {}; deploy those anew first", outside.join(", "));
+        let message = format!(
+            "deployed elsewhere: {}; deploy those anew first",
+            outside.join(", ")
+        );
         return Err(RegistryError::invalid("settings.data_residency", message));
     }
     let stored = serde_json::to_value(&settings).map_err(RegistryError::internal)?;
@@ -210,9 +219,12 @@ pub(crate) async fn change(
 }
 
 async fn of(conn: &mut PgConnection, project: Uuid) -> Result<Settings, RegistryError> {
-    let stored = sqlx::query_scalar!("SELECT settings FROM koyalite.projects WHERE id = $1", project)
-        .fetch_one(conn)
-        .await?;
+    let stored = sqlx::query_scalar!(
+        "SELECT settings FROM koyalite.projects WHERE id = $1",
+        project
+    )
+    .fetch_one(conn)
+    .await?;
     Settings::from_stored(stored)
 }
 
@@ -241,7 +253,11 @@ pub(crate) async fn allow_regions(
     manifest: &Manifest,
 ) -> Result<(), RegistryError> {
     let settings = of(conn, project).await?;
-    match manifest.region.iter().all(|region| settings.allows_region(region)) {
+    match manifest
+        .region
+        .iter()
+        .all(|region| settings.allows_region(region))
+    {
         true => Ok(()),
         false => Err(RegistryError::invalid(
             "region",
@@ -275,7 +291,10 @@ mod tests {
         let patched_limits = patched(limits);
         assert_eq!(patched_limits.retention_days, Some(7));
         assert_eq!(patched_limits.rate_limits.caller.unwrap().requests, 5);
-        assert_eq!(patched(json!({ "retention_days": null })).retention_days, None);
+        assert_eq!(
+            patched(json!({ "retention_days": null })).retention_days,
+            None
+        );
         let regions = json!({ "data_residency": ["eu", "ch", "eu"] });
         assert_eq!(patched(regions).data_residency, ["ch", "eu"]);
     }
@@ -287,8 +306,14 @@ mod tests {
             assert!(error.to_string().contains(field), "{error}");
         };
         let rate = |requests, seconds| json!({ "requests": requests, "seconds": seconds });
-        check(json!({ "rate_limits": { "key": rate(0, 1) } }), "rate_limits.key");
-        check(json!({ "rate_limits": { "project": rate(1, 3601) } }), "rate_limits.project");
+        check(
+            json!({ "rate_limits": { "key": rate(0, 1) } }),
+            "rate_limits.key",
+        );
+        check(
+            json!({ "rate_limits": { "project": rate(1, 3601) } }),
+            "rate_limits.project",
+        );
         check(json!({ "retention_days": 0 }), "retention_days");
         check(json!({ "data_residency": ["*"] }), "data_residency");
         let columns: Vec<_> = (0..51).map(|n| format!("users.c{n}")).collect();

@@ -17,7 +17,10 @@ use uuid::Uuid;
 use super::api_keys::Keys;
 use super::error::RegistryError;
 use super::manifest::Manifest;
+use super::rates::Limiter;
+use super::redaction::Redaction;
 use super::secret::Secret;
+use super::settings::Settings;
 pub use crate::engine::Handler;
 
 mod load;
@@ -72,6 +75,12 @@ pub struct ProjectEntry {
     pub relationships: Arc<[Relationship]>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
+    /// What its owner has decided about it.
+    pub settings: Settings,
+    /// What keeps its rate limits; none where it has none. The same one as long as they stay.
+    pub limiter: Option<Arc<Limiter>>,
+    /// What is masked in its logs.
+    pub redaction: Option<Arc<Redaction>>,
     /// What programs call its functions with.
     pub api_keys: Keys,
     /// What its functions may read by name.

@@ -19,7 +19,7 @@ use crate::cores::{self, Cores};
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
-use crate::gateway::{Gateway, GatewaySettings, Node};
+use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
@@ -96,6 +96,7 @@ impl Parts {
             GatewaySettings {
                 domain: config.domain.clone(),
                 region: config.region.clone(),
+                proxies: Proxies::new(config.trusted_proxies.clone()),
             },
             authority.clone(),
             drain.clone(),

@@ -65,6 +65,7 @@ impl Case<'_> {
         }
         let trust = Trust {
             project: PROJECT,
+            environment: Environment::Dev,
             jwt_secret: SECRET,
             api_keys: &Keys::default(),
             function: &"hello".parse().unwrap(),

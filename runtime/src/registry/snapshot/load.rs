@@ -18,7 +18,10 @@ use crate::registry::columns::{self, StoredTable};
 use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
+use crate::registry::rates::Limiter;
+use crate::registry::redaction::Redaction;
 use crate::registry::secret::{Column, Secret, unseal};
+use crate::registry::settings::Settings;
 use crate::registry::verdict::{Rules, policy_readable};
 use crate::registry::{claims, mirror, policies, secrets};
 
@@ -55,7 +58,8 @@ pub(crate) async fn load(
     parts.api_keys = api_keys::load(&mut tx, &changed, before).await?;
     for row in projects(&mut tx, &changed).await? {
         let name = row.name.clone();
-        match entry(row, &mut parts, ring) {
+        let known = before.by_id.get(&row.id);
+        match entry(row, &mut parts, ring, known) {
             Ok(entry) => snapshot.add(Arc::new(entry)),
             Err(error) => {
                 tracing::error!(
@@ -134,6 +138,7 @@ struct ProjectRow {
     jwt_secret: Vec<u8>,
     database_password: Vec<u8>,
     claims: serde_json::Value,
+    settings: serde_json::Value,
     mirrored: bool,
 }
 
@@ -144,7 +149,7 @@ async fn projects(
     let rows = sqlx::query_as!(
         ProjectRow,
         "SELECT id, name, environment, database_schema, database_role, jwt_secret,
-             database_password, claims,
+             database_password, claims, settings,
              (settings -> 'native_mirror' = 'true') IS TRUE AS \"mirrored!\"
          FROM koyalite.projects WHERE id = ANY($1)",
         changed,
@@ -158,6 +163,7 @@ fn entry(
     row: ProjectRow,
     parts: &mut Parts,
     ring: &KeyRing,
+    before: Option<&Arc<ProjectEntry>>,
 ) -> Result<ProjectEntry, RegistryError> {
     let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
@@ -174,6 +180,7 @@ fn entry(
         Column::DatabasePassword,
         row.database_password,
     )?;
+    let settings = Settings::from_stored(row.settings)?;
     let mut functions = parts.functions.remove(&row.id).unwrap_or_default();
     functions.sort_by_key(|function| std::cmp::Reverse(function.active.manifest.path.len()));
     Ok(ProjectEntry {
@@ -181,6 +188,9 @@ fn entry(
         environment: row.environment.parse()?,
         schema: Arc::new(rules(&name, rules_of)),
         relationships,
+        limiter: limiter(&settings, before),
+        redaction: Redaction::of(&settings).map(Arc::new),
+        settings,
         api_keys: parts.api_keys.remove(&row.id).unwrap_or_default(),
         secrets: parts.secrets.remove(&row.id).unwrap_or_default(),
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
@@ -193,6 +203,14 @@ fn entry(
         functions,
         name,
     })
+}
+
+/// The limiter of before where the limits are the same: it knows what has come of late.
+fn limiter(settings: &Settings, before: Option<&Arc<ProjectEntry>>) -> Option<Arc<Limiter>> {
+    let known = before.and_then(|before| before.limiter.clone());
+    known
+        .filter(|known| known.limits() == settings.rate_limits)
+        .or_else(|| Limiter::new(settings.rate_limits).map(Arc::new))
 }
 
 /// The rules of a project. Where a stored policy no longer makes sense, none is in force and every

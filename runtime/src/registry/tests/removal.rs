@@ -2,8 +2,10 @@ use serde_json::json;
 
 use super::schema::Tables;
 use super::*;
+use crate::registry::condition::Condition;
 use crate::registry::functions::{self, DeployInput};
-use crate::registry::removal;
+use crate::registry::project_change::{self, ProjectPatch};
+use crate::registry::{removal, retention};
 
 /// Rows of the control database that belong to no project.
 const OF_NO_PROJECT: &str = "'head', 'roles', 'users', 'migrations'";
@@ -136,4 +138,27 @@ async fn a_component_is_not_given_up_while_a_deploy_may_name_it() {
     }
     drop(change);
     assert_eq!(waiting.await.unwrap().components, hashes);
+}
+
+#[tokio::test]
+async fn runs_go_when_they_are_older_than_the_project_keeps_them() {
+    let t = Tables::on(TestRegistry::new().await).await;
+    deploy(&t, "hello", 'a').await;
+    fire(&t).await;
+    let settings = serde_json::from_value(json!({ "retention_days": 2 })).unwrap();
+    let patch = ProjectPatch {
+        settings: Some(settings),
+        ..ProjectPatch::default()
+    };
+    let always = Condition::Always;
+    project_change::update(&t.registry, &t.project, patch, &always)
+        .await
+        .unwrap();
+    let purge = async |days: i64| {
+        let now = chrono::Utc::now() + chrono::TimeDelta::days(days);
+        let ages = retention::ages(&t.registry.snapshot(), now);
+        retention::purge(&t.registry, &ages).await.unwrap()
+    };
+    assert_eq!((purge(0).await, purge(1).await), (0, 0));
+    assert_eq!((purge(3).await, purge(3).await), (1, 0));
 }
