@@ -97,8 +97,8 @@ async fn what_is_no_secret_is_refused() {
         upload.send().await.problem(400, "invalid_manifest");
     }
     let viewer = app.operator(ControlRole::Viewer);
-    let list = project.control(Method::GET, "/secrets").bearer(&viewer);
-    list.send().await.problem(403, "forbidden");
+    let change = project.control(Method::DELETE, "/secrets/A").bearer(&viewer);
+    change.send().await.problem(403, "forbidden");
 }
 
 #[tokio::test]

@@ -164,6 +164,8 @@ impl BuiltInRole {
     #[must_use]
     pub fn permissions(self) -> BTreeSet<Permission> {
         let reading = [
+            Permission::ApiKeyRead,
+            Permission::SecretRead,
             Permission::ProjectRead,
             Permission::FunctionRead,
             Permission::TableRead,
@@ -172,9 +174,7 @@ impl BuiltInRole {
             Permission::MetricsRead,
         ];
         let developing = [
-            Permission::ApiKeyRead,
             Permission::ApiKeyWrite,
-            Permission::SecretRead,
             Permission::SecretWrite,
             Permission::FunctionDeploy,
             Permission::FunctionDelete,
