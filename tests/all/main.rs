@@ -10,6 +10,7 @@ mod support;
 
 mod admission;
 mod api_keys;
+mod audit;
 mod bad_input;
 mod bad_policies;
 mod bad_requests;

@@ -97,7 +97,9 @@ async fn what_is_no_secret_is_refused() {
         upload.send().await.problem(400, "invalid_manifest");
     }
     let viewer = app.operator(ControlRole::Viewer);
-    let change = project.control(Method::DELETE, "/secrets/A").bearer(&viewer);
+    let change = project
+        .control(Method::DELETE, "/secrets/A")
+        .bearer(&viewer);
     change.send().await.problem(403, "forbidden");
 }
 

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    api_keys, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new,
-    policies, projects, rollback, run, schedules, secrets, serve, tables, token, versions,
+    api_keys, audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate,
+    new, policies, projects, rollback, run, schedules, secrets, serve, tables, token, versions,
 };
 
 const EXAMPLES: &str = "\
@@ -70,6 +70,8 @@ pub(super) enum Command {
     ApiKeys(api_keys::ApiKeysArgs),
     /// Set, list or delete what functions read as secrets
     Secrets(secrets::SecretsArgs),
+    /// List what was done by whom, or verify the log of it
+    Audit(audit::AuditArgs),
     /// Make the key ring that `serve` needs, or give it a new key
     Keys(keys::KeysArgs),
     /// Bring the database to the state that this program expects
@@ -106,6 +108,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::JwtSecret(args) => wait_for(args.run()),
         Command::ApiKeys(args) => wait_for(args.run()),
         Command::Secrets(args) => wait_for(args.run()),
+        Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
     };
     match ended {
@@ -187,6 +190,8 @@ mod tests {
         check("koyalite api-keys create job --scope service", true);
         check("koyalite api-keys create job --scope admin", false);
         check("koyalite api-keys delete website", true);
+        check("koyalite audit --actor ci --action policy.update", true);
+        check("koyalite audit verify --installation", true);
         check("koyalite policies test policies.toml", true);
         check(
             "koyalite policies explain --table notes --as a --row {}",

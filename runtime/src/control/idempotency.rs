@@ -15,6 +15,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::registry::audit::{self, Author};
 use crate::registry::idempotency::{self, Asked, Kept, Known};
 
 use super::Shared;
@@ -59,6 +60,7 @@ pub(super) async fn once(
         Known::New(id) => {
             let request = Request::from_parts(head, Body::from(body));
             let work = async move { remember(&control, id, next.run(request).await).await };
+            let work = audit::on_behalf(Author::current(), work);
             let done = tokio::spawn(tracing::Instrument::in_current_span(work)).await;
             done.map_err(|_| ApiError::Unwritable)?
         }

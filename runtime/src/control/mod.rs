@@ -6,9 +6,11 @@
 //! module and another listener: no function is ever run from here.
 //!
 //! Reading order: `route` and `auth` (how a line of the table becomes a guarded route), `permission`,
-//! `json`, `extract` and `paging` (what comes in), `idempotency` and `unchanged` (what may happen), `error` (every refusal), then one file per noun.
+//! `json`, `extract` and `paging` (what comes in), `idempotency` and `unchanged` (what may happen),
+//! `error` (every refusal), then one file per noun.
 
 mod answer;
+mod audit;
 mod auth;
 mod error;
 mod extract;
@@ -206,6 +208,10 @@ fn routes() -> Vec<Route> {
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         post("/v1/tokens", P::OperatorCreate, operators::create),
         post("/v1/keys/reseal", P::KeyRotate, secrets::reseal),
+        get("/v1/projects/{project}/audit", P::AuditRead, audit::of_project),
+        get("/v1/projects/{project}/audit/verify", P::AuditRead, audit::verify_project),
+        get("/v1/audit", P::AuditRead, audit::of_installation),
+        get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),
@@ -215,9 +221,10 @@ fn routes() -> Vec<Route> {
 /// The control API as the service of a [`crate::http::Listener`].
 pub fn service(control: Arc<Control>) -> impl ControlService {
     let authority = control.authority.clone();
+    let registry = Arc::clone(&control.registry);
     let routes = routes().into_iter();
     let routes = routes.map(|route| route.idempotent(&control)).collect();
-    serve(route::router(routes, &authority).with_state(control))
+    serve(route::router(routes, &authority, Some(&registry)).with_state(control))
 }
 
 /// What a [`crate::http::Listener`] serves.

@@ -12,6 +12,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{self, MethodRouter};
 
 use crate::keys::ControlAuthority;
+use crate::registry::Registry;
 
 use super::Shared;
 use super::auth::{Demand, require};
@@ -86,6 +87,7 @@ methods! {
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
     authority: &ControlAuthority,
+    registry: Option<&Arc<Registry>>,
 ) -> Router<S> {
     let mut router = Router::new();
     for route in routes {
@@ -95,6 +97,8 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
                 let demand = Demand {
                     authority: authority.clone(),
                     permission,
+                    path: route.path,
+                    registry: registry.cloned(),
                 };
                 route.answer.layer(from_fn_with_state(demand, require))
             }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::page::{Page, Part};
@@ -152,7 +153,8 @@ pub async fn create(
     )
     .fetch_one(change.conn())
     .await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::ApiKeyCreate, &listed.name).with("scopes", listed.scopes.clone());
+    change.commit(deed).await?;
     Ok((key, listed))
 }
 
@@ -233,7 +235,7 @@ pub async fn delete(
     .fetch_optional(change.conn())
     .await?
     .ok_or_else(|| RegistryError::not_found("api key", key))?;
-    change.commit().await
+    change.commit(Deed::new(Action::ApiKeyDelete, key)).await
 }
 
 /// The keys of projects, by hash. Those that are known already keep when they were used.

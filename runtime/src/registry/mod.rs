@@ -11,6 +11,7 @@
 //! `snapshot` last.
 
 pub mod api_keys;
+pub mod audit;
 pub mod bootstrap;
 pub(crate) mod change;
 pub mod claims;
@@ -96,6 +97,7 @@ pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     /// One reload at a time, so that a slow one cannot overwrite the result of a later one.
     reload: tokio::sync::Mutex<()>,
+    denials: audit::write::Denials,
 }
 
 impl Registry {
@@ -121,6 +123,7 @@ impl Registry {
             admin,
             snapshot: ArcSwap::from_pointee(snapshot),
             reload: tokio::sync::Mutex::new(()),
+            denials: audit::write::Denials::default(),
         })
     }
 

@@ -5,6 +5,7 @@ use koyalite_policy::ProjectName;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::condition::Condition;
 use super::error::RegistryError;
@@ -25,6 +26,20 @@ pub struct ProjectPatch {
     pub settings: Option<SettingsPatch>,
 }
 
+impl ProjectPatch {
+    /// What it changes, for the log.
+    fn fields(&self) -> Vec<&'static str> {
+        let fields = [
+            ("name", self.name.is_some()),
+            ("owner_id", self.owner.is_some()),
+            ("environment", self.environment.is_some()),
+            ("settings", self.settings.is_some()),
+        ];
+        let given = fields.into_iter().filter(|(_, given)| *given);
+        given.map(|(field, _)| field).collect()
+    }
+}
+
 /// Changes a project, where it is as the condition says.
 ///
 /// # Errors
@@ -39,6 +54,7 @@ pub async fn update(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(name).await?;
     condition.check(&named(change.conn(), name).await?)?;
+    let fields = patch.fields();
     if let Some(owner) = patch.owner {
         must_exist(&mut change, owner).await?;
     }
@@ -57,7 +73,8 @@ pub async fn update(
     .execute(change.conn())
     .await?;
     let project = named(change.conn(), patch.name.as_ref().unwrap_or(name)).await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::ProjectUpdate, &project.name).with("fields", fields);
+    change.commit(deed).await?;
     Ok(project)
 }
 

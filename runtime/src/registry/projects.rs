@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 use super::page::{Page, Part};
@@ -116,7 +117,11 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     change
         .run(ddl::create_tenant(&tenant, &verifier, &row.database))
         .await?;
-    change.commit().await?;
+    change.concerns(id);
+    let deed = Deed::new(Action::ProjectCreate, id)
+        .with("name", new.name.as_str())
+        .with("environment", new.environment.as_str());
+    change.commit(deed).await?;
     Ok(Project {
         id,
         name: new.name,

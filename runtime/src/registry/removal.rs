@@ -8,6 +8,7 @@ use koyalite_policy::{FunctionName, ProjectName};
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
+use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
 use super::error::RegistryError;
 use super::projects::Tenant;
@@ -44,7 +45,9 @@ pub async fn project(registry: &Registry, name: &ProjectName) -> Result<Removed,
         role: locked.role,
     };
     change.run(ddl::drop_tenant(&tenant, &database)).await?;
-    change.commit().await?;
+    change.concerns_none();
+    let deed = Deed::new(Action::ProjectDelete, name).with("id", locked.id.to_string());
+    change.commit(deed).await?;
     Ok(Removed {
         project: locked.id,
         components,
@@ -72,7 +75,9 @@ pub async fn function(
     .ok_or_else(|| RegistryError::not_found("function", name))?;
     let components = components(change.conn(), id, Some(function)).await?;
     drop_functions(change.conn(), id, Some(function)).await?;
-    change.commit().await?;
+    change
+        .commit(Deed::new(Action::FunctionDelete, name))
+        .await?;
     Ok(Removed {
         project: id,
         components,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{self, Action, Chain, Deed};
 use super::error::RegistryError;
 use crate::keys::{Context, KeyRing, Sealed};
 
@@ -36,6 +37,8 @@ pub struct Resealed {
 pub async fn reseal(registry: &Registry) -> Result<Resealed, RegistryError> {
     registry.renew_keys();
     let ring = registry.ring();
+    let deed = Deed::new(Action::KeysReseal, ring.active_id());
+    audit::record(registry, Chain::Installation, deed).await?;
     let mut done = Resealed {
         key: ring.active_id().to_string(),
         resealed: 0,

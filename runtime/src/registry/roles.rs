@@ -95,6 +95,9 @@ pub enum Permission {
     /// Let policies read a table past its own.
     #[serde(rename = "policy_readable:set")]
     PolicyReadableSet,
+    /// Read the audit log and verify it.
+    #[serde(rename = "audit:read")]
+    AuditRead,
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
@@ -102,7 +105,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -128,6 +131,7 @@ impl Permission {
         Self::OperatorCreate,
         Self::MetricsRead,
         Self::PolicyReadableSet,
+        Self::AuditRead,
         Self::BypassRlsGrant,
     ];
 }

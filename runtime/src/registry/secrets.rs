@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
@@ -147,7 +148,7 @@ pub async fn set(
     )
     .execute(change.conn())
     .await?;
-    change.commit().await
+    change.commit(Deed::new(Action::SecretSet, name)).await
 }
 
 async fn has_room(conn: &mut PgConnection, project: Uuid) -> Result<(), RegistryError> {
@@ -185,7 +186,7 @@ pub async fn delete(
     .fetch_optional(change.conn())
     .await?
     .ok_or_else(|| RegistryError::not_found("secret", name))?;
-    change.commit().await
+    change.commit(Deed::new(Action::SecretDelete, name)).await
 }
 
 /// The secrets of projects, by name. One that does not open is left out: what needs it finds nothing.

@@ -31,7 +31,7 @@ use crate::control;
 use crate::cores::Cores;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token, token_file};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, audit};
 use crate::scheduler::Scheduler;
 
 /// What kind of server this is.
@@ -240,6 +240,8 @@ impl Tasks {
             Arc::clone(&parts.records),
             stop.clone(),
         ));
+        let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
+        background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
         background.spawn(memory::keep_small(stop.clone()));
         serving.close();

@@ -7,8 +7,9 @@ use crate::registry::functions::{self, DeployInput};
 use crate::registry::project_change::{self, ProjectPatch};
 use crate::registry::{removal, retention};
 
-/// Rows of the control database that belong to no project.
-const OF_NO_PROJECT: &str = "'head', 'roles', 'users', 'migrations'";
+/// Tables whose rows belong to no project, or outlive it: what was done is remembered.
+const OF_NO_PROJECT: &str =
+    "'head', 'roles', 'users', 'migrations', 'audit_logs', 'audit_checkpoints'";
 
 async fn rows(registry: &TestRegistry) -> i64 {
     let count = "query_to_xml(format('SELECT count(*) AS n FROM koyalite.%I', table_name),
