@@ -13,11 +13,12 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as HyperClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::args::encode;
 use super::error::CliError;
+use super::output::typed;
 use super::problem::ProblemDocument;
 
 /// What is sent: everything from nothing to a streamed upload.
@@ -25,6 +26,13 @@ pub(super) type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// No answer of the control API but a log is near this; more means that something else answers.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// A list, or a part of one.
+#[derive(Deserialize, Serialize)]
+struct List {
+    items: Vec<Value>,
+    next_cursor: Option<String>,
+}
 
 /// A client for one server.
 pub(super) struct Client {
@@ -58,19 +66,15 @@ impl Client {
 
     /// A whole list, however many parts it is answered in.
     pub(super) async fn list(&self, path: &str) -> Result<Value, CliError> {
-        let mut list = self.get(path).await?;
         let separator = if path.contains('?') { '&' } else { '?' };
-        while let Some(cursor) = list["next_cursor"].as_str() {
-            let next = format!("{path}{separator}cursor={}", encode(cursor));
-            let mut part = self.get(&next).await?;
-            list["next_cursor"] = part["next_cursor"].take();
-            if let (Some(all), Value::Array(more)) =
-                (list["items"].as_array_mut(), part["items"].take())
-            {
-                all.extend(more);
-            }
+        let mut whole: List = typed(self.get(path).await?)?;
+        while let Some(cursor) = whole.next_cursor.take() {
+            let next = format!("{path}{separator}cursor={}", encode(&cursor));
+            let part: List = typed(self.get(&next).await?)?;
+            whole.items.extend(part.items);
+            whole.next_cursor = part.next_cursor;
         }
-        Ok(list)
+        Ok(serde_json::to_value(whole).context("cannot put the list together")?)
     }
 
     /// `DELETE path`.

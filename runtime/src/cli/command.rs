@@ -179,19 +179,6 @@ mod tests {
         check("koyalite token bootstrap --key-file keys.json", true);
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
-        check("koyalite keys create", true);
-        check("koyalite keys rotate --file keys.json", true);
-        check("koyalite keys rotate --file-only", true);
-        check("koyalite keys reseal", true);
-        check("koyalite secrets set STRIPE_KEY", true);
-        check("koyalite secrets set STRIPE_KEY sk_live_1", false);
-        check("koyalite secrets list --json", true);
-        check("koyalite api-keys create website", true);
-        check("koyalite api-keys create job --scope service", true);
-        check("koyalite api-keys create job --scope admin", false);
-        check("koyalite api-keys delete website", true);
-        check("koyalite audit --actor ci --action policy.update", true);
-        check("koyalite audit verify --installation", true);
         check("koyalite policies test policies.toml", true);
         check(
             "koyalite policies explain --table notes --as a --row {}",
@@ -224,6 +211,25 @@ mod tests {
         check("koyalite run a.wasm --env A", false);
         check("koyalite run a.wasm --cpu-ms 0", false);
         check("koyalite run", false);
+        check("koyalite", false);
+        check("koyalite invent", false);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_project_has_commands() {
+        check("koyalite keys create", true);
+        check("koyalite keys rotate --file keys.json", true);
+        check("koyalite keys rotate --file-only", true);
+        check("koyalite keys reseal", true);
+        check("koyalite secrets set STRIPE_KEY", true);
+        check("koyalite secrets set STRIPE_KEY sk_live_1", false);
+        check("koyalite secrets list --json", true);
+        check("koyalite api-keys create website", true);
+        check("koyalite api-keys create job --scope service", true);
+        check("koyalite api-keys create job --scope admin", false);
+        check("koyalite api-keys delete website", true);
+        check("koyalite audit --actor ci --action policy.update", true);
+        check("koyalite audit verify --installation", true);
         check("koyalite functions disable hello --json", true);
         check("koyalite functions delete hello", true);
         check("koyalite projects", true);
@@ -232,7 +238,5 @@ mod tests {
         check("koyalite projects update shop", false);
         check("koyalite projects delete shop", false);
         check("koyalite projects delete shop --confirm shop", true);
-        check("koyalite", false);
-        check("koyalite invent", false);
     }
 }

@@ -93,11 +93,7 @@ impl Parts {
                 registry: Arc::clone(&registry),
                 dispatcher: Arc::clone(&dispatcher),
             },
-            GatewaySettings {
-                domain: config.domain.clone(),
-                region: config.region.clone(),
-                proxies: Proxies::new(config.trusted_proxies.clone()),
-            },
+            border(config),
             authority.clone(),
             drain.clone(),
         );
@@ -202,6 +198,14 @@ fn tenants(config: &ServeConfig, database: &Database, cores: &Cores) -> anyhow::
     let base = database.tenants.clone();
     let homes = Homes::new(cores.runtimes());
     Ok(Databases::at_home(base, limits, homes)?)
+}
+
+fn border(config: &ServeConfig) -> GatewaySettings {
+    GatewaySettings {
+        domain: config.domain.clone(),
+        region: config.region.clone(),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+    }
 }
 
 fn admission(config: &ServeConfig) -> AdmissionLimits {
