@@ -11,8 +11,10 @@
 mod answer;
 mod auth;
 mod error;
+mod etag;
 mod extract;
 mod json;
+mod page;
 mod permission;
 mod route;
 
@@ -25,18 +27,22 @@ mod functions;
 mod health;
 mod jwt_secret;
 mod logs;
+mod members;
 mod metrics;
 mod native_mirror;
 mod operators;
 mod policies;
 mod policy_readable;
 mod projects;
+mod roles;
 mod rows;
 mod schedules;
 mod schema;
+mod sessions;
 mod tables;
 mod tokens;
 mod upload;
+mod users;
 mod verify;
 
 #[cfg(test)]
@@ -59,6 +65,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::accounts::Accounts;
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -66,13 +73,14 @@ use crate::records::Records;
 use crate::registry::manifest::Limits;
 use crate::registry::{Environment, ProjectEntry, Registry};
 
+use self::auth::Gate;
 use self::error::ApiError;
-use self::route::Access::Open;
+use self::route::Access::{Open, SignedIn};
 use self::route::{Route, delete, get, patch, post, put};
 
 pub use self::auth::Operator;
 pub use self::metrics::{Description, Kind, Metrics};
-pub use self::permission::{Permission, allows};
+pub use self::permission::Permission;
 
 /// What the handlers work with. One per node.
 pub struct Control {
@@ -88,6 +96,8 @@ pub struct Control {
     pub records: Arc<Records>,
     /// Judges control tokens.
     pub authority: ControlAuthority,
+    /// People with accounts.
+    pub accounts: Arc<Accounts>,
     /// Counters of this node, shared with whoever counts.
     pub metrics: Arc<Metrics>,
     /// What manifests may ask for on this node.
@@ -144,7 +154,7 @@ impl Control {
 fn routes() -> Vec<Route> {
     use Permission as P;
     vec![
-        get("/v1/projects", P::ProjectRead, projects::list),
+        get("/v1/projects", SignedIn, projects::list),
         post("/v1/projects", P::ProjectCreate, projects::create),
         get("/v1/projects/{project}", P::ProjectRead, projects::show),
         get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
@@ -188,7 +198,32 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        get("/v1/projects/{project}/members", P::MemberRead, members::list),
+        put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
+        delete("/v1/projects/{project}/members/{user}", P::MemberWrite, members::remove),
+        get("/v1/projects/{project}/sign-up", P::MemberRead, members::sign_up),
+        put("/v1/projects/{project}/sign-up", P::MemberWrite, members::set_sign_up),
+        get("/v1/users", P::UserRead, users::list),
+        post("/v1/users", P::UserWrite, users::create),
+        get("/v1/users/{id}", P::UserRead, users::show),
+        patch("/v1/users/{id}", P::UserWrite, users::change),
+        delete("/v1/users/{id}", P::UserWrite, users::remove),
+        get("/v1/users/{id}/projects", P::UserRead, users::projects),
+        get("/v1/users/{id}/functions", P::UserRead, users::functions),
+        get("/v1/roles", P::RoleRead, roles::list),
+        post("/v1/roles", P::RoleWrite, roles::create),
+        get("/v1/roles/{role}", P::RoleRead, roles::show),
+        patch("/v1/roles/{role}", P::RoleWrite, roles::change),
+        delete("/v1/roles/{role}", P::RoleWrite, roles::remove),
+        get("/v1/tokens", P::OperatorCreate, operators::list),
         post("/v1/tokens", P::OperatorCreate, operators::create),
+        delete("/v1/tokens/{id}", P::OperatorCreate, operators::revoke),
+        post("/v1/auth/sign-up", Open, sessions::sign_up),
+        post("/v1/auth/sign-in", Open, sessions::sign_in),
+        post("/v1/auth/refresh", Open, sessions::refresh),
+        post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
+        post("/v1/auth/password", SignedIn, sessions::password),
+        get("/v1/auth/user", SignedIn, sessions::whoami),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),
@@ -197,8 +232,11 @@ fn routes() -> Vec<Route> {
 
 /// The control API as the service of a [`crate::http::Listener`].
 pub fn service(control: Arc<Control>) -> impl ControlService {
-    let authority = control.authority.clone();
-    serve(route::router(routes(), &authority).with_state(control))
+    let gate = Gate {
+        authority: control.authority.clone(),
+        registry: Arc::clone(&control.registry),
+    };
+    serve(route::router(routes(), &gate).with_state(control))
 }
 
 /// What a [`crate::http::Listener`] serves.

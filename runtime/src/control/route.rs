@@ -9,10 +9,8 @@ use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{self, MethodRouter};
 
-use crate::keys::ControlAuthority;
-
 use super::Shared;
-use super::auth::{Demand, require};
+use super::auth::{Demand, Gate, require};
 use super::error::ApiError;
 use super::permission::Permission;
 
@@ -21,6 +19,8 @@ use super::permission::Permission;
 pub(super) enum Access {
     /// Anyone who reaches the listener: probes, which have no token.
     Open,
+    /// Anyone with a good token, whatever their role: what is about themselves.
+    SignedIn,
     /// Operators whose role holds the permission.
     Needs(Permission),
 }
@@ -66,19 +66,19 @@ methods! {
     delete "DELETE",
 }
 
-/// The router of a table, guarded by the authority's judgement of tokens.
+/// The router of a table, guarded by what the gate knows of operators.
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
-    authority: &ControlAuthority,
+    gate: &Gate,
 ) -> Router<S> {
     let mut router = Router::new();
     for route in routes {
         let answer = match route.access {
             Access::Open => route.answer,
-            Access::Needs(permission) => {
+            access @ (Access::SignedIn | Access::Needs(_)) => {
                 let demand = Demand {
-                    authority: authority.clone(),
-                    permission,
+                    gate: gate.clone(),
+                    access,
                 };
                 route.answer.layer(from_fn_with_state(demand, require))
             }

@@ -12,7 +12,9 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::http::{Listener, ListenerLimits};
-use crate::keys::{Audience, ControlRole, ControlToken, Grant, KeyRing, SigningKey, token};
+use crate::keys::{
+    Audience, ControlRole, ControlToken, Grant, KeyRing, Presented, Right, SigningKey, token,
+};
 use crate::registry::manifest::{Manifest, Verify};
 use crate::registry::{Environment, FunctionEntry, Handler, Secret, VersionEntry};
 
@@ -26,6 +28,11 @@ struct Fake(Arc<ProjectEntry>);
 impl Behind for Fake {
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
         (*name == self.0.name).then(|| Arc::clone(&self.0))
+    }
+
+    /// Everybody whose token was not taken back.
+    async fn may_preview(&self, right: Right, _project: &ProjectName) -> bool {
+        right != Right::Listed(TAKEN_BACK)
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {

@@ -60,6 +60,8 @@ pub enum Purpose {
     CompiledCode,
     /// Signs the request by which a schedule calls a function over HTTP.
     CronTrigger,
+    /// Makes the refresh token that follows another one.
+    RefreshToken,
 }
 
 impl Purpose {
@@ -68,6 +70,7 @@ impl Purpose {
             Self::ControlToken => "control token",
             Self::CompiledCode => "compiled code",
             Self::CronTrigger => "cron trigger",
+            Self::RefreshToken => "refresh token",
         }
     }
 }

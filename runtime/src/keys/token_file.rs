@@ -83,6 +83,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::keys::control::Right;
     use crate::keys::ring::KeyRing;
 
     fn now() -> DateTime<Utc> {
@@ -102,8 +103,8 @@ mod tests {
             0o600
         );
         assert_eq!(
-            authority.verify(made.expose(), now()).unwrap().role,
-            ControlRole::Admin
+            authority.verify(made.expose(), now()).unwrap().right,
+            Right::Signed(ControlRole::Admin)
         );
         assert_eq!(
             create_or_read(&path, &authority, now() + RENEWED_BEFORE).unwrap(),

@@ -216,6 +216,25 @@ impl<'a> Change<'a> {
         Ok(seq)
     }
 
+    /// Commits what no node serves from its snapshot, such as sessions: the head stays where it is.
+    pub(crate) async fn keep(self) -> Result<(), RegistryError> {
+        self.tx.commit().await?;
+        Ok(())
+    }
+
+    /// Locks projects by id, where a change reaches into several; in one order, so that two such
+    /// changes wait for each other and do not stop each other.
+    pub(crate) async fn lock_all(&mut self, projects: &[Uuid]) -> Result<(), RegistryError> {
+        sqlx::query!(
+            "SELECT id FROM koyalite.projects WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+            projects,
+        )
+        .fetch_all(self.conn())
+        .await?;
+        self.projects.extend_from_slice(projects);
+        Ok(())
+    }
+
     async fn alter_tables(&mut self) -> Result<(), RegistryError> {
         let course = std::mem::replace(&mut self.course, Course::AtOnce);
         let gathered = match course {

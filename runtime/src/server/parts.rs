@@ -13,6 +13,7 @@ use super::Mode;
 use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::ready::Addresses;
+use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
 use crate::cores::Cores;
@@ -69,6 +70,11 @@ impl Parts {
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
         }
+        let accounts = Arc::new(Accounts::new(
+            Arc::clone(&registry),
+            authority.clone(),
+            config.sign_up,
+        ));
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = Records::open(&config.data.logs(), RecordLimits::default());
@@ -107,6 +113,7 @@ impl Parts {
             databases,
             records: Arc::clone(&records),
             authority,
+            accounts,
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
