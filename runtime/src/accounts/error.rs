@@ -48,7 +48,10 @@ pub enum AccountError {
 
 /// Whole seconds, up: who comes back a moment early would be refused again.
 fn seconds(time: Duration) -> u64 {
-    time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+    time.as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
 
 impl AccountError {

@@ -104,7 +104,9 @@ impl Accounts {
             return Err(AccountError::SignUpOff);
         }
         let (email, password) = claimed.read()?;
-        password.check_new().map_err(|error| AccountError::invalid("password", error))?;
+        password
+            .check_new()
+            .map_err(|error| AccountError::invalid("password", error))?;
         self.count(&self.sign_ups_from_address, network(from))?;
         let new = NewUser {
             email,
@@ -163,7 +165,11 @@ impl Accounts {
         }
         let known = users::credentials(&self.registry, email).await?;
         let hash = known.as_ref().map(|known| known.hash.clone());
-        let compared = self.hashing.compare(password, hash).await.map_err(refused)?;
+        let compared = self
+            .hashing
+            .compare(password, hash)
+            .await
+            .map_err(refused)?;
         let (known, rehashed) = match (known, compared) {
             (Some(known), Compared::Right) => (known, None),
             (Some(known), Compared::RightAndRehashed(hash)) => (known, Some(hash)),
@@ -222,10 +228,15 @@ impl Accounts {
         from: IpAddr,
     ) -> Result<(), AccountError> {
         let new = Password::claimed(wanted.new);
-        new.check_new().map_err(|error| AccountError::invalid("new", error))?;
+        new.check_new()
+            .map_err(|error| AccountError::invalid("new", error))?;
         let user = users::get(&self.registry, user).await?;
-        let email = user.email.parse().map_err(|_| AccountError::WrongCredentials)?;
-        self.recognise(&email, Password::claimed(wanted.current), from).await?;
+        let email = user
+            .email
+            .parse()
+            .map_err(|_| AccountError::WrongCredentials)?;
+        self.recognise(&email, Password::claimed(wanted.current), from)
+            .await?;
         let before = users::credentials(&self.registry, &email).await?;
         let before = before.ok_or(AccountError::WrongCredentials)?.hash;
         let after = self.hash(new).await?;
@@ -240,7 +251,9 @@ impl Accounts {
     /// # Errors
     /// `Invalid`, `Busy`.
     pub async fn hash_new(&self, password: Password) -> Result<PasswordHash, AccountError> {
-        password.check_new().map_err(|error| AccountError::invalid("password", error))?;
+        password
+            .check_new()
+            .map_err(|error| AccountError::invalid("password", error))?;
         self.hash(password).await
     }
 
@@ -250,9 +263,11 @@ impl Accounts {
 
     fn count(&self, throttle: &Throttle, key: impl Hash) -> Result<(), AccountError> {
         let now: Duration = self.started.elapsed();
-        throttle.take(key, now).map_err(|refused| AccountError::TooMany {
-            retry_after: refused.retry_after,
-        })
+        throttle
+            .take(key, now)
+            .map_err(|refused| AccountError::TooMany {
+                retry_after: refused.retry_after,
+            })
     }
 }
 
@@ -281,4 +296,3 @@ fn network(address: IpAddr) -> (u8, u64) {
         }
     }
 }
-

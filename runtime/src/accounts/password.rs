@@ -133,7 +133,9 @@ fn argon2() -> Result<Argon2<'static>, HashError> {
 fn hash(password: &Password) -> Result<PasswordHash, HashError> {
     let salt: [u8; 16] = rand::random();
     let hashed = argon2()?.hash_password_with_salt(password.0.as_bytes(), &salt);
-    Ok(PasswordHash(hashed.map_err(|_| HashError::Failed)?.to_string()))
+    Ok(PasswordHash(
+        hashed.map_err(|_| HashError::Failed)?.to_string(),
+    ))
 }
 
 /// The hash of a password that nobody knows.
@@ -190,9 +192,16 @@ mod tests {
     fn a_hash_is_argon2id_with_the_parameters_of_today_and_salted() {
         let (one, two) = (hash(&password("tr0ub4dor")), hash(&password("tr0ub4dor")));
         let (one, two) = (one.unwrap(), two.unwrap());
-        assert!(one.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", one.0);
+        assert!(
+            one.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{}",
+            one.0
+        );
         assert_ne!(one, two);
-        assert_eq!(compare(&password("tr0ub4dor"), Some(&one)), Ok(Compared::Right));
+        assert_eq!(
+            compare(&password("tr0ub4dor"), Some(&one)),
+            Ok(Compared::Right)
+        );
         for wrong in ["", "tr0ub4do", "tr0ub4dor ", &"x".repeat(2000)] {
             let compared = compare(&password(wrong), Some(&one));
             assert_eq!(compared, Ok(Compared::Wrong), "{wrong:?}");
@@ -212,11 +221,16 @@ mod tests {
     fn a_weaker_hash_is_replaced_when_its_password_is_seen() {
         let weak = Params::new(8 * 1024, 1, 1, None).unwrap();
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, weak);
-        let weak = weak.hash_password_with_salt(b"an old one", &[7; 16]).unwrap();
+        let weak = weak
+            .hash_password_with_salt(b"an old one", &[7; 16])
+            .unwrap();
         let weak = PasswordHash(weak.to_string());
         match compare(&password("an old one"), Some(&weak)).unwrap() {
             Compared::RightAndRehashed(new) => {
-                assert_eq!(compare(&password("an old one"), Some(&new)), Ok(Compared::Right));
+                assert_eq!(
+                    compare(&password("an old one"), Some(&new)),
+                    Ok(Compared::Right)
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -248,6 +262,9 @@ mod tests {
     #[test]
     fn no_password_is_printed() {
         assert_eq!(format!("{:?}", password("hidden")), "Password(…)");
-        assert_eq!(format!("{:?}", PasswordHash("hidden".into())), "PasswordHash(…)");
+        assert_eq!(
+            format!("{:?}", PasswordHash("hidden".into())),
+            "PasswordHash(…)"
+        );
     }
 }

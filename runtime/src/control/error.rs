@@ -230,7 +230,11 @@ impl ApiError {
 
 fn names(permissions: &[Permission]) -> String {
     let quoted = |one: &Permission| format!("`{}`", name(*one));
-    permissions.iter().map(quoted).collect::<Vec<_>>().join(", ")
+    permissions
+        .iter()
+        .map(quoted)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// All mistakes in one sentence, for readers who look at the detail only.

@@ -68,7 +68,15 @@ mod tests {
     fn a_tag_comes_back_as_the_time_it_was_made_of() {
         let changed = DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap();
         assert_eq!(read(&tag(changed)), Some(changed));
-        for odd in ["", "\"\"", "7f", "\"x\"", "W/\"7f\"", "\"1\", \"2\"", "\"fffffffffffffffff\""] {
+        for odd in [
+            "",
+            "\"\"",
+            "7f",
+            "\"x\"",
+            "W/\"7f\"",
+            "\"1\", \"2\"",
+            "\"fffffffffffffffff\"",
+        ] {
             assert_eq!(read(odd), None, "{odd}");
         }
     }

@@ -52,7 +52,10 @@ impl Page {
         let shown = usize::from(self.limit);
         let more = found.len() > shown;
         found.truncate(shown);
-        let next = found.last().filter(|_| more).map(|last| id(last).to_string());
+        let next = found
+            .last()
+            .filter(|_| more)
+            .map(|last| id(last).to_string());
         paged(found, next)
     }
 }

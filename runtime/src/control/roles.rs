@@ -64,7 +64,9 @@ pub(super) async fn change(
     let permissions = read(&patch.permissions)?;
     operator.hold(&permissions)?;
     // To take something away from a role is to take it from its holders.
-    let before = custom_roles::get(&control.registry, &role).await?.permissions;
+    let before = custom_roles::get(&control.registry, &role)
+        .await?
+        .permissions;
     operator.hold(&before)?;
     let wanted = RoleChange {
         permissions,
@@ -72,7 +74,11 @@ pub(super) async fn change(
         seen,
     };
     let role = custom_roles::change(&control.registry, &role, &wanted).await?;
-    tracing::info!(operator = operator.subject, role = role.name, "changed a role");
+    tracing::info!(
+        operator = operator.subject,
+        role = role.name,
+        "changed a role"
+    );
     Ok(tagged(role))
 }
 
@@ -95,7 +101,10 @@ fn tagged(role: Role) -> Tagged<Role> {
 fn read(names: &[String]) -> Result<BTreeSet<Permission>, ApiError> {
     let of = |text: &String| Permission::ALL.into_iter().find(|one| name(*one) == *text);
     let known: BTreeSet<Permission> = names.iter().filter_map(of).collect();
-    let unknown = names.iter().enumerate().filter(|(_, text)| of(text).is_none());
+    let unknown = names
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| of(text).is_none());
     let mistakes: Vec<Mistake> = unknown
         .map(|(index, text)| {
             let message = format!("{text:?} is not a permission; there are {}", all());

@@ -46,7 +46,10 @@ pub(super) async fn sign_up(
     From(from): From,
     Json(claimed): Json<Claimed>,
 ) -> Result<Answer<SignedIn>, ApiError> {
-    let signed_in = control.accounts.sign_up(Door::Control, claimed, from).await?;
+    let signed_in = control
+        .accounts
+        .sign_up(Door::Control, claimed, from)
+        .await?;
     Ok(created(signed_in))
 }
 
@@ -55,7 +58,10 @@ pub(super) async fn sign_in(
     From(from): From,
     Json(claimed): Json<Claimed>,
 ) -> Result<Answer<SignedIn>, ApiError> {
-    let signed_in = control.accounts.sign_in(Door::Control, claimed, from).await?;
+    let signed_in = control
+        .accounts
+        .sign_in(Door::Control, claimed, from)
+        .await?;
     Ok(ok(signed_in))
 }
 
@@ -88,7 +94,10 @@ pub(super) async fn password(
 }
 
 fn signed_in(operator: &Operator) -> Result<(Uuid, Uuid), ApiError> {
-    operator.user.zip(operator.session).ok_or(ApiError::NoSession)
+    operator
+        .user
+        .zip(operator.session)
+        .ok_or(ApiError::NoSession)
 }
 
 /// Who is asking.

@@ -101,7 +101,9 @@ pub(super) async fn change(
     if let Some(role) = &patch.role {
         operator.hold(&permitted(&control, role).await?)?;
         if before.id == control.registry.admin() {
-            return Err(stays("this user stands for the installation and keeps its role"));
+            return Err(stays(
+                "this user stands for the installation and keeps its role",
+            ));
         }
     }
     let wanted = UserChange {
@@ -131,7 +133,9 @@ pub(super) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let user = users::get(&control.registry, known(&id)?).await?;
     operator.hold(&permitted(&control, &user.role).await?)?;
-    let estate = removal.transfer_to.map_or(Estate::Remove, Estate::TransferTo);
+    let estate = removal
+        .transfer_to
+        .map_or(Estate::Remove, Estate::TransferTo);
     owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
     Ok(StatusCode::NO_CONTENT)
@@ -182,7 +186,9 @@ pub(super) async fn permitted(
     control: &Control,
     role: &str,
 ) -> Result<BTreeSet<Permission>, ApiError> {
-    Ok(custom_roles::get(&control.registry, role).await?.permissions)
+    Ok(custom_roles::get(&control.registry, role)
+        .await?
+        .permissions)
 }
 
 async fn hashed(
@@ -191,13 +197,16 @@ async fn hashed(
 ) -> Result<Option<PasswordHash>, ApiError> {
     match password {
         None => Ok(None),
-        Some(text) => Ok(Some(control.accounts.hash_new(Password::claimed(text)).await?)),
+        Some(text) => Ok(Some(
+            control.accounts.hash_new(Password::claimed(text)).await?,
+        )),
     }
 }
 
 fn address(text: &str) -> Result<crate::registry::email::Email, ApiError> {
     let wrong = |error| ApiError::Invalid(vec![Mistake::at("email", format!("{error}"))]);
-    text.parse().map_err(|error: crate::registry::email::EmailError| wrong(error))
+    text.parse()
+        .map_err(|error: crate::registry::email::EmailError| wrong(error))
 }
 
 fn stays(reason: &str) -> ApiError {

@@ -48,11 +48,8 @@ pub trait Behind: Send + Sync + 'static {
 
     /// Whether the bearer of a control token may call any version of this project's functions, as of
     /// now.
-    fn may_preview(
-        &self,
-        right: Right,
-        project: &ProjectName,
-    ) -> impl Future<Output = bool> + Send;
+    fn may_preview(&self, right: Right, project: &ProjectName)
+    -> impl Future<Output = bool> + Send;
 
     /// Runs a function.
     fn http(
@@ -88,7 +85,10 @@ impl Behind for Node {
             }
             Ok(None) => false,
             Err(error) => {
-                tracing::warn!(error = error.detail(), "nobody can be asked about an operator");
+                tracing::warn!(
+                    error = error.detail(),
+                    "nobody can be asked about an operator"
+                );
                 false
             }
         }

@@ -236,7 +236,10 @@ mod tests {
                 assert_eq!(authority.verify(token.expose(), now()), Ok(presented));
             }
             for odd in [json!("x"), json!(7), json!(null)] {
-                let claims = [("sid".to_owned(), odd), (ROLE_CLAIM.to_owned(), json!("admin"))];
+                let claims = [
+                    ("sid".to_owned(), odd),
+                    (ROLE_CLAIM.to_owned(), json!("admin")),
+                ];
                 let grant = Grant {
                     subject: "ada".to_owned(),
                     audience: Audience::Control,

@@ -73,6 +73,9 @@ mod tests {
         check("a@b\nc", None);
         check("<a@b>", None);
         check(&format!("{}@b", "a".repeat(254)), None);
-        check(&format!("{}@b", "a".repeat(252)), Some(&format!("{}@b", "a".repeat(252))));
+        check(
+            &format!("{}@b", "a".repeat(252)),
+            Some(&format!("{}@b", "a".repeat(252))),
+        );
     }
 }

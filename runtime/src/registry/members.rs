@@ -228,11 +228,7 @@ pub async fn join(registry: &Registry, project: Uuid, user: Uuid) -> Result<(), 
     change.keep().await
 }
 
-async fn join_in(
-    conn: &mut PgConnection,
-    project: Uuid,
-    user: Uuid,
-) -> Result<(), RegistryError> {
+async fn join_in(conn: &mut PgConnection, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "INSERT INTO koyalite.members (project_id, user_id, role_id)
          SELECT $1, $2, id FROM koyalite.roles WHERE name = $3

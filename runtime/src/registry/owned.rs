@@ -148,11 +148,18 @@ async fn refuse_owner(conn: &mut PgConnection, user: Uuid) -> Result<(), Registr
     }
     let reason = "the user owns projects; give those to somebody else first";
     let each = owned.into_iter().map(|name| Mistake::new("project", name));
-    Err(RegistryError::conflicts(Standing::InUse, reason, each.collect()))
+    Err(RegistryError::conflicts(
+        Standing::InUse,
+        reason,
+        each.collect(),
+    ))
 }
 
 async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(), RegistryError> {
-    let known = sqlx::query_scalar!("SELECT id FROM koyalite.users WHERE id = $1 FOR SHARE", heir);
+    let known = sqlx::query_scalar!(
+        "SELECT id FROM koyalite.users WHERE id = $1 FOR SHARE",
+        heir
+    );
     if user == heir || known.fetch_optional(&mut *conn).await?.is_none() {
         let message = "name another user by their id";
         return Err(RegistryError::invalid("transfer_to", message));
@@ -164,15 +171,27 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!("UPDATE koyalite.versions SET created_by = $2 WHERE created_by = $1", user, heir)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query!("UPDATE koyalite.deployments SET created_by = $2 WHERE created_by = $1", user, heir)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query!("UPDATE koyalite.policies SET created_by = $2 WHERE created_by = $1", user, heir)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "UPDATE koyalite.versions SET created_by = $2 WHERE created_by = $1",
+        user,
+        heir
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE koyalite.deployments SET created_by = $2 WHERE created_by = $1",
+        user,
+        heir
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE koyalite.policies SET created_by = $2 WHERE created_by = $1",
+        user,
+        heir
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -187,7 +187,11 @@ pub async fn change(
     Ok(user)
 }
 
-async fn write(conn: &mut PgConnection, id: Uuid, wanted: &UserChange) -> Result<(), RegistryError> {
+async fn write(
+    conn: &mut PgConnection,
+    id: Uuid,
+    wanted: &UserChange,
+) -> Result<(), RegistryError> {
     let role = match &wanted.role {
         None => None,
         Some(name) => Some(
