@@ -11,7 +11,7 @@ use super::private_file::{self, FileError};
 use super::token::{Token, TokenError};
 
 /// A year: it never leaves the machine, and a new one is made with a month to spare.
-const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+pub const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 const RENEWED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The subject of the token.
@@ -53,11 +53,8 @@ pub fn create_or_read(
     }
 }
 
-/// A new administrator's token, as long-lived as the one of the file.
-///
-/// # Errors
-/// None that its fixed subject could cause.
-pub fn administrators(
+/// A new token for the file.
+fn administrators(
     authority: &ControlAuthority,
     now: DateTime<Utc>,
 ) -> Result<Token, TokenError> {
