@@ -15,7 +15,7 @@ use super::functions::number;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::{Handler, handler_word};
-use super::{Registry, mirror, schedules};
+use super::{Registry, mirror, schedule_sync};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -396,5 +396,5 @@ async fn serve(
     )
     .execute(&mut *conn)
     .await?;
-    schedules::sync(conn, what.project, what.function, manifest).await
+    schedule_sync::sync(conn, what.project, what.function, manifest).await
 }

@@ -195,6 +195,20 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// The firings strictly after `now`, in their order.
+    pub fn after(&self, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+        std::iter::successors(self.next_after(now), |last| self.next_after(*last))
+    }
+
+    /// What it means, in plain words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let words = self.cron.describe();
+        format!("{} ({})", words.trim_end_matches('.'), self.zone)
+    }
+}
+
 fn parser() -> CronParser {
     CronParser::builder()
         .seconds(Seconds::Optional)
