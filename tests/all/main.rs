@@ -40,6 +40,8 @@ mod projects;
 mod refused_components;
 mod run;
 mod schedules;
+mod schedules_asked;
+mod schedules_nodes;
 mod seeding;
 mod surroundings;
 mod tables;
