@@ -59,7 +59,8 @@ pub(crate) async fn start(
     conn: &mut PgConnection,
     room: Room<'_>,
 ) -> Result<Vec<Started>, RegistryError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"WITH RECURSIVE projects (id) AS (
                (SELECT r.project_id FROM koyalite.runs r WHERE r.status = 'waiting'
                 ORDER BY r.project_id LIMIT 1)
@@ -120,22 +121,42 @@ pub(crate) async fn start(
     )
     .fetch_all(conn)
     .await?;
-    let started = rows.into_iter().map(|row| Started {
-        claimed: Claimed {
-            run: row.id,
-            fence: row.fence,
-        },
-        project_id: row.project_id,
-        function_id: row.function_id,
-        task_id: row.task_id,
-        task: row.name,
-        path: row.path,
-        timeout_s: row.timeout_s.map(whole),
-        scheduled_for: row.scheduled_for,
-        attempt: row.attempt.try_into().unwrap_or(1),
-        missed: row.missed_count.try_into().unwrap_or(0),
-    });
-    Ok(started.collect())
+    Ok(rows.into_iter().map(Started::from).collect())
+}
+
+/// A run that has started, as the statement answers it.
+struct Row {
+    id: Uuid,
+    fence: i64,
+    project_id: Uuid,
+    function_id: Uuid,
+    task_id: Uuid,
+    name: String,
+    path: Option<String>,
+    timeout_s: Option<i64>,
+    scheduled_for: DateTime<Utc>,
+    attempt: i32,
+    missed_count: i32,
+}
+
+impl From<Row> for Started {
+    fn from(row: Row) -> Self {
+        Self {
+            claimed: Claimed {
+                run: row.id,
+                fence: row.fence,
+            },
+            project_id: row.project_id,
+            function_id: row.function_id,
+            task_id: row.task_id,
+            task: row.name,
+            path: row.path,
+            timeout_s: row.timeout_s.map(whole),
+            scheduled_for: row.scheduled_for,
+            attempt: row.attempt.try_into().unwrap_or(1),
+            missed: row.missed_count.try_into().unwrap_or(0),
+        }
+    }
 }
 
 /// Notes which version a run is of.

@@ -56,11 +56,7 @@ impl Parts {
         database: &Database,
         around: Around<'_>,
     ) -> anyhow::Result<Self> {
-        let Around {
-            addresses,
-            cores,
-            drain,
-        } = around;
+        let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
         let authority = ControlAuthority::new(&ring);
         if let Some(path) = &config.admin_token_file {
@@ -112,7 +108,7 @@ impl Parts {
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
-            public_base: public_base(config, addresses),
+            public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             draining: drain.clone(),
         };
