@@ -18,6 +18,7 @@ mod command_line;
 mod configuration;
 mod conformance;
 mod crashes;
+mod cron;
 mod deploy;
 mod draining;
 mod dry_runs;

@@ -153,6 +153,40 @@ fn a_repeating_expression_fires_in_both_passes() {
 }
 
 #[test]
+fn a_place_that_leaves_out_a_day_goes_on_afterwards() {
+    // Samoa had no 30 December in 2011.
+    let now = "2011-12-29T23:00:00Z"; // 13:00 on the 29th
+    check(
+        "0 12 * * *",
+        "Pacific/Apia",
+        now,
+        &["2011-12-30T22:00:00Z", "2011-12-31T22:00:00Z"],
+    );
+    check(
+        "0 */12 * * *",
+        "Pacific/Apia",
+        now,
+        &["2011-12-30T10:00:00Z", "2011-12-30T22:00:00Z"],
+    );
+}
+
+#[test]
+fn an_expression_is_said_in_plain_words() {
+    let words = |cron: &str| schedule(cron, "Europe/Berlin").describe();
+    for (cron, expected) in [
+        ("0 3 * * *", "03:00"),
+        ("0 9 * * MON", "Monday"),
+        ("*/5 * * * *", "5"),
+    ] {
+        let said = words(cron);
+        assert!(
+            said.contains(expected) && said.ends_with("(Europe/Berlin)"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn a_refusal_says_where_and_what_would_be_right() {
     let column = |cron: &str| match Schedule::parse(cron, "UTC") {
         Err(error @ CronError::Field { .. }) => error.column().unwrap(),
