@@ -110,7 +110,7 @@ fn number(field: &str, value: u32, (least, most): (u32, u32)) -> bool {
             (_, Some((from, to))) => (from.parse().unwrap(), to.parse().unwrap()),
             (one, None) => (one.parse().unwrap(), one.parse().unwrap()),
         };
-        (from..=to).contains(&value) && (value - from) % step.parse::<u32>().unwrap() == 0
+        (from..=to).contains(&value) && (value - from).is_multiple_of(step.parse().unwrap())
     })
 }
 
@@ -152,7 +152,7 @@ fn day_of_week(part: &str, day: NaiveDate) -> bool {
         (Some((which, nth)), _) => {
             of_week(which) && same.clone().nth(nth.parse::<usize>().unwrap() - 1) == Some(day)
         }
-        (None, Some(which)) => of_week(which) && same.last() == Some(day),
+        (None, Some(which)) => of_week(which) && same.max() == Some(day),
         (None, None) => of_week(part),
     }
 }

@@ -194,19 +194,20 @@ impl Schedule {
     /// The first firing strictly after `now`. None where the calendar ends first.
     #[must_use]
     pub fn next_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.search(now)
-            .or_else(|| self.search(self.end_of_long_gap(now)?))
+        let local = |time: DateTime<Utc>| self.zone.from_utc_datetime(&time.naive_utc());
+        let next = match self.cron.find_next_occurrence(&local(now), false) {
+            Ok(next) => Some(next),
+            Err(_) => {
+                let after = local(self.end_of_long_gap(now)?);
+                self.cron.find_next_occurrence(&after, true).ok()
+            }
+        };
+        next.map(|next| next.to_utc())
             // A scheduler that was told a time that is not later would fire for ever.
             .filter(|next| *next > now)
     }
 
-    fn search(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let local = self.zone.from_utc_datetime(&now.naive_utc());
-        let next = self.cron.find_next_occurrence(&local, false).ok()?;
-        Some(next.to_utc())
-    }
-
-    /// The moment before a gap of more than two hours ends: a place that moves over the date line leaves
+    /// The end of a gap of more than two hours: a place that moves over the date line leaves
     /// out a day, and the search gives up there. Without this, its schedules would stop for ever.
     fn end_of_long_gap(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let at = |hours: i64| now.checked_add_signed(TimeDelta::hours(hours));
@@ -224,8 +225,7 @@ impl Schedule {
         let before = at(hour - 1)?;
         let minutes = (1..=60).map(|minutes| before + TimeDelta::minutes(minutes));
         let mut after = minutes.filter(|time| offset(*time) - offset(before) > LONG_GAP_S);
-        let end = after.next()?.duration_trunc(TimeDelta::minutes(1)).ok()?;
-        Some(end - TimeDelta::nanoseconds(1))
+        after.next()?.duration_trunc(TimeDelta::minutes(1)).ok()
     }
 }
 
