@@ -68,6 +68,9 @@ pub enum Permission {
     /// Let policies read a table past its own.
     #[serde(rename = "policy_readable:set")]
     PolicyReadableSet,
+    /// Read the audit log and verify it.
+    #[serde(rename = "audit:read")]
+    AuditRead,
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
@@ -75,7 +78,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectSecret,
@@ -92,6 +95,7 @@ impl Permission {
         Self::OperatorCreate,
         Self::MetricsRead,
         Self::PolicyReadableSet,
+        Self::AuditRead,
         Self::BypassRlsGrant,
     ];
 }
