@@ -206,6 +206,16 @@ async fn a_range_of_the_past_is_backfilled_once_and_found_by_filters() {
     assert_eq!(found("limit=2").await, 2);
     let wrong = project.control(Method::GET, "/schedules/clock.rare/runs?status=done");
     assert_eq!(wrong.send().await.status, 400);
+    let log = project.list("/audit?limit=1000").await;
+    let actions: Vec<_> = log
+        .iter()
+        .filter(|e| e["target_id"] == "clock.rare")
+        .map(|e| &e["action"])
+        .collect();
+    assert_eq!(
+        actions,
+        ["schedule.backfill", "schedule.backfill", "schedule.create"]
+    );
     for bad in [
         json!({ "from": "2023-01-01T00:00:00Z", "to": "2020-01-01T00:00:00Z" }),
         json!({ "from": "2020-01-01T00:00:00Z", "to": "2999-01-01T00:00:00Z" }),

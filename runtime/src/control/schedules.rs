@@ -16,7 +16,6 @@ use crate::scheduler::cron::Schedule;
 
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
-use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
@@ -118,13 +117,11 @@ pub(super) struct Wanted {
 pub(super) async fn create(
     State(control): State<Shared>,
     InProject(project): InProject,
-    operator: Operator,
     Json(wanted): Json<Wanted>,
 ) -> Result<Answer<Shown>, ApiError> {
     let function: FunctionName = name(&wanted.function)?;
     let spec = ScheduleSpec::parse(&Value::Object(wanted.schedule))?;
     let made = schedules::create(&control.registry, &project.name, &function, &spec).await?;
-    noted(&operator, &project.name, &made.task(), "made a schedule");
     Ok(created(made.into()))
 }
 
@@ -132,10 +129,8 @@ pub(super) async fn remove(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    operator: Operator,
 ) -> Result<StatusCode, ApiError> {
     let removed = schedules::remove(&control.registry, &project.name, &task).await;
-    noted(&operator, &project.name, &task, "removed a schedule");
     known(removed, task)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -144,9 +139,7 @@ pub(super) async fn pause(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    operator: Operator,
 ) -> Result<Answer<Shown>, ApiError> {
-    noted(&operator, &project.name, &task, "pauses a schedule");
     let registry = &control.registry;
     let set = schedules::set_firing(registry, &project.name, &task, Firing::Paused).await;
     Ok(ok(known(set, task)?.into()))
@@ -156,9 +149,7 @@ pub(super) async fn resume(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    operator: Operator,
 ) -> Result<Answer<Shown>, ApiError> {
-    noted(&operator, &project.name, &task, "resumes a schedule");
     let registry = &control.registry;
     let set = schedules::set_firing(registry, &project.name, &task, Firing::On).await;
     Ok(ok(known(set, task)?.into()))
@@ -168,9 +159,7 @@ pub(super) async fn run(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    operator: Operator,
 ) -> Result<Answer<Run>, ApiError> {
-    noted(&operator, &project.name, &task, "runs a schedule now");
     let run = run_history::run_now(&control.registry, &project.name, &task).await;
     Ok(created(known(run, task)?))
 }
@@ -179,10 +168,8 @@ pub(super) async fn backfill(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    operator: Operator,
     Json(range): Json<Range>,
 ) -> Result<Answer<Backfilled>, ApiError> {
-    noted(&operator, &project.name, &task, "backfills a schedule");
     let done = run_history::backfill(&control.registry, &project.name, &task, range).await;
     Ok(created(known(done, task)?))
 }
@@ -208,8 +195,4 @@ fn known<T>(found: Result<T, RegistryError>, task: String) -> Result<T, ApiError
         } => ApiError::UnknownTask(task),
         error => error.into(),
     })
-}
-
-fn noted(operator: &Operator, project: &impl std::fmt::Display, task: &str, what: &str) {
-    tracing::info!(operator = operator.subject, %project, task, "{what}");
 }

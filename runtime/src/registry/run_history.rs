@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::write::record_with;
+use super::audit::{Action, Chain, Deed};
 use super::error::{Mistake, RegistryError, Standing};
 use super::runs::{self, Fate, NewRun, Trigger, Turn};
 use super::schedules::{ScheduledTask, find};
@@ -164,6 +166,8 @@ pub async fn run_now(
     }
     let now = runs::now(&mut tx).await?;
     runs::insert(&mut tx, &[asked_for(&task, now)]).await?;
+    let deed = Deed::new(Action::ScheduleRun, task.task());
+    record_with(&mut tx, Chain::Project(task.project_id), deed).await?;
     tx.commit().await?;
     let filter = RunFilter {
         from: Some(now),
@@ -249,6 +253,10 @@ pub async fn backfill(
     )
     .execute(&mut *tx)
     .await?;
+    let deed = Deed::new(Action::ScheduleBackfill, task.task())
+        .with("from", range.from.to_rfc3339())
+        .with("to", range.to.to_rfc3339());
+    record_with(&mut tx, Chain::Project(task.project_id), deed).await?;
     tx.commit().await?;
     let enqueued = usize::try_from(enqueued.rows_affected()).unwrap_or(usize::MAX);
     Ok(Backfilled {

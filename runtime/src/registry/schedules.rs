@@ -9,6 +9,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::write::record_with;
+use super::audit::{Action, Chain, Deed};
 use super::change::project_id;
 use super::error::{RegistryError, Standing};
 use super::manifest::ScheduleSpec;
@@ -194,6 +196,10 @@ pub async fn create(
         );
         RegistryError::conflict(Standing::AlreadyExists, reason)
     })?;
+    let deed = Deed::new(Action::ScheduleCreate, format!("{function}.{}", spec.name))
+        .with("cron", spec.cron.as_str())
+        .with("timezone", spec.timezone.as_str());
+    record_with(&mut tx, Chain::Project(owner.project_id), deed).await?;
     tx.commit().await?;
     find(registry, project, &id.to_string()).await
 }
@@ -226,6 +232,8 @@ pub async fn remove(
         return Err(RegistryError::conflict(Standing::InUse, reason));
     }
     drop_waiting(&mut tx, &[task.id]).await?;
+    let deed = Deed::new(Action::ScheduleDelete, task.task());
+    record_with(&mut tx, Chain::Project(task.project_id), deed).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -250,8 +258,8 @@ pub async fn set_firing(
     firing: Firing,
 ) -> Result<ScheduledTask, RegistryError> {
     let task = find(registry, project, task).await?;
-    let mut conn = registry.acquire().await?;
-    let now = super::runs::now(&mut conn).await?;
+    let mut tx = registry.begin().await?;
+    let now = super::runs::now(&mut tx).await?;
     let (status, next) = match firing {
         Firing::Paused => ("paused", None),
         Firing::On => {
@@ -259,15 +267,20 @@ pub async fn set_firing(
             ("active", schedule.next_after(now))
         }
     };
-    sqlx::query!(
+    let changed = sqlx::query!(
         "UPDATE koyalite.scheduled_tasks SET status = $2, next_run = $3, updated_at = now()
          WHERE id = $1 AND status NOT IN ($2, 'removed')",
         task.id,
         status,
         next,
     )
-    .execute(&mut *conn)
+    .execute(&mut *tx)
     .await?;
-    drop(conn);
+    if changed.rows_affected() > 0 {
+        let paused = firing == Firing::Paused;
+        let deed = Deed::new(Action::SchedulePause, task.task()).with("paused", paused);
+        record_with(&mut tx, Chain::Project(task.project_id), deed).await?;
+    }
+    tx.commit().await?;
     find(registry, project, &task.id.to_string()).await
 }
