@@ -26,6 +26,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
+use crate::scheduler::SchedulerSettings;
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -46,6 +47,7 @@ pub(super) struct Parts {
     pub(super) control: Arc<Control>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
+    pub(super) scheduler: SchedulerSettings,
 }
 
 impl Parts {
@@ -55,11 +57,7 @@ impl Parts {
         database: &Database,
         around: Around<'_>,
     ) -> anyhow::Result<Self> {
-        let Around {
-            addresses,
-            cores,
-            drain,
-        } = around;
+        let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
         let authority = authority(config, &ring)?;
         let registry = Arc::new(connect(database, &ring).await?);
@@ -109,7 +107,7 @@ impl Parts {
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
-            public_base: public_base(config, addresses),
+            public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             draining: drain.clone(),
         };
@@ -120,6 +118,7 @@ impl Parts {
             control: Arc::new(control),
             dispatcher,
             counters,
+            scheduler: scheduler(config),
         })
     }
 }
@@ -234,6 +233,20 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
             .min(crate::engine::calls_max(config.limits.instances)),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
+    }
+}
+
+/// This process's name in the rows of its runs: where it is, and which one there.
+fn scheduler(config: &ServeConfig) -> SchedulerSettings {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "node",
+        host => host,
+    };
+    SchedulerSettings {
+        node: format!("{}/{host}:{}", config.region, std::process::id()),
+        lease: config.scheduler.lease,
+        runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
     }
 }
 
