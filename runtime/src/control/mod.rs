@@ -150,8 +150,14 @@ impl Control {
 }
 
 /// Every route of the control listener: path, who may call it, what answers.
-#[rustfmt::skip] // One line a route, so that the table reads as one.
 fn routes() -> Vec<Route> {
+    let mut all = of_projects();
+    all.extend(of_people());
+    all
+}
+
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn of_projects() -> Vec<Route> {
     use Permission as P;
     vec![
         get("/v1/projects", SignedIn, projects::list),
@@ -198,6 +204,17 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        get("/metrics", P::MetricsRead, health::metrics),
+        get("/healthz", Open, health::healthz),
+        get("/readyz", Open, health::readyz),
+    ]
+}
+
+/// The same of those who operate: accounts, roles, members and tokens.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn of_people() -> Vec<Route> {
+    use Permission as P;
+    vec![
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
         delete("/v1/projects/{project}/members/{user}", P::MemberWrite, members::remove),
@@ -224,9 +241,6 @@ fn routes() -> Vec<Route> {
         post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
         post("/v1/auth/password", SignedIn, sessions::password),
         get("/v1/auth/user", SignedIn, sessions::whoami),
-        get("/metrics", P::MetricsRead, health::metrics),
-        get("/healthz", Open, health::healthz),
-        get("/readyz", Open, health::readyz),
     ]
 }
 

@@ -54,10 +54,7 @@ pub fn create_or_read(
 }
 
 /// A new token for the file.
-fn administrators(
-    authority: &ControlAuthority,
-    now: DateTime<Utc>,
-) -> Result<Token, TokenError> {
+fn administrators(authority: &ControlAuthority, now: DateTime<Utc>) -> Result<Token, TokenError> {
     let admin = ControlToken {
         subject: SUBJECT.to_owned(),
         role: ControlRole::Admin,
