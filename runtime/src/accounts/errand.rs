@@ -63,8 +63,8 @@ impl Accounts {
                 Ok(Done::SignedIn(Box::new(signed_in)))
             }
             Errand::SignOut(session) => {
-                self.member_in(&project, session).await?;
-                self.sign_out(session).await?;
+                let user = self.member_in(&project, session).await?;
+                self.sign_out(door, (user.id, session)).await?;
                 Ok(Done::SignedOut)
             }
             Errand::User(session) => Ok(Done::User(self.member_in(&project, session).await?)),

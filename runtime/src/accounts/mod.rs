@@ -217,12 +217,16 @@ impl Accounts {
         }
     }
 
-    /// Ends a session.
+    /// Ends a session, named by its user and its id.
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn sign_out(&self, session: Uuid) -> Result<(), AccountError> {
-        Ok(sessions::end(&self.registry, session).await?)
+    pub async fn sign_out(
+        &self,
+        door: Door<'_>,
+        session: (Uuid, Uuid),
+    ) -> Result<(), AccountError> {
+        Ok(sessions::end(&self.registry, session, door.scope()).await?)
     }
 
     /// Changes the password of a user who knows the current one; their other sessions end.

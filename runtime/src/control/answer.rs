@@ -25,12 +25,14 @@ pub(super) fn created<T: Serialize>(document: T) -> Answer<T> {
     Answer(StatusCode::CREATED, document)
 }
 
+/// 200 with a part of a list, and where the next part begins.
+pub(super) fn page<T: Serialize>(items: Vec<T>, next_cursor: Option<String>) -> Answer<Items<T>> {
+    ok(Items { items, next_cursor })
+}
+
 /// 200 with a whole list.
 pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    ok(Items {
-        items,
-        next_cursor: None,
-    })
+    page(items, None)
 }
 
 /// 200 with a page of a list, and where the next one begins.

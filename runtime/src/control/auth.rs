@@ -9,19 +9,21 @@ use std::sync::Arc;
 use axum::RequestExt as _;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
+use crate::http::request_id;
 use crate::keys::{ControlAuthority, Presented, Right, TokenError, bearer};
 use crate::registry::Registry;
+use crate::registry::audit::{self, Author, Chain};
 use crate::registry::operators::{self, Known};
 
 use super::error::ApiError;
-use super::permission::Permission;
+use super::permission::{self, Permission};
 use super::route::Access;
 
 /// Who is operating, and what they may do in this request.
@@ -102,6 +104,8 @@ impl Operator {
 pub(super) struct Demand {
     pub(super) gate: Gate,
     pub(super) access: Access,
+    /// As the table of routes has it.
+    pub(super) path: &'static str,
 }
 
 /// What operators are recognised by.
@@ -113,17 +117,50 @@ pub(super) struct Gate {
 
 /// Lets a request through whose token holds the permission, with its [`Operator`] attached.
 pub(super) async fn require(
-    State(Demand { gate, access }): State<Demand>,
+    State(demand): State<Demand>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let presented = presented(&gate.authority, request.headers())?;
+    let presented = presented(&demand.gate.authority, request.headers())?;
     let project = project_of(&mut request).await?;
-    let known = operators::known(&gate.registry, &presented, project.as_deref()).await?;
+    let known = operators::known(&demand.gate.registry, &presented, project.as_deref()).await?;
     let operator = Operator::new(presented, known.ok_or(ApiError::Ended)?);
-    admit(&operator, access, project.as_deref())?;
-    request.extensions_mut().insert(operator);
-    Ok(next.run(request).await)
+    let author = Author {
+        actor: operator.subject.clone(),
+        request: Some(request_id::of(request.headers())),
+    };
+    let route = format!("{} {}", request.method(), demand.path);
+    let answer = async {
+        let refused = admit(&operator, demand.access, project.as_deref()).err();
+        let hidden = matches!(refused, Some(ApiError::UnknownProject(_)));
+        let answer = match refused {
+            Some(refused) => refused.into_response(),
+            None => {
+                request.extensions_mut().insert(operator);
+                next.run(request).await
+            }
+        };
+        if hidden || answer.status() == StatusCode::FORBIDDEN {
+            demand.record_refusal(&route, project.as_deref()).await;
+        }
+        answer
+    };
+    Ok(audit::on_behalf(author, answer).await)
+}
+
+impl Demand {
+    async fn record_refusal(&self, route: &str, project: Option<&str>) {
+        let registry = &self.gate.registry;
+        let name = project.and_then(|name| name.parse().ok());
+        let snapshot = registry.snapshot();
+        let project = name.and_then(|name| snapshot.project(&name));
+        let chain = project.map_or(Chain::Installation, |project| Chain::Project(project.id));
+        let permission = match self.access {
+            Access::Needs(permission) => permission::name(permission),
+            Access::Open | Access::SignedIn => String::new(),
+        };
+        audit::denied(registry, chain, route, &permission).await;
+    }
 }
 
 /// The project in the path, as it is written there.
@@ -231,7 +268,7 @@ mod tests {
         ] {
             let refused = presented(&authority, &headers(sent)).unwrap_err();
             let status = refused.problem().status();
-            assert_eq!(status, http::StatusCode::UNAUTHORIZED, "{sent:?}");
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{sent:?}");
         }
     }
 }

@@ -9,6 +9,7 @@
 //! `json` and `extract` (what comes in), `error` (every refusal), then one file per noun.
 
 mod answer;
+mod audit;
 mod auth;
 mod error;
 mod etag;
@@ -204,6 +205,10 @@ fn of_projects() -> Vec<Route> {
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        get("/v1/projects/{project}/audit", P::AuditRead, audit::of_project),
+        get("/v1/projects/{project}/audit/verify", P::AuditRead, audit::verify_project),
+        get("/v1/audit", P::AuditRead, audit::of_installation),
+        get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

@@ -79,6 +79,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
                 let demand = Demand {
                     gate: gate.clone(),
                     access,
+                    path: route.path,
                 };
                 route.answer.layer(from_fn_with_state(demand, require))
             }

@@ -1,6 +1,7 @@
 //! Who may call what, as a snapshot; and that a line of the table really guards its route.
 
 mod api;
+mod asking;
 mod people;
 mod sessions;
 

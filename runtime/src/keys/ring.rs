@@ -60,6 +60,8 @@ pub enum Purpose {
     CompiledCode,
     /// Signs the request by which a schedule calls a function over HTTP.
     CronTrigger,
+    /// Signs where a chain of audit records ends.
+    AuditCheckpoint,
     /// Makes the refresh token that follows another one.
     RefreshToken,
 }
@@ -70,6 +72,7 @@ impl Purpose {
             Self::ControlToken => "control token",
             Self::CompiledCode => "compiled code",
             Self::CronTrigger => "cron trigger",
+            Self::AuditCheckpoint => "audit checkpoint",
             Self::RefreshToken => "refresh token",
         }
     }

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{RegistryError, Standing};
 use super::operators::permissions;
@@ -104,11 +105,12 @@ pub async fn create(
          RETURNING id, name, permissions, created_at, updated_at",
         Uuid::now_v7(),
         name,
-        permitted,
+        permitted.clone(),
     )
     .fetch_one(change.conn())
     .await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::RoleCreate, name).with("permissions", permitted);
+    change.commit(deed).await?;
     Ok(row.into())
 }
 
@@ -161,11 +163,12 @@ pub async fn change(
              updated_at = greatest(now(), updated_at + interval '1 microsecond')
          WHERE id = $1 RETURNING id, name, permissions, created_at, updated_at",
         now.id,
-        permitted,
+        permitted.clone(),
     )
     .fetch_one(change.conn())
     .await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::RoleUpdate, name).with("permissions", permitted);
+    change.commit(deed).await?;
     Ok(row.into())
 }
 
@@ -195,7 +198,7 @@ pub async fn remove(registry: &Registry, name: &str) -> Result<(), RegistryError
     sqlx::query!("DELETE FROM koyalite.roles WHERE id = $1", role.id)
         .execute(change.conn())
         .await?;
-    change.commit().await
+    change.commit(Deed::new(Action::RoleDelete, name)).await
 }
 
 async fn lock_custom(conn: &mut PgConnection, name: &str) -> Result<Role, RegistryError> {

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::RegistryError;
 use super::roles::BuiltInRole;
@@ -86,7 +87,8 @@ pub async fn put(
     .fetch_optional(change.conn())
     .await?
     .ok_or_else(|| RegistryError::not_found("role", role))?;
-    change.commit().await?;
+    let deed = Deed::new(Action::MemberPut, user).with("role", role);
+    change.commit(deed).await?;
     Ok(Member {
         user_id: user,
         email,
@@ -124,7 +126,7 @@ pub async fn remove(
     )
     .execute(change.conn())
     .await?;
-    change.commit().await
+    change.commit(Deed::new(Action::MemberRemove, user)).await
 }
 
 /// The name of a user's role in a project: as its member, or `admin` as its owner.
@@ -178,6 +180,7 @@ pub async fn set_open(
     open: SignUpOpen,
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
+    let deed = Deed::new(Action::SignUpSet, project).with("enabled", open == SignUpOpen::ToAnybody);
     let project = change.lock(project).await?.id;
     sqlx::query!(
         "UPDATE koyalite.projects SET app_sign_up = $2, updated_at = now() WHERE id = $1",
@@ -186,7 +189,7 @@ pub async fn set_open(
     )
     .execute(change.conn())
     .await?;
-    change.commit().await
+    change.commit(deed).await
 }
 
 /// Who may become a user of a project's functions.
@@ -214,7 +217,9 @@ pub async fn sign_up(
         join_in(change.conn(), project, user.id).await?;
     }
     let session = sessions::open_in(change.conn(), user.id, scope).await?;
-    change.keep().await?;
+    change.by(user.id);
+    scope.concern(&mut change);
+    change.keep(Deed::new(Action::SignUp, user.id)).await?;
     Ok((user, session))
 }
 
@@ -225,7 +230,10 @@ pub async fn sign_up(
 pub async fn join(registry: &Registry, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     join_in(change.conn(), project, user).await?;
-    change.keep().await
+    change.by(user);
+    change.concerns(project);
+    let deed = Deed::new(Action::MemberPut, user).with("role", BuiltInRole::Member.name());
+    change.keep(deed).await
 }
 
 async fn join_in(conn: &mut PgConnection, project: Uuid, user: Uuid) -> Result<(), RegistryError> {

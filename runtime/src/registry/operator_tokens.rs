@@ -6,6 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 
@@ -68,7 +69,11 @@ pub async fn create(registry: &Registry, new: &NewOperatorToken) -> Result<Uuid,
     if made.rows_affected() == 0 {
         return Err(RegistryError::not_found("role", &new.role));
     }
-    change.commit().await?;
+    let deed = Deed::new(Action::OperatorCreate, &new.subject)
+        .with("id", id.to_string())
+        .with("role", new.role.as_str())
+        .with("expires_at", new.expires_at.to_rfc3339());
+    change.commit(deed).await?;
     Ok(id)
 }
 
@@ -110,6 +115,6 @@ pub async fn revoke(registry: &Registry, id: Uuid) -> Result<(), RegistryError> 
     .await?;
     match revoked.rows_affected() {
         0 => Err(RegistryError::not_found("token", id)),
-        _ => change.commit().await,
+        _ => change.commit(Deed::new(Action::OperatorRevoke, id)).await,
     }
 }

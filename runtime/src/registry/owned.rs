@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
 use super::users;
@@ -115,7 +116,14 @@ pub async fn remove_user(
         .await?;
     match gone.rows_affected() {
         0 => Err(RegistryError::not_found("user", user)),
-        _ => change.commit().await,
+        _ => {
+            let deed = Deed::new(Action::UserDelete, user);
+            let deed = match estate {
+                Estate::TransferTo(heir) => deed.with("transfer_to", heir.to_string()),
+                Estate::Remove => deed,
+            };
+            change.commit(deed).await
+        }
     }
 }
 

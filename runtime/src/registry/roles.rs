@@ -66,6 +66,9 @@ pub enum Permission {
     /// Let policies read a table past its own.
     #[serde(rename = "policy_readable:set")]
     PolicyReadableSet,
+    /// Read the audit log and verify it.
+    #[serde(rename = "audit:read")]
+    AuditRead,
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
@@ -91,7 +94,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectSecret,
@@ -108,6 +111,7 @@ impl Permission {
         Self::OperatorCreate,
         Self::MetricsRead,
         Self::PolicyReadableSet,
+        Self::AuditRead,
         Self::BypassRlsGrant,
         Self::UserRead,
         Self::UserWrite,

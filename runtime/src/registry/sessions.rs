@@ -14,6 +14,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 use crate::keys::{KeyRing, Purpose};
@@ -94,6 +95,13 @@ impl Scope {
             Self::Project(id) => Some(id),
         }
     }
+
+    /// What happens at a project's door is in the project's log.
+    pub(crate) fn concern(self, change: &mut Change<'_>) {
+        if let Self::Project(id) = self {
+            change.concerns(id);
+        }
+    }
 }
 
 /// A session with the token that keeps it going.
@@ -128,7 +136,9 @@ pub enum Refreshed {
 pub async fn open(registry: &Registry, user: Uuid, scope: Scope) -> Result<Opened, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let opened = open_in(change.conn(), user, scope).await?;
-    change.keep().await?;
+    change.by(user);
+    scope.concern(&mut change);
+    change.keep(Deed::new(Action::SignIn, user)).await?;
     Ok(opened)
 }
 
@@ -224,7 +234,7 @@ pub async fn refresh(
     match judged.state {
         State::Unused => {
             rotate(change.conn(), shown, &opened).await?;
-            change.keep().await?;
+            change.keep_unrecorded().await?;
             Ok(Refreshed::Fresh(opened))
         }
         State::UsedJustNow if is_unused(change.conn(), &opened.refresh).await? => {
@@ -232,7 +242,10 @@ pub async fn refresh(
         }
         State::UsedJustNow | State::UsedBefore => {
             end_in(change.conn(), judged.session).await?;
-            change.keep().await?;
+            scope.concern(&mut change);
+            change
+                .keep(Deed::new(Action::TokenReuse, judged.user))
+                .await?;
             Ok(Refreshed::Reused { user: judged.user })
         }
     }
@@ -316,10 +329,16 @@ async fn is_unused(conn: &mut PgConnection, token: &RefreshToken) -> Result<bool
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
-pub async fn end(registry: &Registry, session: Uuid) -> Result<(), RegistryError> {
+pub async fn end(
+    registry: &Registry,
+    (user, session): (Uuid, Uuid),
+    scope: Scope,
+) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     end_in(change.conn(), session).await?;
-    change.keep().await
+    change.by(user);
+    scope.concern(&mut change);
+    change.keep(Deed::new(Action::SignOut, session)).await
 }
 
 async fn end_in(conn: &mut PgConnection, session: Uuid) -> Result<(), RegistryError> {

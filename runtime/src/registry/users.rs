@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::email::Email;
 use super::error::{RegistryError, Standing};
@@ -78,7 +79,8 @@ pub struct UserFilter {
 pub async fn create(registry: &Registry, new: &NewUser) -> Result<User, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let user = create_in(change.conn(), new).await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::UserCreate, user.id).with("role", user.role.as_str());
+    change.commit(deed).await?;
     Ok(user)
 }
 
@@ -183,7 +185,11 @@ pub async fn change(
         sessions::end_others(change.conn(), id, None).await?;
     }
     let user = get_in(change.conn(), id).await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::UserUpdate, id)
+        .with("role", user.role.as_str())
+        .with("email_changed", wanted.email.is_some())
+        .with("password_changed", wanted.hashed_password.is_some());
+    change.commit(deed).await?;
     Ok(user)
 }
 
@@ -279,12 +285,12 @@ pub async fn replace_password(
         return Err(RegistryError::conflict(Standing::State, reason));
     }
     match keep {
-        Keep::All => {}
+        Keep::All => change.keep_unrecorded().await,
         Keep::Only(session) => {
             sessions::end_others(change.conn(), user, Some(session)).await?;
+            change.keep(Deed::new(Action::PasswordChange, user)).await
         }
     }
-    change.keep().await
 }
 
 /// Which sessions outlive a change of the stored hash.
