@@ -64,11 +64,8 @@ impl Parts {
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
         }
-        let accounts = Arc::new(Accounts::new(
-            Arc::clone(&registry),
-            authority.clone(),
-            config.sign_up,
-        ));
+        let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
+        let accounts = Arc::new(accounts);
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
@@ -87,15 +84,13 @@ impl Parts {
             cores,
         };
         let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), sources));
-        let gateway = Gateway::new(
-            Node {
-                registry: Arc::clone(&registry),
-                dispatcher: Arc::clone(&dispatcher),
-            },
-            gateway_settings(config),
-            authority.clone(),
-            drain.clone(),
-        );
+        let node = Node {
+            registry: Arc::clone(&registry),
+            dispatcher: Arc::clone(&dispatcher),
+            accounts: Arc::clone(&accounts),
+            home: tokio::runtime::Handle::current(),
+        };
+        let gateway = gateway(config, node, &authority, drain);
         let control = Control {
             registry: Arc::clone(&registry),
             engine,
@@ -138,11 +133,17 @@ fn records(config: &ServeConfig) -> anyhow::Result<Arc<Records>> {
     Ok(Arc::new(records.context("the log folder cannot be made")?))
 }
 
-fn gateway_settings(config: &ServeConfig) -> GatewaySettings {
-    GatewaySettings {
+fn gateway(
+    config: &ServeConfig,
+    node: Node,
+    authority: &ControlAuthority,
+    drain: &CancellationToken,
+) -> Gateway {
+    let settings = GatewaySettings {
         domain: config.domain.clone(),
         region: config.region.clone(),
-    }
+    };
+    Gateway::new(node, settings, authority.clone(), drain.clone())
 }
 
 /// The registry, migrated.
