@@ -15,7 +15,7 @@ use super::raw::{Given, PLATFORM_DATABASE_VARIABLE, Raw};
 use super::report::{ConfigMistake, Origin, Report};
 use super::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
-    OperatorCaps, ServeConfig, TlsFiles,
+    OperatorCaps, SchedulerConfig, ServeConfig, TlsFiles,
 };
 use crate::cores;
 use crate::postgres::Consent;
@@ -49,6 +49,10 @@ impl<'a> Reading<'a> {
         }
     }
 
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
     pub(super) fn config(mut self) -> Result<ServeConfig, Report> {
         let data = DataDir::new(
             self.path(Key::DataDir)
@@ -71,10 +75,12 @@ impl<'a> Reading<'a> {
             database: self.database(&data),
             key_file: self.key_file(&data),
             admin_token_file: self.admin_token_file(&data),
+            sign_up: self.sign_up(),
             caps: self.caps(),
             limits: self.limits(),
             drain_timeout: Duration::from_secs(drain_s),
             header_timeout: Duration::from_secs(header_s),
+            scheduler: self.scheduler(),
             log: self.log(),
             data,
         };
@@ -283,6 +289,16 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// A lease is longer than the longest transaction of a function, which holds its heartbeat up.
+    fn scheduler(&mut self) -> SchedulerConfig {
+        let lease_s = self.number(Key::SchedulerLeaseS, 60, 6..=3600);
+        let days = self.number(Key::RunsRetentionDays, 30, 1..=3650);
+        SchedulerConfig {
+            lease: Duration::from_secs(lease_s),
+            runs_days: u32::try_from(days).unwrap_or(1),
+        }
+    }
+
     fn instances(&mut self) -> u32 {
         // As far as the address space of any machine goes.
         let count = self.number(Key::InstancesMax, 256, 1..=2048);
@@ -308,7 +324,7 @@ impl<'a> Reading<'a> {
         LogConfig { filter, format }
     }
 
-    fn text(&self, key: Key) -> Option<String> {
+    pub(super) fn text(&self, key: Key) -> Option<String> {
         self.raw.get(key).map(|given| given.text.trim().to_owned())
     }
 
@@ -352,7 +368,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Notes a mistake in a value, with the value unless it is secret.
-    fn wrong(&mut self, key: Key, expected: &str) {
+    pub(super) fn wrong(&mut self, key: Key, expected: &str) {
         let mistake = match self.raw.get(key) {
             Some(given) if key.is_secret() => ConfigMistake::in_value(key, &given.origin, expected),
             Some(given) => {

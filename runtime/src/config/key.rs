@@ -23,6 +23,8 @@ keys! {
     DataDir "data_dir";
     KeyFile "key_file";
     AdminTokenFile "admin_token_file";
+    // Who may come in.
+    SignUp "sign_up";
     // Listeners and names.
     Listen "listen";
     ControlListen "control_listen";
@@ -64,6 +66,9 @@ keys! {
     ProjectConnectionsMax "project_connections_max";
     CompiledMemoryMib "compiled_memory_mib";
     CompiledDiskMib "compiled_disk_mib";
+    // Cron.
+    SchedulerLeaseS "scheduler_lease_s";
+    RunsRetentionDays "runs_retention_days";
 }
 
 impl Key {

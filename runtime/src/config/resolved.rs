@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::check::{Reading, Role};
 use super::raw::Raw;
 use super::report::Report;
+use crate::accounts::SignUp;
 use crate::postgres::Consent;
 
 /// The configuration of a server, of `dev` and `serve` alike.
@@ -39,6 +40,8 @@ pub struct ServeConfig {
     /// Where the administrator's token is kept; written when missing. `dev` always has one, `serve`
     /// where the operator names a file.
     pub admin_token_file: Option<PathBuf>,
+    /// Whether people may make accounts of the control API for themselves.
+    pub sign_up: SignUp,
     /// What manifests may ask for.
     pub caps: OperatorCaps,
     /// What this node takes on.
@@ -47,6 +50,8 @@ pub struct ServeConfig {
     pub drain_timeout: Duration,
     /// How long the head of a request may take, and how long an idle connection is kept.
     pub header_timeout: Duration,
+    /// How runs of schedules are held and kept.
+    pub scheduler: SchedulerConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -222,6 +227,15 @@ pub struct NodeLimits {
     pub compiled_memory_mib: u64,
     /// Native code on disk.
     pub compiled_disk_mib: u64,
+}
+
+/// How runs of schedules are held and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchedulerConfig {
+    /// How long a node may be silent before its runs are tried again.
+    pub lease: Duration,
+    /// How long runs that are over are kept.
+    pub runs_days: u32,
 }
 
 /// What is logged, and how.

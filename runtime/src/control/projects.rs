@@ -4,10 +4,11 @@ use axum::extract::State;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::registry::Environment;
 use crate::registry::project_change::{self, ProjectPatch};
 use crate::registry::projects::{self, NewProject, Project};
+use crate::registry::roles::Permission;
 use crate::registry::settings::SettingsPatch;
+use crate::registry::{Environment, operators};
 
 use super::Shared;
 use super::answer::{Answer, Items, created};
@@ -25,11 +26,25 @@ pub(super) struct Wanted {
     environment: Environment,
 }
 
+/// Those that the operator may see.
 pub(super) async fn list(
     State(control): State<Shared>,
+    operator: Operator,
     Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Project>>, ApiError> {
-    let projects = projects::list(&control.registry, &paging.page("projects")?).await?;
+    let page = paging.page("projects")?;
+    let only = match (operator.may(Permission::ProjectRead), operator.user) {
+        (true, _) => None,
+        (false, Some(user)) => Some(operators::projects_of(&control.registry, user).await?),
+        (false, None) => {
+            return Err(operator
+                .demand(Permission::ProjectRead)
+                .err()
+                .unwrap_or(ApiError::Unauthenticated));
+        }
+    };
+    let only: Option<Vec<Uuid>> = only.map(|ids| ids.into_iter().collect());
+    let projects = projects::list(&control.registry, only.as_deref(), &page).await?;
     part("projects", projects, |project| project.name.to_string())
 }
 

@@ -14,7 +14,7 @@ use super::find::Wish;
 use super::known::KnownTokens;
 use crate::http::{Code, Problem};
 use crate::keys::token::DEVELOPMENT_CLAIM;
-use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
+use crate::keys::{ControlAuthority, ControlRole, Right, TokenError, bearer};
 use crate::registry::Environment;
 use crate::registry::api_keys::Keys;
 
@@ -32,8 +32,9 @@ pub(super) enum Credential {
     None,
     /// A user's token, made for this project.
     Project,
-    /// An operator's token whose role may call any version (`function:preview`).
-    Control,
+    /// An operator's token that may be good for any version (`function:preview`). What no signature
+    /// tells, a session or a row of the list, is asked before the call.
+    Control(Right),
     /// An API key of this project.
     Key(Uuid),
 }
@@ -59,6 +60,12 @@ pub(super) enum AuthError {
     /// A token that was made for development, in production.
     #[error("this token was made for development, and the project is in production")]
     ForDevelopment,
+    /// Nothing where a user's token is needed.
+    #[error("send the access token: authorization: Bearer <token>")]
+    Missing,
+    /// A user's token that no signing in here has made.
+    #[error("this token has no session here; sign in at /auth/<project>/sign-in")]
+    NoSession,
     /// The project's secret cannot verify anything: our fault.
     #[error("the project's tokens cannot be verified")]
     NoKey,
@@ -113,8 +120,8 @@ pub(super) fn authenticate(
         }),
         Err(AuthError::NoKey) => Err(AuthError::NoKey),
         Err(refused) => match (authority.verify(text, now), wish) {
-            (Ok(operator), Some(_)) if may_preview(operator.role) => Ok(Caller {
-                credential: Credential::Control,
+            (Ok(operator), Some(_)) if may_preview(operator.right) => Ok(Caller {
+                credential: Credential::Control(operator.right),
                 ..anonymous
             }),
             (Ok(_), _) => Err(AuthError::ControlToken),
@@ -143,11 +150,13 @@ fn text(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     }
 }
 
-/// Whoever may deploy a version may call one.
-fn may_preview(role: ControlRole) -> bool {
-    match role {
-        ControlRole::Admin | ControlRole::Developer => true,
-        ControlRole::Viewer => false,
+/// Whoever may deploy a version may call one, as far as the token itself tells.
+fn may_preview(right: Right) -> bool {
+    match right {
+        Right::Signed(ControlRole::Viewer) => false,
+        Right::Signed(ControlRole::Admin | ControlRole::Developer)
+        | Right::Listed(_)
+        | Right::Session(_) => true,
     }
 }
 
@@ -156,8 +165,10 @@ impl From<AuthError> for Problem {
         let code = match &error {
             AuthError::Several
             | AuthError::ControlToken
+            | AuthError::NoSession
             | AuthError::UnknownKey
             | AuthError::ForDevelopment => Code::InvalidToken,
+            AuthError::Missing => Code::Unauthorized,
             AuthError::NoKey => Code::Internal,
             AuthError::Token(TokenError::Expired) => Code::ExpiredToken,
             AuthError::Token(

@@ -29,7 +29,7 @@ pub(super) fn check(
     };
     let key = match chosen.credential {
         Credential::Key(key) => Some(key),
-        Credential::None | Credential::Project | Credential::Control => None,
+        Credential::None | Credential::Project | Credential::Control(_) => None,
     };
     // Users are counted wherever they call from, and all others by their address.
     let caller = match &chosen.identity {

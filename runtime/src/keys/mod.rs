@@ -20,7 +20,7 @@ pub mod token_file;
 
 pub use self::api_key::{ApiKey, KeyHash};
 pub use self::bearer::bearer;
-pub use self::control::{ControlAuthority, ControlRole, ControlToken};
+pub use self::control::{ControlAuthority, ControlRole, ControlToken, Presented, Right};
 pub use self::private_file::FileError;
 pub use self::ring::{KeyRing, Purpose, RingError};
 pub use self::sealed::{Context, Sealed};

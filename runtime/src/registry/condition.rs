@@ -55,7 +55,7 @@ impl Condition {
         match wanted.contains(&now.0) {
             true => Ok(()),
             false => Err(RegistryError::conflict(
-                Standing::Stale,
+                Standing::ChangedSince,
                 "it has changed since it was read; read it again and repeat the change",
             )),
         }

@@ -17,7 +17,7 @@ use super::error::RegistryError;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::Handler;
-use super::{Registry, mirror, removal, schedules, settings};
+use super::{Registry, mirror, removal, schedule_sync, settings};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -239,5 +239,5 @@ async fn serve(
     )
     .execute(&mut *conn)
     .await?;
-    schedules::sync(conn, what.project, what.function, manifest).await
+    schedule_sync::sync(conn, what.project, what.function, manifest).await
 }

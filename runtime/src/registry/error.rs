@@ -59,10 +59,10 @@ pub enum Standing {
     NothingToRollBack,
     /// The schema is not the one that a plan was made for.
     SchemaChanged,
-    /// It is not as its author read it.
-    Stale,
     /// The database does not have a column's type.
     UnsupportedType,
+    /// It is not as the caller last saw it.
+    ChangedSince,
     /// Anything else about how things are; the reason says what.
     State,
 }
@@ -328,6 +328,7 @@ fn taken(constraint: &str) -> Meaning {
             "another function of the project has this path; choose another `path`"
         }
         "api_keys_project_id_name_key" => "the project has an API key of this name",
+        "roles_name_key" => "a role of this name exists; choose another name",
         "users_email_key" => "a user with this email exists",
         _ => {
             let reason = "it was changed by somebody else at the same moment; look again and retry";

@@ -147,37 +147,40 @@ pub(crate) async fn named(
     conn: &mut PgConnection,
     name: &ProjectName,
 ) -> Result<Project, RegistryError> {
-    let mut found = select(conn, Some(name), &Page::first(1)).await?;
+    let mut found = select(conn, (Some(name), None), &Page::first(1)).await?;
     found
         .pop()
         .ok_or_else(|| RegistryError::not_found("project", name))
 }
 
-/// The projects, by name.
+/// The projects, by name; all, or only those of these ids.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
 pub async fn list(
     registry: &Registry,
+    only: Option<&[Uuid]>,
     page: &Page<String>,
 ) -> Result<Part<Project>, RegistryError> {
     let mut conn = registry.pool.acquire().await?;
-    Ok(page.part(select(&mut conn, None, page).await?))
+    Ok(page.part(select(&mut conn, (None, only), page).await?))
 }
 
 async fn select(
     conn: &mut PgConnection,
-    name: Option<&ProjectName>,
+    (name, only): (Option<&ProjectName>, Option<&[Uuid]>),
     page: &Page<String>,
 ) -> Result<Vec<Project>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT id, name, owner_id, environment, settings, created_at, updated_at
          FROM koyalite.projects
          WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR name > $2)
+             AND ($4::uuid[] IS NULL OR id = ANY($4))
          ORDER BY name LIMIT $3",
         name.map(ProjectName::as_str),
         page.after.as_deref(),
         page.rows(),
+        only,
     )
     .fetch_all(conn)
     .await?;

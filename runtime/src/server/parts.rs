@@ -13,6 +13,7 @@ use super::Mode;
 use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::ready::Addresses;
+use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
 use crate::cores::{self, Cores};
@@ -25,6 +26,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
+use crate::scheduler::SchedulerSettings;
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -45,6 +47,7 @@ pub(super) struct Parts {
     pub(super) control: Arc<Control>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
+    pub(super) scheduler: SchedulerSettings,
 }
 
 impl Parts {
@@ -54,25 +57,18 @@ impl Parts {
         database: &Database,
         around: Around<'_>,
     ) -> anyhow::Result<Self> {
-        let Around {
-            addresses,
-            cores,
-            drain,
-        } = around;
+        let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
-        let authority = ControlAuthority::new(&ring);
-        if let Some(path) = &config.admin_token_file {
-            token_file::create_or_read(path, &authority, Utc::now())
-                .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
-        }
+        let authority = authority(config, &ring)?;
         let registry = Arc::new(connect(database, &ring).await?);
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
         }
+        let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
+        let accounts = Arc::new(accounts);
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
-        let records = Records::open(&config.data.logs(), RecordLimits::default());
-        let records = Arc::new(records.context("the log folder cannot be made")?);
+        let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
@@ -88,15 +84,13 @@ impl Parts {
             cores,
         };
         let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), sources));
-        let gateway = Gateway::new(
-            Node {
-                registry: Arc::clone(&registry),
-                dispatcher: Arc::clone(&dispatcher),
-            },
-            border(config),
-            authority.clone(),
-            drain.clone(),
-        );
+        let node = Node {
+            registry: Arc::clone(&registry),
+            dispatcher: Arc::clone(&dispatcher),
+            accounts: Arc::clone(&accounts),
+            home: tokio::runtime::Handle::current(),
+        };
+        let gateway = gateway(config, node, &authority, drain);
         let control = Control {
             registry: Arc::clone(&registry),
             engine,
@@ -104,10 +98,11 @@ impl Parts {
             databases,
             records: Arc::clone(&records),
             authority,
+            accounts,
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
-            public_base: public_base(config, addresses),
+            public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             draining: drain.clone(),
         };
@@ -118,8 +113,38 @@ impl Parts {
             control: Arc::new(control),
             dispatcher,
             counters,
+            scheduler: scheduler(config),
         })
     }
+}
+
+/// Judges control tokens; the administrator's own is kept in a file where the operator wants that.
+fn authority(config: &ServeConfig, ring: &KeyRing) -> anyhow::Result<ControlAuthority> {
+    let authority = ControlAuthority::new(ring);
+    if let Some(path) = &config.admin_token_file {
+        token_file::create_or_read(path, &authority, Utc::now())
+            .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
+    }
+    Ok(authority)
+}
+
+fn records(config: &ServeConfig) -> anyhow::Result<Arc<Records>> {
+    let records = Records::open(&config.data.logs(), RecordLimits::default());
+    Ok(Arc::new(records.context("the log folder cannot be made")?))
+}
+
+fn gateway(
+    config: &ServeConfig,
+    node: Node,
+    authority: &ControlAuthority,
+    drain: &CancellationToken,
+) -> Gateway {
+    let settings = GatewaySettings {
+        domain: config.domain.clone(),
+        region: config.region.clone(),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
+    };
+    Gateway::new(node, settings, authority.clone(), drain.clone())
 }
 
 /// The registry, migrated.
@@ -200,14 +225,6 @@ fn tenants(config: &ServeConfig, database: &Database, cores: &Cores) -> anyhow::
     Ok(Databases::at_home(base, limits, homes)?)
 }
 
-fn border(config: &ServeConfig) -> GatewaySettings {
-    GatewaySettings {
-        domain: config.domain.clone(),
-        region: config.region.clone(),
-        proxies: Proxies::new(config.trusted_proxies.clone()),
-    }
-}
-
 fn admission(config: &ServeConfig) -> AdmissionLimits {
     AdmissionLimits {
         per_function: config.limits.invocations_per_function,
@@ -218,6 +235,20 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
             .min(crate::engine::calls_max(config.limits.instances)),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
+    }
+}
+
+/// This process's name in the rows of its runs: where it is, and which one there.
+fn scheduler(config: &ServeConfig) -> SchedulerSettings {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "node",
+        host => host,
+    };
+    SchedulerSettings {
+        node: format!("{}/{host}:{}", config.region, std::process::id()),
+        lease: config.scheduler.lease,
+        runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
     }
 }
 
