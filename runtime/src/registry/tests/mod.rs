@@ -6,6 +6,7 @@ mod indexes;
 mod migrations;
 mod mirror;
 mod schema;
+mod sessions;
 mod tenants;
 
 use std::fs;
