@@ -28,6 +28,7 @@ pub use self::password::Password;
 use self::password::{Compared, HashError, Hashing};
 use self::throttle::Throttle;
 use crate::keys::ControlAuthority;
+use crate::registry::audit::{self, Action, Chain, Deed};
 use crate::registry::email::Email;
 use crate::registry::roles::BuiltInRole;
 use crate::registry::sessions::{self, RefreshToken, Refreshed};
@@ -183,6 +184,9 @@ impl Accounts {
             (Some(known), Compared::RightAndRehashed(hash)) => (known, Some(hash)),
             (Some(_) | None, _) => {
                 tracing::info!(%from, "somebody could not sign in");
+                let deed = Deed::new(Action::SignInFailed, email.as_str());
+                let deed = deed.with("from", from.to_string());
+                audit::refused(&self.registry, Chain::Installation, deed).await;
                 return Err(AccountError::WrongCredentials);
             }
         };

@@ -42,6 +42,8 @@ mod rollback;
 mod row_types;
 mod run;
 mod schedules;
+mod schedules_create;
+mod schedules_runs;
 mod serve;
 mod tables;
 mod tables_import;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::http::request_id;
 use crate::keys::{ControlAuthority, Presented, Right, TokenError, bearer};
 use crate::registry::Registry;
-use crate::registry::audit::{self, Author, Chain};
+use crate::registry::audit::{self, Action, Author, Chain, Deed};
 use crate::registry::operators::{self, Known};
 
 use super::error::ApiError;
@@ -159,7 +159,8 @@ impl Demand {
             Access::Needs(permission) => permission::name(permission),
             Access::Open | Access::SignedIn => String::new(),
         };
-        audit::denied(registry, chain, route, &permission).await;
+        let deed = Deed::new(Action::Denied, route).with("permission", permission);
+        audit::refused(registry, chain, deed).await;
     }
 }
 

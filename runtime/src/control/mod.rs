@@ -1,6 +1,6 @@
 //! The control API: what operators and deployers call, on a listener and an origin of its own.
 //!
-//! [`routes`] is the table of contents: every path, who may call it, and which function answers.
+//! `routes` is the table of contents: every path, who may call it, and which function answers.
 //! Handlers are short: take the request apart, call `registry`, `engine` or `records`, shape the
 //! answer. They hold no rule of their own about what is valid, and no SQL. The gateway is another
 //! module and another listener: no function is ever run from here.
@@ -18,6 +18,7 @@ mod json;
 mod page;
 mod permission;
 mod route;
+mod routes;
 
 mod case;
 mod claims;
@@ -71,13 +72,13 @@ use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
 use crate::records::Records;
+use crate::registry::audit::{Author, on_behalf};
 use crate::registry::manifest::Limits;
 use crate::registry::{Environment, ProjectEntry, Registry};
 
 use self::auth::Gate;
 use self::error::ApiError;
-use self::route::Access::{Open, SignedIn};
-use self::route::{Route, delete, get, patch, post, put};
+use self::routes::routes;
 
 pub use self::auth::Operator;
 pub use self::metrics::{Description, Kind, Metrics};
@@ -150,105 +151,6 @@ impl Control {
     }
 }
 
-/// Every route of the control listener: path, who may call it, what answers.
-fn routes() -> Vec<Route> {
-    let mut all = of_projects();
-    all.extend(of_people());
-    all
-}
-
-#[rustfmt::skip] // One line a route, so that the table reads as one.
-fn of_projects() -> Vec<Route> {
-    use Permission as P;
-    vec![
-        get("/v1/projects", SignedIn, projects::list),
-        post("/v1/projects", P::ProjectCreate, projects::create),
-        get("/v1/projects/{project}", P::ProjectRead, projects::show),
-        get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
-        put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
-        get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
-        get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
-        put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
-        patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
-        get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
-        post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
-        get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
-        get("/v1/projects/{project}/tables", P::TableRead, tables::list),
-        post("/v1/projects/{project}/tables", P::TableWrite, tables::create),
-        get("/v1/projects/{project}/tables/{table}", P::TableRead, tables::show),
-        delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
-        post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
-        patch("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::change_column),
-        delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
-        post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
-        delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),
-        post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
-        put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
-        put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
-        get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
-        post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
-        post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
-        post("/v1/projects/{project}/policies/explain", P::PolicyRead, explain::explain),
-        post("/v1/projects/{project}/policies/test", P::PolicyRead, explain::test),
-        post("/v1/projects/{project}/policies/verify", P::PolicyWrite, verify::run),
-        get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
-        patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
-        delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
-        get("/v1/projects/{project}/claims", P::PolicyRead, claims::show),
-        put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
-        get("/v1/projects/{project}/native-mirror", P::PolicyRead, native_mirror::show),
-        put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
-        // Tables and policies at once, so it takes the stronger of the two permissions.
-        put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
-        post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),
-        get("/v1/projects/{project}/schema/history", P::TableRead, schema::past),
-        get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
-        get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
-        post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
-        get("/v1/projects/{project}/audit", P::AuditRead, audit::of_project),
-        get("/v1/projects/{project}/audit/verify", P::AuditRead, audit::verify_project),
-        get("/v1/audit", P::AuditRead, audit::of_installation),
-        get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
-        get("/metrics", P::MetricsRead, health::metrics),
-        get("/healthz", Open, health::healthz),
-        get("/readyz", Open, health::readyz),
-    ]
-}
-
-/// The same of those who operate: accounts, roles, members and tokens.
-#[rustfmt::skip] // One line a route, so that the table reads as one.
-fn of_people() -> Vec<Route> {
-    use Permission as P;
-    vec![
-        get("/v1/projects/{project}/members", P::MemberRead, members::list),
-        put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
-        delete("/v1/projects/{project}/members/{user}", P::MemberWrite, members::remove),
-        get("/v1/projects/{project}/sign-up", P::MemberRead, members::sign_up),
-        put("/v1/projects/{project}/sign-up", P::MemberWrite, members::set_sign_up),
-        get("/v1/users", P::UserRead, users::list),
-        post("/v1/users", P::UserWrite, users::create),
-        get("/v1/users/{id}", P::UserRead, users::show),
-        patch("/v1/users/{id}", P::UserWrite, users::change),
-        delete("/v1/users/{id}", P::UserWrite, users::remove),
-        get("/v1/users/{id}/projects", P::UserRead, users::projects),
-        get("/v1/users/{id}/functions", P::UserRead, users::functions),
-        get("/v1/roles", P::RoleRead, roles::list),
-        post("/v1/roles", P::RoleWrite, roles::create),
-        get("/v1/roles/{role}", P::RoleRead, roles::show),
-        patch("/v1/roles/{role}", P::RoleWrite, roles::change),
-        delete("/v1/roles/{role}", P::RoleWrite, roles::remove),
-        get("/v1/tokens", P::OperatorCreate, operators::list),
-        post("/v1/tokens", P::OperatorCreate, operators::create),
-        delete("/v1/tokens/{id}", P::OperatorCreate, operators::revoke),
-        post("/v1/auth/sign-up", Open, sessions::sign_up),
-        post("/v1/auth/sign-in", Open, sessions::sign_in),
-        post("/v1/auth/refresh", Open, sessions::refresh),
-        post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
-        post("/v1/auth/password", SignedIn, sessions::password),
-        get("/v1/auth/user", SignedIn, sessions::whoami),
-    ]
-}
-
 /// The control API as the service of a [`crate::http::Listener`].
 pub fn service(control: Arc<Control>) -> impl ControlService {
     let gate = Gate {
@@ -277,7 +179,13 @@ fn serve(router: axum::Router) -> impl ControlService {
             "control", request_id = %id, method = %request.method(), path = request.uri().path()
         );
         let answered = router.call(request.map(axum::body::Body::new));
-        finish(answered, id).instrument(span).boxed()
+        // Whoever has shown no token; the guard of a route puts the operator in its place.
+        let nobody = Author {
+            actor: "anonymous".to_owned(),
+            request: Some(id),
+        };
+        let finished = finish(answered, id).instrument(span);
+        on_behalf(nobody, finished).boxed()
     }
 }
 

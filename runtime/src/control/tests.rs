@@ -11,7 +11,8 @@ use chrono::Utc;
 use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response, StatusCode};
 
-use super::route::Access::Needs;
+use super::route::Access::{Needs, Open, SignedIn};
+use super::route::{get, put};
 use super::*;
 use crate::http::body;
 use crate::keys::{ControlRole, ControlToken, KeyRing};

@@ -26,6 +26,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
+use crate::scheduler::SchedulerSettings;
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -46,6 +47,7 @@ pub(super) struct Parts {
     pub(super) control: Arc<Control>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
+    pub(super) scheduler: SchedulerSettings,
 }
 
 impl Parts {
@@ -55,17 +57,9 @@ impl Parts {
         database: &Database,
         around: Around<'_>,
     ) -> anyhow::Result<Self> {
-        let Around {
-            addresses,
-            cores,
-            drain,
-        } = around;
+        let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
-        let authority = ControlAuthority::new(&ring);
-        if let Some(path) = &config.admin_token_file {
-            token_file::create_or_read(path, &authority, Utc::now())
-                .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
-        }
+        let authority = authority(config, &ring)?;
         let registry = Arc::new(connect(database, &ring).await?);
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
@@ -74,8 +68,7 @@ impl Parts {
         let accounts = Arc::new(accounts);
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
-        let records = Records::open(&config.data.logs(), RecordLimits::default());
-        let records = Arc::new(records.context("the log folder cannot be made")?);
+        let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
@@ -109,7 +102,7 @@ impl Parts {
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
-            public_base: public_base(config, addresses),
+            public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             draining: drain.clone(),
         };
@@ -120,8 +113,24 @@ impl Parts {
             control: Arc::new(control),
             dispatcher,
             counters,
+            scheduler: scheduler(config),
         })
     }
+}
+
+/// Judges control tokens; the administrator's own is kept in a file where the operator wants that.
+fn authority(config: &ServeConfig, ring: &KeyRing) -> anyhow::Result<ControlAuthority> {
+    let authority = ControlAuthority::new(ring);
+    if let Some(path) = &config.admin_token_file {
+        token_file::create_or_read(path, &authority, Utc::now())
+            .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
+    }
+    Ok(authority)
+}
+
+fn records(config: &ServeConfig) -> anyhow::Result<Arc<Records>> {
+    let records = Records::open(&config.data.logs(), RecordLimits::default());
+    Ok(Arc::new(records.context("the log folder cannot be made")?))
 }
 
 fn gateway(
@@ -225,6 +234,20 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
             .min(crate::engine::calls_max(config.limits.instances)),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
+    }
+}
+
+/// This process's name in the rows of its runs: where it is, and which one there.
+fn scheduler(config: &ServeConfig) -> SchedulerSettings {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "node",
+        host => host,
+    };
+    SchedulerSettings {
+        node: format!("{}/{host}:{}", config.region, std::process::id()),
+        lease: config.scheduler.lease,
+        runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
     }
 }
 

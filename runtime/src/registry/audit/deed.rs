@@ -75,6 +75,16 @@ actions! {
     ClaimsReplace = "claims.replace" on "project",
     /// Policies were made, or are no longer, Postgres' own as well.
     NativeMirrorSet = "native_mirror.set" on "project",
+    /// A schedule was made beside those of the manifest.
+    ScheduleCreate = "schedule.create" on "schedule",
+    /// Such a schedule was removed.
+    ScheduleDelete = "schedule.delete" on "schedule",
+    /// A schedule was paused or resumed.
+    SchedulePause = "schedule.pause" on "schedule",
+    /// A run was asked for that was not due.
+    ScheduleRun = "schedule.run" on "schedule",
+    /// Runs of the past were asked for.
+    ScheduleBackfill = "schedule.backfill" on "schedule",
     /// A token of a project's user was issued.
     TokenCreate = "token.create" on "user",
     /// A control token was issued.
@@ -85,6 +95,8 @@ actions! {
     SignUp = "session.sign_up" on "user",
     /// Somebody signed in.
     SignIn = "session.sign_in" on "user",
+    /// A wrong password, or an address that nobody has.
+    SignInFailed = "session.sign_in_failed" on "user",
     /// A session was ended by its owner.
     SignOut = "session.sign_out" on "session",
     /// A refresh token was shown again after it was used, and its session ended.
