@@ -48,3 +48,5 @@ mod tables_together;
 mod tidy;
 mod unauthorized;
 mod verifying;
+mod webhook_endpoints;
+mod webhooks;

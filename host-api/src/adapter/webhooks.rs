@@ -26,7 +26,11 @@ async fn emit(
 }
 
 async fn status(caller: Caller, id: String) -> Result<EventStatus, HostError> {
-    logged(caller, |call| async move { webhooks::status(&call, &id).await }).await
+    logged(
+        caller,
+        |call| async move { webhooks::status(&call, &id).await },
+    )
+    .await
 }
 
 /// As in `tables`: the two packages differ in how a function sees its store.

@@ -5,7 +5,8 @@ use super::{ErrorKind, HostError, echo};
 impl HostError {
     /// The idempotency key was used for something else. Nothing is sent.
     pub fn idempotency_conflict() -> HostError {
-        let message = "this idempotency key was used for something else; take another one, or send the same";
+        let message =
+            "this idempotency key was used for something else; take another one, or send the same";
         HostError::new(ErrorKind::Conflict, "idempotency_conflict", message)
     }
 

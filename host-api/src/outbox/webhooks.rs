@@ -96,9 +96,18 @@ fn emission(invocation: &Invocation, event: Event) -> Result<Statement, HostErro
         .map_err(|error| HostError::invalid_value("payload", error))?;
     let row = vec![
         ("event_type", text(Some(event.event_type))),
-        ("payload", Bind::Json { text: payload, ty: ColumnType::Jsonb }),
+        (
+            "payload",
+            Bind::Json {
+                text: payload,
+                ty: ColumnType::Jsonb,
+            },
+        ),
         ("idempotency_key", text(event.idempotency_key)),
-        ("user_id", text(invocation.identity.subject().map(str::to_owned))),
+        (
+            "user_id",
+            text(invocation.identity.subject().map(str::to_owned)),
+        ),
     ];
     let more = vec![
         uuid(Uuid::now_v7()),

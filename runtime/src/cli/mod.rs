@@ -46,6 +46,7 @@ mod tables_seed_csv;
 mod template;
 mod token;
 mod versions;
+mod webhooks;
 
 use std::process::ExitCode;
 

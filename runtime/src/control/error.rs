@@ -245,6 +245,8 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "column" => Code::UnknownColumn,
             "index" => Code::UnknownIndex,
             "policy" => Code::UnknownPolicy,
+            "endpoint" => Code::UnknownEndpoint,
+            "delivery" => Code::UnknownDelivery,
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { kind, .. } => match kind {

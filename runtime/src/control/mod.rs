@@ -18,6 +18,7 @@ mod route;
 
 mod case;
 mod claims;
+mod deliveries;
 mod deploy;
 mod dry_run;
 mod explain;
@@ -38,6 +39,7 @@ mod tables;
 mod tokens;
 mod upload;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::egress::Policy;
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -98,6 +101,8 @@ pub struct Control {
     pub public_base: String,
     /// What project hosts end in.
     pub domain: String,
+    /// Which addresses deliveries may go to.
+    pub targets: Policy,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }
@@ -187,6 +192,15 @@ fn routes() -> Vec<Route> {
         get("/v1/projects/{project}/schema/history", P::TableRead, schema::past),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
+        get("/v1/projects/{project}/webhooks/endpoints", P::WebhookRead, webhooks::list),
+        post("/v1/projects/{project}/webhooks/endpoints", P::WebhookWrite, webhooks::create),
+        get("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookRead, webhooks::show),
+        patch("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::change),
+        delete("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::remove),
+        post("/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret", P::WebhookWrite, webhooks::rotate),
+        get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
+        get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
+        post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         post("/v1/tokens", P::OperatorCreate, operators::create),
         get("/metrics", P::MetricsRead, health::metrics),

@@ -67,6 +67,8 @@ codes! {
     UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
+    UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
+    UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";

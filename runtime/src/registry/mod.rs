@@ -43,6 +43,7 @@ pub mod secret;
 pub mod snapshot;
 pub mod tables;
 mod verdict;
+pub mod webhooks;
 
 #[cfg(test)]
 pub(crate) mod tests;

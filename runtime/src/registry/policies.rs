@@ -4,7 +4,9 @@
 //! does not make sense on its table, so the snapshot can always be built.
 
 use chrono::{DateTime, Utc};
-use koyalite_policy::{ColumnName, Command, Effect, PolicySource, ProjectName, Resource, TableName};
+use koyalite_policy::{
+    ColumnName, Command, Effect, PolicySource, ProjectName, Resource, TableName,
+};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;

@@ -1,12 +1,13 @@
 //! Every way a function may behave, well or badly: one route each. WASI 0.3 by the SDK; fit for
 //! shared instances.
 //!
-//! `bodies` streams, `faults` misbehaves, `host` calls the host's interfaces, `shared` is about
+//! `bodies` streams, `faults` misbehaves, `host` calls the host's interfaces, `outbox` sends, `shared` is about
 //! several requests in one instance, `steps` is about tables, `surroundings` looks at what WASI shows.
 
 mod bodies;
 mod faults;
 mod host;
+mod outbox;
 mod shared;
 mod steps;
 mod surroundings;
@@ -53,6 +54,8 @@ async fn handle(request: Request) -> Result<Response> {
         ["transaction"] => steps::transaction(&request).await,
         ["keep"] => steps::keep(&request).await,
         ["use-kept"] => steps::use_kept(&request).await,
+        ["emit"] => outbox::emit(&request).await,
+        ["emitted", id] => outbox::emitted(id).await,
         ["outbound"] => host::outbound(&request).await,
 
         ["count"] => shared::count(),
