@@ -42,6 +42,7 @@ mod run;
 mod schedules;
 mod seeding;
 mod surroundings;
+mod table_events;
 mod tables;
 mod tables_reading;
 mod tables_together;
