@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
+
 use crate::Setting;
 use crate::koyalite::KoyaLite;
 use crate::load::Numbers;
@@ -15,7 +17,7 @@ use crate::machine::Machine;
 use crate::process;
 use crate::report::{Goal, Report};
 use crate::requests::send;
-use crate::rounds::{Round, Row, row};
+use crate::rounds::{Round, Row, median, row};
 
 /// The smallest guest that there is: what is measured is what surrounds it.
 const GUEST: &str = "hello-02";
@@ -73,8 +75,8 @@ pub(crate) async fn run(setting: &Setting, functions: usize) -> anyhow::Result<(
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let kib = (full_mib - bare_mib).max(0.0) * 1024.0 / functions as f64;
     report.value("kib_per_function", kib, Goal::AtMost(20.0));
-    report.value("start_s", middle(&full).as_secs_f64(), Goal::AtMost(2.0));
-    let first_ms = middle(&first).as_secs_f64() * 1e3;
+    report.value("start_s", middle(&full), Goal::AtMost(2.0));
+    let first_ms = middle(&first) * 1e3;
     report.value("first_call_ms", first_ms, Goal::AtMost(10.0));
     report.print(setting.json)
 }
@@ -97,7 +99,7 @@ async fn fill(koyalite: &KoyaLite, functions: usize) -> anyhow::Result<()> {
                     .await
             }
         });
-        for deployed in futures(deploys).await {
+        for deployed in join_all(deploys).await {
             deployed?;
         }
     }
@@ -107,27 +109,6 @@ async fn fill(koyalite: &KoyaLite, functions: usize) -> anyhow::Result<()> {
 /// Project and function of that number.
 fn place(number: usize) -> (String, String) {
     (format!("p{}", number / PER_PROJECT), format!("f{number}"))
-}
-
-/// All of a few futures at once.
-async fn futures<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut all: Vec<_> = futures.map(Box::pin).collect();
-    let mut outputs: Vec<Option<F::Output>> = all.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (future, output) in all.iter_mut().zip(&mut outputs) {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(cx)
-            {
-                *output = Some(ready);
-            }
-        }
-        match outputs.iter().all(Option::is_some) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
 }
 
 /// Functions that were not called before, and each of them once more.
@@ -169,8 +150,9 @@ fn numbers(time: Duration) -> Numbers {
     }
 }
 
-fn middle(times: &[Duration]) -> Duration {
-    let mut sorted = times.to_vec();
-    sorted.sort();
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+/// The median, in seconds.
+fn middle(times: &[Duration]) -> f64 {
+    let mut seconds: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
+    seconds.sort_by(f64::total_cmp);
+    median(&seconds)
 }

@@ -12,7 +12,6 @@ use crate::Setting;
 use crate::koyalite::KoyaLite;
 use crate::load::{Load, Target};
 use crate::machine::Machine;
-use crate::process;
 use crate::report::{Goal, Report};
 use crate::rounds::{Round, row};
 
@@ -46,6 +45,7 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
         connections: CONNECTIONS,
         ..Target::default()
     };
+    let id = koyalite.process.id();
     let load = Load::new()?;
     let subjects: Vec<&Attack> = std::iter::once(&SOLO).chain(ATTACKS).collect();
     let mut all: Vec<Vec<Round>> = subjects.iter().map(|_| Vec::new()).collect();
@@ -54,14 +54,10 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
         for (attack, seen) in subjects.iter().zip(&mut all) {
             let attackers = attack.begin(&base);
             attackers.at_it().await;
-            let before = process::cpu(koyalite.process.id())?;
-            let numbers = load.drive(&target, setting.time).await?;
-            let used = process::cpu(koyalite.process.id())?.saturating_sub(before);
-            seen.push(Round::new(numbers, used));
+            seen.push(Round::of(&load, (&target, id), setting.time).await?);
             attackers.end().await;
         }
     }
-    let id = koyalite.process.id();
     let rows = subjects.iter().zip(&all);
     let rows = rows.map(|(attack, seen)| row((attack.name, "requests/s"), id, seen));
     let mut report = Report {

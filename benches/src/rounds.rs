@@ -42,6 +42,21 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// Drives the load for so long, at a target that is answered by that process.
+    ///
+    /// # Errors
+    /// Where it cannot be reached or answers wrongly.
+    pub(crate) async fn of(
+        load: &Load,
+        (target, process): (&Target, u32),
+        time: Duration,
+    ) -> anyhow::Result<Self> {
+        let before = process::cpu(process)?;
+        let numbers = load.drive(target, time).await?;
+        let used = process::cpu(process)?.saturating_sub(before);
+        Ok(Self::new(numbers, used))
+    }
+
     /// What the load saw, and the processor's time that the subject used meanwhile.
     pub(crate) fn new(numbers: Numbers, used: Duration) -> Self {
         Self {
@@ -68,10 +83,7 @@ pub(crate) async fn measure(
     for number in 1..=rounds {
         eprintln!("  round {number} of {rounds}");
         for (subject, seen) in subjects.iter().zip(&mut all) {
-            let before = process::cpu(subject.process)?;
-            let numbers = load.drive(&subject.target, time).await?;
-            let used = process::cpu(subject.process)?.saturating_sub(before);
-            seen.push(Round::new(numbers, used));
+            seen.push(Round::of(&load, (&subject.target, subject.process), time).await?);
         }
     }
     let rows = subjects.iter().zip(&all);
@@ -110,7 +122,7 @@ pub(crate) fn row(
 }
 
 /// The middle of sorted values; of two middles, the lower.
-fn median(sorted: &[f64]) -> f64 {
+pub(crate) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len().saturating_sub(1) / 2;
     sorted.get(middle).copied().unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 //! refused, or become one statement. Nobody is asked to run it.
 #![no_main]
 
+mod shapes;
+
 use std::sync::{Arc, OnceLock};
 
 use koyalite_host_api::Project;
@@ -13,7 +15,7 @@ use koyalite_host_api::tables::{
     DeleteQuery, Filter, InsertQuery, Operation, OrderKey, SelectQuery, UpdateQuery, UpsertQuery,
     consider,
 };
-use koyalite_policy::{ColumnShape, ColumnType, Identity, PolicySource, Schema, TableShape, User};
+use koyalite_policy::{Identity, PolicySource, Schema, User};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
@@ -59,38 +61,13 @@ fn project() -> &'static Project {
 }
 
 fn schema() -> Schema {
-    let column = |(name, ty): (&str, &str)| ColumnShape {
-        name: name.parse().expect("a name"),
-        ty: ty.parse::<ColumnType>().expect("a type"),
-        nullable: name != "id",
-        has_default: name == "id",
-        primary_key: name == "id",
-        unique: false,
-        values: None,
-    };
-    let columns = [
-        ("id", "bigint"),
-        ("owner_id", "uuid"),
-        ("title", "text"),
-        ("done", "boolean"),
-        ("tags", "text[]"),
-        ("data", "jsonb"),
-        ("due", "timestamptz"),
-        ("price", "numeric"),
-        ("ratio", "double precision"),
-    ];
-    let todos = TableShape {
-        name: "todos".parse().expect("a name"),
-        columns: columns.map(column).to_vec(),
-        unique_together: Vec::new(),
-    };
     let policy: PolicySource = serde_json::from_value(json!({
         "id": "6a3c1f58-0d4e-4b5c-9a43-3f1c2b7d9e10", "name": "own rows", "table": "todos",
         "effect": "allow", "commands": ["select", "insert", "update", "delete"],
         "using": "owner_id = auth.uid()", "check": "owner_id = auth.uid()",
     }))
     .expect("a policy");
-    Schema::build(vec![todos], vec![policy]).expect("a schema")
+    Schema::build(vec![shapes::todos()], vec![policy]).expect("a schema")
 }
 
 fn texts(texts: &[&str]) -> Vec<String> {

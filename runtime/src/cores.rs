@@ -86,6 +86,12 @@ impl Cores {
     }
 }
 
+/// How many cores there are for us; one where the system does not say.
+#[must_use]
+pub fn available() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Which of the cores this thread is; none on any other thread.
 #[must_use]
 pub fn current() -> Option<usize> {

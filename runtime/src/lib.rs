@@ -17,3 +17,4 @@ pub mod records;
 pub mod registry;
 pub mod scheduler;
 pub mod server;
+pub mod silence;

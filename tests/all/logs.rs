@@ -156,9 +156,9 @@ async fn what_a_guest_printed_and_where_it_trapped_are_in_the_log_of_that_invoca
             place("about to go wrong"),
             place("went wrong 6 steps deep"),
             place("trapped: wasm trap"),
-            place("::faults::innermost_step"),
-            place("::faults::middle_step"),
-            place("::faults::outer_step"),
+            place("::steps_deep::innermost_step"),
+            place("::steps_deep::middle_step"),
+            place("::steps_deep::outer_step"),
         ];
         assert!(places.is_sorted(), "{guest}: {all:#?}");
         let terminal = CommandLine::of(&app, &project.name);
@@ -166,7 +166,7 @@ async fn what_a_guest_printed_and_where_it_trapped_are_in_the_log_of_that_invoca
             .run(&root(), &["logs", "behaviours"])
             .await
             .expect(0);
-        assert!(shown.contains("faults::innermost_step"), "{shown}");
+        assert!(shown.contains("steps_deep::innermost_step"), "{shown}");
     }
 }
 

@@ -15,6 +15,7 @@ use super::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
     OperatorCaps, ServeConfig, TlsFiles,
 };
+use crate::cores;
 use crate::postgres::Consent;
 
 const DATA_DIR: &str = ".koyalite";
@@ -260,7 +261,11 @@ impl<'a> Reading<'a> {
     fn limits(&mut self) -> NodeLimits {
         NodeLimits {
             connections: self.count(Key::ConnectionsMax, 10_000, 1_000_000),
-            connection_threads: self.count(Key::ConnectionThreads, cores(), 1_024),
+            connection_threads: self.count(
+                Key::ConnectionThreads,
+                cores::available() as u64,
+                1_024,
+            ),
             instances: self.instances(),
             invocations: self.count(Key::InvocationsMax, 240, 10_000),
             invocations_per_function: self.count(Key::InvocationsPerFunctionMax, 100, 10_000),
@@ -361,11 +366,6 @@ impl<'a> Reading<'a> {
         self.mistakes
             .push(ConfigMistake::in_value(key, &Origin::Missing, problem));
     }
-}
-
-/// Cores that this process may use; one where the system does not say.
-fn cores() -> u64 {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64)
 }
 
 /// A DNS label, also the shape of a region's name.

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+
+use crate::silence::Silence;
 
 /// The limits of one request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,8 +47,7 @@ pub struct Paced<B, E> {
     inner: B,
     limit: Duration,
     late: fn() -> E,
-    /// Since when nothing has come; none while something does.
-    silence: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
 }
 
 impl<B, E> Paced<B, E> {
@@ -57,7 +57,7 @@ impl<B, E> Paced<B, E> {
             inner,
             limit,
             late,
-            silence: None,
+            silence: Silence::default(),
         }
     }
 }
@@ -72,17 +72,11 @@ impl<B: Body<Error = E> + Unpin, E> Body for Paced<B, E> {
     ) -> Poll<Option<Result<Frame<B::Data>, E>>> {
         let next = Pin::new(&mut self.inner).poll_frame(cx);
         if next.is_ready() {
-            self.silence = None;
+            self.silence.broken();
             return next;
         }
-        let end = Instant::now() + self.limit;
-        let begun = || Box::pin(tokio::time::sleep_until(end));
-        let silence = self.silence.get_or_insert_with(begun);
-        let late = silence.as_mut().poll(cx).is_ready();
-        match late {
-            true => Poll::Ready(Some(Err((self.late)()))),
-            false => Poll::Pending,
-        }
+        let (limit, late) = (self.limit, self.late);
+        self.silence.poll(limit, cx).map(|()| Some(Err(late())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -99,6 +93,8 @@ mod tests {
     use bytes::Bytes;
     use futures::{StreamExt as _, stream};
     use http_body_util::{BodyExt as _, StreamBody};
+
+    use tokio::time::Instant;
 
     use super::*;
 

@@ -213,14 +213,12 @@ mod tests {
         Ok(Frame::data(Bytes::from_static(text.as_bytes())))
     }
 
+    fn working(work: impl Future<Output = ()> + Send + 'static) -> Beside {
+        Beside::new(work, Arc::default(), Arc::default(), Handle::current())
+    }
+
     async fn gathered(body: WasiBody) -> WasiBody {
-        let mut nobody = Beside::new(
-            std::future::ready(()),
-            Arc::default(),
-            Arc::default(),
-            Handle::current(),
-        );
-        nobody.gather(body).await.unwrap()
+        working(std::future::ready(())).gather(body).await.unwrap()
     }
 
     #[tokio::test]
@@ -230,7 +228,7 @@ mod tests {
             let _open_until_the_end = line;
             panic!("a fault of ours");
         };
-        let mut work = Beside::new(work, Arc::default(), Arc::default(), Handle::current());
+        let mut work = working(work);
         assert!(work.until(heard).await.is_err());
     }
 
@@ -267,12 +265,7 @@ mod tests {
         let begun = stream::iter([data("one")]).chain(cut());
         let body = gathered(StreamBody::new(begun).boxed_unsync()).await;
         assert!(body.collect().await.is_err());
-        let mut nobody = Beside::new(
-            std::future::ready(()),
-            Arc::default(),
-            Arc::default(),
-            Handle::current(),
-        );
+        let mut nobody = working(std::future::ready(()));
         let nothing = StreamBody::new(cut()).boxed_unsync();
         assert!(nobody.gather(nothing).await.is_none());
     }

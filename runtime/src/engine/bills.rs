@@ -50,19 +50,11 @@ impl Bills {
 
     /// The store ran for so long.
     pub(super) fn charge(&mut self, used: Duration) {
-        let is_busy = |bill: &&mut Bill| bill.state != State::Ended;
         let busy = self.0.iter().filter(|bill| bill.state != State::Ended);
         let busy = u32::try_from(busy.count()).unwrap_or(u32::MAX);
-        match busy {
-            0 => {
-                for bill in &mut self.0 {
-                    bill.charge(used);
-                }
-            }
-            several => {
-                for bill in self.0.iter_mut().filter(is_busy) {
-                    bill.charge(used / several);
-                }
+        for bill in &mut self.0 {
+            if busy == 0 || bill.state != State::Ended {
+                bill.charge(used / busy.max(1));
             }
         }
     }

@@ -65,13 +65,7 @@ impl Code {
     pub(super) async fn compile(&self, sha256: &str, bytes: Bytes) -> Result<(), AdmitError> {
         let code = match self.cache.load(sha256) {
             Some(code) => code,
-            None => {
-                let code = self.compiler.compile(bytes).await?;
-                if let Err(error) = self.cache.store(sha256, &code) {
-                    tracing::warn!(%error, component = sha256, "compiled code is not cached");
-                }
-                code
-            }
+            None => self.make(sha256, bytes).await?,
         };
         let component = self.deserialize(&code).map_err(|error| unfit(&error))?;
         let loaded =
@@ -82,6 +76,15 @@ impl Code {
         drop(slot.cell.set(Arc::new(loaded)));
         self.memory.weigh(sha256, &slot, code.len());
         Ok(())
+    }
+
+    /// Compiles a component and keeps its code on disk.
+    async fn make(&self, sha256: &str, bytes: Bytes) -> Result<Vec<u8>, AdmitError> {
+        let code = self.compiler.compile(bytes).await?;
+        if let Err(error) = self.cache.store(sha256, &code) {
+            tracing::warn!(%error, component = sha256, "compiled code is not cached");
+        }
+        Ok(code)
     }
 
     /// A component that was admitted before.
@@ -107,11 +110,8 @@ impl Code {
     async fn bring_back(&self, sha256: &str) -> Result<(Arc<Loaded>, usize), InvokeError> {
         let unloadable = |inside: String| InvokeError::Unloadable { inside };
         if let Some(code) = self.cache.load(sha256) {
-            match self
-                .deserialize(&code)
-                .and_then(|c| Loaded::link(&self.linker, &c))
-            {
-                Ok(loaded) => return Ok((Arc::new(loaded), code.len())),
+            match self.link(&code) {
+                Ok(loaded) => return Ok((loaded, code.len())),
                 Err(error) => {
                     tracing::warn!(%error, component = sha256, "cached code does not load");
                     self.cache.remove(sha256);
@@ -127,19 +127,21 @@ impl Code {
         if hash(&bytes) != sha256 {
             return Err(unloadable(format!("the object {sha256} holds other bytes")));
         }
-        let code = self.compiler.compile(bytes).await;
+        let code = self.make(sha256, bytes).await;
         let code = code.map_err(|error| match error {
             // It will be compiled when the others have been.
             AdmitError::Busy => InvokeError::Overloaded,
             error => unloadable(error.to_string()),
         })?;
-        if let Err(error) = self.cache.store(sha256, &code) {
-            tracing::warn!(%error, component = sha256, "compiled code is not cached");
-        }
-        self.deserialize(&code)
-            .and_then(|component| Loaded::link(&self.linker, &component))
-            .map(|loaded| (Arc::new(loaded), code.len()))
-            .map_err(|error| unloadable(format!("{error:#}")))
+        let loaded = self.link(&code);
+        let loaded = loaded.map_err(|error| unloadable(format!("{error:#}")))?;
+        Ok((loaded, code.len()))
+    }
+
+    /// From code that was linked before, or whose component was.
+    fn link(&self, code: &[u8]) -> wasmtime::Result<Arc<Loaded>> {
+        let component = self.deserialize(code)?;
+        Loaded::link(&self.linker, &component).map(Arc::new)
     }
 
     #[expect(unsafe_code, reason = "loading native code is what this engine is for")]

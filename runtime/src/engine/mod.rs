@@ -131,9 +131,7 @@ impl Engine {
             egress,
         })
     }
-}
 
-impl Engine {
     /// What it holds now.
     #[must_use]
     pub fn holding(&self) -> Holding {

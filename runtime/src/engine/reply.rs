@@ -11,7 +11,6 @@ use futures::channel::oneshot;
 use futures::future::poll_fn;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use super::call::{Answer, CallLimits};
@@ -20,6 +19,7 @@ use super::job::Said;
 use super::limits::Breach;
 use super::meter::{DeadlineId, Watch};
 use super::trap::classify;
+use crate::silence::Silence;
 
 /// What a call and its worker know of each other, from both sides of the store.
 ///
@@ -205,8 +205,7 @@ impl Drop for Reply {
 struct AnswerBody {
     inner: WasiBody,
     ticket: Ticket,
-    /// Since when nothing has come; none while something does.
-    silence: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
 }
 
 impl AnswerBody {
@@ -214,14 +213,8 @@ impl AnswerBody {
         Self {
             inner,
             ticket,
-            silence: None,
+            silence: Silence::default(),
         }
-    }
-
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.ticket.silence();
-        let begun = || Box::pin(tokio::time::sleep(limit));
-        self.silence.get_or_insert_with(begun).as_mut().poll(cx)
     }
 }
 
@@ -235,7 +228,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.silence = None;
+                self.silence.broken();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(error))),
@@ -243,14 +236,17 @@ impl Body for AnswerBody {
                 tracing::warn!(%error, "an answer was cut");
                 Err(Error::HttpResponseIncomplete)
             })),
-            Poll::Pending => self.poll_silence(cx).map(|()| {
-                let limit = self.ticket.silence().as_millis();
-                tracing::warn!(
-                    "an answer was cut: nothing came for {limit} ms; `silence_ms` in [limits] of the \
-                     function's manifest raises that"
-                );
-                Some(Err(Error::HttpResponseTimeout))
-            }),
+            Poll::Pending => {
+                let limit = self.ticket.silence();
+                self.silence.poll(limit, cx).map(|()| {
+                    let limit = limit.as_millis();
+                    tracing::warn!(
+                        "an answer was cut: nothing came for {limit} ms; `silence_ms` in [limits] of \
+                         the function's manifest raises that"
+                    );
+                    Some(Err(Error::HttpResponseTimeout))
+                })
+            }
         }
     }
 

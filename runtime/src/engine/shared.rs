@@ -85,9 +85,7 @@ impl SharedPool {
         });
         Offer::Start { job, queue, busy }
     }
-}
 
-impl SharedPool {
     /// A call was answered.
     pub(super) fn behaved(&self) {
         let at_once = self.at_once.load(Ordering::Relaxed);

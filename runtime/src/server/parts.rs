@@ -15,7 +15,7 @@ use super::database::Database;
 use super::ready::Addresses;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
-use crate::cores::Cores;
+use crate::cores::{self, Cores};
 use crate::delivery::Deliveries;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
@@ -192,7 +192,7 @@ fn engine(
         compiler: std::env::current_exe().context("cannot find this program's own file")?,
         cache_dir: config.data.compiled(),
         cache_key: *ring.derive(Purpose::CompiledCode).expose(),
-        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        cores: cores::available(),
         env: Vec::new(),
         instances: config.limits.instances,
         loaded_bytes_max: config.limits.compiled_memory_mib << 20,

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::signals::Signals;
 use super::terminal::Terminal;
-use crate::cores::Cores;
+use crate::cores::{self, Cores};
 use crate::dispatch::{AdmissionLimits, Dispatcher, Selected};
 use crate::egress::{AllowList, Egress, Policy};
 use crate::engine::{Admitted, Engine, INSTANCES_DEFAULT, Settings, calls_max};
@@ -71,7 +71,7 @@ async fn serve(single: Single) -> anyhow::Result<()> {
         drain_timeout: DRAIN_TIMEOUT,
         ..ListenerLimits::default()
     };
-    let cores = Arc::new(Cores::start(cores())?);
+    let cores = Arc::new(Cores::start(cores::available())?);
     let listener = super::bind(single.listen, limits, "the component")
         .await?
         .on(Arc::clone(&cores));
@@ -107,7 +107,7 @@ async fn put_together(single: &Single, folder: PathBuf) -> anyhow::Result<Bare> 
             compiler: std::env::current_exe().context("cannot find this program's own file")?,
             cache_dir: folder,
             cache_key: *SecretKey::random().expose(),
-            cores: cores(),
+            cores: cores::available(),
             instances: INSTANCES_DEFAULT,
             // There is one component.
             loaded_bytes_max: u64::MAX,
@@ -201,8 +201,4 @@ fn no_project() -> anyhow::Result<ProjectEntry> {
         mirror: Mirror::Off,
         functions: Vec::new(),
     })
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

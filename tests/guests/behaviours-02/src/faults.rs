@@ -1,37 +1,15 @@
 //! What a function must not do, done.
 
-use std::hint::black_box;
 use std::time::Duration;
 
 use crate::answer::Answer;
 use crate::koyalite::host_sync::log;
 use crate::wasi::http::types::{Fields, OutgoingResponse, ResponseOutparam};
 
-pub fn spin() {
-    let mut turns = 0_u64;
-    loop {
-        turns = black_box(turns).wrapping_add(1);
-    }
-}
-
 pub fn sleep() {
     loop {
         std::thread::sleep(Duration::from_secs(3600));
     }
-}
-
-pub fn grow() {
-    let mut kept = Vec::new();
-    loop {
-        kept.push(vec![1_u8; 1024 * 1024]);
-        black_box(&kept);
-    }
-}
-
-#[expect(unconditional_recursion, reason = "what is tried")]
-pub fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
-    recurse(black_box(depth + 1)) + black_box(frame)[0]
 }
 
 pub fn trap_after_first_byte(out: ResponseOutparam) {
@@ -59,22 +37,4 @@ pub fn log_flood(out: ResponseOutparam) {
         log::write(log::Level::Info, &line);
     }
     Answer::start(out, 200).send(b"logged\n");
-}
-
-/// Panics some functions deep; each has a name to be found by.
-#[inline(never)]
-pub fn outer_step() -> String {
-    println!("about to go wrong");
-    black_box(middle_step(black_box(3)).to_string())
-}
-
-#[inline(never)]
-fn middle_step(depth: u64) -> u64 {
-    black_box(innermost_step(black_box(depth * 2)) + 1)
-}
-
-#[inline(never)]
-fn innermost_step(depth: u64) -> u64 {
-    assert!(black_box(depth) == 0, "went wrong {depth} steps deep");
-    depth
 }

@@ -4,6 +4,10 @@
 mod answer;
 mod faults;
 mod host;
+#[path = "../../behaviours/src/plain.rs"]
+mod plain;
+#[path = "../../behaviours/src/steps_deep.rs"]
+mod steps_deep;
 
 use answer::Answer;
 use exports::wasi::http::incoming_handler::Guest;
@@ -32,12 +36,12 @@ impl Guest for Behaviours {
             "headers" => Answer::start(out, 200).send(answer::headers(&request).as_bytes()),
             "big-body" => answer::big(out),
 
-            "spin" => faults::spin(),
+            "spin" => plain::spin(),
             "sleep" => faults::sleep(),
-            "grow" => faults::grow(),
-            "recurse" => drop(faults::recurse(0)),
+            "grow" => plain::grow(),
+            "recurse" => drop(plain::recurse(0)),
             "trap-deep" => {
-                let text = faults::outer_step();
+                let text = steps_deep::outer_step();
                 Answer::start(out, 200).send(text.as_bytes());
             }
             "trap-before" => panic!("trapped before the first byte, as asked"),

@@ -7,14 +7,6 @@ use koyalite::{Error, Request, Response, Result, log};
 
 use crate::number_or;
 
-/// Uses the processor and never answers.
-pub fn spin() -> Result<Response> {
-    let mut turns = 0_u64;
-    loop {
-        turns = black_box(turns).wrapping_add(1);
-    }
-}
-
 /// Uses the processor for so long, then answers.
 pub fn burn(milliseconds: u64) -> Response {
     let begun = Instant::now();
@@ -29,22 +21,6 @@ pub async fn sleep() -> Result<Response> {
     loop {
         koyalite::sleep(Duration::from_secs(3600)).await;
     }
-}
-
-/// Takes memory, a touched MiB at a time, until it is stopped.
-pub fn grow() -> Result<Response> {
-    let mut kept = Vec::new();
-    loop {
-        kept.push(vec![1_u8; 1024 * 1024]);
-        black_box(&kept);
-    }
-}
-
-/// Calls itself until the stack is used up.
-#[expect(unconditional_recursion, reason = "what is tried")]
-pub fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
-    recurse(black_box(depth + 1)) + black_box(frame)[0]
 }
 
 /// Panics once the caller has seen something: it waits for the piece to have left the host.
@@ -80,22 +56,4 @@ pub fn print_flood(request: &Request) -> Result<Response> {
         println!("{line}");
     }
     Ok(Response::text("printed\n"))
-}
-
-/// Panics some functions deep; each has a name to be found by.
-#[inline(never)]
-pub fn outer_step() -> String {
-    println!("about to go wrong");
-    black_box(middle_step(black_box(3)).to_string())
-}
-
-#[inline(never)]
-fn middle_step(depth: u64) -> u64 {
-    black_box(innermost_step(black_box(depth * 2)) + 1)
-}
-
-#[inline(never)]
-fn innermost_step(depth: u64) -> u64 {
-    assert!(black_box(depth) == 0, "went wrong {depth} steps deep");
-    depth
 }

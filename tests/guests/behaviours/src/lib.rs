@@ -1,15 +1,18 @@
 //! Every way a function may behave, well or badly: one route each. WASI 0.3 by the SDK; fit for
 //! shared instances.
 //!
-//! `bodies` streams, `faults` misbehaves, `host` calls the host's interfaces, `outbox` sends, `shared` is about
-//! several requests in one instance, `steps` is about tables, `surroundings` looks at what WASI shows.
+//! `bodies` streams, `faults` misbehaves (`plain` and `steps_deep` where that needs no host), `host`
+//! calls the host's interfaces, `outbox` sends, `shared` is about several requests in one instance, `steps` is about
+//! tables, `surroundings` looks at what WASI shows.
 
 mod bodies;
 mod faults;
 mod host;
 mod outbox;
+mod plain;
 mod shared;
 mod steps;
+mod steps_deep;
 mod surroundings;
 
 use koyalite::{Error, Request, Response, Result};
@@ -24,13 +27,13 @@ async fn handle(request: Request) -> Result<Response> {
         ["sse"] => bodies::sse(&request),
         ["big-body"] => bodies::big(&request),
 
-        ["spin"] => faults::spin(),
+        ["spin"] => plain::spin(),
         ["burn", milliseconds] => Ok(faults::burn(number(milliseconds)?)),
         ["sleep"] => faults::sleep().await,
         ["pending"] => std::future::pending().await,
-        ["grow"] => faults::grow(),
-        ["recurse"] => Ok(Response::text(faults::recurse(0).to_string())),
-        ["trap-deep"] => Ok(Response::text(faults::outer_step())),
+        ["grow"] => plain::grow(),
+        ["recurse"] => Ok(Response::text(plain::recurse(0).to_string())),
+        ["trap-deep"] => Ok(Response::text(steps_deep::outer_step())),
         ["trap-before"] => panic!("trapped before the first byte, as asked"),
         ["trap-after-first-byte"] => Ok(faults::trap_after_first_byte()),
         ["break-off"] => Ok(faults::break_off()),

@@ -1,12 +1,15 @@
 //! Does with wasi:http 0.2 what a row of the conformance table says, and answers what came of it.
 //!
 //! `words` is the language of the rows, `incoming` what a handler sees and answers, `fields` and
-//! `setters` what the resources allow, `outgoing` requests to others.
+//! `setters` what the resources allow, `outgoing` requests to others, `targets` where they go.
+//! `fields`, `targets` and `words` are the guest of 0.3's too; `own` is what they leave to each.
 
 mod fields;
 mod incoming;
 mod outgoing;
+mod own;
 mod setters;
+mod targets;
 mod words;
 
 use exports::wasi::http::incoming_handler::Guest;
@@ -42,7 +45,7 @@ impl Guest for Conformance {
             "trailers" => incoming::trailers(&request),
             "header" => incoming::header(&request, &words),
             "twice" => incoming::twice(&request),
-            "immutable" => fields::immutable(&request),
+            "immutable" => fields::immutable(&own::given(&request)),
             "fields" => fields::script(&words),
             "request" => setters::request(&words),
             "response" => setters::response(&words),

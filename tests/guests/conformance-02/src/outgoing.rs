@@ -1,11 +1,9 @@
 //! Requests to others: sent as the words say, and what came back in one line.
 
 use crate::incoming::read;
-use crate::setters::{method, scheme};
+use crate::targets::{direct, options};
 use crate::wasi::http::outgoing_handler;
-use crate::wasi::http::types::{
-    Fields, IncomingResponse, OutgoingBody, OutgoingRequest, RequestOptions,
-};
+use crate::wasi::http::types::{Fields, IncomingResponse, OutgoingBody, OutgoingRequest};
 use crate::words::{Words, entries, listed, name, text};
 
 /// Sends one request and tells what came of it.
@@ -17,26 +15,10 @@ fn try_send(words: &Words) -> Result<String, String> {
     let fields = Fields::from_list(&words.fields("header"));
     let fields = fields.map_err(|error| format!("header {}", name(&error)))?;
     let request = OutgoingRequest::new(fields);
-    let refused = |what: &'static str| move |()| format!("{what} refused");
-    let wanted = words.get("method").unwrap_or("GET".to_owned());
-    request
-        .set_method(&method(&wanted))
-        .map_err(refused("method"))?;
-    let wanted = words.get("scheme").map(|name| scheme(&name));
-    request
-        .set_scheme(wanted.as_ref())
-        .map_err(refused("scheme"))?;
-    let authority = words.get("to");
-    request
-        .set_authority(authority.as_deref())
-        .map_err(refused("authority"))?;
-    let path = words.get("path");
-    request
-        .set_path_with_query(path.as_deref())
-        .map_err(refused("path"))?;
+    direct(&request, words)?;
     let has_body = words.get("piece").or(words.get("trailer")).is_some();
     let body = has_body.then(|| request.body());
-    let body = body.transpose().map_err(refused("body"))?;
+    let body = body.transpose().map_err(|()| "body refused".to_owned())?;
     let answer = outgoing_handler::handle(request, options(words));
     let answer = answer.map_err(|code| format!("error {}", name(&code)))?;
     let sent = body.map_or(Ok(()), |body| write(body, words));
@@ -50,21 +32,6 @@ fn try_send(words: &Words) -> Result<String, String> {
         said.push_str(&format!(" sending {code}"));
     }
     Ok(said)
-}
-
-fn options(words: &Words) -> Option<RequestOptions> {
-    let options = RequestOptions::new();
-    let limit = |word| words.number(word).map(|ms| ms * 1_000_000);
-    options
-        .set_connect_timeout(limit("connect"))
-        .expect("connect");
-    options
-        .set_first_byte_timeout(limit("first"))
-        .expect("first");
-    options
-        .set_between_bytes_timeout(limit("between"))
-        .expect("between");
-    Some(options)
 }
 
 fn write(body: OutgoingBody, words: &Words) -> Result<(), String> {

@@ -1,13 +1,17 @@
 //! Does with wasi:http 0.3 what a row of the conformance table says, and answers what came of it.
 //!
-//! `words` is the language of the rows, which the guest of 0.2 speaks too; `incoming` is what a
-//! handler sees and answers, `fields` and `setters` what the resources allow, `outgoing` requests to
-//! others.
+//! `words`, `fields` and `targets` are the guest of 0.2's too, `own` is what they leave to each.
+//! `incoming` is what a handler sees and answers, `setters` what the resources allow, `outgoing`
+//! requests to others.
 
+#[path = "../../conformance-02/src/fields.rs"]
 mod fields;
 mod incoming;
 mod outgoing;
+mod own;
 mod setters;
+#[path = "../../conformance-02/src/targets.rs"]
+mod targets;
 #[path = "../../conformance-02/src/words.rs"]
 mod words;
 
@@ -41,7 +45,7 @@ impl Guest for Conformance {
             "length" => incoming::length(request).await,
             "trailers" => incoming::trailers(request).await,
             "header" => incoming::header(&request, &words),
-            "immutable" => fields::immutable(&request),
+            "immutable" => fields::immutable(&own::given(&request)),
             "fields" => fields::script(&words),
             "request" => setters::request(&words),
             "response" => setters::response(&words),

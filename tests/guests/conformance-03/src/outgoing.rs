@@ -3,9 +3,9 @@
 use wit_bindgen::FutureReader;
 
 use crate::incoming::read;
-use crate::setters::{method, scheme};
+use crate::targets::{direct, options};
 use crate::wasi::http::client;
-use crate::wasi::http::types::{ErrorCode, Fields, Request, RequestOptions, Response};
+use crate::wasi::http::types::{ErrorCode, Fields, Request, Response};
 use crate::words::{Words, entries, listed, name, text};
 use crate::{wit_future, wit_stream};
 
@@ -39,23 +39,7 @@ fn request(words: &Words) -> Result<(Request, Sent), String> {
     let has_body = words.get("piece").or(words.get("trailer")).is_some();
     let contents = has_body.then_some(contents);
     let (request, sent) = Request::new(fields, contents, end, options(words));
-    let refused = |what: &'static str| move |()| format!("{what} refused");
-    let wanted = words.get("method").unwrap_or("GET".to_owned());
-    request
-        .set_method(&method(&wanted))
-        .map_err(refused("method"))?;
-    let wanted = words.get("scheme").map(|name| scheme(&name));
-    request
-        .set_scheme(wanted.as_ref())
-        .map_err(refused("scheme"))?;
-    let authority = words.get("to");
-    request
-        .set_authority(authority.as_deref())
-        .map_err(refused("authority"))?;
-    let path = words.get("path");
-    request
-        .set_path_with_query(path.as_deref())
-        .map_err(refused("path"))?;
+    direct(&request, words)?;
     let pieces: Vec<Vec<u8>> = words.all("piece").map(<[u8]>::to_vec).collect();
     let fields = words.fields("trailer");
     if has_body {
@@ -70,21 +54,6 @@ fn request(words: &Words) -> Result<(Request, Sent), String> {
         });
     }
     Ok((request, sent))
-}
-
-fn options(words: &Words) -> Option<RequestOptions> {
-    let options = RequestOptions::new();
-    let limit = |word| words.number(word).map(|ms| ms * 1_000_000);
-    options
-        .set_connect_timeout(limit("connect"))
-        .expect("connect");
-    options
-        .set_first_byte_timeout(limit("first"))
-        .expect("first");
-    options
-        .set_between_bytes_timeout(limit("between"))
-        .expect("between");
-    Some(options)
 }
 
 async fn received(response: Response, words: &Words) -> String {

@@ -1,33 +1,9 @@
 //! Setters of outgoing requests, responses and options: what they refuse, and what they keep.
 
-use crate::wasi::http::types::{Fields, Method, Request, RequestOptions, Response, Scheme};
+use crate::targets::{method, scheme};
+use crate::wasi::http::types::{Fields, Request, RequestOptions, Response};
 use crate::wit_future;
 use crate::words::{Words, name, text};
-
-/// A method by its name.
-pub fn method(name: &str) -> Method {
-    match name {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "POST" => Method::Post,
-        "PUT" => Method::Put,
-        "DELETE" => Method::Delete,
-        "CONNECT" => Method::Connect,
-        "OPTIONS" => Method::Options,
-        "TRACE" => Method::Trace,
-        "PATCH" => Method::Patch,
-        other => Method::Other(other.to_owned()),
-    }
-}
-
-/// A scheme by its name.
-pub fn scheme(name: &str) -> Scheme {
-    match name {
-        "http" => Scheme::Http,
-        "https" => Scheme::Https,
-        other => Scheme::Other(other.to_owned()),
-    }
-}
 
 /// An outgoing request: each word a setter.
 pub fn request(words: &Words) -> String {

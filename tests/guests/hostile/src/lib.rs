@@ -2,6 +2,8 @@
 //! `flows` is about bodies and headers, `takes` about processor, memory and tasks.
 
 mod flows;
+#[path = "../../behaviours/src/plain.rs"]
+mod plain;
 mod takes;
 
 use koyalite::{Error, Request, Response, Result};
@@ -11,11 +13,11 @@ static ALLOCATOR: takes::Allocator = takes::Allocator;
 
 async fn handle(request: Request) -> Result<Response> {
     match *request.segments().as_slice() {
-        ["spin"] => takes::spin(),
+        ["spin"] => plain::spin(),
         ["spin-in-callback"] => takes::spin_in_callback(),
         ["sleep"] => takes::sleep().await,
-        ["grow"] => takes::grow(),
-        ["recurse"] => Ok(Response::text(takes::recurse(0).to_string())),
+        ["grow"] => plain::grow(),
+        ["recurse"] => Ok(Response::text(plain::recurse(0).to_string())),
         ["subtasks"] => takes::subtasks().await,
         ["poll-storm"] => takes::poll_storm().await,
         ["linger"] => Ok(takes::linger()),

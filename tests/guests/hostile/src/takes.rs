@@ -2,12 +2,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::future::{Future, poll_fn};
-use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 use koyalite::{Request, Response, Result, fetch, log};
+
+use crate::plain;
 
 /// While set, asking for memory never ends. The host asks when it hands a text over.
 static TRAP_SET: AtomicBool = AtomicBool::new(false);
@@ -30,13 +31,6 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-pub fn spin() -> Result<Response> {
-    let mut turns = 0_u64;
-    loop {
-        turns = black_box(turns).wrapping_add(1);
-    }
-}
-
 /// Spins while the host is in the middle of answering a call: it asks for the room of a text.
 pub fn spin_in_callback() -> Result<Response> {
     TRAP_SET.store(true, Ordering::Relaxed);
@@ -48,21 +42,6 @@ pub async fn sleep() -> Result<Response> {
     loop {
         koyalite::sleep(Duration::from_secs(3600)).await;
     }
-}
-
-/// Takes memory, a touched MiB at a time.
-pub fn grow() -> Result<Response> {
-    let mut kept = Vec::new();
-    loop {
-        kept.push(vec![1_u8; 1024 * 1024]);
-        black_box(&kept);
-    }
-}
-
-#[expect(unconditional_recursion, reason = "what is tried")]
-pub fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 64]);
-    recurse(black_box(depth + 1)) + black_box(frame)[0]
 }
 
 /// Begins to wait, again and again, and never gives up one of the waits.
@@ -99,7 +78,7 @@ pub fn linger() -> Response {
 pub fn linger_busy() -> Response {
     koyalite::spawn(async {
         koyalite::sleep(Duration::from_millis(20)).await;
-        let _ = spin();
+        plain::spin();
     });
     Response::text("answered\n")
 }
