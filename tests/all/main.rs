@@ -9,6 +9,7 @@
 mod support;
 
 mod admission;
+mod audit;
 mod bad_input;
 mod bad_policies;
 mod bad_requests;

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new, policies,
-    rollback, run, schedules, serve, tables, token, versions, webhooks,
+    audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new,
+    policies, rollback, run, schedules, serve, tables, token, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -66,6 +66,8 @@ pub(super) enum Command {
     Token(token::TokenArgs),
     /// Show or replace the secret that the tokens of a project's users are signed with
     JwtSecret(jwt_secret::JwtSecretArgs),
+    /// List what was done by whom, or verify the log of it
+    Audit(audit::AuditArgs),
     /// Make the key ring that `serve` needs
     Keys(keys::KeysArgs),
     /// Bring the database to the state that this program expects
@@ -100,6 +102,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Policies(args) => wait_for(args.run()),
         Command::Token(args) => args.run(),
         Command::JwtSecret(args) => wait_for(args.run()),
+        Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
     };
     match ended {
@@ -171,6 +174,8 @@ mod tests {
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
         check("koyalite keys create", true);
+        check("koyalite audit --actor ci --action policy.update", true);
+        check("koyalite audit verify --installation", true);
         check("koyalite policies test policies.toml", true);
         check(
             "koyalite policies explain --table notes --as a --row {}",

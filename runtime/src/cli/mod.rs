@@ -6,6 +6,7 @@
 //! parts: those that start it make one call into `server`, the rest speak HTTP like any other client.
 
 mod args;
+mod audit;
 mod client;
 mod command;
 mod error;

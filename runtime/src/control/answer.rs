@@ -25,17 +25,14 @@ pub(super) fn created<T: Serialize>(document: T) -> Answer<T> {
     Answer(StatusCode::CREATED, document)
 }
 
-/// 200 with a whole list.
-pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    ok(Items {
-        items,
-        next_cursor: None,
-    })
-}
-
 /// 200 with a part of a list, and where the next part begins.
 pub(super) fn page<T: Serialize>(items: Vec<T>, next_cursor: Option<String>) -> Answer<Items<T>> {
     ok(Items { items, next_cursor })
+}
+
+/// 200 with a whole list.
+pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
+    page(items, None)
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

@@ -3,20 +3,24 @@
 //! The one place that reads the `Authorization` header of the control API. A token is looked at
 //! before anything else of a request, so that nobody learns what exists by the kind of a refusal.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
+use crate::http::request_id;
 use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
 use crate::registry::Registry;
+use crate::registry::audit::{self, Author, Chain};
 
 use super::error::ApiError;
-use super::permission::{Permission, allows};
+use super::permission::{self, Permission, allows};
 
 /// Who is operating, as their token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,10 @@ impl Operator {
 pub(super) struct Demand {
     pub(super) authority: ControlAuthority,
     pub(super) permission: Permission,
+    /// As the table of routes has it.
+    pub(super) path: &'static str,
+    /// Where refusals are recorded; none in tests of the guard alone.
+    pub(super) registry: Option<Arc<Registry>>,
 }
 
 /// Lets a request through whose token holds the permission, with its [`Operator`] attached.
@@ -64,9 +72,53 @@ pub(super) async fn require(
     next: Next,
 ) -> Result<Response, ApiError> {
     let operator = identify(&demand.authority, request.headers())?;
-    operator.demand(demand.permission)?;
-    request.extensions_mut().insert(operator);
-    Ok(next.run(request).await)
+    let author = Author {
+        actor: operator.subject.clone(),
+        request: Some(request_id::of(request.headers())),
+    };
+    let target = Target::of(demand.path, &request);
+    let answer = async {
+        let answer = match operator.demand(demand.permission) {
+            Ok(()) => {
+                request.extensions_mut().insert(operator);
+                next.run(request).await
+            }
+            Err(refused) => refused.into_response(),
+        };
+        if answer.status() == StatusCode::FORBIDDEN
+            && let Some(registry) = &demand.registry
+        {
+            let permission = permission::name(demand.permission);
+            audit::denied(registry, target.chain(registry), &target.route, &permission).await;
+        }
+        answer
+    };
+    Ok(audit::on_behalf(author, answer).await)
+}
+
+/// What a request is for, in the record of its refusal.
+struct Target {
+    /// Method and path, as the table of routes has it.
+    route: String,
+    project: Option<String>,
+}
+
+impl Target {
+    fn of(path: &str, request: &Request) -> Self {
+        let named = path.starts_with("/v1/projects/{project}");
+        let project = request.uri().path().split('/').nth(3).filter(|_| named);
+        Self {
+            route: format!("{} {path}", request.method()),
+            project: project.map(str::to_owned),
+        }
+    }
+
+    fn chain(&self, registry: &Registry) -> Chain {
+        let name = self.project.as_ref().and_then(|name| name.parse().ok());
+        let snapshot = registry.snapshot();
+        let project = name.and_then(|name| snapshot.project(&name));
+        project.map_or(Chain::Installation, |project| Chain::Project(project.id))
+    }
 }
 
 fn identify(authority: &ControlAuthority, headers: &HeaderMap) -> Result<Operator, ApiError> {
@@ -156,7 +208,7 @@ mod tests {
         ] {
             let refused = identify(&authority, &headers(sent)).unwrap_err();
             let status = refused.problem().status();
-            assert_eq!(status, http::StatusCode::UNAUTHORIZED, "{sent:?}");
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{sent:?}");
         }
     }
 }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::registry::audit::{self, Action, Chain, Deed};
 use crate::registry::jwt_secret::{self, Encoding};
 use crate::registry::{ProjectEntry, Secret};
 
@@ -34,13 +35,15 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn show(
-    State(_control): State<Shared>,
+    State(control): State<Shared>,
     InProject(project): InProject,
     operator: Operator,
-) -> Answer<Shown> {
+) -> Result<Answer<Shown>, ApiError> {
+    let deed = Deed::new(Action::JwtSecretRead, &project.name);
+    audit::record(&control.registry, Chain::Project(project.id), deed).await?;
     // Whoever has seen it can be any user: it must be seen who has.
     tracing::info!(operator = operator.subject, project = %project.name, "showed a JWT secret");
-    ok(shown(&project, &project.jwt_secret))
+    Ok(ok(shown(&project, &project.jwt_secret)))
 }
 
 pub(super) async fn replace(

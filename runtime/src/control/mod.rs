@@ -9,6 +9,7 @@
 //! `json` and `extract` (what comes in), `error` (every refusal), then one file per noun.
 
 mod answer;
+mod audit;
 mod auth;
 mod error;
 mod extract;
@@ -203,6 +204,10 @@ fn routes() -> Vec<Route> {
         post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         post("/v1/tokens", P::OperatorCreate, operators::create),
+        get("/v1/projects/{project}/audit", P::AuditRead, audit::of_project),
+        get("/v1/projects/{project}/audit/verify", P::AuditRead, audit::verify_project),
+        get("/v1/audit", P::AuditRead, audit::of_installation),
+        get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),
@@ -212,7 +217,8 @@ fn routes() -> Vec<Route> {
 /// The control API as the service of a [`crate::http::Listener`].
 pub fn service(control: Arc<Control>) -> impl ControlService {
     let authority = control.authority.clone();
-    serve(route::router(routes(), &authority).with_state(control))
+    let registry = Arc::clone(&control.registry);
+    serve(route::router(routes(), &authority, Some(&registry)).with_state(control))
 }
 
 /// What a [`crate::http::Listener`] serves.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::http::Mistake;
 use crate::keys::{ControlRole, ControlToken};
+use crate::registry::audit::{self, Action, Chain, Deed};
 
 use super::Shared;
 use super::answer::{Answer, created};
@@ -47,6 +48,10 @@ pub(super) async fn create(
     let (subject, role) = (token.subject.clone(), token.role);
     let issued = control.authority.issue(token, lifetime, now);
     let issued = issued.map_err(|error| invalid("subject", error.to_string()))?;
+    let deed = Deed::new(Action::OperatorCreate, &subject)
+        .with("role", role.as_str())
+        .with("expires_at", rfc3339(now + lifetime));
+    audit::record(&control.registry, Chain::Installation, deed).await?;
     tracing::info!(
         operator = operator.subject,
         subject,

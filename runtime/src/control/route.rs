@@ -3,6 +3,8 @@
 //! The table of routes is made of these, and both the router and the permission matrix are made
 //! from the table: a route cannot be served without saying who may call it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
@@ -10,6 +12,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{self, MethodRouter};
 
 use crate::keys::ControlAuthority;
+use crate::registry::Registry;
 
 use super::Shared;
 use super::auth::{Demand, require};
@@ -70,6 +73,7 @@ methods! {
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
     authority: &ControlAuthority,
+    registry: Option<&Arc<Registry>>,
 ) -> Router<S> {
     let mut router = Router::new();
     for route in routes {
@@ -79,6 +83,8 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
                 let demand = Demand {
                     authority: authority.clone(),
                     permission,
+                    path: route.path,
+                    registry: registry.cloned(),
                 };
                 route.answer.layer(from_fn_with_state(demand, require))
             }

@@ -9,6 +9,7 @@ use koyalite_policy::{Identity, Service, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::registry::audit::{self, Action, Chain, Deed};
 use crate::registry::identity::advance;
 
 use super::Shared;
@@ -49,6 +50,8 @@ pub(super) async fn insert(
         rows: format!("[{}]", rows.join(",")),
         returning: Vec::new(),
     };
+    let deed = Deed::new(Action::RowsWrite, &table).with("rows", inserted);
+    audit::record(&control.registry, Chain::Project(entry.id), deed).await?;
     tables::insert(&project, &identity, query).await?;
     advance(&control.registry, &entry.name, &table, &rows).await?;
     tracing::info!(

@@ -68,7 +68,7 @@ fn no_two_lines_of_the_table_are_for_the_same_route() {
 #[test]
 fn the_whole_table_makes_a_router() {
     // Two paths that could match the same request would panic here, and not at a node's start.
-    let _ = route::router(routes(), &Guarded::new().authority);
+    let _ = route::router(routes(), &Guarded::new().authority, None);
 }
 
 #[test]
@@ -111,7 +111,7 @@ impl Guarded {
                 .unwrap();
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
-        let router = route::router(table, &self.authority);
+        let router = route::router(table, &self.authority, None);
         serve(router.with_state(()))(request.body(body::empty()).unwrap()).await
     }
 }

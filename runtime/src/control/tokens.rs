@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::http::Mistake;
 use crate::keys::{Audience, Grant, SigningKey, token};
+use crate::registry::audit::{self, Action, Chain, Deed};
 
 use super::Shared;
 use super::answer::{Answer, created};
@@ -46,7 +47,7 @@ pub(super) struct Minted {
 }
 
 pub(super) async fn create(
-    State(_control): State<Shared>,
+    State(control): State<Shared>,
     InProject(project): InProject,
     operator: Operator,
     Json(wanted): Json<NewToken>,
@@ -58,6 +59,8 @@ pub(super) async fn create(
     let key = SigningKey::hs256(project.jwt_secret.expose()).map_err(|_| ApiError::BadSecret)?;
     let token = token::issue(&key, grant, now)
         .map_err(|error| ApiError::Invalid(vec![Mistake::new(error.to_string())]))?;
+    let deed = Deed::new(Action::TokenCreate, &subject).with("expires_at", rfc3339(expires_at));
+    audit::record(&control.registry, Chain::Project(project.id), deed).await?;
     // Whoever mints a token can act as that user: it must be seen who did.
     tracing::info!(
         operator = operator.subject, project = %project.name, subject, "minted a project token"

@@ -60,6 +60,8 @@ pub enum Purpose {
     CompiledCode,
     /// Signs the request by which a schedule calls a function over HTTP.
     CronTrigger,
+    /// Signs where a chain of audit records ends.
+    AuditCheckpoint,
 }
 
 impl Purpose {
@@ -68,6 +70,7 @@ impl Purpose {
             Self::ControlToken => "control token",
             Self::CompiledCode => "compiled code",
             Self::CronTrigger => "cron trigger",
+            Self::AuditCheckpoint => "audit checkpoint",
         }
     }
 }

@@ -9,6 +9,8 @@ use sqlx::{Decode, PgConnection, Postgres, Transaction, Type};
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::write::Row;
+use super::audit::{Author, Chain, Deed};
 use super::ddl::{self, Ddl};
 use super::error::RegistryError;
 
@@ -19,6 +21,7 @@ const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
 pub(crate) struct Change<'a> {
     registry: &'a Registry,
     tx: Transaction<'static, Postgres>,
+    author: Author,
     course: Course,
     /// The projects that it works on: nodes read these again.
     projects: Vec<Uuid>,
@@ -75,6 +78,7 @@ impl<'a> Change<'a> {
         Ok(Self {
             registry,
             tx,
+            author: Author::current(),
             course,
             projects: Vec::new(),
         })
@@ -113,6 +117,11 @@ impl<'a> Change<'a> {
         .ok_or_else(|| RegistryError::not_found("project", name))?;
         self.projects.push(locked.id);
         Ok(locked)
+    }
+
+    /// The change is about a project that it has just made.
+    pub(crate) fn concerns(&mut self, project: Uuid) {
+        self.projects.push(project);
     }
 
     /// Waits for other changes that grant rights on what all projects share. Postgres does not queue
@@ -180,14 +189,25 @@ impl<'a> Change<'a> {
         Ok(sqlx::query_scalar(statement).fetch_one(self.conn()).await?)
     }
 
-    /// Commits, then serves the new state from this node at once.
-    pub(crate) async fn commit(mut self) -> Result<(), RegistryError> {
+    /// Commits with a record of what was done, then serves the new state from this node at once.
+    pub(crate) async fn commit(mut self, deed: Deed) -> Result<(), RegistryError> {
         self.alter_tables().await?;
-        let projects = std::mem::take(&mut self.projects);
+        let (projects, row) = self.last_words(deed);
         sqlx::query!(
-            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq)
-             UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1)",
+            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
+             noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1))
+             INSERT INTO koyalite.audit_logs
+                 (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
+             VALUES ($2, $3, $4, $5, $6, $7, $8, $9)",
             &projects,
+            row.id,
+            row.project,
+            row.author.actor,
+            row.action,
+            row.target_type,
+            row.target,
+            row.author.request,
+            row.metadata,
         )
         .execute(self.conn())
         .await?;
@@ -195,13 +215,21 @@ impl<'a> Change<'a> {
     }
 
     /// The same, with an entry in the project's history. Answers the number that the head moved to.
-    pub(crate) async fn commit_with(mut self, entry: &Entry<'_>) -> Result<i64, RegistryError> {
+    pub(crate) async fn commit_with(
+        mut self,
+        entry: &Entry<'_>,
+        deed: Deed,
+    ) -> Result<i64, RegistryError> {
         self.alter_tables().await?;
         // One statement, so that the head is the last thing to be locked here too.
-        let projects = std::mem::take(&mut self.projects);
+        let (projects, row) = self.last_words(deed);
         let seq = sqlx::query_scalar!(
             r#"WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
-               noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($5))
+               noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($5)),
+               recorded AS (
+                   INSERT INTO koyalite.audit_logs
+                       (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
+                   VALUES ($6, $2, $7, $8, $9, $10, $11, $12))
                INSERT INTO koyalite.schema_history (id, project_id, seq, applied_by, steps)
                SELECT $1, $2, moved.seq, $3, $4 FROM moved RETURNING seq"#,
             Uuid::now_v7(),
@@ -209,11 +237,28 @@ impl<'a> Change<'a> {
             entry.by,
             entry.steps,
             &projects,
+            row.id,
+            row.author.actor,
+            row.action,
+            row.target_type,
+            row.target,
+            row.author.request,
+            row.metadata,
         )
         .fetch_one(self.conn())
         .await?;
         self.finish().await?;
         Ok(seq)
+    }
+
+    /// The projects that nodes read again, and the record of the change: in the log of the project that
+    /// it is about, else in the installation's.
+    fn last_words(&mut self, deed: Deed) -> (Vec<Uuid>, Row) {
+        let projects = std::mem::take(&mut self.projects);
+        let chain = projects
+            .first()
+            .map_or(Chain::Installation, |id| Chain::Project(*id));
+        (projects, Row::new(chain, self.author.clone(), deed))
     }
 
     async fn alter_tables(&mut self) -> Result<(), RegistryError> {

@@ -7,6 +7,7 @@ use koyalite_policy::{Claims, ProjectName};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
 use super::error::{Mistake, RegistryError, refuse_if_any};
 use super::{Registry, mirror, tables};
@@ -41,7 +42,9 @@ pub async fn replace(
     let locked = change.lock(project).await?;
     replace_in(&mut change, &locked, claims).await?;
     tables::check_policies(&mut change, &locked).await?;
-    mirror::commit(change, &locked).await
+    let declared = serde_json::to_value(claims).map_err(RegistryError::internal)?;
+    let deed = Deed::new(Action::ClaimsReplace, project).with("claims", declared);
+    mirror::commit(change, &locked, deed).await
 }
 
 /// The same inside a change, whose end checks the policies.

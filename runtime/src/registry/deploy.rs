@@ -4,17 +4,20 @@
 //! deployment of an older version. One transaction makes the version, the deployment, the switch
 //! and the schedules, so that no request sees half of it.
 
+mod stored;
+
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use self::stored::{Changed, StoredVersion, active, find_or_insert, previous, version};
+use super::audit::Action;
 use super::change::{Change, LockedProject};
-use super::error::{RegistryError, Standing};
-use super::functions::number;
+use super::error::RegistryError;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
-use super::snapshot::{Handler, handler_word};
+use super::snapshot::Handler;
 use super::{Registry, mirror, schedules};
 
 /// A component that was admitted by the engine, and where it is to go.
@@ -97,14 +100,15 @@ pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed,
             .deployed(&input.name, &manifest.path, Changed::No);
     }
     let function = upsert_function(change.conn(), &project, &input, &manifest.path).await?;
-    let version = find_or_insert_version(change.conn(), function, &input, &manifest).await?;
+    let version = find_or_insert(change.conn(), function, &input, &manifest).await?;
     let what = Deploying {
         project: project.id,
         function,
         by: input.deployer,
     };
     serve(change.conn(), what, &version, &manifest).await?;
-    change.commit().await?;
+    let deed = version.deed(Action::FunctionDeploy, &input.name);
+    change.commit(deed).await?;
     version.deployed(&input.name, &manifest.path, Changed::Yes)
 }
 
@@ -139,12 +143,14 @@ pub async fn rollback(
         by,
     };
     serve(change.conn(), what, &version, &manifest).await?;
+    let deed = version.deed(Action::FunctionRollback, name);
     let mut restored = None;
     match policies {
-        Policies::Stay => change.commit().await?,
+        Policies::Stay => change.commit(deed).await?,
         Policies::Restored => {
             restored = Some(policy_sets::restore(&mut change, &project, version.id, by).await?);
-            mirror::commit(change, &project).await?;
+            let deed = deed.with("policies", "restored");
+            mirror::commit(change, &project, deed).await?;
         }
     }
     let mut deployed = version.deployed(name, &manifest.path, Changed::Yes)?;
@@ -172,124 +178,6 @@ fn check_fit(input: &DeployInput, manifest: &Manifest) -> Result<(), RegistryErr
     Ok(())
 }
 
-/// The version that serves a function.
-struct Active {
-    function: Uuid,
-    deployment_number: i32,
-    version: StoredVersion,
-}
-
-/// A version with its manifest as stored.
-struct StoredVersion {
-    id: Uuid,
-    number: i32,
-    sha256: String,
-    manifest: serde_json::Value,
-    manifest_hash: String,
-    imports: Vec<String>,
-    exports: Vec<String>,
-}
-
-impl StoredVersion {
-    fn deployed(
-        self,
-        name: &FunctionName,
-        path: &str,
-        changed: Changed,
-    ) -> Result<Deployed, RegistryError> {
-        Ok(Deployed {
-            name: name.clone(),
-            version: number(self.number)?,
-            sha256: self.sha256,
-            exports: self.exports,
-            imports: self.imports,
-            path: path.to_owned(),
-            changed: changed == Changed::Yes,
-            policies: None,
-        })
-    }
-}
-
-#[derive(PartialEq, Eq)]
-enum Changed {
-    Yes,
-    No,
-}
-
-async fn active(
-    conn: &mut PgConnection,
-    project: Uuid,
-    name: &FunctionName,
-) -> Result<Option<Active>, RegistryError> {
-    let row = sqlx::query!(
-        "SELECT f.id AS function, d.number AS deployment_number, v.id, v.number, v.sha256,
-             v.manifest, v.manifest_hash, v.imports, v.exports
-         FROM koyalite.functions f
-         JOIN koyalite.deployments d ON d.id = f.active_deployment_id
-         JOIN koyalite.versions v ON v.id = d.version_id
-         WHERE f.project_id = $1 AND f.name = $2",
-        project,
-        name.as_str(),
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| Active {
-        function: row.function,
-        deployment_number: row.deployment_number,
-        version: StoredVersion {
-            id: row.id,
-            number: row.number,
-            sha256: row.sha256,
-            manifest: row.manifest,
-            manifest_hash: row.manifest_hash,
-            imports: row.imports,
-            exports: row.exports,
-        },
-    }))
-}
-
-/// The version of the latest earlier deployment that served another one.
-async fn previous(
-    conn: &mut PgConnection,
-    active: &Active,
-) -> Result<StoredVersion, RegistryError> {
-    sqlx::query_as!(
-        StoredVersion,
-        "SELECT v.id, v.number, v.sha256, v.manifest, v.manifest_hash, v.imports, v.exports
-         FROM koyalite.deployments d JOIN koyalite.versions v ON v.id = d.version_id
-         WHERE d.function_id = $1 AND d.number < $2 AND d.version_id <> $3
-         ORDER BY d.number DESC LIMIT 1",
-        active.function,
-        active.deployment_number,
-        active.version.id,
-    )
-    .fetch_optional(conn)
-    .await?
-    .ok_or_else(|| {
-        let reason = "no other version served before; name a version";
-        RegistryError::conflict(Standing::NothingToRollBack, reason)
-    })
-}
-
-async fn version(
-    conn: &mut PgConnection,
-    function: Uuid,
-    wanted: u32,
-) -> Result<StoredVersion, RegistryError> {
-    let unknown = || RegistryError::not_found("version", wanted);
-    let stored = i32::try_from(wanted).map_err(|_| unknown())?;
-    sqlx::query_as!(
-        StoredVersion,
-        "SELECT id, number, sha256, manifest, manifest_hash, imports, exports
-         FROM koyalite.versions WHERE function_id = $1 AND number = $2",
-        function,
-        stored,
-    )
-    .fetch_optional(conn)
-    .await?
-    .ok_or_else(unknown)
-}
-
 /// Makes the function's row, or the deployer its owner.
 async fn upsert_function(
     conn: &mut PgConnection,
@@ -311,51 +199,6 @@ async fn upsert_function(
     .fetch_one(conn)
     .await?;
     Ok(id)
-}
-
-/// The version with this component and manifest: an older one, or a new one.
-async fn find_or_insert_version(
-    conn: &mut PgConnection,
-    function: Uuid,
-    input: &DeployInput,
-    manifest: &Manifest,
-) -> Result<StoredVersion, RegistryError> {
-    let found = sqlx::query_as!(
-        StoredVersion,
-        "SELECT id, number, sha256, manifest, manifest_hash, imports, exports
-         FROM koyalite.versions
-         WHERE function_id = $1 AND sha256 = $2 AND manifest_hash = $3",
-        function,
-        input.sha256,
-        manifest.hash(),
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if let Some(found) = found {
-        return Ok(found);
-    }
-    let inserted = sqlx::query_as!(
-        StoredVersion,
-        "INSERT INTO koyalite.versions (id, function_id, number, sha256, manifest, manifest_hash,
-             imports, exports, handler, scheduled, shared_refused, created_by)
-         SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11
-         FROM koyalite.versions WHERE function_id = $2
-         RETURNING id, number, sha256, manifest, manifest_hash, imports, exports",
-        Uuid::now_v7(),
-        function,
-        input.sha256,
-        manifest.to_stored()?,
-        manifest.hash(),
-        &input.imports,
-        &input.exports,
-        handler_word(input.handler),
-        input.scheduled,
-        input.shared_refused,
-        input.deployer,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(inserted)
 }
 
 /// Who deploys what.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 pub use super::deploy::{DeployInput, Deployed, RollbackTo, deploy, rollback};
 use super::error::RegistryError;
@@ -92,7 +93,9 @@ pub async fn set_enabled(
     .fetch_optional(change.conn())
     .await?
     .ok_or_else(|| RegistryError::not_found("function", name))?;
-    change.commit().await?;
+    let enabled = switch == Switch::Enabled;
+    let deed = Deed::new(Action::FunctionSwitch, name).with("enabled", enabled);
+    change.commit(deed).await?;
     get(registry, project, name).await
 }
 

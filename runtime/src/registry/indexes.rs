@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
 use super::columns::StoredTable;
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
@@ -164,8 +165,10 @@ pub async fn create(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     create_in(&mut change, &locked, table, &definition).await?;
+    let columns: Vec<&str> = definition.columns.iter().map(ColumnName::as_str).collect();
+    let deed = Deed::new(Action::IndexCreate, table).with("columns", columns);
     let table = tables::find(&mut change, &locked, table).await?;
-    change.commit().await?;
+    change.commit(deed).await?;
     Ok(table.into())
 }
 
@@ -184,8 +187,9 @@ pub async fn drop(
     let found = stored.indexes.iter().find(|found| found.name == *index);
     let found = found.ok_or_else(|| RegistryError::not_found("index", index))?;
     drop_in(&mut change, &locked, found).await?;
+    let deed = Deed::new(Action::IndexDrop, table).with("index", index.as_str());
     let table = tables::find(&mut change, &locked, table).await?;
-    change.commit().await?;
+    change.commit(deed).await?;
     Ok(table.into())
 }
 

@@ -11,6 +11,7 @@ use koyalite_policy::ProjectName;
 use serde::Serialize;
 
 use super::Registry;
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 use super::secret::{Column, Secret, seal};
@@ -80,7 +81,9 @@ pub async fn replace(
     )
     .execute(change.conn())
     .await?;
-    change.commit().await
+    change
+        .commit(Deed::new(Action::JwtSecretReplace, project))
+        .await
 }
 
 #[cfg(test)]

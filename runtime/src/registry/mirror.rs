@@ -10,6 +10,7 @@ use std::sync::Arc;
 use koyalite_host_api::db::Mirror;
 use koyalite_policy::{ProjectName, TableName, native};
 
+use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
 use super::columns::{self, StoredTable};
 use super::error::{Mistake, RegistryError, Standing};
@@ -62,7 +63,8 @@ pub async fn set(
         }
     }
     write(&mut change, &locked).await?;
-    change.commit().await
+    let deed = Deed::new(Action::NativeMirrorSet, project).with("on", wanted == Switch::On);
+    change.commit(deed).await
 }
 
 /// Turns the mirror of one table on or off. Where the whole project is mirrored, so is the table.
@@ -90,7 +92,8 @@ pub async fn set_table(
     }
     write(&mut change, &locked).await?;
     let table = tables::find(&mut change, &locked, name).await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::NativeMirrorSet, name).with("on", wanted == Switch::On);
+    change.commit(deed).await?;
     Ok(table.into())
 }
 
@@ -118,9 +121,10 @@ pub(crate) fn of(whole: bool, tables: &[StoredTable]) -> Mirror {
 pub(crate) async fn commit(
     mut change: Change<'_>,
     project: &LockedProject,
+    deed: Deed,
 ) -> Result<(), RegistryError> {
     renew(&mut change, project).await?;
-    change.commit().await
+    change.commit(deed).await
 }
 
 /// Writes the mirror of a mirrored project again, inside a change.

@@ -10,6 +10,7 @@
 //! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
 //! `snapshot` last.
 
+pub mod audit;
 pub mod bootstrap;
 pub(crate) mod change;
 pub mod claims;
@@ -85,6 +86,7 @@ pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     /// One reload at a time, so that a slow one cannot overwrite the result of a later one.
     reload: tokio::sync::Mutex<()>,
+    denials: audit::write::Denials,
 }
 
 impl Registry {
@@ -110,6 +112,7 @@ impl Registry {
             admin,
             snapshot: ArcSwap::from_pointee(snapshot),
             reload: tokio::sync::Mutex::new(()),
+            denials: audit::write::Denials::default(),
         })
     }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
 use super::error::RegistryError;
 pub use super::policy_input::{NewPolicy, PolicyPatch};
@@ -70,8 +71,14 @@ pub async fn create(
     let locked = change.lock(project).await?;
     let (id, warnings) = create_in(&mut change, &locked, new, creator).await?;
     let policy = find(change.conn(), locked.id, id).await?;
-    mirror::commit(change, &locked).await?;
+    let deed = Deed::new(Action::PolicyCreate, id).with("policy", recorded(&policy.source)?);
+    mirror::commit(change, &locked, deed).await?;
     Ok(SavedPolicy { policy, warnings })
+}
+
+/// A policy in a record.
+fn recorded(source: &PolicySource) -> Result<serde_json::Value, RegistryError> {
+    serde_json::to_value(source).map_err(RegistryError::internal)
 }
 
 /// Creates a policy inside a change.
@@ -189,10 +196,12 @@ pub async fn update(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let mut source = find(change.conn(), locked.id, id).await?.source;
+    let deed = Deed::new(Action::PolicyUpdate, id).with("before", recorded(&source)?);
     patch.apply(&mut source);
     let warnings = update_in(&mut change, &locked, &source).await?;
     let policy = find(change.conn(), locked.id, id).await?;
-    mirror::commit(change, &locked).await?;
+    let deed = deed.with("policy", recorded(&policy.source)?);
+    mirror::commit(change, &locked, deed).await?;
     Ok(SavedPolicy { policy, warnings })
 }
 
@@ -237,9 +246,10 @@ pub async fn delete(
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    find(change.conn(), locked.id, id).await?;
+    let was = find(change.conn(), locked.id, id).await?;
     delete_in(&mut change, id).await?;
-    mirror::commit(change, &locked).await
+    let deed = Deed::new(Action::PolicyDelete, id).with("before", recorded(&was.source)?);
+    mirror::commit(change, &locked, deed).await
 }
 
 /// Deletes a policy inside a change.

@@ -6,6 +6,7 @@
 
 use koyalite_policy::{ProjectName, TableName};
 
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 use super::tables::{self, Table};
@@ -42,6 +43,8 @@ pub async fn set(
     .await?;
     tables::check_policies(&mut change, &locked).await?;
     let table = tables::find(&mut change, &locked, name).await?;
-    mirror::commit(change, &locked).await?;
+    let past = reads == InnerReads::PastPolicies;
+    let deed = Deed::new(Action::PolicyReadableSet, name).with("policy_readable", past);
+    mirror::commit(change, &locked, deed).await?;
     Ok(table.into())
 }

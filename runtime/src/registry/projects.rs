@@ -10,6 +10,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 use super::secret::{Column, Secret, seal};
@@ -110,7 +111,11 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     change
         .run(ddl::create_tenant(&tenant, &verifier, &row.database))
         .await?;
-    change.commit().await?;
+    change.concerns(id);
+    let deed = Deed::new(Action::ProjectCreate, id)
+        .with("name", new.name.as_str())
+        .with("environment", new.environment.as_str());
+    change.commit(deed).await?;
     Ok(Project {
         id,
         name: new.name,

@@ -74,6 +74,9 @@ pub enum Permission {
     /// Let policies read a table past its own.
     #[serde(rename = "policy_readable:set")]
     PolicyReadableSet,
+    /// Read the audit log and verify it.
+    #[serde(rename = "audit:read")]
+    AuditRead,
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
@@ -81,7 +84,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectSecret,
@@ -100,6 +103,7 @@ impl Permission {
         Self::WebhookWrite,
         Self::MetricsRead,
         Self::PolicyReadableSet,
+        Self::AuditRead,
         Self::BypassRlsGrant,
     ];
 }

@@ -8,6 +8,7 @@ use koyalite_policy::{ColumnName, ProjectName, Schema, TableName};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
 use super::columns::{self, Column, PlacedColumn, StoredTable};
 use super::ddl;
@@ -79,7 +80,8 @@ pub async fn create(
     let locked = change.lock(project).await?;
     create_in(&mut change, &locked, &definition).await?;
     let table = find(&mut change, &locked, &definition.name).await?;
-    mirror::commit(change, &locked).await?;
+    let deed = Deed::new(Action::TableCreate, &definition.name);
+    mirror::commit(change, &locked, deed).await?;
     Ok(table.into())
 }
 
@@ -150,7 +152,8 @@ pub async fn drop(
         return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
     }
     change.run(ddl::drop_table(&locked, name)).await?;
-    mirror::commit(change, &locked).await
+    let deed = Deed::new(Action::TableDrop, name).with("lose_data", data == Data::MayGo);
+    mirror::commit(change, &locked, deed).await
 }
 
 const SAY_SO: &str = "repeat it with `lose_data=true` if that is meant";
@@ -172,8 +175,9 @@ pub async fn add_column(
     let stored = find(&mut change, &locked, table).await?;
     add_column_in(&mut change, &locked, &stored, &definition).await?;
     check_policies(&mut change, &locked).await?;
+    let deed = Deed::new(Action::ColumnCreate, table).with("column", definition.name.as_str());
     let table = find(&mut change, &locked, table).await?;
-    mirror::commit(change, &locked).await?;
+    mirror::commit(change, &locked, deed).await?;
     Ok(table.into())
 }
 
@@ -212,8 +216,11 @@ pub async fn drop_column(
         return Err(RegistryError::conflict(Standing::WouldLoseData, reason));
     }
     change.run(ddl::drop_column(&locked, table, column)).await?;
+    let deed = Deed::new(Action::ColumnDrop, table)
+        .with("column", column.as_str())
+        .with("lose_data", data == Data::MayGo);
     let table = find(&mut change, &locked, table).await?;
-    mirror::commit(change, &locked).await?;
+    mirror::commit(change, &locked, deed).await?;
     Ok(table.into())
 }
 

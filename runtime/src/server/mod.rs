@@ -30,7 +30,7 @@ use crate::control;
 use crate::cores::Cores;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token, token_file};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Registry, audit};
 use crate::scheduler::Scheduler;
 
 /// What kind of server this is.
@@ -235,6 +235,8 @@ impl Tasks {
         let registry = Arc::clone(&parts.registry);
         let follow_until = stop.clone();
         background.spawn(async move { registry.follow(follow_until).await });
+        let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
+        background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
         background.spawn(memory::keep_small(stop.clone()));
         serving.close();

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::audit::{Action as Done, Deed};
 use super::change::{Change, Entry, LockedProject};
 use super::columns::{self, StoredTable};
 use super::definition::{NewTable, TableDefinition};
@@ -144,7 +145,9 @@ pub async fn apply_schema(
         by: &terms.by.name,
         steps: history::remembered(&plan.steps)?,
     };
-    let seq = change.commit_with(&entry).await?;
+    let steps = u64::try_from(plan.steps.len()).unwrap_or(u64::MAX);
+    let deed = Deed::new(Done::SchemaApply, project.id).with("steps", steps);
+    let seq = change.commit_with(&entry, deed).await?;
     Ok(Applied::from_plan(plan, Some(seq)))
 }
 

@@ -132,6 +132,11 @@ impl TestRegistry {
             .unwrap()
     }
 
+    /// The key ring of this installation.
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring)
+    }
+
     pub(crate) async fn project(&self, name: &str) -> Project {
         let new = NewProject {
             name: name.parse().unwrap(),

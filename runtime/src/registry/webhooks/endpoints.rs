@@ -9,6 +9,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::super::audit::{Action, Deed};
 use super::super::change::Change;
 use super::super::columns;
 use super::super::error::{RegistryError, Standing};
@@ -115,9 +116,15 @@ pub async fn create(
     .await?;
     tables::renew(&mut change, &locked, &tables::named(&new.event_types)).await?;
     let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
-    change.commit().await?;
+    let deed = Deed::new(Action::EndpointCreate, id).with("endpoint", recorded(&endpoint)?);
+    change.commit(deed).await?;
     let secret = key.for_receiver();
     Ok(Revealed { endpoint, secret })
+}
+
+/// An endpoint in a record: what an operator sees has no secret in it.
+fn recorded(endpoint: &Endpoint) -> Result<serde_json::Value, RegistryError> {
+    serde_json::to_value(endpoint).map_err(RegistryError::internal)
 }
 
 /// The endpoints of a project, the oldest first.
@@ -161,6 +168,7 @@ pub async fn update(
     let locked = change.lock(project).await?;
     let known = columns::load(change.conn(), Some(locked.id)).await?;
     let mut endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let deed = Deed::new(Action::EndpointUpdate, id).with("before", recorded(&endpoint)?);
     let mut affected = tables::named(&endpoint.event_types);
     let on_again = patch.enabled == Some(true) && !endpoint.enabled;
     apply(&mut endpoint, patch);
@@ -193,7 +201,8 @@ pub async fn update(
     affected.extend(tables::named(&endpoint.event_types));
     tables::renew(&mut change, &locked, &affected).await?;
     let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
-    change.commit().await?;
+    let deed = deed.with("endpoint", recorded(&endpoint)?);
+    change.commit(deed).await?;
     Ok(endpoint)
 }
 
@@ -227,7 +236,8 @@ pub async fn delete(
         .execute(change.conn())
         .await?;
     tables::renew(&mut change, &locked, &tables::named(&endpoint.event_types)).await?;
-    change.commit().await
+    let deed = Deed::new(Action::EndpointDelete, id).with("before", recorded(&endpoint)?);
+    change.commit(deed).await
 }
 
 /// Makes a new secret; the one so far goes on signing beside it for a while.
@@ -254,7 +264,7 @@ pub async fn rotate(
     .execute(change.conn())
     .await?;
     let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
-    change.commit().await?;
+    change.commit(Deed::new(Action::EndpointRotate, id)).await?;
     let secret = key.for_receiver();
     Ok(Revealed { endpoint, secret })
 }

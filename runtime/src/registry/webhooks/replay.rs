@@ -5,6 +5,7 @@ use koyalite_policy::ProjectName;
 use uuid::Uuid;
 
 use super::super::Registry;
+use super::super::audit::{self, Action, Chain, Deed};
 use super::super::change::project_id;
 use super::super::error::RegistryError;
 use super::deliveries::Filter;
@@ -25,6 +26,15 @@ pub async fn replay(
     filter: &Filter,
 ) -> Result<u64, RegistryError> {
     let project = project_id(registry, project).await?;
+    let deed = Deed::new(Action::DeliveriesReplay, project)
+        .with(
+            "ids",
+            ids.map(|ids| ids.iter().map(Uuid::to_string).collect::<Vec<_>>()),
+        )
+        .with("status", filter.status.clone())
+        .with("endpoint", filter.endpoint.map(|id| id.to_string()))
+        .with("event_type", filter.event_type.clone());
+    audit::record(registry, Chain::Project(project), deed).await?;
     let replayed = sqlx::query!(
         "UPDATE koyalite.webhooks SET status = 'pending', retries = 0, reason = 'replayed',
              next_attempt_at = clock_timestamp()

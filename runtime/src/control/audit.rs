@@ -1,0 +1,87 @@
+//! The audit log, read and verified: of a project, and of the installation.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::registry::audit::{self, Chain, Entry, Report};
+
+use super::Shared;
+use super::answer::{Answer, Items, ok, page};
+use super::error::ApiError;
+use super::extract::{Asked, InProject};
+
+/// What a screen holds.
+const LISTED_DEFAULT: u32 = 50;
+
+/// As much as a client can want to hold at once; older records are asked for by the cursor.
+const LISTED_MAX: u32 = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    actor: Option<String>,
+    action: Option<String>,
+    target_type: Option<String>,
+    target: Option<String>,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    cursor: Option<Uuid>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn of_project(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Answer<Items<Entry>>, ApiError> {
+    list(&control, Chain::Project(project.id), wanted).await
+}
+
+pub(super) async fn of_installation(
+    State(control): State<Shared>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Answer<Items<Entry>>, ApiError> {
+    list(&control, Chain::Installation, wanted).await
+}
+
+pub(super) async fn verify_project(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Report>, ApiError> {
+    let report = audit::verify(&control.registry, Chain::Project(project.id)).await?;
+    Ok(ok(report))
+}
+
+pub(super) async fn verify_installation(
+    State(control): State<Shared>,
+) -> Result<Answer<Report>, ApiError> {
+    Ok(ok(
+        audit::verify(&control.registry, Chain::Installation).await?
+    ))
+}
+
+async fn list(
+    control: &Shared,
+    chain: Chain,
+    wanted: Wanted,
+) -> Result<Answer<Items<Entry>>, ApiError> {
+    let limit = wanted.limit.unwrap_or(LISTED_DEFAULT).clamp(1, LISTED_MAX);
+    let narrowed = audit::Wanted {
+        actor: wanted.actor,
+        action: wanted.action,
+        target_type: wanted.target_type,
+        target: wanted.target,
+        since: wanted.since,
+        until: wanted.until,
+        before: wanted.cursor,
+    };
+    let entries = audit::list(&control.registry, chain, &narrowed, limit).await?;
+    let full = u32::try_from(entries.len()) == Ok(limit);
+    let next = entries
+        .last()
+        .filter(|_| full)
+        .map(|last| last.id.to_string());
+    Ok(page(entries, next))
+}

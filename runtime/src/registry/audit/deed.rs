@@ -1,0 +1,127 @@
+//! What was done, and to what.
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal on $target:literal,)*) => {
+        /// Everything that is recorded. A closed set: a reader of the log can know all of it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Action {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// As it stands in the log.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// What kind of thing it is done to.
+            #[must_use]
+            pub fn target_type(self) -> &'static str {
+                match self {
+                    $(Self::$name => $target,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// A project was made.
+    ProjectCreate = "project.create" on "project",
+    /// Its secret for users' tokens was replaced.
+    JwtSecretReplace = "jwt_secret.replace" on "project",
+    /// Its secret for users' tokens was read.
+    JwtSecretRead = "jwt_secret.read" on "project",
+    /// A version serves: a new one, or an older one that was deployed again.
+    FunctionDeploy = "function.deploy" on "function",
+    /// An older version serves again.
+    FunctionRollback = "function.rollback" on "function",
+    /// A function was switched on or off.
+    FunctionSwitch = "function.switch" on "function",
+    /// A table was made.
+    TableCreate = "table.create" on "table",
+    /// A table was dropped.
+    TableDrop = "table.drop" on "table",
+    /// A column was added.
+    ColumnCreate = "column.create" on "table",
+    /// A column was dropped.
+    ColumnDrop = "column.drop" on "table",
+    /// An index was made.
+    IndexCreate = "index.create" on "table",
+    /// An index was dropped.
+    IndexDrop = "index.drop" on "table",
+    /// A schema file was applied, or a column changed.
+    SchemaApply = "schema.apply" on "project",
+    /// Rows were written past the policies.
+    RowsWrite = "rows.write" on "table",
+    /// A policy was made.
+    PolicyCreate = "policy.create" on "policy",
+    /// A policy was changed.
+    PolicyUpdate = "policy.update" on "policy",
+    /// A policy was deleted.
+    PolicyDelete = "policy.delete" on "policy",
+    /// Policies may, or may no longer, read a table past its own.
+    PolicyReadableSet = "policy_readable.set" on "table",
+    /// The claims that policies may read were declared.
+    ClaimsReplace = "claims.replace" on "project",
+    /// Policies were made, or are no longer, Postgres' own as well.
+    NativeMirrorSet = "native_mirror.set" on "project",
+    /// A token of a project's user was issued.
+    TokenCreate = "token.create" on "user",
+    /// A control token was issued.
+    OperatorCreate = "operator.create" on "operator",
+    /// An endpoint of webhooks was made.
+    EndpointCreate = "endpoint.create" on "endpoint",
+    /// An endpoint was changed.
+    EndpointUpdate = "endpoint.update" on "endpoint",
+    /// An endpoint was deleted.
+    EndpointDelete = "endpoint.delete" on "endpoint",
+    /// An endpoint signs with a new secret.
+    EndpointRotate = "endpoint.rotate_secret" on "endpoint",
+    /// Deliveries were made again.
+    DeliveriesReplay = "deliveries.replay" on "project",
+    /// Somebody asked for what their role does not allow.
+    Denied = "access.denied" on "route",
+}
+
+impl Serialize for Action {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One record, before it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deed {
+    pub(super) action: Action,
+    pub(super) target: String,
+    pub(super) metadata: Map<String, Json>,
+}
+
+impl Deed {
+    /// An action on the thing of that name or id.
+    #[must_use]
+    pub fn new(action: Action, target: impl ToString) -> Self {
+        Self {
+            action,
+            target: target.to_string(),
+            metadata: Map::new(),
+        }
+    }
+
+    /// With a fact about it. Never a secret, never a row.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
+        self.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+}

@@ -1,0 +1,52 @@
+//! The audit log: what was done to control data, by whom. Append only, in the transaction that did it.
+//!
+//! Every [`super::change::Change`] ends with a [`Deed`], so nothing is changed without a record. A
+//! record gets its place in its project's chain from the sealer, which signs where the chain ends with
+//! a key of the key ring: who can write to the database alone can neither change, remove nor move a
+//! record without [`verify`] naming it. No record holds a secret.
+//!
+//! Reading order: `author` (who), `deed` (what), `chain` (pure: hashes), `write`, `seal`, `verify`,
+//! `list`.
+
+mod author;
+mod chain;
+mod deed;
+mod list;
+mod seal;
+mod verify;
+mod walk;
+pub(super) mod write;
+
+#[cfg(test)]
+mod tests;
+
+use uuid::Uuid;
+
+pub use self::author::{Author, on_behalf};
+pub use self::deed::{Action, Deed};
+pub use self::list::{Entry, Wanted, list};
+pub use self::seal::{keep_sealing, seal};
+pub use self::verify::{Finding, Report, verify};
+pub use self::write::{denied, record};
+
+/// Whose log: each has a chain of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Chain {
+    /// What no project's log can hold: roles, operators, projects that are gone.
+    Installation,
+    /// One project.
+    Project(Uuid),
+}
+
+impl Chain {
+    fn project(self) -> Option<Uuid> {
+        match self {
+            Self::Installation => None,
+            Self::Project(id) => Some(id),
+        }
+    }
+
+    fn of(project: Option<Uuid>) -> Self {
+        project.map_or(Self::Installation, Self::Project)
+    }
+}

@@ -1,0 +1,141 @@
+//! Records, written: with a change in its transaction, or by themselves where nothing is changed.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::PgConnection;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::super::Registry;
+use super::super::error::RegistryError;
+use super::{Action, Author, Chain, Deed};
+
+/// A record, ready to be a row.
+pub(in super::super) struct Row {
+    pub(in super::super) id: Uuid,
+    pub(in super::super) project: Option<Uuid>,
+    pub(in super::super) author: Author,
+    pub(in super::super) action: &'static str,
+    pub(in super::super) target_type: &'static str,
+    pub(in super::super) target: String,
+    pub(in super::super) metadata: serde_json::Value,
+}
+
+impl Row {
+    pub(in super::super) fn new(chain: Chain, author: Author, deed: Deed) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            project: chain.project(),
+            author,
+            action: deed.action.as_str(),
+            target_type: deed.action.target_type(),
+            target: deed.target,
+            metadata: deed.metadata.into(),
+        }
+    }
+}
+
+/// Records what changes no control data: a token issued, a secret read, rows written past policies.
+/// Before it is done, so that nothing is done without a record.
+///
+/// # Errors
+/// `Unavailable` or `Internal`: then it is not to be done.
+pub async fn record(registry: &Registry, chain: Chain, deed: Deed) -> Result<(), RegistryError> {
+    let row = Row::new(chain, Author::current(), deed);
+    let mut conn = registry.pool.acquire().await?;
+    insert(&mut conn, &row).await
+}
+
+async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), RegistryError> {
+    sqlx::query!(
+        "INSERT INTO koyalite.audit_logs
+             (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        row.id,
+        row.project,
+        row.author.actor,
+        row.action,
+        row.target_type,
+        row.target,
+        row.author.request,
+        row.metadata,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Denials that a node records in one second. A client in a loop shall not fill the disk: the rest is
+/// counted, and the next one that is recorded says how many.
+const DENIALS_PER_SECOND: u32 = 10;
+
+/// How many denials were recorded in this second, and how many were not since the last that was.
+#[derive(Debug)]
+pub(in super::super) struct Denials {
+    begun: std::sync::Mutex<Instant>,
+    written: AtomicU32,
+    left_out: AtomicU32,
+}
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self {
+            begun: std::sync::Mutex::new(Instant::now()),
+            written: AtomicU32::new(0),
+            left_out: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Denials {
+    /// Whether to record one more now, and how many were left out before it.
+    fn admit(&self, now: Instant) -> Option<u32> {
+        if let Ok(mut begun) = self.begun.lock()
+            && now.duration_since(*begun).as_secs() >= 1
+        {
+            *begun = now;
+            self.written.store(0, Ordering::Relaxed);
+        }
+        if self.written.fetch_add(1, Ordering::Relaxed) < DENIALS_PER_SECOND {
+            Some(self.left_out.swap(0, Ordering::Relaxed))
+        } else {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+/// Records that somebody with a good token was refused. The refusal stands whether or not it can be
+/// written down, so a failure is only logged.
+pub async fn denied(registry: &Registry, chain: Chain, route: &str, permission: &str) {
+    let Some(left_out) = registry.denials.admit(Instant::now()) else {
+        return;
+    };
+    let mut deed = Deed::new(Action::Denied, route).with("permission", permission);
+    if left_out > 0 {
+        deed = deed.with("others_left_out", left_out);
+    }
+    if let Err(error) = record(registry, chain, deed).await {
+        tracing::warn!(error = error.detail(), "a denial was not recorded");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn denials_beyond_the_bound_are_counted_and_told_with_the_next() {
+        let denials = Denials::default();
+        let now = Instant::now();
+        for _ in 0..DENIALS_PER_SECOND {
+            assert_eq!(denials.admit(now), Some(0));
+        }
+        assert_eq!(denials.admit(now), None);
+        assert_eq!(denials.admit(now), None);
+        assert_eq!(denials.admit(now + Duration::from_secs(1)), Some(2));
+        assert_eq!(denials.admit(now + Duration::from_secs(1)), Some(0));
+    }
+}

@@ -1,0 +1,186 @@
+//! Versions as they are stored: the one that serves, the one before it, one by its number, and the one
+//! that has a component and a manifest.
+
+use koyalite_policy::FunctionName;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{DeployInput, Deployed};
+use crate::registry::audit::{Action, Deed};
+use crate::registry::error::{RegistryError, Standing};
+use crate::registry::functions::number;
+use crate::registry::manifest::Manifest;
+use crate::registry::snapshot::handler_word;
+
+/// The version that serves a function.
+pub(super) struct Active {
+    pub(super) function: Uuid,
+    pub(super) deployment_number: i32,
+    pub(super) version: StoredVersion,
+}
+
+/// A version with its manifest as stored.
+pub(super) struct StoredVersion {
+    pub(super) id: Uuid,
+    pub(super) number: i32,
+    pub(super) sha256: String,
+    pub(super) manifest: serde_json::Value,
+    pub(super) manifest_hash: String,
+    pub(super) imports: Vec<String>,
+    pub(super) exports: Vec<String>,
+}
+
+impl StoredVersion {
+    /// That it was made to serve.
+    pub(super) fn deed(&self, action: Action, function: &FunctionName) -> Deed {
+        Deed::new(action, function)
+            .with("version", self.number)
+            .with("sha256", self.sha256.as_str())
+    }
+
+    pub(super) fn deployed(
+        self,
+        name: &FunctionName,
+        path: &str,
+        changed: Changed,
+    ) -> Result<Deployed, RegistryError> {
+        Ok(Deployed {
+            name: name.clone(),
+            version: number(self.number)?,
+            sha256: self.sha256,
+            exports: self.exports,
+            imports: self.imports,
+            path: path.to_owned(),
+            changed: changed == Changed::Yes,
+            policies: None,
+        })
+    }
+}
+
+/// Whether a deploy came to anything.
+#[derive(PartialEq, Eq)]
+pub(super) enum Changed {
+    Yes,
+    No,
+}
+
+/// The version that serves a function of that name, where there is one.
+pub(super) async fn active(
+    conn: &mut PgConnection,
+    project: Uuid,
+    name: &FunctionName,
+) -> Result<Option<Active>, RegistryError> {
+    let row = sqlx::query!(
+        "SELECT f.id AS function, d.number AS deployment_number, v.id, v.number, v.sha256,
+             v.manifest, v.manifest_hash, v.imports, v.exports
+         FROM koyalite.functions f
+         JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+         JOIN koyalite.versions v ON v.id = d.version_id
+         WHERE f.project_id = $1 AND f.name = $2",
+        project,
+        name.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Active {
+        function: row.function,
+        deployment_number: row.deployment_number,
+        version: StoredVersion {
+            id: row.id,
+            number: row.number,
+            sha256: row.sha256,
+            manifest: row.manifest,
+            manifest_hash: row.manifest_hash,
+            imports: row.imports,
+            exports: row.exports,
+        },
+    }))
+}
+
+/// The version of the latest earlier deployment that served another one.
+pub(super) async fn previous(
+    conn: &mut PgConnection,
+    active: &Active,
+) -> Result<StoredVersion, RegistryError> {
+    sqlx::query_as!(
+        StoredVersion,
+        "SELECT v.id, v.number, v.sha256, v.manifest, v.manifest_hash, v.imports, v.exports
+         FROM koyalite.deployments d JOIN koyalite.versions v ON v.id = d.version_id
+         WHERE d.function_id = $1 AND d.number < $2 AND d.version_id <> $3
+         ORDER BY d.number DESC LIMIT 1",
+        active.function,
+        active.deployment_number,
+        active.version.id,
+    )
+    .fetch_optional(conn)
+    .await?
+    .ok_or_else(|| {
+        let reason = "no other version served before; name a version";
+        RegistryError::conflict(Standing::NothingToRollBack, reason)
+    })
+}
+
+/// The version of that number.
+pub(super) async fn version(
+    conn: &mut PgConnection,
+    function: Uuid,
+    wanted: u32,
+) -> Result<StoredVersion, RegistryError> {
+    let unknown = || RegistryError::not_found("version", wanted);
+    let stored = i32::try_from(wanted).map_err(|_| unknown())?;
+    sqlx::query_as!(
+        StoredVersion,
+        "SELECT id, number, sha256, manifest, manifest_hash, imports, exports
+         FROM koyalite.versions WHERE function_id = $1 AND number = $2",
+        function,
+        stored,
+    )
+    .fetch_optional(conn)
+    .await?
+    .ok_or_else(unknown)
+}
+
+/// The version with this component and manifest: an older one, or a new one.
+pub(super) async fn find_or_insert(
+    conn: &mut PgConnection,
+    function: Uuid,
+    input: &DeployInput,
+    manifest: &Manifest,
+) -> Result<StoredVersion, RegistryError> {
+    let found = sqlx::query_as!(
+        StoredVersion,
+        "SELECT id, number, sha256, manifest, manifest_hash, imports, exports
+         FROM koyalite.versions
+         WHERE function_id = $1 AND sha256 = $2 AND manifest_hash = $3",
+        function,
+        input.sha256,
+        manifest.hash(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let inserted = sqlx::query_as!(
+        StoredVersion,
+        "INSERT INTO koyalite.versions (id, function_id, number, sha256, manifest, manifest_hash,
+             imports, exports, handler, scheduled, shared_refused, created_by)
+         SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11
+         FROM koyalite.versions WHERE function_id = $2
+         RETURNING id, number, sha256, manifest, manifest_hash, imports, exports",
+        Uuid::now_v7(),
+        function,
+        input.sha256,
+        manifest.to_stored()?,
+        manifest.hash(),
+        &input.imports,
+        &input.exports,
+        handler_word(input.handler),
+        input.scheduled,
+        input.shared_refused,
+        input.deployer,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(inserted)
+}
