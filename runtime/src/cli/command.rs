@@ -9,6 +9,7 @@ use super::error::{self, CliError};
 use super::{
     audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, login, logs, members,
     migrate, new, policies, roles, rollback, run, schedules, serve, tables, token, users, versions,
+    webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -56,6 +57,8 @@ pub(super) enum Command {
     Rollback(rollback::RollbackArgs),
     /// List scheduled tasks and their runs
     Schedules(schedules::SchedulesArgs),
+    /// List endpoints of webhooks and deliveries, make and change them, deliver again
+    Webhooks(webhooks::WebhooksArgs),
     /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
     /// List policies, check the text of one, explain a case, or test expectations
@@ -107,6 +110,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Versions(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
         Command::Schedules(args) => wait_for(args.run()),
+        Command::Webhooks(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
         Command::Login(args) => wait_for(args.run()),
@@ -197,6 +201,14 @@ mod tests {
         );
         check("koyalite policies explain --table notes --row []", false);
         check("koyalite policies explain --table notes --claims {}", false);
+        check("koyalite webhooks", true);
+        check(
+            "koyalite webhooks create https://a.example/ --on a.b --on c",
+            true,
+        );
+        check("koyalite webhooks create https://a.example/", false);
+        check("koyalite webhooks change 1 --enable --disable", false);
+        check("koyalite webhooks replay --status dead", true);
         check("koyalite tables", true);
         check("koyalite tables todos --json", true);
         check(

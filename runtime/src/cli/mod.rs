@@ -55,6 +55,7 @@ mod template;
 mod token;
 mod users;
 mod versions;
+mod webhooks;
 
 use std::process::ExitCode;
 

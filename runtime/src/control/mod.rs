@@ -22,6 +22,7 @@ mod routes;
 
 mod case;
 mod claims;
+mod deliveries;
 mod deploy;
 mod dry_run;
 mod explain;
@@ -46,6 +47,7 @@ mod tokens;
 mod upload;
 mod users;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -68,6 +70,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
+use crate::egress::Policy;
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -110,6 +113,8 @@ pub struct Control {
     pub public_base: String,
     /// What project hosts end in.
     pub domain: String,
+    /// Which addresses deliveries may go to.
+    pub targets: Policy,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }

@@ -7,9 +7,9 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    audit, claims, deploy, explain, functions, health, jwt_secret, logs, members, native_mirror,
-    operators, policies, policy_readable, projects, roles, rows, schedules, schema, sessions,
-    tables, tokens, users, verify,
+    audit, claims, deliveries, deploy, explain, functions, health, jwt_secret, logs, members,
+    native_mirror, operators, policies, policy_readable, projects, roles, rows, schedules, schema,
+    sessions, tables, tokens, users, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -62,6 +62,15 @@ fn projects() -> Vec<Route> {
         get("/v1/projects/{project}", P::ProjectRead, projects::show),
         get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
         put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
+        get("/v1/projects/{project}/webhooks/endpoints", P::WebhookRead, webhooks::list),
+        post("/v1/projects/{project}/webhooks/endpoints", P::WebhookWrite, webhooks::create),
+        get("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookRead, webhooks::show),
+        patch("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::change),
+        delete("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::remove),
+        post("/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret", P::WebhookWrite, webhooks::rotate),
+        get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
+        get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
+        post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),

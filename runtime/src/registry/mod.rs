@@ -55,6 +55,7 @@ pub mod snapshot;
 pub mod tables;
 pub mod users;
 mod verdict;
+pub mod webhooks;
 
 #[cfg(test)]
 pub(crate) mod tests;

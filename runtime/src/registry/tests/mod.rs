@@ -5,6 +5,7 @@ mod deploy;
 mod indexes;
 mod migrations;
 mod mirror;
+mod outbox;
 mod schema;
 mod sessions;
 mod tenants;
