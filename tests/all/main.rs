@@ -35,6 +35,7 @@ mod listeners;
 mod logs;
 mod migrations;
 mod mirror;
+mod people;
 mod policies;
 mod policy_readable;
 mod policy_sets;

@@ -4,6 +4,7 @@
 //! database; it knows nothing of wasm. Every refusal is a problem document that names the gateway;
 //! a function's own answer passes through with its headers cleaned.
 
+mod accounts;
 mod auth;
 mod bare;
 mod choose;
@@ -25,24 +26,37 @@ use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::auth::{Callers, Credential};
+pub use self::accounts::AccountCall;
+use self::auth::{AuthError, Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
 use self::choose::Chosen;
 use self::error::GatewayError;
 use self::headers::Answered;
 use self::known::KnownTokens;
-use self::route::{RequestKind, Target};
+use self::route::{Action, RequestKind, Target};
+use crate::accounts::{AccountError, Accounts, Done};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
-use crate::keys::ControlAuthority;
+use crate::keys::{ControlAuthority, Presented, Right};
+use crate::registry::operators;
+use crate::registry::roles::Permission;
 use crate::registry::{ProjectEntry, Registry};
 
 /// What the gateway reads and calls. One implementation serves; the tests have another.
 pub trait Behind: Send + Sync + 'static {
     /// The project of that name, as of now.
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>>;
+
+    /// Whether the bearer of a control token may call any version of this project's functions, as of
+    /// now.
+    fn may_preview(&self, right: Right, project: &ProjectName)
+    -> impl Future<Output = bool> + Send;
+
+    /// Signs somebody up, in or out.
+    fn account(&self, call: AccountCall)
+    -> impl Future<Output = Result<Done, AccountError>> + Send;
 
     /// Runs a function.
     fn http(
@@ -57,11 +71,46 @@ pub struct Node {
     pub registry: Arc<Registry>,
     /// What runs them.
     pub dispatcher: Arc<Dispatcher>,
+    /// Their users.
+    pub accounts: Arc<Accounts>,
+    /// Where the database is asked: connections of callers have threads of their own, and those are
+    /// for functions.
+    pub home: tokio::runtime::Handle,
 }
 
 impl Behind for Node {
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
         self.registry.snapshot().project(name).cloned()
+    }
+
+    async fn may_preview(&self, right: Right, project: &ProjectName) -> bool {
+        let presented = Presented {
+            subject: String::new(),
+            right,
+        };
+        let known = operators::known(&self.registry, &presented, Some(project.as_str())).await;
+        let preview = Permission::FunctionPreview;
+        match known {
+            Ok(Some(known)) => {
+                let here = known.here.is_some_and(|here| here.contains(&preview));
+                here || known.everywhere.contains(&preview)
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(
+                    error = error.detail(),
+                    "nobody can be asked about an operator"
+                );
+                false
+            }
+        }
+    }
+
+    async fn account(&self, call: AccountCall) -> Result<Done, AccountError> {
+        let accounts = Arc::clone(&self.accounts);
+        let run = async move { accounts.run(call.project, call.errand, call.from).await };
+        let ran = self.home.spawn(run).await;
+        ran.unwrap_or(Err(AccountError::Internal("the errand was given up")))
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -127,12 +176,38 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Health => Ok(says("ok\n", id)),
             RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Ready => Ok(says("ready\n", id)),
+            RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Account(project, action) => {
+                self.account(id, (project, action), parts, body).await
+            }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
                 let chosen = self.choose(&parts, &target)?;
+                self.ask(&chosen, &target.project).await?;
                 self.invoke(id, chosen, parts, body).await
             }
         }
+    }
+
+    async fn account(
+        &self,
+        id: Uuid,
+        (name, action): (ProjectName, Action),
+        parts: request::Parts,
+        body: Body,
+    ) -> Result<Response<Body>, GatewayError> {
+        let project = self.behind.project(&name);
+        let project = project.ok_or(GatewayError::UnknownProject(name))?;
+        let from = accounts::from(&parts);
+        let judged = (project.as_ref(), &self.callers);
+        let errand = accounts::errand(action, (&parts, body), judged).await?;
+        let call = AccountCall {
+            project,
+            errand,
+            from,
+        };
+        let done = self.behind.account(call).await?;
+        Ok(from_gateway(accounts::answer(&done), id))
     }
 
     /// Project, function, region, identity, version: everything that is known before the body.
@@ -144,6 +219,22 @@ impl<B: Behind> Gateway<B> {
         let region = &self.settings.region;
         let found = choose::function(&project, target, region)?;
         choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))
+    }
+
+    /// What a signature cannot tell of an operator: whether their token was taken back since. Asked of
+    /// the database, for previews alone.
+    async fn ask(&self, chosen: &Chosen, project: &ProjectName) -> Result<(), GatewayError> {
+        match chosen.credential {
+            Credential::Control(right @ (Right::Listed(_) | Right::Session(_))) => {
+                match self.behind.may_preview(right, project).await {
+                    true => Ok(()),
+                    false => Err(AuthError::ControlToken.into()),
+                }
+            }
+            Credential::Control(Right::Signed(_)) | Credential::Project | Credential::None => {
+                Ok(())
+            }
+        }
     }
 
     async fn invoke(
@@ -164,7 +255,7 @@ impl<B: Behind> Gateway<B> {
         };
         let usage = Arc::new(Usage::default());
         let seen = match chosen.credential {
-            Credential::Control => Some(Arc::clone(&usage)),
+            Credential::Control(_) => Some(Arc::clone(&usage)),
             Credential::None | Credential::Project => None,
         };
         let result = self

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use koyalite_host_api::db::NodeLimits;
 
 use super::*;
+use crate::accounts::SignUp;
 use crate::egress::Egress;
 use crate::engine::Settings;
 use crate::records::RecordLimits;
@@ -13,15 +14,15 @@ use crate::registry::manifest::Limits;
 use crate::registry::tests::TestRegistry;
 
 /// A control API of its own, spoken to as an administrator.
-struct Api {
-    control: Shared,
-    token: String,
+pub(super) struct Api {
+    pub(super) control: Shared,
+    pub(super) token: String,
     _registry: TestRegistry,
     _home: tempfile::TempDir,
 }
 
 impl Api {
-    async fn new() -> Api {
+    pub(super) async fn new() -> Api {
         let registry = TestRegistry::new().await;
         let home = tempfile::tempdir().unwrap();
         let ring = KeyRing::create(&home.path().join("keys.json")).unwrap();
@@ -56,6 +57,11 @@ impl Api {
             records: Arc::new(
                 Records::open(&home.path().join("logs"), RecordLimits::default()).unwrap(),
             ),
+            accounts: Arc::new(Accounts::new(
+                registry.registry.clone(),
+                authority.clone(),
+                SignUp::Open,
+            )),
             authority,
             metrics: Arc::default(),
             caps: Limits::CAP,
@@ -72,38 +78,20 @@ impl Api {
         }
     }
 
-    async fn with_project() -> Api {
+    pub(super) async fn with_project() -> Api {
         let api = Api::new().await;
         let (status, _) = api.ask("POST", "/v1/projects", r#"{"name": "demo"}"#).await;
         assert_eq!(status, StatusCode::CREATED);
         api
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         method: &str,
         path: &str,
         body: impl Into<AxumBody>,
     ) -> (StatusCode, Value) {
-        let body = body
-            .into()
-            .map_err(|error| BodyError::Source(error.into()))
-            .boxed_unsync();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(AUTHORIZATION, format!("Bearer {}", self.token))
-            .body(body)
-            .unwrap();
-        let response = service(self.control.clone())(request).await;
-        let status = response.status();
-        let bytes = body::collect(response.into_body(), 1 << 20).await.unwrap();
-        let value = match bytes.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&bytes)
-                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).as_ref())),
-        };
-        (status, value)
+        self.ask_as(&self.token, method, path, body).await
     }
 
     /// Asks what is refused, and answers the code with the first mistake's place.

@@ -89,6 +89,38 @@ actions! {
     TokenCreate = "token.create" on "user",
     /// A control token was issued.
     OperatorCreate = "operator.create" on "operator",
+    /// A control token was taken back.
+    OperatorRevoke = "operator.revoke" on "operator",
+    /// Somebody made an account for themselves.
+    SignUp = "session.sign_up" on "user",
+    /// Somebody signed in.
+    SignIn = "session.sign_in" on "user",
+    /// A wrong password, or an address that nobody has.
+    SignInFailed = "session.sign_in_failed" on "user",
+    /// A session was ended by its owner.
+    SignOut = "session.sign_out" on "session",
+    /// A refresh token was shown again after it was used, and its session ended.
+    TokenReuse = "session.token_reuse" on "user",
+    /// A user changed their password.
+    PasswordChange = "password.change" on "user",
+    /// A user was made.
+    UserCreate = "user.create" on "user",
+    /// A user was changed.
+    UserUpdate = "user.update" on "user",
+    /// A user was deleted.
+    UserDelete = "user.delete" on "user",
+    /// A role was made.
+    RoleCreate = "role.create" on "role",
+    /// A role was given other permissions.
+    RoleUpdate = "role.update" on "role",
+    /// A role was deleted.
+    RoleDelete = "role.delete" on "role",
+    /// A user was put into a project, or given another role there.
+    MemberPut = "member.put" on "user",
+    /// A user was taken out of a project.
+    MemberRemove = "member.remove" on "user",
+    /// Who may sign up as a user of the project's functions was changed.
+    SignUpSet = "sign_up.set" on "project",
     /// Somebody asked for what their role does not allow.
     Denied = "access.denied" on "route",
 }
