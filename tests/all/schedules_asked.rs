@@ -254,7 +254,7 @@ async fn a_function_that_is_scheduled_by_its_path_knows_the_host_from_everybody_
 }
 
 #[tokio::test]
-async fn all_of_it_is_done_from_the_terminal_too() {
+async fn a_schedule_is_made_paused_and_removed_from_the_terminal() {
     let app = TestApp::shared().await;
     let project = app.project().await;
     rare(&project).await;
@@ -298,6 +298,27 @@ async fn all_of_it_is_done_from_the_terminal_too() {
     assert!(run(&["pause", "clock.weekly"]).await.contains("paused"));
     assert!(run(&["list"]).await.contains("paused"));
     assert!(run(&["resume", "clock.weekly"]).await.contains("active"));
+    assert!(run(&["delete", "clock.weekly"]).await.contains("removed"));
+    let gone = shell
+        .run(home.path(), &["schedules", "show", "clock.weekly"])
+        .await;
+    assert!(
+        gone.code == 1 && gone.errors.contains("clock.weekly"),
+        "{gone:?}"
+    );
+}
+
+#[tokio::test]
+async fn runs_are_asked_for_and_looked_at_from_the_terminal() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    rare(&project).await;
+    let shell = CommandLine::of(&app, &project.name);
+    let home = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| {
+        let all = [&["schedules"], arguments].concat();
+        shell.run(home.path(), &all).await.expect(0)
+    };
     assert!(
         run(&["run", "clock.rare"])
             .await
@@ -319,13 +340,5 @@ async fn all_of_it_is_done_from_the_terminal_too() {
     assert!(
         runs.contains("2021-01-01T02:00:00Z") && !runs.contains("manual"),
         "{runs}"
-    );
-    assert!(run(&["delete", "clock.weekly"]).await.contains("removed"));
-    let gone = shell
-        .run(home.path(), &["schedules", "show", "clock.weekly"])
-        .await;
-    assert!(
-        gone.code == 1 && gone.errors.contains("clock.weekly"),
-        "{gone:?}"
     );
 }
