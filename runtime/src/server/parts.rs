@@ -27,7 +27,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
-use crate::scheduler::SchedulerSettings;
+use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -266,6 +266,12 @@ fn scheduler(config: &ServeConfig) -> SchedulerSettings {
         node: format!("{}/{host}:{}", config.region, std::process::id()),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
+        places: (
+            (config.limits.invocations / 2).clamp(1, RUNS_MAX),
+            (config.limits.invocations_per_project / 2)
+                .min(config.limits.invocations_per_function)
+                .clamp(1, PROJECT_RUNS_MAX),
+        ),
     }
 }
 
