@@ -12,7 +12,7 @@ use koyalite_policy::{ProjectName, Schema};
 use koyalite_runtime::dispatch::{DispatchError, HttpCall};
 use koyalite_runtime::gateway::{Behind, Gateway, GatewaySettings};
 use koyalite_runtime::http::{Body, body, request_form};
-use koyalite_runtime::keys::{ControlAuthority, KeyRing};
+use koyalite_runtime::keys::{ControlAuthority, KeyRing, Right};
 use koyalite_runtime::registry::manifest::Manifest;
 use koyalite_runtime::registry::{
     Environment, FunctionEntry, Handler, ProjectEntry, Secret, VersionEntry,
@@ -79,6 +79,10 @@ struct Guest {
 impl Behind for Guest {
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
         (*name == self.project.name).then(|| Arc::clone(&self.project))
+    }
+
+    async fn may_preview(&self, _right: Right, _project: &ProjectName) -> bool {
+        false
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {

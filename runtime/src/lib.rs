@@ -1,5 +1,6 @@
 //! The KoyaLite process. Modules in reading order, along the path of a request.
 
+pub mod accounts;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -13,12 +13,16 @@ use crate::support::{ALICE, TestApp, own_rows};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Anyone,
+    /// The way in: without a token, and with what nobody signs in with.
+    WayIn,
+    /// Somebody who signed in with a password, which no operator's token has.
+    Person,
     Viewer,
     Developer,
     Admin,
 }
 
-use Who::{Admin, Anyone, Developer, Viewer};
+use Who::{Admin, Anyone, Developer, Person, Viewer, WayIn};
 
 /// Method, path, the weakest operator.
 const ROUTES: &[(&str, &str, Who)] = &[
@@ -150,11 +154,36 @@ const ROUTES: &[(&str, &str, Who)] = &[
         Developer,
     ),
     ("POST", "/v1/projects/{project}/tokens", Developer),
+    ("GET", "/v1/projects/{project}/members", Viewer),
+    ("PUT", "/v1/projects/{project}/members/{user}", Admin),
+    ("DELETE", "/v1/projects/{project}/members/{user}", Admin),
+    ("GET", "/v1/projects/{project}/sign-up", Viewer),
+    ("PUT", "/v1/projects/{project}/sign-up", Admin),
+    ("GET", "/v1/users", Viewer),
+    ("POST", "/v1/users", Admin),
+    ("GET", "/v1/users/{id}", Viewer),
+    ("PATCH", "/v1/users/{id}", Admin),
+    ("DELETE", "/v1/users/{id}", Admin),
+    ("GET", "/v1/users/{id}/projects", Viewer),
+    ("GET", "/v1/users/{id}/functions", Viewer),
+    ("GET", "/v1/roles", Viewer),
+    ("POST", "/v1/roles", Admin),
+    ("GET", "/v1/roles/{role}", Viewer),
+    ("PATCH", "/v1/roles/{role}", Admin),
+    ("DELETE", "/v1/roles/{role}", Admin),
+    ("GET", "/v1/tokens", Admin),
     ("POST", "/v1/tokens", Admin),
     ("GET", "/v1/projects/{project}/audit", Admin),
     ("GET", "/v1/projects/{project}/audit/verify", Admin),
     ("GET", "/v1/audit", Admin),
     ("GET", "/v1/audit/verify", Admin),
+    ("DELETE", "/v1/tokens/{id}", Admin),
+    ("POST", "/v1/auth/sign-up", WayIn),
+    ("POST", "/v1/auth/sign-in", WayIn),
+    ("POST", "/v1/auth/refresh", WayIn),
+    ("POST", "/v1/auth/sign-out", Person),
+    ("POST", "/v1/auth/password", Person),
+    ("GET", "/v1/auth/user", Viewer),
     ("GET", "/metrics", Viewer),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
@@ -173,6 +202,8 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{table}", "notes")
         .replace("{column}", "nothing")
         .replace("{id}", nowhere)
+        .replace("{user}", nowhere)
+        .replace("{role}", "nobody")
         .replace("{task}", nowhere)
 }
 
@@ -189,6 +220,11 @@ async fn nobody_and_bearers_of_other_tokens_get_through_nowhere() {
         let call = || app.control(method.clone(), &path).json(&json!({}));
         if *who == Anyone {
             call().anonymous().send().await.expect(200);
+            continue;
+        }
+        if *who == WayIn {
+            let odd = call().anonymous().send().await;
+            odd.problem(400, "invalid_field");
             continue;
         }
         let refused = call().anonymous().send().await;
@@ -235,7 +271,10 @@ async fn every_operator_may_do_what_their_role_says_and_no_more() {
                 "GET" => call.send().await,
                 _ => call.json(&json!({ "no_such_field": 1 })).send().await,
             };
-            if role < who {
+            if *who == Person {
+                let refused = matches!(answer.status, 400 | 403);
+                assert!(refused, "{role:?} {method} {path}: {answer:?}");
+            } else if role < who {
                 answer.problem(403, "forbidden");
             } else {
                 let through = !matches!(answer.status, 401 | 403);

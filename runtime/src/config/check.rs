@@ -47,6 +47,10 @@ impl<'a> Reading<'a> {
         }
     }
 
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
     pub(super) fn config(mut self) -> Result<ServeConfig, Report> {
         let data = DataDir::new(
             self.path(Key::DataDir)
@@ -68,6 +72,7 @@ impl<'a> Reading<'a> {
             database: self.database(&data),
             key_file: self.key_file(&data),
             admin_token_file: self.admin_token_file(&data),
+            sign_up: self.sign_up(),
             caps: self.caps(),
             limits: self.limits(),
             drain_timeout: Duration::from_secs(drain_s),
@@ -305,7 +310,7 @@ impl<'a> Reading<'a> {
         LogConfig { filter, format }
     }
 
-    fn text(&self, key: Key) -> Option<String> {
+    pub(super) fn text(&self, key: Key) -> Option<String> {
         self.raw.get(key).map(|given| given.text.trim().to_owned())
     }
 
@@ -349,7 +354,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Notes a mistake in a value, with the value unless it is secret.
-    fn wrong(&mut self, key: Key, expected: &str) {
+    pub(super) fn wrong(&mut self, key: Key, expected: &str) {
         let mistake = match self.raw.get(key) {
             Some(given) if key.is_secret() => ConfigMistake::in_value(key, &given.origin, expected),
             Some(given) => {

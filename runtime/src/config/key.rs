@@ -23,6 +23,8 @@ keys! {
     DataDir "data_dir";
     KeyFile "key_file";
     AdminTokenFile "admin_token_file";
+    // Who may come in.
+    SignUp "sign_up";
     // Listeners and names.
     Listen "listen";
     ControlListen "control_listen";

@@ -11,6 +11,7 @@ pub mod key;
 pub mod raw;
 pub mod report;
 pub mod resolved;
+mod sign_up;
 
 pub use self::import::{IMPORT_VARIABLE, import_url};
 pub use self::raw::{Flags, Raw};

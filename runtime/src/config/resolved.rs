@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::check::{Reading, Role};
 use super::raw::Raw;
 use super::report::Report;
+use crate::accounts::SignUp;
 use crate::postgres::Consent;
 
 /// The configuration of a server, of `dev` and `serve` alike.
@@ -37,6 +38,8 @@ pub struct ServeConfig {
     /// Where the administrator's token is kept; written when missing. `dev` always has one, `serve`
     /// where the operator names a file.
     pub admin_token_file: Option<PathBuf>,
+    /// Whether people may make accounts of the control API for themselves.
+    pub sign_up: SignUp,
     /// What manifests may ask for.
     pub caps: OperatorCaps,
     /// What this node takes on.

@@ -35,6 +35,11 @@ pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
     page(items, None)
 }
 
+/// 200 with a page of a list, and where the next one begins.
+pub(super) fn paged<T: Serialize>(items: Vec<T>, next_cursor: Option<String>) -> Answer<Items<T>> {
+    ok(Items { items, next_cursor })
+}
+
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.1) {

@@ -3,9 +3,11 @@
 //! The one place that reads the `Authorization` header of the control API. A token is looked at
 //! before anything else of a request, so that nobody learns what exists by the kind of a refusal.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::RequestExt as _;
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
@@ -15,27 +17,57 @@ use http::{HeaderMap, StatusCode};
 use uuid::Uuid;
 
 use crate::http::request_id;
-use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
+use crate::keys::{ControlAuthority, Presented, Right, TokenError, bearer};
 use crate::registry::Registry;
-use crate::registry::audit::{self, Author, Chain};
+use crate::registry::audit::{self, Action, Author, Chain, Deed};
+use crate::registry::operators::{self, Known};
 
 use super::error::ApiError;
-use super::permission::{self, Permission, allows};
+use super::permission::{Permission, name};
+use super::route::Access;
 
-/// Who is operating, as their token says.
+/// Who is operating, and what they may do in this request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
-    /// The user's id, or `admin` for the owner of the installation.
+    /// The user's id, or the name that their token was given out for.
     pub subject: String,
-    /// What they may do.
-    pub role: ControlRole,
+    /// The user, where it is one who signed in.
+    pub user: Option<Uuid>,
+    /// Their session, where they signed in.
+    pub session: Option<Uuid>,
+    /// The name of their role everywhere.
+    pub role: String,
+    /// What they may do everywhere.
+    pub everywhere: BTreeSet<Permission>,
+    /// What they may do beyond that in the project of this request, if they belong to it.
+    pub here: Option<BTreeSet<Permission>>,
 }
 
 impl Operator {
+    fn new(presented: Presented, known: Known) -> Self {
+        Self {
+            subject: presented.subject,
+            user: known.user,
+            session: match presented.right {
+                Right::Session(id) => Some(id),
+                Right::Signed(_) | Right::Listed(_) => None,
+            },
+            role: known.role,
+            everywhere: known.everywhere,
+            here: known.here,
+        }
+    }
+
     /// The user in whose name rows are written. Subjects that are no user's id, such as the
     /// `admin` of a token file, stand for the owner of the installation.
     pub fn user_id(&self, registry: &Registry) -> Uuid {
         Uuid::parse_str(&self.subject).unwrap_or_else(|_| registry.admin())
+    }
+
+    /// Whether they may, in this request: by their role everywhere or by the one in its project.
+    pub fn may(&self, permission: Permission) -> bool {
+        let here = self.here.as_ref();
+        self.everywhere.contains(&permission) || here.is_some_and(|here| here.contains(&permission))
     }
 
     /// Goes on only where their role holds the permission: what a route asks of everybody, or a part
@@ -44,12 +76,25 @@ impl Operator {
     /// # Errors
     /// `Forbidden`, naming it.
     pub(super) fn demand(&self, permission: Permission) -> Result<(), ApiError> {
-        match allows(self.role, permission) {
+        match self.may(permission) {
             true => Ok(()),
             false => Err(ApiError::Forbidden {
                 permission,
-                role: self.role,
+                role: self.role.clone(),
             }),
+        }
+    }
+
+    /// Goes on only where they hold all of these themselves: nobody gives what they do not have, and
+    /// nobody takes over whoever has more.
+    ///
+    /// # Errors
+    /// `BeyondOwn`, naming what they lack.
+    pub(super) fn hold(&self, all: &BTreeSet<Permission>) -> Result<(), ApiError> {
+        let lacking: Vec<_> = all.iter().copied().filter(|one| !self.may(*one)).collect();
+        match lacking.is_empty() {
+            true => Ok(()),
+            false => Err(ApiError::BeyondOwn { lacking }),
         }
     }
 }
@@ -57,71 +102,91 @@ impl Operator {
 /// What a route demands: the state of the layer in front of it.
 #[derive(Clone)]
 pub(super) struct Demand {
-    pub(super) authority: ControlAuthority,
-    pub(super) permission: Permission,
+    pub(super) gate: Gate,
+    pub(super) access: Access,
     /// As the table of routes has it.
     pub(super) path: &'static str,
-    /// Where refusals are recorded; none in tests of the guard alone.
-    pub(super) registry: Option<Arc<Registry>>,
+}
+
+/// What operators are recognised by.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) authority: ControlAuthority,
+    pub(super) registry: Arc<Registry>,
 }
 
 /// Lets a request through whose token holds the permission, with its [`Operator`] attached.
 pub(super) async fn require(
-    State(demand): State<Demand>,
+    State(Demand { gate, access, path }): State<Demand>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let operator = identify(&demand.authority, request.headers())?;
+    let presented = presented(&gate.authority, request.headers())?;
+    let project = project_of(&mut request).await?;
+    let known = operators::known(&gate.registry, &presented, project.as_deref()).await?;
+    let operator = Operator::new(presented, known.ok_or(ApiError::Ended)?);
     let author = Author {
         actor: operator.subject.clone(),
         request: Some(request_id::of(request.headers())),
     };
-    let target = Target::of(demand.path, &request);
+    let route = format!("{} {path}", request.method());
     let answer = async {
-        let answer = match operator.demand(demand.permission) {
+        let answer = match admit(&operator, access, project.as_deref()) {
             Ok(()) => {
                 request.extensions_mut().insert(operator);
                 next.run(request).await
             }
             Err(refused) => refused.into_response(),
         };
-        if answer.status() == StatusCode::FORBIDDEN
-            && let Some(registry) = &demand.registry
-        {
-            let permission = permission::name(demand.permission);
-            audit::denied(registry, target.chain(registry), &target.route, &permission).await;
+        if answer.status() == StatusCode::FORBIDDEN {
+            record(&gate.registry, &route, access, project.as_deref()).await;
         }
         answer
     };
     Ok(audit::on_behalf(author, answer).await)
 }
 
-/// What a request is for, in the record of its refusal.
-struct Target {
-    /// Method and path, as the table of routes has it.
-    route: String,
-    project: Option<String>,
+/// Writes a refusal down, in the log of the project that it is about.
+async fn record(registry: &Registry, route: &str, access: Access, project: Option<&str>) {
+    let mut deed = Deed::new(Action::Denied, route);
+    if let Access::Needs(permission) = access {
+        deed = deed.with("permission", name(permission));
+    }
+    let project = project.and_then(|name| name.parse().ok());
+    let snapshot = registry.snapshot();
+    let project = project.and_then(|name| snapshot.project(&name));
+    let chain = project.map_or(Chain::Installation, |project| Chain::Project(project.id));
+    audit::refused(registry, chain, deed).await;
 }
 
-impl Target {
-    fn of(path: &str, request: &Request) -> Self {
-        let named = path.starts_with("/v1/projects/{project}");
-        let project = request.uri().path().split('/').nth(3).filter(|_| named);
-        Self {
-            route: format!("{} {path}", request.method()),
-            project: project.map(str::to_owned),
+/// The project in the path, as it is written there.
+async fn project_of(request: &mut Request) -> Result<Option<String>, ApiError> {
+    let named = request.extract_parts::<Path<HashMap<String, String>>>();
+    let Path(mut named) = named.await.map_err(|_| ApiError::BadPath)?;
+    Ok(named.remove("project"))
+}
+
+/// Whoever may not see a project is not told whether it exists.
+pub(super) fn admit(
+    operator: &Operator,
+    access: Access,
+    project: Option<&str>,
+) -> Result<(), ApiError> {
+    let permission = match access {
+        Access::Open | Access::SignedIn => return Ok(()),
+        Access::Needs(permission) => permission,
+    };
+    match (operator.demand(permission), project) {
+        (Err(_), Some(project))
+            if operator.here.is_none() && !operator.may(Permission::ProjectRead) =>
+        {
+            Err(ApiError::UnknownProject(project.to_owned()))
         }
-    }
-
-    fn chain(&self, registry: &Registry) -> Chain {
-        let name = self.project.as_ref().and_then(|name| name.parse().ok());
-        let snapshot = registry.snapshot();
-        let project = name.and_then(|name| snapshot.project(&name));
-        project.map_or(Chain::Installation, |project| Chain::Project(project.id))
+        (demanded, _) => demanded,
     }
 }
 
-fn identify(authority: &ControlAuthority, headers: &HeaderMap) -> Result<Operator, ApiError> {
+fn presented(authority: &ControlAuthority, headers: &HeaderMap) -> Result<Presented, ApiError> {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
     let (first, second) = (credentials.next(), credentials.next());
     let text = match (first, second) {
@@ -132,11 +197,7 @@ fn identify(authority: &ControlAuthority, headers: &HeaderMap) -> Result<Operato
         }
         (Some(only), None) => bearer(only)?.ok_or(ApiError::Unauthenticated)?,
     };
-    let token = authority.verify(text, Utc::now())?;
-    Ok(Operator {
-        subject: token.subject,
-        role: token.role,
-    })
+    Ok(authority.verify(text, Utc::now())?)
 }
 
 impl<S: Sync> FromRequestParts<S> for Operator {
@@ -159,7 +220,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::keys::{ControlToken, KeyRing};
+    use crate::keys::{ControlRole, ControlToken, KeyRing};
 
     fn authority() -> ControlAuthority {
         let folder = tempfile::tempdir().unwrap();
@@ -185,15 +246,10 @@ mod tests {
             .issue(issued, Duration::from_secs(60), Utc::now())
             .unwrap();
         let sent = format!("Bearer {}", token.expose());
-        let operator = identify(&authority, &headers(&[&sent])).unwrap();
-        assert_eq!(
-            operator,
-            Operator {
-                subject: "admin".into(),
-                role: ControlRole::Developer
-            }
-        );
-        assert!(identify(&authority, &headers(&[&sent, &sent])).is_err());
+        let seen = presented(&authority, &headers(&[&sent])).unwrap();
+        assert_eq!(seen.subject, "admin");
+        assert_eq!(seen.right, Right::Signed(ControlRole::Developer));
+        assert!(presented(&authority, &headers(&[&sent, &sent])).is_err());
     }
 
     #[test]
@@ -206,7 +262,7 @@ mod tests {
             &["Bearer a.b.c"],
             &["Bearer x"],
         ] {
-            let refused = identify(&authority, &headers(sent)).unwrap_err();
+            let refused = presented(&authority, &headers(sent)).unwrap_err();
             let status = refused.problem().status();
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{sent:?}");
         }

@@ -8,9 +8,10 @@ use http::StatusCode;
 use koyalite_host_api::{ErrorKind, HostError};
 use koyalite_policy::NameError;
 
+use crate::accounts::AccountError;
 use crate::engine::AdmitError;
 use crate::http::{Code, Mistake, Problem};
-use crate::keys::{ControlRole, TokenError};
+use crate::keys::TokenError;
 use crate::registry::{self, RegistryError, Standing};
 
 use super::json::JsonError;
@@ -26,13 +27,31 @@ pub enum ApiError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// A good token of a role that does not hold the permission.
-    #[error("this needs the permission `{}`, which the role `{}` does not hold", name(*.permission), .role.as_str())]
+    #[error("this needs the permission `{}`, which the role `{}` does not hold", name(*.permission), .role)]
     Forbidden {
         /// What is needed.
         permission: Permission,
         /// What the token has.
-        role: ControlRole,
+        role: String,
     },
+    /// A good token of a session that is over, or one that was taken back.
+    #[error("the session is over, or the token was taken back; sign in again or ask for another")]
+    Ended,
+    /// Somebody would give, or take over, what they do not hold themselves.
+    #[error("nobody gives or takes what they may not do themselves: this takes {}", names(.lacking))]
+    BeyondOwn {
+        /// What they lack.
+        lacking: Vec<Permission>,
+    },
+    /// A refusal of accounts and sessions.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// No such user.
+    #[error("there is no user `{0}`")]
+    UnknownUser(String),
+    /// Something that only whoever signed in with a password can do.
+    #[error("this is for users who signed in; a token that was given out has no session")]
+    NoSession,
     /// The path matches nothing.
     #[error("there is nothing at this path; the control API begins with /v1/")]
     UnknownRoute,
@@ -126,7 +145,10 @@ impl ApiError {
 
     /// The problem document: what a caller may know.
     pub fn problem(&self) -> Problem {
-        Problem::new(self.code(), self.to_string()).with_errors(self.mistakes())
+        match self {
+            ApiError::Account(error) => error.problem(),
+            _ => Problem::new(self.code(), self.to_string()).with_errors(self.mistakes()),
+        }
     }
 
     fn code(&self) -> Code {
@@ -134,7 +156,12 @@ impl ApiError {
             ApiError::Unauthenticated => Code::Unauthorized,
             ApiError::Token(TokenError::Expired) => Code::ExpiredToken,
             ApiError::Token(_) => Code::InvalidToken,
-            ApiError::Forbidden { .. } => Code::Forbidden,
+            ApiError::Forbidden { .. } | ApiError::BeyondOwn { .. } | ApiError::NoSession => {
+                Code::Forbidden
+            }
+            ApiError::Ended => Code::SessionOver,
+            ApiError::Account(error) => error.problem().code,
+            ApiError::UnknownUser(_) => Code::UnknownUser,
             ApiError::UnknownRoute => Code::UnknownRoute,
             ApiError::MethodNotAllowed => Code::MethodNotAllowed,
             ApiError::BadPath => Code::BadPath,
@@ -191,6 +218,7 @@ impl ApiError {
                 ..
             } => Some(error.detail()),
             ApiError::Store(error) => Some(error.to_string()),
+            ApiError::Account(error) => error.inside(),
             ApiError::Host(error) => match error.kind() {
                 ErrorKind::Internal | ErrorKind::Unavailable => error.inside().map(str::to_owned),
                 _ => None,
@@ -198,6 +226,15 @@ impl ApiError {
             _ => None,
         }
     }
+}
+
+fn names(permissions: &[Permission]) -> String {
+    let quoted = |one: &Permission| format!("`{}`", name(*one));
+    permissions
+        .iter()
+        .map(quoted)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// All mistakes in one sentence, for readers who look at the detail only.
@@ -247,6 +284,10 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "policy" => Code::UnknownPolicy,
             "endpoint" => Code::UnknownEndpoint,
             "delivery" => Code::UnknownDelivery,
+            "user" => Code::UnknownUser,
+            "role" => Code::UnknownRole,
+            "member" => Code::UnknownMember,
+            "token" => Code::UnknownToken,
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { kind, .. } => match kind {
@@ -257,6 +298,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::NothingToRollBack => Code::NothingToRollBack,
             Standing::SchemaChanged => Code::SchemaChanged,
             Standing::UnsupportedType => Code::UnsupportedType,
+            Standing::ChangedSince => Code::PreconditionFailed,
             Standing::State => Code::Conflict,
         },
         RegistryError::Invalid { .. } => invalid,

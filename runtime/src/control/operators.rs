@@ -1,27 +1,36 @@
-//! Control tokens for other operators: a role, a name, and an end. Only administrators issue them.
+//! Control tokens for other operators: a role, a name, and an end. They are listed, and taken back.
 //!
-//! A token is verified by its signature alone, so it is good until it expires: give out short ones.
+//! A token names its row in the list, which is asked with each request: what is taken back is refused
+//! from the next one on. Nobody gives out a role with more permissions than they have.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use chrono::Utc;
-use serde::Deserialize;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::http::Mistake;
-use crate::keys::{ControlRole, ControlToken};
-use crate::registry::audit::{self, Action, Chain, Deed};
+use crate::keys::{Presented, Right};
+use crate::registry::operator_tokens::{self, NewOperatorToken, OperatorToken};
+use crate::registry::roles::BuiltInRole;
+use crate::registry::{RegistryError, custom_roles};
 
 use super::Shared;
-use super::answer::{Answer, created};
+use super::answer::{Answer, Items, created};
 use super::auth::Operator;
 use super::error::ApiError;
+use super::extract::{Asked, At};
 use super::json::Json;
-use super::tokens::{Minted, rfc3339};
+use super::page::Page;
+use super::tokens::rfc3339;
 
 /// Thirty days: a build server's token that is forgotten ends by itself.
 const OPERATOR_TTL_DEFAULT_S: u32 = 30 * 24 * 3600;
+
+/// As many as a token's `sub` may have.
+const SUBJECT_CHARS_MAX: usize = 255;
 
 /// A year, as long as the administrator's own in its file.
 const OPERATOR_TTL_MAX_S: u32 = 365 * 24 * 3600;
@@ -38,36 +47,82 @@ fn ttl_default() -> u32 {
     OPERATOR_TTL_DEFAULT_S
 }
 
+/// What is answered once, and never again.
+#[derive(Serialize)]
+pub(super) struct Issued {
+    id: Uuid,
+    token: String,
+    expires_at: String,
+}
+
 pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<NewOperator>,
-) -> Result<Answer<Minted>, ApiError> {
+) -> Result<Answer<Issued>, ApiError> {
     let now = Utc::now();
-    let (token, lifetime) = wanted.read()?;
-    let (subject, role) = (token.subject.clone(), token.role);
-    let issued = control.authority.issue(token, lifetime, now);
+    let lifetime = wanted.check()?;
+    let role = custom_roles::get(&control.registry, &wanted.role).await?;
+    operator.hold(&role.permissions)?;
+    let new = NewOperatorToken {
+        subject: wanted.subject,
+        role: wanted.role,
+        created_by: operator.user_id(&control.registry),
+        expires_at: now + lifetime,
+    };
+    let id = operator_tokens::create(&control.registry, &new).await?;
+    let presented = Presented {
+        subject: new.subject.clone(),
+        right: Right::Listed(id),
+    };
+    let issued = control.authority.issue_as(presented, lifetime, now);
     let issued = issued.map_err(|error| invalid("subject", error.to_string()))?;
-    let deed = Deed::new(Action::OperatorCreate, &subject)
-        .with("role", role.as_str())
-        .with("expires_at", rfc3339(now + lifetime));
-    audit::record(&control.registry, Chain::Installation, deed).await?;
-    tracing::info!(
-        operator = operator.subject,
-        subject,
-        role = role.as_str(),
-        "issued a control token"
-    );
-    Ok(created(Minted {
+    let (subject, role) = (new.subject, new.role);
+    tracing::info!(operator = operator.subject, subject, role, %id, "issued a control token");
+    Ok(created(Issued {
+        id,
         token: issued.expose().to_owned(),
         expires_at: rfc3339(now + lifetime),
     }))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    limit: Option<u16>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    Asked(query): Asked<Query>,
+) -> Result<Answer<Items<OperatorToken>>, ApiError> {
+    let page = Page::read(query.limit, query.cursor.as_deref())?;
+    let found = operator_tokens::list(&control.registry, page.after, page.and_one()).await?;
+    Ok(page.answer(found, |token| token.id))
+}
+
+pub(super) async fn revoke(
+    State(control): State<Shared>,
+    operator: Operator,
+    At(id): At<String>,
+) -> Result<StatusCode, ApiError> {
+    let unknown = || RegistryError::NotFound {
+        what: "token",
+        name: id.clone(),
+    };
+    let parsed = Uuid::parse_str(&id).map_err(|_| unknown())?;
+    operator_tokens::revoke(&control.registry, parsed).await?;
+    tracing::info!(operator = operator.subject, id, "took a control token back");
+    Ok(StatusCode::NO_CONTENT)
+}
+
 impl NewOperator {
-    fn read(self) -> Result<(ControlToken, Duration), ApiError> {
-        let role = ControlRole::parse(&self.role)
-            .ok_or_else(|| invalid("role", "write admin, developer or viewer".to_owned()))?;
+    fn check(&self) -> Result<Duration, ApiError> {
+        if self.role == BuiltInRole::Member.name() {
+            let message = "the role member permits nothing here; name another one".to_owned();
+            return Err(invalid("role", message));
+        }
         if !(1..=OPERATOR_TTL_MAX_S).contains(&self.ttl_s) {
             let message = format!("must be between 1 and {OPERATOR_TTL_MAX_S} seconds");
             return Err(invalid("ttl_s", message));
@@ -77,11 +132,11 @@ impl NewOperator {
             let message = "ids are for users with an account; write a name such as ci".to_owned();
             return Err(invalid("subject", message));
         }
-        let token = ControlToken {
-            subject: self.subject,
-            role,
-        };
-        Ok((token, Duration::from_secs(self.ttl_s.into())))
+        if self.subject.is_empty() || self.subject.chars().count() > SUBJECT_CHARS_MAX {
+            let message = format!("write a name of 1 to {SUBJECT_CHARS_MAX} characters");
+            return Err(invalid("subject", message));
+        }
+        Ok(Duration::from_secs(self.ttl_s.into()))
     }
 }
 
@@ -95,19 +150,19 @@ mod tests {
 
     fn check(body: &str, lifetime_s: Option<u64>) {
         let wanted: NewOperator = super::super::json::parse(body.as_bytes()).unwrap();
-        let read = wanted.read().ok().map(|(_, lifetime)| lifetime.as_secs());
+        let read = wanted.check().ok().map(|lifetime| lifetime.as_secs());
         assert_eq!(read, lifetime_s, "{body}");
     }
 
     #[test]
-    fn an_operator_has_a_name_a_known_role_and_an_end() {
+    fn an_operator_has_a_name_a_role_and_an_end() {
         check(r#"{"subject": "ci", "role": "developer"}"#, Some(2_592_000));
         check(
             r#"{"subject": "ci", "role": "viewer", "ttl_s": 60}"#,
             Some(60),
         );
         check(r#"{"subject": "ci", "role": "member"}"#, None);
-        check(r#"{"subject": "ci", "role": "Admin"}"#, None);
+        check(r#"{"subject": "", "role": "admin"}"#, None);
         check(r#"{"subject": "ci", "role": "admin", "ttl_s": 0}"#, None);
         check(
             r#"{"subject": "ci", "role": "admin", "ttl_s": 31536001}"#,

@@ -1,22 +1,9 @@
-//! What an operator may do: the role of their token, looked up in the registry's list of permissions.
+//! What an operator may do: the permissions of their roles, as the registry lists them.
 //!
 //! Deny is the default: a permission is held because the role's list names it. Which route needs
 //! which one is said once, in the table of routes.
 
-use crate::keys::ControlRole;
-use crate::registry::roles::BuiltInRole;
-
 pub use crate::registry::roles::Permission;
-
-/// Whether the role holds the permission.
-pub fn allows(role: ControlRole, permission: Permission) -> bool {
-    let role = match role {
-        ControlRole::Admin => BuiltInRole::Admin,
-        ControlRole::Developer => BuiltInRole::Developer,
-        ControlRole::Viewer => BuiltInRole::Viewer,
-    };
-    role.permissions().contains(&permission)
-}
 
 /// The stable name of a permission, as the roles table holds it and a refusal says it.
 pub(super) fn name(permission: Permission) -> String {
@@ -30,18 +17,19 @@ pub(super) fn name(permission: Permission) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::roles::BuiltInRole;
 
-    /// Strongest first.
-    const ROLES: [ControlRole; 3] = [
-        ControlRole::Admin,
-        ControlRole::Developer,
-        ControlRole::Viewer,
-    ];
+    fn allows(role: BuiltInRole, permission: Permission) -> bool {
+        role.permissions().contains(&permission)
+    }
 
     #[test]
     fn an_admin_holds_everything_and_a_weaker_role_nothing_that_a_stronger_one_lacks() {
         for permission in Permission::ALL {
-            let held: Vec<bool> = ROLES.iter().map(|role| allows(*role, permission)).collect();
+            let held: Vec<bool> = BuiltInRole::ALL
+                .iter()
+                .map(|role| allows(*role, permission))
+                .collect();
             assert!(held[0], "{permission:?}");
             assert!(
                 held.is_sorted_by(|stronger, weaker| stronger >= weaker),
@@ -55,7 +43,7 @@ mod tests {
         for permission in Permission::ALL {
             let reads = name(permission).ends_with(":read") && permission != Permission::AuditRead;
             assert_eq!(
-                allows(ControlRole::Viewer, permission),
+                allows(BuiltInRole::Viewer, permission),
                 reads,
                 "{permission:?}"
             );

@@ -3,8 +3,9 @@
 use axum::extract::State;
 use serde::Deserialize;
 
-use crate::registry::Environment;
 use crate::registry::projects::{self, NewProject, Project};
+use crate::registry::roles::Permission;
+use crate::registry::{Environment, operators};
 
 use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
@@ -20,10 +21,21 @@ pub(super) struct Wanted {
     environment: Environment,
 }
 
+/// Those that the operator may see.
 pub(super) async fn list(
     State(control): State<Shared>,
+    operator: Operator,
 ) -> Result<Answer<Items<Project>>, ApiError> {
-    Ok(items(projects::list(&control.registry).await?))
+    let mut found = projects::list(&control.registry).await?;
+    match (operator.may(Permission::ProjectRead), operator.user) {
+        (true, _) => {}
+        (false, Some(user)) => {
+            let theirs = operators::projects_of(&control.registry, user).await?;
+            found.retain(|project| theirs.contains(&project.id));
+        }
+        (false, None) => operator.demand(Permission::ProjectRead)?,
+    }
+    Ok(items(found))
 }
 
 pub(super) async fn show(

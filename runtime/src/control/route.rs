@@ -3,19 +3,14 @@
 //! The table of routes is made of these, and both the router and the permission matrix are made
 //! from the table: a route cannot be served without saying who may call it.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{self, MethodRouter};
 
-use crate::keys::ControlAuthority;
-use crate::registry::Registry;
-
 use super::Shared;
-use super::auth::{Demand, require};
+use super::auth::{Demand, Gate, require};
 use super::error::ApiError;
 use super::permission::Permission;
 
@@ -24,6 +19,8 @@ use super::permission::Permission;
 pub(super) enum Access {
     /// Anyone who reaches the listener: probes, which have no token.
     Open,
+    /// Anyone with a good token, whatever their role: what is about themselves.
+    SignedIn,
     /// Operators whose role holds the permission.
     Needs(Permission),
 }
@@ -69,22 +66,20 @@ methods! {
     delete "DELETE",
 }
 
-/// The router of a table, guarded by the authority's judgement of tokens.
+/// The router of a table, guarded by what the gate knows of operators.
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
-    authority: &ControlAuthority,
-    registry: Option<&Arc<Registry>>,
+    gate: &Gate,
 ) -> Router<S> {
     let mut router = Router::new();
     for route in routes {
         let answer = match route.access {
             Access::Open => route.answer,
-            Access::Needs(permission) => {
+            access @ (Access::SignedIn | Access::Needs(_)) => {
                 let demand = Demand {
-                    authority: authority.clone(),
-                    permission,
+                    gate: gate.clone(),
+                    access,
                     path: route.path,
-                    registry: registry.cloned(),
                 };
                 route.answer.layer(from_fn_with_state(demand, require))
             }

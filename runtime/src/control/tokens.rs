@@ -42,8 +42,8 @@ fn ttl_default() -> u32 {
 
 #[derive(Serialize)]
 pub(super) struct Minted {
-    pub(super) token: String,
-    pub(super) expires_at: String,
+    token: String,
+    expires_at: String,
 }
 
 pub(super) async fn create(

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::find::Wish;
 use super::known::KnownTokens;
 use crate::http::{Code, Problem};
-use crate::keys::{ControlAuthority, ControlRole, TokenError, bearer};
+use crate::keys::{ControlAuthority, ControlRole, Right, TokenError, bearer};
 
 /// Who calls, and by what right.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,9 @@ pub(super) enum Credential {
     None,
     /// A user's token, made for this project.
     Project,
-    /// An operator's token whose role may call any version (`function:preview`).
-    Control,
+    /// An operator's token that may be good for any version (`function:preview`). What no signature
+    /// tells, a session or a row of the list, is asked before the call.
+    Control(Right),
 }
 
 /// Why a caller is refused.
@@ -95,8 +96,8 @@ pub(super) fn authenticate(
         }),
         Err(AuthError::NoKey) => Err(AuthError::NoKey),
         Err(refused) => match (authority.verify(text, now), wish) {
-            (Ok(operator), Some(_)) if may_preview(operator.role) => Ok(Caller {
-                credential: Credential::Control,
+            (Ok(operator), Some(_)) if may_preview(operator.right) => Ok(Caller {
+                credential: Credential::Control(operator.right),
                 ..anonymous
             }),
             (Ok(_), _) => Err(AuthError::ControlToken),
@@ -105,11 +106,13 @@ pub(super) fn authenticate(
     }
 }
 
-/// Whoever may deploy a version may call one.
-fn may_preview(role: ControlRole) -> bool {
-    match role {
-        ControlRole::Admin | ControlRole::Developer => true,
-        ControlRole::Viewer => false,
+/// Whoever may deploy a version may call one, as far as the token itself tells.
+fn may_preview(right: Right) -> bool {
+    match right {
+        Right::Signed(ControlRole::Viewer) => false,
+        Right::Signed(ControlRole::Admin | ControlRole::Developer)
+        | Right::Listed(_)
+        | Right::Session(_) => true,
     }
 }
 

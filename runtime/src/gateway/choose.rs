@@ -154,7 +154,7 @@ fn wished(
         Some(Wish::Never) => None,
         Some(Wish::Number(number)) if number == function.active.number => Some(&function.active),
         Some(Wish::Number(number)) => match credential {
-            Credential::Control => function.versions.get(&number),
+            Credential::Control(_) => function.versions.get(&number),
             Credential::None | Credential::Project => None,
         },
     }

@@ -51,7 +51,7 @@ pub(super) fn for_guest(
     remove_hop_by_hop(headers);
     remove_ours(headers);
     // An operator's token opens the control API; a guest that saw it could deploy.
-    if credential == Credential::Control {
+    if matches!(credential, Credential::Control(_)) {
         headers.remove(AUTHORIZATION);
     }
     if let Ok(base) = HeaderValue::from_str(base_path) {
@@ -157,6 +157,7 @@ fn has_domain(cookie: &HeaderValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{ControlRole, Right};
 
     fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         lines
@@ -212,7 +213,7 @@ mod tests {
             &mut headers,
             "/f/demo/hello",
             Uuid::nil(),
-            Credential::Control,
+            Credential::Control(Right::Signed(ControlRole::Admin)),
         );
         assert_eq!(names(&headers), ["koyalite-base-path", "x-request-id"]);
     }

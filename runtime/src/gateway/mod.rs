@@ -25,7 +25,7 @@ use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::auth::{Callers, Credential};
+use self::auth::{AuthError, Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
 use self::choose::Chosen;
@@ -36,13 +36,20 @@ use self::route::{RequestKind, Target};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
-use crate::keys::ControlAuthority;
+use crate::keys::{ControlAuthority, Presented, Right};
+use crate::registry::operators;
+use crate::registry::roles::Permission;
 use crate::registry::{ProjectEntry, Registry};
 
 /// What the gateway reads and calls. One implementation serves; the tests have another.
 pub trait Behind: Send + Sync + 'static {
     /// The project of that name, as of now.
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>>;
+
+    /// Whether the bearer of a control token may call any version of this project's functions, as of
+    /// now.
+    fn may_preview(&self, right: Right, project: &ProjectName)
+    -> impl Future<Output = bool> + Send;
 
     /// Runs a function.
     fn http(
@@ -62,6 +69,29 @@ pub struct Node {
 impl Behind for Node {
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
         self.registry.snapshot().project(name).cloned()
+    }
+
+    async fn may_preview(&self, right: Right, project: &ProjectName) -> bool {
+        let presented = Presented {
+            subject: String::new(),
+            right,
+        };
+        let known = operators::known(&self.registry, &presented, Some(project.as_str())).await;
+        let preview = Permission::FunctionPreview;
+        match known {
+            Ok(Some(known)) => {
+                let here = known.here.is_some_and(|here| here.contains(&preview));
+                here || known.everywhere.contains(&preview)
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(
+                    error = error.detail(),
+                    "nobody can be asked about an operator"
+                );
+                false
+            }
+        }
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -130,6 +160,7 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
                 let chosen = self.choose(&parts, &target)?;
+                self.ask(&chosen, &target.project).await?;
                 self.invoke(id, chosen, parts, body).await
             }
         }
@@ -144,6 +175,22 @@ impl<B: Behind> Gateway<B> {
         let region = &self.settings.region;
         let found = choose::function(&project, target, region)?;
         choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))
+    }
+
+    /// What a signature cannot tell of an operator: whether their token was taken back since. Asked of
+    /// the database, for previews alone.
+    async fn ask(&self, chosen: &Chosen, project: &ProjectName) -> Result<(), GatewayError> {
+        match chosen.credential {
+            Credential::Control(right @ (Right::Listed(_) | Right::Session(_))) => {
+                match self.behind.may_preview(right, project).await {
+                    true => Ok(()),
+                    false => Err(AuthError::ControlToken.into()),
+                }
+            }
+            Credential::Control(Right::Signed(_)) | Credential::Project | Credential::None => {
+                Ok(())
+            }
+        }
     }
 
     async fn invoke(
@@ -164,7 +211,7 @@ impl<B: Behind> Gateway<B> {
         };
         let usage = Arc::new(Usage::default());
         let seen = match chosen.credential {
-            Credential::Control => Some(Arc::clone(&usage)),
+            Credential::Control(_) => Some(Arc::clone(&usage)),
             Credential::None | Credential::Project => None,
         };
         let result = self

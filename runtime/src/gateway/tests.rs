@@ -19,6 +19,8 @@ use crate::registry::{Environment, FunctionEntry, Handler, Secret, VersionEntry}
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const PROJECT: Uuid = Uuid::from_u128(7);
 const HOUR: Duration = Duration::from_secs(3600);
+/// The row of a control token that was taken back.
+const TAKEN_BACK: Uuid = Uuid::from_u128(9);
 
 /// One project with a few functions; its "guest" answers with what it got.
 struct Fake(Arc<ProjectEntry>);
@@ -26,6 +28,11 @@ struct Fake(Arc<ProjectEntry>);
 impl Behind for Fake {
     fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
         (*name == self.0.name).then(|| Arc::clone(&self.0))
+    }
+
+    /// Everybody whose token was not taken back.
+    async fn may_preview(&self, right: Right, _project: &ProjectName) -> bool {
+        right != Right::Listed(TAKEN_BACK)
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -114,6 +121,8 @@ struct Server {
     address: SocketAddr,
     drain: CancellationToken,
     admin: String,
+    /// A token of the list, and one that was taken back.
+    listed: [String; 2],
     user: String,
 }
 
@@ -129,6 +138,14 @@ async fn start(environment: Environment) -> Server {
         .unwrap()
         .expose()
         .to_owned();
+    let listed = [Uuid::from_u128(8), TAKEN_BACK].map(|id| {
+        let presented = Presented {
+            subject: "ci".to_owned(),
+            right: Right::Listed(id),
+        };
+        let token = authority.issue_as(presented, HOUR, Utc::now()).unwrap();
+        format!("authorization: Bearer {}", token.expose())
+    });
     let grant = Grant {
         subject: "alice".to_owned(),
         audience: Audience::Project(PROJECT),
@@ -167,6 +184,7 @@ async fn start(environment: Environment) -> Server {
         address,
         drain,
         admin,
+        listed,
         user,
     }
 }
@@ -327,6 +345,13 @@ async fn an_operator_reaches_older_versions_and_the_guest_never_sees_the_token()
         .await;
     server
         .check("/f/demo/hello", &[&admin], 401, &["invalid_token"])
+        .await;
+    let [listed, taken_back] = &server.listed;
+    server
+        .check("/f/demo/hello", &[listed, one], 200, &first)
+        .await;
+    server
+        .check("/f/demo/hello", &[taken_back, one], 401, &["invalid_token"])
         .await;
 }
 

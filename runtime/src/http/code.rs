@@ -55,6 +55,9 @@ codes! {
     Unauthorized        "unauthorized"         UNAUTHORIZED "A token is needed";
     InvalidToken        "invalid_token"        UNAUTHORIZED "The token is not accepted";
     ExpiredToken        "expired_token"        UNAUTHORIZED "The token has expired";
+    WrongCredentials    "wrong_credentials"    UNAUTHORIZED "E-mail and password do not fit";
+    SessionOver         "session_over"         UNAUTHORIZED "The session is over";
+    TooManyRequests     "too_many_requests"    TOO_MANY_REQUESTS "That was tried too often";
     Forbidden           "forbidden"            FORBIDDEN "This token does not allow that";
 
     // What is asked for.
@@ -69,6 +72,10 @@ codes! {
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
     UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
+    UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
+    UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
+    UnknownMember       "unknown_member"       NOT_FOUND "There is no such member";
+    UnknownToken        "unknown_token"        NOT_FOUND "There is no such token";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";
@@ -76,6 +83,7 @@ codes! {
     // What stands in the way.
     AlreadyExists       "already_exists"       CONFLICT "That name is taken";
     Conflict            "conflict"             CONFLICT "The current state does not allow that";
+    PreconditionFailed  "precondition_failed"  PRECONDITION_FAILED "It was changed meanwhile";
     InUse               "in_use"               CONFLICT "Something still depends on that";
     WouldLoseData       "would_lose_data"      CONFLICT "That change would lose data";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 
 use super::ring::{KeyRing, Purpose};
 use super::token::{self, Audience, Grant, SigningKey, Token, TokenError, TrustedKey};
@@ -42,11 +43,35 @@ impl ControlRole {
     }
 }
 
+/// The claim that names the session which a token was issued in.
+pub const SESSION_CLAIM: &str = "sid";
+
+/// The claim that names a token's row in the list of operators' tokens.
+const ID_CLAIM: &str = "jti";
+
 /// Who is operating, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlToken {
     pub subject: String,
     pub role: ControlRole,
+}
+
+/// What a token is good for, and who can end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// For its role, by its signature alone, until it expires: the administrator's in its file.
+    Signed(ControlRole),
+    /// For what its row in the list of operators' tokens says.
+    Listed(Uuid),
+    /// For what its user may do, as long as the session lasts.
+    Session(Uuid),
+}
+
+/// A control token that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    pub subject: String,
+    pub right: Right,
 }
 
 /// Issues and verifies operators' tokens. Made once from the key ring.
@@ -80,12 +105,37 @@ impl ControlAuthority {
         lifetime: Duration,
         now: DateTime<Utc>,
     ) -> Result<Token, TokenError> {
-        let role = (ROLE_CLAIM.to_owned(), Json::from(operator.role.as_str()));
+        let right = Right::Signed(operator.role);
+        self.issue_as(
+            Presented {
+                subject: operator.subject,
+                right,
+            },
+            lifetime,
+            now,
+        )
+    }
+
+    /// Issues a token of any right.
+    ///
+    /// # Errors
+    /// As [`ControlAuthority::issue`].
+    pub fn issue_as(
+        &self,
+        presented: Presented,
+        lifetime: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Token, TokenError> {
+        let (claim, value) = match presented.right {
+            Right::Signed(role) => (ROLE_CLAIM, role.as_str().to_owned()),
+            Right::Listed(id) => (ID_CLAIM, id.to_string()),
+            Right::Session(id) => (SESSION_CLAIM, id.to_string()),
+        };
         let grant = Grant {
-            subject: operator.subject,
+            subject: presented.subject,
             audience: Audience::Control,
             lifetime,
-            claims: Map::from_iter([role]),
+            claims: Map::from_iter([(claim.to_owned(), Json::from(value))]),
         };
         token::issue(&self.signing, grant, now)
     }
@@ -95,21 +145,34 @@ impl ControlAuthority {
     /// # Errors
     /// See [`TokenError`]; [`TokenError::BadSignature`] also where the signing key is not, or no
     /// longer, on the ring.
-    pub fn verify(&self, text: &str, now: DateTime<Utc>) -> Result<ControlToken, TokenError> {
+    pub fn verify(&self, text: &str, now: DateTime<Utc>) -> Result<Presented, TokenError> {
         let named = token::read_head(text)?.kid.unwrap_or_default();
         let key = self.trusted.iter().find(|(id, _)| *id == named);
         let (_, key) = key.ok_or(TokenError::BadSignature)?;
         let verified = token::verify(text, key, Audience::Control, now)?;
-        let role = verified.claims.get(ROLE_CLAIM).and_then(Json::as_str);
-        let role = role
+        Ok(Presented {
+            right: right(&verified.claims)?,
+            subject: verified.subject,
+        })
+    }
+}
+
+/// A token with a session or an id is never taken at its word about a role.
+fn right(claims: &Map<String, Json>) -> Result<Right, TokenError> {
+    let text = |claim: &str| claims.get(claim).map(|value| value.as_str().unwrap_or(""));
+    let id = |text: &str| {
+        let malformed = TokenError::Malformed("its `sid` or `jti` is not one of this host's");
+        Uuid::parse_str(text).map_err(|_| malformed)
+    };
+    match (text(SESSION_CLAIM), text(ID_CLAIM)) {
+        (Some(session), _) => Ok(Right::Session(id(session)?)),
+        (None, Some(listed)) => Ok(Right::Listed(id(listed)?)),
+        (None, None) => text(ROLE_CLAIM)
             .and_then(ControlRole::parse)
+            .map(Right::Signed)
             .ok_or(TokenError::Malformed(
                 "its `koya_role` must be admin, developer or viewer",
-            ))?;
-        Ok(ControlToken {
-            subject: verified.subject,
-            role,
-        })
+            )),
     }
 }
 
@@ -148,9 +211,44 @@ mod tests {
                 ControlRole::Viewer,
             ] {
                 let token = authority.issue(operator(role), HOUR, now()).unwrap();
-                assert_eq!(authority.verify(token.expose(), now()), Ok(operator(role)));
+                let seen = authority.verify(token.expose(), now()).unwrap();
+                assert_eq!(
+                    (seen.subject.as_str(), seen.right),
+                    ("admin", Right::Signed(role))
+                );
                 let late = authority.verify(token.expose(), now() + HOUR * 2);
                 assert_eq!(late, Err(TokenError::Expired));
+            }
+        });
+    }
+
+    #[test]
+    fn a_token_of_a_session_or_of_the_list_says_so_and_no_role() {
+        in_folder(|path| {
+            let authority = ControlAuthority::new(&KeyRing::create(path).unwrap());
+            let id = Uuid::from_u128(9);
+            for right in [Right::Listed(id), Right::Session(id)] {
+                let presented = Presented {
+                    subject: "ada".to_owned(),
+                    right,
+                };
+                let token = authority.issue_as(presented.clone(), HOUR, now()).unwrap();
+                assert_eq!(authority.verify(token.expose(), now()), Ok(presented));
+            }
+            for odd in [json!("x"), json!(7), json!(null)] {
+                let claims = [
+                    ("sid".to_owned(), odd),
+                    (ROLE_CLAIM.to_owned(), json!("admin")),
+                ];
+                let grant = Grant {
+                    subject: "ada".to_owned(),
+                    audience: Audience::Control,
+                    lifetime: HOUR,
+                    claims: Map::from_iter(claims),
+                };
+                let token = token::issue(&authority.signing, grant, now()).unwrap();
+                let refused = authority.verify(token.expose(), now()).unwrap_err();
+                assert_eq!(refused.code(), "token_malformed");
             }
         });
     }

@@ -19,7 +19,7 @@ pub mod token;
 pub mod token_file;
 
 pub use self::bearer::bearer;
-pub use self::control::{ControlAuthority, ControlRole, ControlToken};
+pub use self::control::{ControlAuthority, ControlRole, ControlToken, Presented, Right};
 pub use self::private_file::FileError;
 pub use self::ring::{KeyRing, Purpose, RingError};
 pub use self::sealed::{Context, Sealed};

@@ -62,6 +62,8 @@ pub enum Purpose {
     CronTrigger,
     /// Signs where a chain of audit records ends.
     AuditCheckpoint,
+    /// Makes the refresh token that follows another one.
+    RefreshToken,
 }
 
 impl Purpose {
@@ -71,6 +73,7 @@ impl Purpose {
             Self::CompiledCode => "compiled code",
             Self::CronTrigger => "cron trigger",
             Self::AuditCheckpoint => "audit checkpoint",
+            Self::RefreshToken => "refresh token",
         }
     }
 }

@@ -11,7 +11,7 @@ use super::private_file::{self, FileError};
 use super::token::{Token, TokenError};
 
 /// A year: it never leaves the machine, and a new one is made with a month to spare.
-const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+pub const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 const RENEWED_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The subject of the token.
@@ -53,14 +53,8 @@ pub fn create_or_read(
     }
 }
 
-/// A new administrator's token, as long-lived as the one of the file.
-///
-/// # Errors
-/// None that its fixed subject could cause.
-pub fn administrators(
-    authority: &ControlAuthority,
-    now: DateTime<Utc>,
-) -> Result<Token, TokenError> {
+/// A new token for the file.
+fn administrators(authority: &ControlAuthority, now: DateTime<Utc>) -> Result<Token, TokenError> {
     let admin = ControlToken {
         subject: SUBJECT.to_owned(),
         role: ControlRole::Admin,
@@ -83,6 +77,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::keys::control::Right;
     use crate::keys::ring::KeyRing;
 
     fn now() -> DateTime<Utc> {
@@ -102,8 +97,8 @@ mod tests {
             0o600
         );
         assert_eq!(
-            authority.verify(made.expose(), now()).unwrap().role,
-            ControlRole::Admin
+            authority.verify(made.expose(), now()).unwrap().right,
+            Right::Signed(ControlRole::Admin)
         );
         assert_eq!(
             create_or_read(&path, &authority, now() + RENEWED_BEFORE).unwrap(),

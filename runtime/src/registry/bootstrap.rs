@@ -1,16 +1,53 @@
 //! The first control token of an installation: given out once, to whoever asks first.
 //!
 //! One unique row decides, so of several who ask at once one gets it. The token itself is not kept:
-//! it is signed with the key ring, like all of them.
+//! it is signed with the key ring, and listed like all of them.
+
+use chrono::{DateTime, Utc};
 
 use super::error::Standing;
+use super::operator_tokens::{self, NewOperatorToken};
+use super::roles::BuiltInRole;
 use super::{Registry, RegistryError};
+use crate::keys::{ControlAuthority, Presented, Right, Token, token_file};
+
+/// Issues the first token.
+///
+/// # Errors
+/// `Conflict` where it was issued before.
+pub async fn first_token(
+    registry: &Registry,
+    authority: &ControlAuthority,
+    now: DateTime<Utc>,
+) -> Result<Token, RegistryError> {
+    let new = NewOperatorToken {
+        subject: token_file::SUBJECT.to_owned(),
+        role: BuiltInRole::Admin.name().to_owned(),
+        created_by: registry.admin(),
+        expires_at: now + token_file::LIFETIME,
+    };
+    // Signed before it is claimed: what can fail leaves the right to ask again.
+    let id = operator_tokens::create(registry, &new).await?;
+    let presented = Presented {
+        subject: new.subject,
+        right: Right::Listed(id),
+    };
+    let token = authority.issue_as(presented, token_file::LIFETIME, now);
+    let token = token.map_err(RegistryError::internal)?;
+    match claim(registry).await {
+        Ok(()) => Ok(token),
+        Err(refused) => {
+            operator_tokens::revoke(registry, id).await?;
+            Err(refused)
+        }
+    }
+}
 
 /// Takes the right to issue the first token.
 ///
 /// # Errors
 /// `Conflict` where it was taken before.
-pub async fn claim(registry: &Registry) -> Result<(), RegistryError> {
+async fn claim(registry: &Registry) -> Result<(), RegistryError> {
     let claimed = sqlx::query_scalar!(
         "INSERT INTO koyalite.first_token DEFAULT VALUES ON CONFLICT DO NOTHING RETURNING one",
     )

@@ -9,7 +9,7 @@ use sqlx::{Decode, PgConnection, Postgres, Transaction, Type};
 use uuid::Uuid;
 
 use super::Registry;
-use super::audit::write::Row;
+use super::audit::write::{Row, insert};
 use super::audit::{Author, Chain, Deed};
 use super::ddl::{self, Ddl};
 use super::error::RegistryError;
@@ -259,6 +259,35 @@ impl<'a> Change<'a> {
             .first()
             .map_or(Chain::Installation, |id| Chain::Project(*id));
         (projects, Row::new(chain, self.author.clone(), deed))
+    }
+
+    /// Somebody acts who was not known when the change began: whoever signs in.
+    pub(crate) fn acts(&mut self, user: Uuid) {
+        self.author.actor = user.to_string();
+    }
+
+    /// Commits what no node serves from its snapshot, such as sessions: the head stays where it is. What
+    /// goes without a record says so.
+    pub(crate) async fn keep(mut self, deed: Option<Deed>) -> Result<(), RegistryError> {
+        if let Some(deed) = deed {
+            let (_, row) = self.last_words(deed);
+            insert(self.conn(), &row).await?;
+        }
+        self.tx.commit().await?;
+        Ok(())
+    }
+
+    /// Locks projects by id, where a change reaches into several; in one order, so that two such
+    /// changes wait for each other and do not stop each other.
+    pub(crate) async fn lock_all(&mut self, projects: &[Uuid]) -> Result<(), RegistryError> {
+        sqlx::query!(
+            "SELECT id FROM koyalite.projects WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+            projects,
+        )
+        .fetch_all(self.conn())
+        .await?;
+        self.projects.extend_from_slice(projects);
+        Ok(())
     }
 
     async fn alter_tables(&mut self) -> Result<(), RegistryError> {

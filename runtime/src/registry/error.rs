@@ -61,6 +61,8 @@ pub enum Standing {
     SchemaChanged,
     /// The database does not have a column's type.
     UnsupportedType,
+    /// It is not as the caller last saw it.
+    ChangedSince,
     /// Anything else about how things are; the reason says what.
     State,
 }
@@ -325,6 +327,7 @@ fn taken(constraint: &str) -> Meaning {
         "functions_project_id_path_key" => {
             "another function of the project has this path; choose another `path`"
         }
+        "roles_name_key" => "a role of this name exists; choose another name",
         "users_email_key" => "a user with this email exists",
         _ => {
             let reason = "it was changed by somebody else at the same moment; look again and retry";

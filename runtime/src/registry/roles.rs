@@ -10,12 +10,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::error::RegistryError;
+use super::users::UNUSABLE_PASSWORD;
 
 /// The user that every installation has. Nobody can sign in as it with a password.
 pub const ADMIN_EMAIL: &str = "admin@localhost";
-
-/// No hash has this form, so no password matches it.
-const UNUSABLE_PASSWORD: &str = "!";
 
 /// One thing that a control token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,11 +78,29 @@ pub enum Permission {
     /// Let a function bypass policies.
     #[serde(rename = "bypass_rls:grant")]
     BypassRlsGrant,
+    /// See users and what they own.
+    #[serde(rename = "user:read")]
+    UserRead,
+    /// Make, change and delete users.
+    #[serde(rename = "user:write")]
+    UserWrite,
+    /// See roles and what they permit.
+    #[serde(rename = "role:read")]
+    RoleRead,
+    /// Make, change and delete custom roles.
+    #[serde(rename = "role:write")]
+    RoleWrite,
+    /// See who belongs to a project.
+    #[serde(rename = "member:read")]
+    MemberRead,
+    /// Put users into a project and take them out.
+    #[serde(rename = "member:write")]
+    MemberWrite,
 }
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 26] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectSecret,
@@ -105,6 +121,12 @@ impl Permission {
         Self::PolicyReadableSet,
         Self::AuditRead,
         Self::BypassRlsGrant,
+        Self::UserRead,
+        Self::UserWrite,
+        Self::RoleRead,
+        Self::RoleWrite,
+        Self::MemberRead,
+        Self::MemberWrite,
     ];
 }
 
@@ -147,6 +169,9 @@ impl BuiltInRole {
             Permission::LogRead,
             Permission::WebhookRead,
             Permission::MetricsRead,
+            Permission::UserRead,
+            Permission::RoleRead,
+            Permission::MemberRead,
         ];
         let developing = [
             Permission::FunctionDeploy,

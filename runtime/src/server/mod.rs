@@ -29,7 +29,7 @@ use crate::config::{LogFormat, ServeConfig};
 use crate::control;
 use crate::cores::Cores;
 use crate::http::{Listener, ListenerLimits};
-use crate::keys::{ControlAuthority, KeyRing, Token, token_file};
+use crate::keys::{ControlAuthority, KeyRing, Token};
 use crate::registry::{self, Registry, audit};
 use crate::scheduler::Scheduler;
 
@@ -70,10 +70,7 @@ pub fn migrate(config: ServeConfig) -> anyhow::Result<()> {
 pub fn bootstrap(config: ServeConfig) -> anyhow::Result<Token> {
     with_registry(config, async |registry, ring| {
         let authority = ControlAuthority::new(ring);
-        // Signed before it is claimed: what can fail leaves the right to ask again.
-        let token = token_file::administrators(&authority, chrono::Utc::now())?;
-        registry::bootstrap::claim(registry).await?;
-        Ok(token)
+        Ok(registry::bootstrap::first_token(registry, &authority, chrono::Utc::now()).await?)
     })
 }
 

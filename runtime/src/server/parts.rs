@@ -13,6 +13,7 @@ use super::Mode;
 use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::ready::Addresses;
+use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
 use crate::cores::{self, Cores};
@@ -62,19 +63,19 @@ impl Parts {
             drain,
         } = around;
         let ring = Arc::new(keys(config, mode)?);
-        let authority = ControlAuthority::new(&ring);
-        if let Some(path) = &config.admin_token_file {
-            token_file::create_or_read(path, &authority, Utc::now())
-                .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
-        }
+        let authority = authority(config, &ring)?;
         let registry = Arc::new(connect(database, &ring).await?);
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
         }
+        let accounts = Arc::new(Accounts::new(
+            Arc::clone(&registry),
+            authority.clone(),
+            config.sign_up,
+        ));
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
-        let records = Records::open(&config.data.logs(), RecordLimits::default());
-        let records = Arc::new(records.context("the log folder cannot be made")?);
+        let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::clone(&engine),
@@ -95,10 +96,7 @@ impl Parts {
                 registry: Arc::clone(&registry),
                 dispatcher: Arc::clone(&dispatcher),
             },
-            GatewaySettings {
-                domain: config.domain.clone(),
-                region: config.region.clone(),
-            },
+            gateway_settings(config),
             authority.clone(),
             drain.clone(),
         );
@@ -109,6 +107,7 @@ impl Parts {
             databases,
             records: Arc::clone(&records),
             authority,
+            accounts,
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
@@ -136,6 +135,28 @@ impl Parts {
             Arc::clone(&self.registry),
             targets(self.mode),
         )?)
+    }
+}
+
+/// Judges control tokens; the administrator's own is kept in a file where the operator wants that.
+fn authority(config: &ServeConfig, ring: &KeyRing) -> anyhow::Result<ControlAuthority> {
+    let authority = ControlAuthority::new(ring);
+    if let Some(path) = &config.admin_token_file {
+        token_file::create_or_read(path, &authority, Utc::now())
+            .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
+    }
+    Ok(authority)
+}
+
+fn records(config: &ServeConfig) -> anyhow::Result<Arc<Records>> {
+    let records = Records::open(&config.data.logs(), RecordLimits::default());
+    Ok(Arc::new(records.context("the log folder cannot be made")?))
+}
+
+fn gateway_settings(config: &ServeConfig) -> GatewaySettings {
+    GatewaySettings {
+        domain: config.domain.clone(),
+        region: config.region.clone(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The control API over a real Postgres: what goes in, what comes out, what is refused and how.
 
 use axum::body::Body as AxumBody;
+use http::header::IF_MATCH;
 use serde_json::{Value, json};
 
 use koyalite_host_api::db::NodeLimits;
 
 use super::*;
+use crate::accounts::SignUp;
 use crate::egress::Egress;
 use crate::engine::Settings;
 use crate::records::RecordLimits;
@@ -13,15 +15,15 @@ use crate::registry::manifest::Limits;
 use crate::registry::tests::TestRegistry;
 
 /// A control API of its own, spoken to as an administrator.
-struct Api {
-    control: Shared,
+pub(super) struct Api {
+    pub(super) control: Shared,
     token: String,
     _registry: TestRegistry,
     _home: tempfile::TempDir,
 }
 
 impl Api {
-    async fn new() -> Api {
+    pub(super) async fn new() -> Api {
         let registry = TestRegistry::new().await;
         let home = tempfile::tempdir().unwrap();
         let ring = KeyRing::create(&home.path().join("keys.json")).unwrap();
@@ -56,6 +58,11 @@ impl Api {
             records: Arc::new(
                 Records::open(&home.path().join("logs"), RecordLimits::default()).unwrap(),
             ),
+            accounts: Arc::new(Accounts::new(
+                registry.registry.clone(),
+                authority.clone(),
+                SignUp::Open,
+            )),
             authority,
             metrics: Arc::default(),
             caps: Limits::CAP,
@@ -73,30 +80,31 @@ impl Api {
         }
     }
 
-    async fn with_project() -> Api {
+    pub(super) async fn with_project() -> Api {
         let api = Api::new().await;
         let (status, _) = api.ask("POST", "/v1/projects", r#"{"name": "demo"}"#).await;
         assert_eq!(status, StatusCode::CREATED);
         api
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         method: &str,
         path: &str,
         body: impl Into<AxumBody>,
     ) -> (StatusCode, Value) {
-        let body = body
-            .into()
-            .map_err(|error| BodyError::Source(error.into()))
-            .boxed_unsync();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(AUTHORIZATION, format!("Bearer {}", self.token))
-            .body(body)
-            .unwrap();
-        let response = service(self.control.clone())(request).await;
+        self.ask_as(&self.token, method, path, body).await
+    }
+
+    /// The same with another token; an empty one is none.
+    pub(super) async fn ask_as(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: impl Into<AxumBody>,
+    ) -> (StatusCode, Value) {
+        let response = self.send(token, (method, path, None), body).await;
         let status = response.status();
         let bytes = body::collect(response.into_body(), 1 << 20).await.unwrap();
         let value = match bytes.is_empty() {
@@ -105,6 +113,31 @@ impl Api {
                 .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).as_ref())),
         };
         (status, value)
+    }
+
+    /// A request as it is: with a token, unless that is empty, and perhaps with `If-Match`.
+    pub(super) async fn send(
+        &self,
+        token: &str,
+        (method, path, seen): (&str, &str, Option<&str>),
+        body: impl Into<AxumBody>,
+    ) -> Response<Body> {
+        let body = body
+            .into()
+            .map_err(|error| BodyError::Source(error.into()))
+            .boxed_unsync();
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(seen) = seen {
+            request = request.header(IF_MATCH, seen);
+        }
+        service(self.control.clone())(request.body(body).unwrap()).await
+    }
+
+    pub(super) fn admin_token(&self) -> &str {
+        &self.token
     }
 
     /// Asks what is refused, and answers the code with the first mistake's place.

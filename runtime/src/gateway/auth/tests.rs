@@ -152,6 +152,9 @@ fn an_operators_token_unlocks_versions_and_is_never_an_identity() {
     let preview = Case { wish: ONE, ..plain };
     let caller = preview.ask(&[&admin]).unwrap();
     assert_eq!(caller.identity, Identity::Anonymous);
-    assert_eq!(caller.credential, Credential::Control);
+    assert_eq!(
+        caller.credential,
+        Credential::Control(Right::Signed(ControlRole::Admin))
+    );
     assert_eq!(preview.ask(&[&viewer]), Err(AuthError::ControlToken));
 }

@@ -89,6 +89,38 @@ actions! {
     EndpointRotate = "endpoint.rotate_secret" on "endpoint",
     /// Deliveries were made again.
     DeliveriesReplay = "deliveries.replay" on "project",
+    /// A control token was taken back.
+    OperatorRevoke = "operator.revoke" on "operator",
+    /// A user was made by an administrator.
+    UserCreate = "user.create" on "user",
+    /// Somebody signed up.
+    UserSignUp = "user.sign_up" on "user",
+    /// E-mail, role or password of a user were changed for them.
+    UserUpdate = "user.update" on "user",
+    /// A user was deleted.
+    UserDelete = "user.delete" on "user",
+    /// Somebody signed in.
+    UserSignIn = "user.sign_in" on "user",
+    /// A wrong password, or an address that nobody has.
+    SignInFailed = "user.sign_in_failed" on "user",
+    /// Somebody signed out.
+    UserSignOut = "session.end" on "session",
+    /// Somebody changed their password.
+    PasswordChange = "user.password" on "user",
+    /// A refresh token came a second time: one of two who have it is a thief, and the session ended.
+    SessionReused = "session.reused" on "user",
+    /// A role was made.
+    RoleCreate = "role.create" on "role",
+    /// A role permits other things.
+    RoleUpdate = "role.update" on "role",
+    /// A role was deleted.
+    RoleDelete = "role.delete" on "role",
+    /// A user belongs to a project, or has another role there.
+    MemberPut = "member.put" on "user",
+    /// A user belongs to a project no longer.
+    MemberRemove = "member.remove" on "user",
+    /// Whether anybody may sign up at a project's door was changed.
+    SignUpSet = "sign_up.set" on "project",
     /// Somebody asked for what their role does not allow.
     Denied = "access.denied" on "route",
 }

@@ -27,7 +27,7 @@ pub use self::deed::{Action, Deed};
 pub use self::list::{Entry, Wanted, list};
 pub use self::seal::{keep_sealing, seal};
 pub use self::verify::{Finding, Report, verify};
-pub use self::write::{denied, record};
+pub use self::write::{record, refused};
 
 /// Whose log: each has a chain of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

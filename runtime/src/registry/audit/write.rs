@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::Registry;
 use super::super::error::RegistryError;
-use super::{Action, Author, Chain, Deed};
+use super::{Author, Chain, Deed};
 
 /// A record, ready to be a row.
 pub(in super::super) struct Row {
@@ -46,7 +46,11 @@ pub async fn record(registry: &Registry, chain: Chain, deed: Deed) -> Result<(),
     insert(&mut conn, &row).await
 }
 
-async fn insert(conn: &mut PgConnection, row: &Row) -> Result<(), RegistryError> {
+/// Writes a row, in whatever transaction there is.
+pub(in super::super) async fn insert(
+    conn: &mut PgConnection,
+    row: &Row,
+) -> Result<(), RegistryError> {
     sqlx::query!(
         "INSERT INTO koyalite.audit_logs
              (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
@@ -105,13 +109,12 @@ impl Denials {
     }
 }
 
-/// Records that somebody with a good token was refused. The refusal stands whether or not it can be
-/// written down, so a failure is only logged.
-pub async fn denied(registry: &Registry, chain: Chain, route: &str, permission: &str) {
+/// Records that somebody was refused. The refusal stands whether or not it can be written down, so a
+/// failure is only logged.
+pub async fn refused(registry: &Registry, chain: Chain, mut deed: Deed) {
     let Some(left_out) = registry.denials.admit(Instant::now()) else {
         return;
     };
-    let mut deed = Deed::new(Action::Denied, route).with("permission", permission);
     if left_out > 0 {
         deed = deed.with("others_left_out", left_out);
     }

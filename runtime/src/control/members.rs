@@ -1,0 +1,133 @@
+//! Members of a project: who works on it, and who uses its functions. A role in a project adds to the
+//! role everywhere, for this project alone.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::registry::email::Email;
+use crate::registry::members::{self, Member, SignUpOpen};
+use crate::registry::users;
+
+use super::answer::{Answer, Items, ok};
+use super::auth::Operator;
+use super::error::ApiError;
+use super::extract::{Asked, At, InProject};
+use super::json::Json;
+use super::page::Page;
+use super::users::permitted;
+use super::{Control, Shared};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    limit: Option<u16>,
+    cursor: Option<String>,
+    role: Option<String>,
+}
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Asked(query): Asked<Query>,
+) -> Result<Answer<Items<Member>>, ApiError> {
+    let page = Page::read(query.limit, query.cursor.as_deref())?;
+    let asked = (page.after, page.and_one());
+    let role = query.role.as_deref();
+    let found = members::list(&control.registry, &project.name, role, asked).await?;
+    Ok(page.answer(found, |member| member.user_id))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    role: String,
+}
+
+pub(super) async fn put(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+    At((_, who)): At<(String, String)>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Answer<Member>, ApiError> {
+    let user = user(&control, &who).await?;
+    operator.hold(&permitted(&control, &wanted.role).await?)?;
+    weigh(&control, &operator, (project.id, user)).await?;
+    let put = members::put(&control.registry, &project.name, (user, &wanted.role)).await?;
+    tracing::info!(
+        operator = operator.subject, project = %project.name, %user, role = put.role,
+        "put a user into a project"
+    );
+    Ok(ok(put))
+}
+
+pub(super) async fn remove(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+    At((_, who)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let user = user(&control, &who).await?;
+    weigh(&control, &operator, (project.id, user)).await?;
+    members::remove(&control.registry, &project.name, user).await?;
+    tracing::info!(
+        operator = operator.subject, project = %project.name, %user, "took a user out of a project"
+    );
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Nobody takes a role from whoever may do more than they.
+async fn weigh(
+    control: &Control,
+    operator: &Operator,
+    (project, user): (Uuid, Uuid),
+) -> Result<(), ApiError> {
+    match members::role_of(&control.registry, project, user).await? {
+        None => Ok(()),
+        Some(role) => operator.hold(&permitted(control, &role).await?),
+    }
+}
+
+/// By id or by e-mail: who runs a project need not be able to list all users.
+async fn user(control: &Control, who: &str) -> Result<Uuid, ApiError> {
+    let unknown = || ApiError::UnknownUser(who.to_owned());
+    if let Ok(id) = Uuid::parse_str(who) {
+        return Ok(id);
+    }
+    let email: Email = who.parse().map_err(|_| unknown())?;
+    let found = users::credentials(&control.registry, &email).await?;
+    found.map(|found| found.user.id).ok_or_else(unknown)
+}
+
+/// Whether anybody may become a user of the project's functions.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SignUp {
+    enabled: bool,
+}
+
+pub(super) async fn sign_up(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<SignUp>, ApiError> {
+    let enabled = members::is_open(&control.registry, project.id).await?;
+    Ok(ok(SignUp { enabled }))
+}
+
+pub(super) async fn set_sign_up(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    operator: Operator,
+    Json(wanted): Json<SignUp>,
+) -> Result<Answer<SignUp>, ApiError> {
+    let open = match wanted.enabled {
+        true => SignUpOpen::ToAnybody,
+        false => SignUpOpen::ToNobody,
+    };
+    members::set_open(&control.registry, &project.name, open).await?;
+    tracing::info!(
+        operator = operator.subject, project = %project.name, enabled = wanted.enabled,
+        "changed who may sign up"
+    );
+    Ok(ok(wanted))
+}

@@ -1,0 +1,122 @@
+//! Roles: the built-in ones to read, custom ones to make of permissions that their maker holds.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::http::Mistake;
+use crate::registry::custom_roles::{self, Role, RoleChange};
+use crate::registry::roles::Permission;
+
+use super::Shared;
+use super::answer::{Answer, Items, created, items, ok};
+use super::auth::Operator;
+use super::error::ApiError;
+use super::etag::{Seen, Tagged};
+use super::extract::At;
+use super::json::Json;
+use super::permission::name;
+
+pub(super) async fn list(State(control): State<Shared>) -> Result<Answer<Items<Role>>, ApiError> {
+    Ok(items(custom_roles::list(&control.registry).await?))
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    At(role): At<String>,
+) -> Result<Tagged<Role>, ApiError> {
+    Ok(tagged(custom_roles::get(&control.registry, &role).await?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    name: String,
+    permissions: Vec<String>,
+}
+
+pub(super) async fn create(
+    State(control): State<Shared>,
+    operator: Operator,
+    Json(wanted): Json<Wanted>,
+) -> Result<Tagged<Role>, ApiError> {
+    let permissions = read(&wanted.permissions)?;
+    operator.hold(&permissions)?;
+    let role = custom_roles::create(&control.registry, &wanted.name, &permissions).await?;
+    tracing::info!(operator = operator.subject, role = role.name, "made a role");
+    let changed = role.updated_at;
+    Ok(Tagged(created(role), changed))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Patch {
+    permissions: Vec<String>,
+}
+
+pub(super) async fn change(
+    State(control): State<Shared>,
+    operator: Operator,
+    At(role): At<String>,
+    Seen(seen): Seen,
+    Json(patch): Json<Patch>,
+) -> Result<Tagged<Role>, ApiError> {
+    let permissions = read(&patch.permissions)?;
+    operator.hold(&permissions)?;
+    // To take something away from a role is to take it from its holders.
+    let before = custom_roles::get(&control.registry, &role)
+        .await?
+        .permissions;
+    operator.hold(&before)?;
+    let wanted = RoleChange {
+        permissions,
+        before,
+        seen,
+    };
+    let role = custom_roles::change(&control.registry, &role, &wanted).await?;
+    tracing::info!(
+        operator = operator.subject,
+        role = role.name,
+        "changed a role"
+    );
+    Ok(tagged(role))
+}
+
+pub(super) async fn remove(
+    State(control): State<Shared>,
+    operator: Operator,
+    At(role): At<String>,
+) -> Result<StatusCode, ApiError> {
+    custom_roles::remove(&control.registry, &role).await?;
+    tracing::info!(operator = operator.subject, role, "deleted a role");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn tagged(role: Role) -> Tagged<Role> {
+    let changed = role.updated_at;
+    Tagged(ok(role), changed)
+}
+
+/// Permissions by their names; all that are none are told at once, with those that there are.
+fn read(names: &[String]) -> Result<BTreeSet<Permission>, ApiError> {
+    let of = |text: &String| Permission::ALL.into_iter().find(|one| name(*one) == *text);
+    let known: BTreeSet<Permission> = names.iter().filter_map(of).collect();
+    let unknown = names
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| of(text).is_none());
+    let mistakes: Vec<Mistake> = unknown
+        .map(|(index, text)| {
+            let message = format!("{text:?} is not a permission; there are {}", all());
+            Mistake::at(format!("permissions[{index}]"), message)
+        })
+        .collect();
+    match mistakes.is_empty() {
+        true => Ok(known),
+        false => Err(ApiError::Invalid(mistakes)),
+    }
+}
+
+fn all() -> String {
+    Permission::ALL.map(name).join(", ")
+}

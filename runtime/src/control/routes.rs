@@ -1,0 +1,162 @@
+//! The table of contents of the control API: every path, who may call it, and what answers.
+//!
+//! One line a route. A line is also a row of the permission matrix (`permissions.txt`), of the list in
+//! `tests/all/unauthorized.rs`, and of `docs/control-api.md`.
+
+use super::permission::Permission as P;
+use super::route::Access::{Open, SignedIn};
+use super::route::{Route, delete, get, patch, post, put};
+use super::{
+    audit, claims, deliveries, deploy, explain, functions, health, jwt_secret, logs, members,
+    native_mirror, operators, policies, policy_readable, projects, roles, rows, schedules, schema,
+    sessions, tables, tokens, users, verify, webhooks,
+};
+
+/// Every route of the control listener.
+pub(super) fn routes() -> Vec<Route> {
+    let groups = [
+        accounts(),
+        projects(),
+        functions(),
+        tables(),
+        policies(),
+        outbox(),
+        node(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// Who operates: sessions, users, roles, tokens that were given out.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn accounts() -> Vec<Route> {
+    vec![
+        get("/v1/users", P::UserRead, users::list),
+        post("/v1/users", P::UserWrite, users::create),
+        get("/v1/users/{id}", P::UserRead, users::show),
+        patch("/v1/users/{id}", P::UserWrite, users::change),
+        delete("/v1/users/{id}", P::UserWrite, users::remove),
+        get("/v1/users/{id}/projects", P::UserRead, users::projects),
+        get("/v1/users/{id}/functions", P::UserRead, users::functions),
+        get("/v1/roles", P::RoleRead, roles::list),
+        post("/v1/roles", P::RoleWrite, roles::create),
+        get("/v1/roles/{role}", P::RoleRead, roles::show),
+        patch("/v1/roles/{role}", P::RoleWrite, roles::change),
+        delete("/v1/roles/{role}", P::RoleWrite, roles::remove),
+        get("/v1/tokens", P::OperatorCreate, operators::list),
+        post("/v1/tokens", P::OperatorCreate, operators::create),
+        delete("/v1/tokens/{id}", P::OperatorCreate, operators::revoke),
+        post("/v1/auth/sign-up", Open, sessions::sign_up),
+        post("/v1/auth/sign-in", Open, sessions::sign_in),
+        post("/v1/auth/refresh", Open, sessions::refresh),
+        post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
+        post("/v1/auth/password", SignedIn, sessions::password),
+        get("/v1/auth/user", SignedIn, sessions::whoami),
+    ]
+}
+
+/// Projects, who belongs to them, and what was done in them.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn projects() -> Vec<Route> {
+    vec![
+        get("/v1/projects", SignedIn, projects::list),
+        post("/v1/projects", P::ProjectCreate, projects::create),
+        get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
+        put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
+        post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
+        get("/v1/projects/{project}/members", P::MemberRead, members::list),
+        put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
+        delete("/v1/projects/{project}/members/{user}", P::MemberWrite, members::remove),
+        get("/v1/projects/{project}/sign-up", P::MemberRead, members::sign_up),
+        put("/v1/projects/{project}/sign-up", P::MemberWrite, members::set_sign_up),
+        get("/v1/projects/{project}/audit", P::AuditRead, audit::of_project),
+        get("/v1/projects/{project}/audit/verify", P::AuditRead, audit::verify_project),
+    ]
+}
+
+/// Functions, their versions and their schedules.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn functions() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/functions", P::FunctionRead, functions::list),
+        get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
+        put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
+        patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
+        get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
+        post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
+        get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
+        get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
+        get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
+    ]
+}
+
+/// Tables, columns, indexes, the schema as a whole.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn tables() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/tables", P::TableRead, tables::list),
+        post("/v1/projects/{project}/tables", P::TableWrite, tables::create),
+        get("/v1/projects/{project}/tables/{table}", P::TableRead, tables::show),
+        delete("/v1/projects/{project}/tables/{table}", P::TableWrite, tables::remove),
+        post("/v1/projects/{project}/tables/{table}/columns", P::TableWrite, tables::add_column),
+        patch("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::change_column),
+        delete("/v1/projects/{project}/tables/{table}/columns/{column}", P::TableWrite, tables::drop_column),
+        post("/v1/projects/{project}/tables/{table}/indexes", P::TableWrite, tables::create_index),
+        delete("/v1/projects/{project}/tables/{table}/indexes/{index}", P::TableWrite, tables::drop_index),
+        post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
+        put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
+        put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
+        // Tables and policies at once, so it takes the stronger of the two permissions.
+        put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
+        post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),
+        get("/v1/projects/{project}/schema/history", P::TableRead, schema::past),
+    ]
+}
+
+/// Policies, and what they may read.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn policies() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/policies", P::PolicyRead, policies::list),
+        post("/v1/projects/{project}/policies", P::PolicyWrite, policies::create),
+        post("/v1/projects/{project}/policies/check", P::PolicyRead, policies::check),
+        post("/v1/projects/{project}/policies/explain", P::PolicyRead, explain::explain),
+        post("/v1/projects/{project}/policies/test", P::PolicyRead, explain::test),
+        post("/v1/projects/{project}/policies/verify", P::PolicyWrite, verify::run),
+        get("/v1/projects/{project}/policies/{id}", P::PolicyRead, policies::show),
+        patch("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::change),
+        delete("/v1/projects/{project}/policies/{id}", P::PolicyWrite, policies::remove),
+        get("/v1/projects/{project}/claims", P::PolicyRead, claims::show),
+        put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
+        get("/v1/projects/{project}/native-mirror", P::PolicyRead, native_mirror::show),
+        put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
+    ]
+}
+
+/// What is sent: webhooks and their deliveries.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn outbox() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/webhooks/endpoints", P::WebhookRead, webhooks::list),
+        post("/v1/projects/{project}/webhooks/endpoints", P::WebhookWrite, webhooks::create),
+        get("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookRead, webhooks::show),
+        patch("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::change),
+        delete("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::remove),
+        post("/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret", P::WebhookWrite, webhooks::rotate),
+        get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
+        get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
+        post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
+    ]
+}
+
+/// The installation and this node.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn node() -> Vec<Route> {
+    vec![
+        get("/v1/audit", P::AuditRead, audit::of_installation),
+        get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
+        get("/metrics", P::MetricsRead, health::metrics),
+        get("/healthz", Open, health::healthz),
+        get("/readyz", Open, health::readyz),
+    ]
+}

@@ -1,0 +1,256 @@
+//! Who belongs to a project, and with which role: those who work on it, and the users of its functions,
+//! whose role `member` permits nothing on the control API.
+
+use chrono::{DateTime, Utc};
+use koyalite_policy::ProjectName;
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Registry;
+use super::audit::{Action, Deed};
+use super::change::{Change, project_id};
+use super::error::RegistryError;
+use super::roles::BuiltInRole;
+use super::sessions::{self, Opened, Scope};
+use super::users::{self, NewUser, User};
+
+/// A user in a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// The user's id.
+    pub user_id: Uuid,
+    /// The user's address.
+    pub email: String,
+    /// The name of their role in this project.
+    pub role: String,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// When the role was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A page of a project's members by the user's id; those of one role, where one is named.
+///
+/// # Errors
+/// `NotFound` where there is no such project.
+pub async fn list(
+    registry: &Registry,
+    project: &ProjectName,
+    role: Option<&str>,
+    (after, limit): (Option<Uuid>, u16),
+) -> Result<Vec<Member>, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let members = sqlx::query_as!(
+        Member,
+        "SELECT m.user_id, u.email, r.name AS role, m.created_at, m.updated_at
+         FROM koyalite.members m JOIN koyalite.users u ON u.id = m.user_id
+         JOIN koyalite.roles r ON r.id = m.role_id
+         WHERE m.project_id = $1 AND ($2::text IS NULL OR r.name = $2)
+             AND ($3::uuid IS NULL OR m.user_id > $3)
+         ORDER BY m.user_id LIMIT $4",
+        project,
+        role,
+        after,
+        i64::from(limit),
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    Ok(members)
+}
+
+/// Puts a user into a project with a role, or gives them another one there.
+///
+/// # Errors
+/// `NotFound` for project, user or role.
+pub async fn put(
+    registry: &Registry,
+    project: &ProjectName,
+    (user, role): (Uuid, &str),
+) -> Result<Member, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let project = change.lock(project).await?.id;
+    let known = sqlx::query_scalar!("SELECT email FROM koyalite.users WHERE id = $1", user)
+        .fetch_optional(change.conn())
+        .await?;
+    let email = known.ok_or_else(|| RegistryError::not_found("user", user))?;
+    let row = sqlx::query!(
+        "INSERT INTO koyalite.members (project_id, user_id, role_id)
+         SELECT $1, $2, id FROM koyalite.roles WHERE name = $3
+         ON CONFLICT (project_id, user_id)
+             DO UPDATE SET role_id = excluded.role_id, updated_at = now()
+         RETURNING created_at, updated_at",
+        project,
+        user,
+        role,
+    )
+    .fetch_optional(change.conn())
+    .await?
+    .ok_or_else(|| RegistryError::not_found("role", role))?;
+    let deed = Deed::new(Action::MemberPut, user).with("role", role);
+    change.commit(deed).await?;
+    Ok(Member {
+        user_id: user,
+        email,
+        role: role.to_owned(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+/// Takes a user out of a project; their sessions there end.
+///
+/// # Errors
+/// `NotFound` where they are not in it.
+pub async fn remove(
+    registry: &Registry,
+    project: &ProjectName,
+    user: Uuid,
+) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let project = change.lock(project).await?.id;
+    let removed = sqlx::query!(
+        "DELETE FROM koyalite.members WHERE project_id = $1 AND user_id = $2",
+        project,
+        user,
+    )
+    .execute(change.conn())
+    .await?;
+    if removed.rows_affected() == 0 {
+        return Err(RegistryError::not_found("member", user));
+    }
+    sqlx::query!(
+        "DELETE FROM koyalite.sessions WHERE project_id = $1 AND user_id = $2",
+        project,
+        user,
+    )
+    .execute(change.conn())
+    .await?;
+    change.commit(Deed::new(Action::MemberRemove, user)).await
+}
+
+/// The name of a user's role in a project: as its member, or `admin` as its owner.
+///
+/// # Errors
+/// `Unavailable` or `Internal`.
+pub async fn role_of(
+    registry: &Registry,
+    project: Uuid,
+    user: Uuid,
+) -> Result<Option<String>, RegistryError> {
+    let row = sqlx::query!(
+        r#"SELECT r.name AS "role?", (p.owner_id = $2) AS "owner!"
+           FROM koyalite.projects p
+           LEFT JOIN koyalite.members m ON m.project_id = p.id AND m.user_id = $2
+           LEFT JOIN koyalite.roles r ON r.id = m.role_id
+           WHERE p.id = $1"#,
+        project,
+        user,
+    )
+    .fetch_optional(&registry.pool)
+    .await?;
+    Ok(row.and_then(|row| match (row.role, row.owner) {
+        (Some(role), _) => Some(role),
+        (None, true) => Some(BuiltInRole::Admin.name().to_owned()),
+        (None, false) => None,
+    }))
+}
+
+/// Whether anybody may become a user of the project's functions.
+///
+/// # Errors
+/// `NotFound` where there is no such project.
+pub async fn is_open(registry: &Registry, project: Uuid) -> Result<bool, RegistryError> {
+    let open = sqlx::query_scalar!(
+        "SELECT app_sign_up FROM koyalite.projects WHERE id = $1",
+        project
+    )
+    .fetch_optional(&registry.pool)
+    .await?;
+    open.ok_or_else(|| RegistryError::not_found("project", project))
+}
+
+/// Says whether anybody may.
+///
+/// # Errors
+/// `NotFound` where there is no such project.
+pub async fn set_open(
+    registry: &Registry,
+    project: &ProjectName,
+    open: SignUpOpen,
+) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let project = change.lock(project).await?.id;
+    sqlx::query!(
+        "UPDATE koyalite.projects SET app_sign_up = $2, updated_at = now() WHERE id = $1",
+        project,
+        open == SignUpOpen::ToAnybody,
+    )
+    .execute(change.conn())
+    .await?;
+    let anybody = open == SignUpOpen::ToAnybody;
+    let deed = Deed::new(Action::SignUpSet, project).with("to_anybody", anybody);
+    change.commit(deed).await
+}
+
+/// Who may become a user of a project's functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignUpOpen {
+    /// Anybody.
+    ToAnybody,
+    /// Whom an administrator puts in.
+    ToNobody,
+}
+
+/// Makes a user and opens their first session, all or nothing; at a project's door they are its member
+/// from then on.
+///
+/// # Errors
+/// `Conflict` where the e-mail is taken.
+pub async fn sign_up(
+    registry: &Registry,
+    new: &NewUser,
+    scope: Scope,
+) -> Result<(User, Opened), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let user = users::create_in(change.conn(), new).await?;
+    if let Scope::Project(project) = scope {
+        join_in(change.conn(), project, user.id).await?;
+    }
+    let session = sessions::open_in(change.conn(), user.id, scope).await?;
+    change.acts(user.id);
+    scope
+        .project()
+        .into_iter()
+        .for_each(|id| change.concerns(id));
+    change
+        .keep(Some(Deed::new(Action::UserSignUp, user.id)))
+        .await?;
+    Ok((user, session))
+}
+
+/// Makes somebody a user of the project's functions who has an account already.
+///
+/// # Errors
+/// `Conflict` where project or user are gone.
+pub async fn join(registry: &Registry, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    join_in(change.conn(), project, user).await?;
+    change.acts(user);
+    change.concerns(project);
+    change.keep(Some(Deed::new(Action::MemberPut, user))).await
+}
+
+async fn join_in(conn: &mut PgConnection, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
+    sqlx::query!(
+        "INSERT INTO koyalite.members (project_id, user_id, role_id)
+         SELECT $1, $2, id FROM koyalite.roles WHERE name = $3
+         ON CONFLICT (project_id, user_id) DO NOTHING",
+        project,
+        user,
+        BuiltInRole::Member.name(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Control tokens that operators gave out: who for, with which role, until when, and whether they
+//! were taken back. The tokens themselves are not kept: they are signed, and name their row here.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Registry;
+use super::audit::{Action, Deed};
+use super::change::Change;
+use super::error::RegistryError;
+
+/// A token that was given out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OperatorToken {
+    /// Its id.
+    pub id: Uuid,
+    /// Whom it is for, as the log says it.
+    pub subject: String,
+    /// The name of its role.
+    pub role: String,
+    /// The user who gave it out.
+    pub created_by: Uuid,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+    /// When it was taken back.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// A token to note before it is signed.
+#[derive(Debug, Clone)]
+pub struct NewOperatorToken {
+    /// Whom it is for.
+    pub subject: String,
+    /// The name of its role.
+    pub role: String,
+    /// The user who gives it out.
+    pub created_by: Uuid,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Notes a token; its id goes into it.
+///
+/// # Errors
+/// `NotFound` where there is no such role.
+pub async fn create(registry: &Registry, new: &NewOperatorToken) -> Result<Uuid, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    // Those that have ended by themselves can do nothing any more, and nobody needs to read them.
+    sqlx::query!(
+        "DELETE FROM koyalite.operator_tokens WHERE expires_at < now() - interval '30 days'"
+    )
+    .execute(change.conn())
+    .await?;
+    let id = Uuid::now_v7();
+    let made = sqlx::query!(
+        "INSERT INTO koyalite.operator_tokens (id, subject, role_id, created_by, expires_at)
+         SELECT $1, $2, id, $4, $5 FROM koyalite.roles WHERE name = $3",
+        id,
+        new.subject,
+        new.role,
+        new.created_by,
+        new.expires_at,
+    )
+    .execute(change.conn())
+    .await?;
+    if made.rows_affected() == 0 {
+        return Err(RegistryError::not_found("role", &new.role));
+    }
+    let deed = Deed::new(Action::OperatorCreate, id)
+        .with("subject", new.subject.as_str())
+        .with("role", new.role.as_str())
+        .with("expires_at", new.expires_at.to_rfc3339());
+    change.commit(deed).await?;
+    Ok(id)
+}
+
+/// A page of the tokens, newest first, and where the next page begins.
+///
+/// # Errors
+/// `Unavailable` or `Internal`.
+pub async fn list(
+    registry: &Registry,
+    before: Option<Uuid>,
+    limit: u16,
+) -> Result<Vec<OperatorToken>, RegistryError> {
+    let tokens = sqlx::query_as!(
+        OperatorToken,
+        "SELECT t.id, t.subject, r.name AS role, t.created_by, t.created_at, t.expires_at,
+             t.revoked_at
+         FROM koyalite.operator_tokens t JOIN koyalite.roles r ON r.id = t.role_id
+         WHERE $1::uuid IS NULL OR t.id < $1
+         ORDER BY t.id DESC LIMIT $2",
+        before,
+        i64::from(limit),
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    Ok(tokens)
+}
+
+/// Takes a token back: refused from the next request on, by every node.
+///
+/// # Errors
+/// `NotFound` where there is none of that id.
+pub async fn revoke(registry: &Registry, id: Uuid) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let revoked = sqlx::query!(
+        "UPDATE koyalite.operator_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1",
+        id,
+    )
+    .execute(change.conn())
+    .await?;
+    match revoked.rows_affected() {
+        0 => Err(RegistryError::not_found("token", id)),
+        _ => change.commit(Deed::new(Action::OperatorRevoke, id)).await,
+    }
+}
