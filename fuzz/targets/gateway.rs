@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
 use koyalite_policy::{ProjectName, Schema};
 use koyalite_runtime::dispatch::{DispatchError, HttpCall};
-use koyalite_runtime::gateway::{Behind, Gateway, GatewaySettings};
+use koyalite_runtime::accounts::{AccountError, Done};
+use koyalite_runtime::gateway::{AccountCall, Behind, Gateway, GatewaySettings};
 use koyalite_runtime::http::{Body, body, request_form};
 use koyalite_runtime::keys::{ControlAuthority, KeyRing, Right};
 use koyalite_runtime::registry::manifest::Manifest;
@@ -83,6 +84,10 @@ impl Behind for Guest {
 
     async fn may_preview(&self, _right: Right, _project: &ProjectName) -> bool {
         false
+    }
+
+    async fn account(&self, _call: AccountCall) -> Result<Done, AccountError> {
+        Err(AccountError::SignUpOff)
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {

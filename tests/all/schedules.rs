@@ -9,7 +9,7 @@ use crate::support::{Project, TestApp, eventually, guest, other_bytes};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn firings() -> Value {
+pub(crate) fn firings() -> Value {
     json!({ "tables": [{
         "name": "firings",
         "columns": [
@@ -39,7 +39,7 @@ async fn runs(project: &Project<'_>, task: &str, enough: usize) -> Vec<Value> {
     let path = format!("/schedules/{}/runs", task["id"].as_str().unwrap());
     eventually("runs of a task", PATIENCE, async || {
         let mut runs = project.list(&path).await;
-        runs.retain(|run| run["status"] != "running");
+        runs.retain(|run| run["finished_at"].is_string());
         runs.sort_by_key(|run| run["scheduled_for"].to_string());
         (runs.len() >= enough).then_some(runs)
     })

@@ -111,6 +111,33 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/projects/{project}/schema/plan", Developer),
     ("GET", "/v1/projects/{project}/schema/history", Viewer),
     ("GET", "/v1/projects/{project}/schedules", Viewer),
+    ("POST", "/v1/projects/{project}/schedules", Developer),
+    ("GET", "/v1/projects/{project}/schedules/{task}", Viewer),
+    (
+        "DELETE",
+        "/v1/projects/{project}/schedules/{task}",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/schedules/{task}/pause",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/schedules/{task}/resume",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/schedules/{task}/run",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/schedules/{task}/backfill",
+        Developer,
+    ),
     (
         "GET",
         "/v1/projects/{project}/schedules/{task}/runs",

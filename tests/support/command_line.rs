@@ -31,6 +31,26 @@ impl CommandLine {
         }
     }
 
+    /// Knows where the app's control listener is, and has no token but what signing in gives, which is
+    /// kept below `home`.
+    pub(crate) fn person(app: &TestApp, project: &str, home: &Path) -> CommandLine {
+        CommandLine {
+            settings: vec![
+                ("KOYALITE_CONTROL_URL", app.listening().control.clone()),
+                ("KOYALITE_PROJECT", project.to_owned()),
+                ("XDG_CONFIG_HOME", home.to_str().unwrap().to_owned()),
+            ],
+        }
+    }
+
+    /// Runs a line of a shell, for what comes from standard input; `koyalite` is the program.
+    pub(crate) async fn shell(&self, folder: &Path, line: &str) -> Finished {
+        let program = Settings::program();
+        let line = format!("koyalite() {{ {} \"$@\"; }}; {line}", program.display());
+        self.program(Command::new("sh"), folder, &["-c", &line])
+            .await
+    }
+
     /// Knows nothing.
     pub(crate) fn bare() -> CommandLine {
         CommandLine {

@@ -80,6 +80,21 @@ impl Launch {
         std::os::unix::fs::symlink(compiled, self.data().join("compiled")).unwrap();
     }
 
+    /// A second node beside this one: a folder of its own, the same keys, components and database.
+    pub(crate) fn neighbour(&self) -> Launch {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let beside = Launch {
+            folder,
+            ..self.clone()
+        };
+        beside.share_compiled();
+        let components = self.data().join("objects");
+        std::fs::create_dir_all(&components).unwrap();
+        std::os::unix::fs::symlink(components, beside.data().join("objects")).unwrap();
+        let data = beside.data().display().to_string();
+        beside.set("KOYALITE_DATA_DIR", &data)
+    }
+
     /// One setting, as the server's environment has it. The last one of a name counts.
     pub(crate) fn set(mut self, name: &str, value: &str) -> Launch {
         self.settings.push((name.to_owned(), value.to_owned()));

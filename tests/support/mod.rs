@@ -23,6 +23,7 @@ mod schemas;
 mod secure;
 mod settings;
 mod single;
+mod skew;
 mod wait;
 
 pub(crate) use answer::Answer;
@@ -43,4 +44,5 @@ pub(crate) use schemas::{ALICE, BOB, own_rows};
 pub(crate) use secure::{certificate, secure};
 pub(crate) use settings::Settings;
 pub(crate) use single::Single;
+pub(crate) use skew::skewed;
 pub(crate) use wait::{eventually, within};

@@ -30,6 +30,13 @@ impl Settings {
         Some(text.parse().expect("HOSTILE_CALLS is a number"))
     }
 
+    /// How many days `cron` walks through; without it, those around transitions.
+    #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
+    pub(crate) fn oracle_days() -> Option<u64> {
+        let text = std::env::var("ORACLE_DAYS").ok()?;
+        Some(text.parse().expect("ORACLE_DAYS is a number"))
+    }
+
     /// The `koyalite` program of the same build as these tests: one folder up from them.
     pub(crate) fn program() -> PathBuf {
         let tests = std::env::current_exe().unwrap();

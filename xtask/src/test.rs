@@ -15,11 +15,13 @@ const USAGE: &str =
 
 /// Tests that find more the longer they run: test program, part of the name, and how much `--long`
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
-/// attack after the other. Together they take about a quarter of an hour on two cores.
-const LONG: [(&str, &str, &str, u32); 3] = [
+/// attack after the other; the fourth walks through ten years of minutes. Together they take about a
+/// quarter of an hour on two cores.
+const LONG: [(&str, &str, &str, u32); 4] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
     ("all", "hostile::", "HOSTILE_CALLS", 100),
+    ("all", "cron::every_schedule", "ORACLE_DAYS", 3_653),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]

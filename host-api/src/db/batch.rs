@@ -2,7 +2,8 @@
 //!
 //! Everything from BEGIN to COMMIT is sent before the first answer is awaited. Where one fails,
 //! Postgres ignores what follows and turns the COMMIT into a rollback. Where policies are mirrored, the
-//! flight tells who asks before anything else, and one statement alone goes this way too.
+//! flight tells who asks before anything else, and one statement alone goes this way too; so does a
+//! write of a scheduled run, which asks first whether the run is still this node's.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,6 +15,7 @@ use tokio_postgres::{Error, RowStream};
 
 use super::bind::Bind;
 use super::error::{is_stale_plan, statement_error};
+use super::fence::{RunFence, hold};
 use super::pool::Database;
 use super::rows::Read;
 use super::run::{Effect, Flight, Plan, Statement, Stopped, check_size, collect, prepare};
@@ -28,14 +30,15 @@ impl Database {
         statements: &[Statement],
     ) -> Result<Vec<Read>, HostError> {
         let mut flight = self.flight().await?;
-        let mut answer = flight.together(told, statements).await;
+        let before = (told, self.fence_of(statements));
+        let mut answer = flight.together(before, statements).await;
         // Found before anything happened, so once more is safe for writes too.
         if let Err(Stopped::ByPostgres(error)) = &answer
             && is_stale_plan(error)
             && let Ok(client) = flight.client()
         {
             client.statement_cache.clear();
-            answer = flight.together(told, statements).await;
+            answer = flight.together(before, statements).await;
         }
         match answer {
             Ok(reads) => {
@@ -60,13 +63,17 @@ type Starting<'a> = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send
 impl Flight {
     async fn together(
         &mut self,
-        told: Option<&Told>,
+        (told, fence): (Option<&Told>, Option<RunFence>),
         statements: &[Statement],
     ) -> Result<Vec<Read>, Stopped> {
         let keep = self.node.limits.statements;
         let client = self.client()?;
         let telling = match told {
             Some(told) => Some(told.prepared(client).await?),
+            None => None,
+        };
+        let holding = match fence {
+            Some(fence) => Some(fence.prepared(client).await?),
             None => None,
         };
         let mut prepared = Vec::with_capacity(statements.len());
@@ -82,6 +89,8 @@ impl Flight {
         let _ = poll!(&mut begin);
         let mut told = pin!(maybe_done(tell(client, telling.as_ref())));
         let _ = poll!(&mut told);
+        let mut held = pin!(maybe_done(hold(client, holding.as_ref())));
+        let _ = poll!(&mut held);
         let mut started = Vec::with_capacity(statements.len());
         for (statement, prepared) in statements.iter().zip(&prepared) {
             let mut start = maybe_done(starting(client, statement, prepared.as_ref()));
@@ -93,11 +102,13 @@ impl Flight {
 
         begin.as_mut().await;
         told.as_mut().await;
+        held.as_mut().await;
         let reads = read_all(started, statements).await;
         commit.as_mut().await;
         for ended in [
             begin.take_output(),
             told.take_output(),
+            held.take_output(),
             commit.take_output(),
         ] {
             ended.unwrap_or(Ok(()))?;

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`access`] (one project's credentials), [`pool`] (who gets a connection when),
 //! `homes` (on which thread it lives), `sql` (permit to statement), `values` and `rows` (JSON in, JSON out), `run`, `batch`,
-//! `transaction`, `told` (who asks, for mirrored policies), `error`.
+//! `transaction`, `told` (who asks, for mirrored policies), `fence` (whose run it is), `error`.
 
 pub mod access;
 pub mod pool;
@@ -24,6 +24,7 @@ pub(crate) mod transaction;
 pub(crate) mod values;
 
 mod connect;
+mod fence;
 mod homes;
 mod node;
 mod tls;
@@ -31,6 +32,7 @@ mod told;
 
 pub use access::{DatabaseAccess, Password};
 pub use compare::{Compared, Disagreement};
+pub use fence::RunFence;
 pub use homes::Homes;
 pub use pool::{Database, Databases, NodeLimits};
 pub use sql::{Direction, Nulls};

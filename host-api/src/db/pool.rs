@@ -14,6 +14,7 @@ use tokio_postgres::Config;
 use uuid::Uuid;
 
 use super::access::DatabaseAccess;
+use super::fence::RunFence;
 use super::homes::{Connections, HomeTurn, Homes};
 use super::node::Node;
 use super::tls::Tls;
@@ -61,6 +62,8 @@ pub struct Databases {
 pub struct Database {
     pub(super) node: Arc<Node>,
     pub(super) project: Arc<ProjectPool>,
+    /// The run whose writes these are, where a schedule set it off.
+    pub(super) fence: Option<RunFence>,
 }
 
 pub(crate) struct ProjectPool {
@@ -151,6 +154,7 @@ impl Databases {
         Database {
             node: Arc::clone(&self.node),
             project,
+            fence: None,
         }
     }
 
@@ -189,6 +193,15 @@ impl ProjectPool {
 }
 
 impl Database {
+    /// The same tables for one scheduled run: nothing is written once its lease is over.
+    #[must_use]
+    pub fn fenced(self, fence: RunFence) -> Database {
+        Database {
+            fence: Some(fence),
+            ..self
+        }
+    }
+
     /// The schema of the project's tables, not quoted.
     pub(crate) fn schema(&self) -> &str {
         &self.project.access.schema

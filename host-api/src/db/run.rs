@@ -15,6 +15,7 @@ use tokio_postgres::{Error, RowStream};
 
 use super::bind::Bind;
 use super::error::{is_stale_plan, statement_error};
+use super::fence::RunFence;
 use super::node::Node;
 use super::pool::{Checkout, Database, Turn};
 use super::rows::{Read, Reading, RowsWriter};
@@ -71,7 +72,7 @@ impl Database {
     }
 
     async fn attempt(&self, told: Option<&Told>, statement: &Statement) -> Result<Read, HostError> {
-        if told.is_some() {
+        if told.is_some() || self.fence_of(slice::from_ref(statement)).is_some() {
             let reads = self.run_together(told, slice::from_ref(statement)).await?;
             let read = reads.into_iter().next();
             return read.ok_or_else(|| HostError::internal("a statement without an answer"));
@@ -89,6 +90,12 @@ impl Database {
             // Rows are still on the way: dropping the flight cancels it.
             Err(Stopped::ByUs(error)) => Err(error),
         }
+    }
+
+    /// What is asked before these statements: reads are nobody's business but the policies'.
+    pub(super) fn fence_of(&self, statements: &[Statement]) -> Option<RunFence> {
+        let writes = statements.iter().any(|it| it.effect == Effect::Writes);
+        self.fence.filter(|_| writes)
     }
 
     /// A connection of the project's own, until it lands or is dropped.

@@ -4,14 +4,19 @@
 //! project's connections, or of the node's, are held so. Whatever ends it before its commit (an
 //! error, its deadline, the caller going away) undoes it.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::future::try_join;
+use deadpool_postgres::Client;
+use futures::future::{maybe_done, try_join};
+use futures::poll;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_postgres::Error;
 
 use super::error::statement_error;
+use super::fence::{RunFence, hold};
 use super::pool::{Database, TransactionPlace};
 use super::rows::Read;
 use super::run::{Flight, Stale, Statement, Stopped};
@@ -32,6 +37,8 @@ pub(crate) struct OpenTransaction {
 /// What is held while it is open. Dropped, it is undone.
 struct Open {
     flight: Option<Flight>,
+    /// The run that must still be this node's when it commits.
+    fence: Option<RunFence>,
     _place: TransactionPlace,
     /// Whatever the caller wants held until the end.
     _held: Box<dyn Send + Sync>,
@@ -55,6 +62,7 @@ impl Database {
         let deadline = Instant::now() + TRANSACTION_TIME;
         let open = Open {
             flight: Some(flight),
+            fence: self.fence,
             _place: place,
             _held: Box::new(held),
         };
@@ -118,7 +126,7 @@ impl OpenTransaction {
             return Err(self.over());
         };
         let committed = match flight.client() {
-            Ok(client) => client.batch_execute("COMMIT").await,
+            Ok(client) => commit(client, open.fence).await,
             Err(stopped) => return Err(stopped.into_error()),
         };
         // Over in either case.
@@ -149,6 +157,20 @@ impl OpenTransaction {
             false => HostError::transaction_time(),
         }
     }
+}
+
+/// Commits, if the run is still this node's; else Postgres turns the commit into a rollback.
+async fn commit(client: &Client, fence: Option<RunFence>) -> Result<(), Error> {
+    let Some(fence) = fence else {
+        return client.batch_execute("COMMIT").await;
+    };
+    let holding = fence.prepared(client).await?;
+    let mut held = pin!(maybe_done(hold(client, Some(&holding))));
+    let _ = poll!(&mut held);
+    let committed = client.batch_execute("COMMIT").await;
+    held.as_mut().await;
+    held.take_output().unwrap_or(Ok(()))?;
+    committed
 }
 
 impl Open {

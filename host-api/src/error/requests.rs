@@ -106,6 +106,17 @@ impl HostError {
     }
 }
 
+/// Scheduled runs.
+impl HostError {
+    /// Its node was silent for too long, or was cut off from the database: the run counts as failed,
+    /// and another attempt may be at work.
+    pub fn lease_lost() -> HostError {
+        let message =
+            "this run has lost its lease: it counts as failed and writes nothing any more";
+        HostError::new(ErrorKind::Conflict, "lease_lost", message)
+    }
+}
+
 /// Transactions.
 impl HostError {
     /// It was committed, rolled back, or undone by an operation that failed.

@@ -6,6 +6,7 @@
 //! `gateway`. No password and no refresh token is kept or logged.
 
 mod access;
+mod errand;
 mod error;
 pub mod limits;
 mod password;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 pub use self::access::{Door, SignedIn};
+pub use self::errand::{Done, Errand};
 pub use self::error::AccountError;
 use self::limits as max;
 pub use self::password::Password;
@@ -43,7 +45,7 @@ pub enum SignUp {
 }
 
 /// What somebody signs up or in with.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Claimed {
     email: String,
     password: String,
@@ -54,6 +56,12 @@ pub struct Claimed {
 pub struct PasswordChange {
     current: String,
     new: String,
+}
+
+impl std::fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Claimed(…)")
+    }
 }
 
 /// The door to all accounts. One per node.
@@ -213,12 +221,16 @@ impl Accounts {
         }
     }
 
-    /// Ends a session.
+    /// Ends a session, named by its user and its id.
     ///
     /// # Errors
     /// Where the database is away.
-    pub async fn sign_out(&self, session: Uuid) -> Result<(), AccountError> {
-        Ok(sessions::end(&self.registry, session).await?)
+    pub async fn sign_out(
+        &self,
+        door: Door<'_>,
+        session: (Uuid, Uuid),
+    ) -> Result<(), AccountError> {
+        Ok(sessions::end(&self.registry, session, door.scope()).await?)
     }
 
     /// Changes the password of a user who knows the current one; their other sessions end.
@@ -276,6 +288,12 @@ impl Accounts {
 }
 
 impl Claimed {
+    /// An address and a password, as somebody sent them.
+    #[must_use]
+    pub fn new(email: String, password: String) -> Self {
+        Self { email, password }
+    }
+
     fn read(self) -> Result<(Email, Password), AccountError> {
         let email = self.email.parse();
         let email = email.map_err(|error| AccountError::invalid("email", error))?;

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::error::CliError;
 use super::find_token::find_token;
 use super::output::{Format, Output};
+use super::session;
 
 /// Where `koyalite dev` and `koyalite serve` put the control listener unless told otherwise.
 const DEFAULT_CONTROL_URL: &str = "http://127.0.0.1:8081";
@@ -18,7 +19,8 @@ pub(super) struct ControlArgs {
     #[arg(long, value_name = "URL", env = "KOYALITE_CONTROL_URL", default_value = DEFAULT_CONTROL_URL)]
     pub(super) control: String,
 
-    /// Control token; without one, the nearest `.koyalite/token` from here upward is read
+    /// Control token; without one, the session of `koyalite login`, or the nearest `.koyalite/token`
+    /// from here upward
     #[arg(
         long,
         value_name = "TOKEN",
@@ -44,14 +46,20 @@ pub(super) struct ControlArgs {
 impl ControlArgs {
     /// A client for the control API. Asks for no token: the server says so if it wants one.
     pub(super) fn client(&self) -> Result<Client, CliError> {
-        Client::new(&self.control, self.control_token()?)
+        match (&self.token, session::read(&self.control)?) {
+            (None, Some(_)) => Client::of_session(&self.control),
+            _ => Client::new(&self.control, self.control_token()?),
+        }
     }
 
-    /// The token given, or the nearest one on disk.
+    /// The token given, that of the session here, or the nearest one on disk.
     pub(super) fn control_token(&self) -> Result<Option<String>, CliError> {
         match &self.token {
             Some(token) => Ok(Some(token.trim().to_owned())),
-            None => find_token(),
+            None => match session::read(&self.control)? {
+                Some(session) => Ok(Some(session.access_token)),
+                None => find_token(),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
+use chrono::Utc;
 use http::{Method, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, Limited};
@@ -17,7 +18,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::CliError;
+use super::output::typed;
 use super::problem::ProblemDocument;
+use super::session::{self, Session};
 
 /// What is sent: everything from nothing to a streamed upload.
 pub(super) type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -30,9 +33,28 @@ pub(super) struct Client {
     http: HyperClient<HttpConnector, RequestBody>,
     base: String,
     token: Option<String>,
+    speaks: Speaks,
+}
+
+/// As whom a client speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    /// With the token that it has, or with none.
+    ByToken,
+    /// With the access token of the session kept for this server, renewed when it ends.
+    InSession,
 }
 
 impl Client {
+    /// A client that speaks as whoever signed in at the server.
+    pub(super) fn of_session(base: &str) -> Result<Client, CliError> {
+        let client = Client::new(base, None)?;
+        Ok(Client {
+            speaks: Speaks::InSession,
+            ..client
+        })
+    }
+
     /// A client for the server at `base`, speaking with `token` where there is one.
     pub(super) fn new(base: &str, token: Option<String>) -> Result<Client, CliError> {
         let base = base.trim_end_matches('/');
@@ -47,7 +69,28 @@ impl Client {
             http,
             base: base.to_owned(),
             token,
+            speaks: Speaks::ByToken,
         })
+    }
+
+    /// The session's access token, the next one if the kept one ends soon.
+    async fn session_token(&self) -> Result<Option<String>, CliError> {
+        let Some(kept) = session::read(&self.base)? else {
+            return Ok(None);
+        };
+        if kept.is_fresh(Utc::now()) {
+            return Ok(Some(kept.access_token));
+        }
+        let body = serde_json::json!({ "refresh_token": kept.refresh_token }).to_string();
+        let request = self
+            .request(Method::POST, "/v1/auth/refresh")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(full(body))
+            .context("cannot make the request")?;
+        let renewed = read_json(self.said_yes(request).await?).await?;
+        let renewed: Session = typed(renewed)?;
+        session::keep(&self.base, renewed.clone())?;
+        Ok(Some(renewed.access_token))
     }
 
     /// `GET path`, answered as JSON.
@@ -138,6 +181,20 @@ impl Client {
 
     /// The response, if its status says yes.
     async fn accepted(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, CliError> {
+        if self.speaks == Speaks::InSession
+            && let Some(token) = self.session_token().await?
+        {
+            let bearer = header::HeaderValue::from_str(&format!("Bearer {token}"));
+            let bearer = bearer.context("the kept session is damaged; sign in again")?;
+            request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        }
+        self.said_yes(request).await
+    }
+
+    async fn said_yes(
         &self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, CliError> {

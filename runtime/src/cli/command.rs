@@ -7,8 +7,9 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, logs, migrate, new,
-    policies, rollback, run, schedules, serve, tables, token, versions, webhooks,
+    audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, login, logs, members,
+    migrate, new, policies, roles, rollback, run, schedules, serve, tables, token, users, versions,
+    webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -62,6 +63,18 @@ pub(super) enum Command {
     Tables(tables::TablesArgs),
     /// List policies, check the text of one, explain a case, or test expectations
     Policies(policies::PoliciesArgs),
+    /// Sign in at a server
+    Login(login::LoginArgs),
+    /// Sign out
+    Logout(login::LogoutArgs),
+    /// Say who you are for the server, and what you may do
+    Whoami(login::WhoamiArgs),
+    /// List, make, change or delete people's accounts
+    Users(users::UsersArgs),
+    /// List roles, or make, change and delete your own
+    Roles(roles::RolesArgs),
+    /// List who belongs to a project, put people in or take them out
+    Members(members::MembersArgs),
     /// Make tokens: of a project's users for development, of operators for the control API
     Token(token::TokenArgs),
     /// Show or replace the secret that the tokens of a project's users are signed with
@@ -100,6 +113,12 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Webhooks(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
+        Command::Login(args) => wait_for(args.run()),
+        Command::Logout(args) => wait_for(args.run()),
+        Command::Whoami(args) => wait_for(args.run()),
+        Command::Users(args) => wait_for(args.run()),
+        Command::Roles(args) => wait_for(args.run()),
+        Command::Members(args) => wait_for(args.run()),
         Command::Token(args) => args.run(),
         Command::JwtSecret(args) => wait_for(args.run()),
         Command::Audit(args) => wait_for(args.run()),
@@ -169,7 +188,17 @@ mod tests {
             "koyalite token operator --subject ci --role developer",
             true,
         );
-        check("koyalite token operator --subject ci --role member", false);
+        check("koyalite token revoke 01a2046f", true);
+        check("koyalite login ada@example.org --sign-up", true);
+        check("koyalite login", false);
+        check("koyalite users --role developer --json", true);
+        check("koyalite users create bob@example.org --role viewer", true);
+        check("koyalite roles create support --permissions a,b", true);
+        check("koyalite roles create support", false);
+        check("koyalite members put bob@example.org --role viewer", true);
+        check("koyalite members put bob@example.org", false);
+        check("koyalite members sign-up on", true);
+        check("koyalite members sign-up maybe", false);
         check("koyalite token bootstrap --key-file keys.json", true);
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);

@@ -27,6 +27,13 @@ pub(super) struct ProblemDocument {
     pub(super) errors: Vec<Mistake>,
 }
 
+impl ProblemDocument {
+    /// Whether who asks is not, or no longer, known.
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.status == http::StatusCode::UNAUTHORIZED.as_u16()
+    }
+}
+
 /// One mistake in what was sent.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(super) struct Mistake {

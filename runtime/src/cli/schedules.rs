@@ -1,33 +1,67 @@
-//! `koyalite schedules`: scheduled tasks, when they run next, and how their runs ended.
+//! `koyalite schedules`: scheduled tasks, when they run next, and what can be done about them.
+//!
+//! Runs are in [`super::schedules_runs`], making one in [`super::schedules_create`].
 
 use clap::{Args, Subcommand};
+use http::Method;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{or_dash, table, typed};
+use super::schedules_create::CreateArgs;
+use super::schedules_runs::{BackfillArgs, RunsArgs};
 
-/// The tasks, or the runs of one.
+/// The tasks, or what to do about one.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  koyalite schedules\n  koyalite schedules runs ticker.every-minute"
+    after_help = "Examples:\n  koyalite schedules\n  \
+                  koyalite schedules show ticker.nightly\n  \
+                  koyalite schedules create ticker --name nightly --cron '0 3 * * *' --timezone Europe/Berlin\n  \
+                  koyalite schedules pause ticker.nightly\n  \
+                  koyalite schedules run ticker.nightly\n  \
+                  koyalite schedules backfill ticker.nightly --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z\n  \
+                  koyalite schedules runs ticker.nightly --status failed"
 )]
 pub(super) struct SchedulesArgs {
     #[command(subcommand)]
-    detail: Option<Detail>,
+    action: Option<Action>,
     #[command(flatten)]
     server: ControlArgs,
 }
 
 #[derive(Debug, Subcommand)]
-enum Detail {
-    /// The latest runs of one task
+enum Action {
+    /// The tasks of the project, and when they run next
+    List(ListArgs),
+    /// One task in plain words, with its next five firings
+    Show(TaskArgs),
+    /// Make a task beside those of the function's manifest
+    Create(Box<CreateArgs>),
+    /// Remove a task that was made here; those of a manifest go with a deploy
+    Delete(TaskArgs),
+    /// Let a task fire no more until it is resumed
+    Pause(TaskArgs),
+    /// Let a paused task fire again
+    Resume(TaskArgs),
+    /// Run a task now, whether or not it is due
+    Run(TaskArgs),
+    /// Run what was due in a range of the past and has not succeeded
+    Backfill(BackfillArgs),
+    /// The latest runs of one task, with their reasons
     Runs(RunsArgs),
 }
 
 #[derive(Debug, Args)]
-struct RunsArgs {
+struct ListArgs {
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+struct TaskArgs {
     /// The task, as `koyalite schedules` names it: <function>.<name>
     task: String,
     #[command(flatten)]
@@ -56,25 +90,55 @@ pub(super) struct Task {
     pub(super) next_run: Option<String>,
 }
 
+/// A task with what its expression means.
 #[derive(Deserialize)]
-struct Runs {
-    items: Vec<Run>,
+pub(super) struct Shown {
+    #[serde(flatten)]
+    task: Task,
+    origin: String,
+    overlap: String,
+    catch_up: String,
+    retries: u64,
+    description: Option<String>,
+    next: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Run {
-    scheduled_for: String,
-    status: String,
-    attempt: u32,
-    reason: Option<String>,
+impl Shown {
+    /// For people: what it is, in plain words, and when.
+    pub(super) fn text(self) -> String {
+        let task = self.task;
+        let mut lines = vec![
+            format!("{}  {}  {}", task.task, task.cron_schedule, task.status),
+            or_dash(self.description),
+            format!(
+                "overlap {}, catch up {}, retries {}, made by the {}",
+                self.overlap, self.catch_up, self.retries, self.origin
+            ),
+            format!("last run {}", or_dash(task.last_run)),
+        ];
+        lines.push(match task.status.as_str() {
+            "paused" => "paused; resumed now, it would next fire at".to_owned(),
+            _ => "it next fires at".to_owned(),
+        });
+        lines.extend(self.next.into_iter().map(|time| format!("  {time}")));
+        lines.join("\n")
+    }
 }
 
 impl SchedulesArgs {
-    /// Lists tasks or runs.
+    /// Lists tasks, or does what was asked about one.
     pub(super) async fn run(self) -> Result<(), CliError> {
-        match self.detail {
+        match self.action {
             None => list(&self.server).await,
-            Some(Detail::Runs(args)) => runs(args).await,
+            Some(Action::List(args)) => list(&args.server).await,
+            Some(Action::Show(args)) => show(&args).await,
+            Some(Action::Create(args)) => args.run().await,
+            Some(Action::Delete(args)) => delete(&args).await,
+            Some(Action::Pause(args)) => change(&args, "pause").await,
+            Some(Action::Resume(args)) => change(&args, "resume").await,
+            Some(Action::Run(args)) => run_now(&args).await,
+            Some(Action::Backfill(args)) => args.run().await,
+            Some(Action::Runs(args)) => args.run().await,
         }
     }
 }
@@ -94,22 +158,40 @@ async fn list(server: &ControlArgs) -> Result<(), CliError> {
     })
 }
 
-async fn runs(args: RunsArgs) -> Result<(), CliError> {
-    let path = args.server.path(["schedules", &args.task, "runs"]);
+async fn show(args: &TaskArgs) -> Result<(), CliError> {
+    let path = args.server.path(["schedules", &args.task]);
     let answer = args.server.client()?.get(&path).await?;
-    args.server.output().show(answer, |runs: Runs| {
-        let rows = runs.items.into_iter().map(|run| {
-            [
-                run.scheduled_for,
-                run.status,
-                run.attempt.to_string(),
-                run.reason.unwrap_or_default(),
-            ]
-        });
-        table(
-            ["SCHEDULED FOR", "STATUS", "ATTEMPT", "REASON"],
-            rows.collect(),
-            "no runs yet",
+    args.server.output().show(answer, Shown::text)
+}
+
+async fn change(args: &TaskArgs, what: &str) -> Result<(), CliError> {
+    let path = args.server.path(["schedules", &args.task, what]);
+    let client = args.server.client()?;
+    let answer = client.send(Method::POST, &path, &json!({})).await?;
+    args.server.output().show(answer, Shown::text)
+}
+
+async fn delete(args: &TaskArgs) -> Result<(), CliError> {
+    let path = args.server.path(["schedules", &args.task]);
+    let client = args.server.client()?;
+    client.send(Method::DELETE, &path, &json!({})).await?;
+    let output = args.server.output();
+    output.line(&format!("{} is removed; its runs stay", args.task))
+}
+
+async fn run_now(args: &TaskArgs) -> Result<(), CliError> {
+    #[derive(Deserialize)]
+    struct Run {
+        id: String,
+    }
+    let path = args.server.path(["schedules", &args.task, "run"]);
+    let client = args.server.client()?;
+    let answer = client.send(Method::POST, &path, &json!({})).await?;
+    args.server.output().show(answer, |run: Run| {
+        let task = &args.task;
+        format!(
+            "{task} runs as {}; see `koyalite schedules runs {task}`",
+            run.id
         )
     })
 }

@@ -10,23 +10,25 @@ use anyhow::{Context, anyhow};
 
 use crate::config::{Flags, Raw, ServeConfig};
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, encode};
 use super::client::Client;
 use super::command::wait_for;
 use super::error::CliError;
-use super::output::{Format, Output};
+use super::output::{Format, Output, table};
+use super::pages;
 
 /// How long a development token lives unless told otherwise: an hour, so that one forgotten in a
 /// shell history is soon worthless.
 pub(super) const DEFAULT_TTL_S: u32 = 3600;
 
-/// Create, show, bootstrap or operator.
+/// Create, show, bootstrap, operator, list or revoke.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite token create --subject alice\n  \
                         koyalite token create --subject bob --claims '{\"team\": 7}' --ttl 600\n  \
                         export KOYALITE_TOKEN=$(koyalite token show)\n  \
                         koyalite token bootstrap --key-file keys.json\n  \
-                        koyalite token operator --role developer --subject ci --ttl 86400")]
+                        koyalite token operator --role developer --subject ci --ttl 86400\n  \
+                        koyalite token list")]
 pub(super) struct TokenArgs {
     #[command(subcommand)]
     action: Action,
@@ -42,6 +44,10 @@ enum Action {
     Bootstrap(BootstrapArgs),
     /// A control token for another operator
     Operator(OperatorArgs),
+    /// The control tokens that were given out
+    List(ShowArgs),
+    /// Take a control token back
+    Revoke(RevokeArgs),
 }
 
 /// Which database and key ring, as `serve` and `migrate` take them.
@@ -57,13 +63,31 @@ struct OperatorArgs {
     #[arg(long)]
     subject: String,
     /// What they may do
-    #[arg(long, value_parser = ["admin", "developer", "viewer"])]
+    #[arg(long)]
     role: String,
     /// Seconds until it expires, a year at most [default: 30 days]
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<u32>,
     #[command(flatten)]
     server: ControlArgs,
+}
+
+#[derive(Debug, Args)]
+struct RevokeArgs {
+    /// Its id, as `koyalite token list` shows it
+    id: String,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+/// A control token as the list has it.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+    subject: String,
+    role: String,
+    expires_at: String,
+    revoked_at: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +126,8 @@ impl TokenArgs {
             Action::Show(args) => show(&args),
             Action::Bootstrap(args) => bootstrap(args),
             Action::Operator(args) => wait_for(operator(args)),
+            Action::List(args) => wait_for(list(args)),
+            Action::Revoke(args) => wait_for(revoke(args)),
         }
     }
 }
@@ -122,6 +148,35 @@ async fn operator(args: OperatorArgs) -> Result<(), CliError> {
     args.server
         .output()
         .show(answer, |minted: Minted| minted.token)
+}
+
+async fn list(args: ShowArgs) -> Result<(), CliError> {
+    let answer = pages::all(&args.server.client()?, "/v1/tokens", &[]).await?;
+    args.server
+        .output()
+        .show(answer, |tokens: pages::Items<Listed>| {
+            let rows = tokens.items.into_iter().map(|one| {
+                let until = match one.revoked_at {
+                    Some(at) => format!("taken back {at}"),
+                    None => one.expires_at,
+                };
+                [one.subject, one.role, until, one.id]
+            });
+            table(
+                ["SUBJECT", "ROLE", "UNTIL", "ID"],
+                rows.collect(),
+                "no tokens were given out",
+            )
+        })
+}
+
+async fn revoke(args: RevokeArgs) -> Result<(), CliError> {
+    let path = format!("/v1/tokens/{}", encode(&args.id));
+    args.server
+        .client()?
+        .send(Method::DELETE, &path, &json!({}))
+        .await?;
+    args.server.output().line("taken back")
 }
 
 async fn create(args: CreateArgs) -> Result<(), CliError> {

@@ -13,7 +13,7 @@ use super::raw::{Given, PLATFORM_DATABASE_VARIABLE, Raw};
 use super::report::{ConfigMistake, Origin, Report};
 use super::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
-    OperatorCaps, ServeConfig, TlsFiles,
+    OperatorCaps, SchedulerConfig, ServeConfig, TlsFiles,
 };
 use crate::cores;
 use crate::postgres::Consent;
@@ -77,6 +77,7 @@ impl<'a> Reading<'a> {
             limits: self.limits(),
             drain_timeout: Duration::from_secs(drain_s),
             header_timeout: Duration::from_secs(header_s),
+            scheduler: self.scheduler(),
             log: self.log(),
             data,
         };
@@ -282,6 +283,16 @@ impl<'a> Reading<'a> {
             compiled_memory_mib: self.number(Key::CompiledMemoryMib, 512, 16..=1_048_576),
             // Ten thousand small functions.
             compiled_disk_mib: self.number(Key::CompiledDiskMib, 4096, 16..=16_777_216),
+        }
+    }
+
+    /// A lease is longer than the longest transaction of a function, which holds its heartbeat up.
+    fn scheduler(&mut self) -> SchedulerConfig {
+        let lease_s = self.number(Key::SchedulerLeaseS, 60, 6..=3600);
+        let days = self.number(Key::RunsRetentionDays, 30, 1..=3650);
+        SchedulerConfig {
+            lease: Duration::from_secs(lease_s),
+            runs_days: u32::try_from(days).unwrap_or(1),
         }
     }
 

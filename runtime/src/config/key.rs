@@ -65,6 +65,9 @@ keys! {
     ProjectConnectionsMax "project_connections_max";
     CompiledMemoryMib "compiled_memory_mib";
     CompiledDiskMib "compiled_disk_mib";
+    // Cron.
+    SchedulerLeaseS "scheduler_lease_s";
+    RunsRetentionDays "runs_retention_days";
 }
 
 impl Key {

@@ -11,6 +11,7 @@ pub mod key;
 pub mod raw;
 pub mod report;
 pub mod resolved;
+mod sessions_file;
 mod sign_up;
 
 pub use self::import::{IMPORT_VARIABLE, import_url};
@@ -20,6 +21,7 @@ pub use self::resolved::{
     DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
     OperatorCaps, ServeConfig, TlsFiles,
 };
+pub use self::sessions_file::sessions_file;
 
 #[cfg(test)]
 mod tests;

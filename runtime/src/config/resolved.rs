@@ -48,6 +48,8 @@ pub struct ServeConfig {
     pub drain_timeout: Duration,
     /// How long the head of a request may take, and how long an idle connection is kept.
     pub header_timeout: Duration,
+    /// How runs of schedules are held and kept.
+    pub scheduler: SchedulerConfig,
     /// What is logged, and how.
     pub log: LogConfig,
 }
@@ -223,6 +225,15 @@ pub struct NodeLimits {
     pub compiled_memory_mib: u64,
     /// Native code on disk.
     pub compiled_disk_mib: u64,
+}
+
+/// How runs of schedules are held and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchedulerConfig {
+    /// How long a node may be silent before its runs are tried again.
+    pub lease: Duration,
+    /// How long runs that are over are kept.
+    pub runs_days: u32,
 }
 
 /// What is logged, and how.

@@ -23,7 +23,7 @@ use crate::registry::audit::{self, Action, Author, Chain, Deed};
 use crate::registry::operators::{self, Known};
 
 use super::error::ApiError;
-use super::permission::{Permission, name};
+use super::permission::{self, Permission};
 use super::route::Access;
 
 /// Who is operating, and what they may do in this request.
@@ -117,46 +117,51 @@ pub(super) struct Gate {
 
 /// Lets a request through whose token holds the permission, with its [`Operator`] attached.
 pub(super) async fn require(
-    State(Demand { gate, access, path }): State<Demand>,
+    State(demand): State<Demand>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let presented = presented(&gate.authority, request.headers())?;
+    let presented = presented(&demand.gate.authority, request.headers())?;
     let project = project_of(&mut request).await?;
-    let known = operators::known(&gate.registry, &presented, project.as_deref()).await?;
+    let known = operators::known(&demand.gate.registry, &presented, project.as_deref()).await?;
     let operator = Operator::new(presented, known.ok_or(ApiError::Ended)?);
     let author = Author {
         actor: operator.subject.clone(),
         request: Some(request_id::of(request.headers())),
     };
-    let route = format!("{} {path}", request.method());
+    let route = format!("{} {}", request.method(), demand.path);
     let answer = async {
-        let answer = match admit(&operator, access, project.as_deref()) {
-            Ok(()) => {
+        let refused = admit(&operator, demand.access, project.as_deref()).err();
+        let hidden = matches!(refused, Some(ApiError::UnknownProject(_)));
+        let answer = match refused {
+            Some(refused) => refused.into_response(),
+            None => {
                 request.extensions_mut().insert(operator);
                 next.run(request).await
             }
-            Err(refused) => refused.into_response(),
         };
-        if answer.status() == StatusCode::FORBIDDEN {
-            record(&gate.registry, &route, access, project.as_deref()).await;
+        if hidden || answer.status() == StatusCode::FORBIDDEN {
+            demand.record_refusal(&route, project.as_deref()).await;
         }
         answer
     };
     Ok(audit::on_behalf(author, answer).await)
 }
 
-/// Writes a refusal down, in the log of the project that it is about.
-async fn record(registry: &Registry, route: &str, access: Access, project: Option<&str>) {
-    let mut deed = Deed::new(Action::Denied, route);
-    if let Access::Needs(permission) = access {
-        deed = deed.with("permission", name(permission));
+impl Demand {
+    async fn record_refusal(&self, route: &str, project: Option<&str>) {
+        let registry = &self.gate.registry;
+        let name = project.and_then(|name| name.parse().ok());
+        let snapshot = registry.snapshot();
+        let project = name.and_then(|name| snapshot.project(&name));
+        let chain = project.map_or(Chain::Installation, |project| Chain::Project(project.id));
+        let permission = match self.access {
+            Access::Needs(permission) => permission::name(permission),
+            Access::Open | Access::SignedIn => String::new(),
+        };
+        let deed = Deed::new(Action::Denied, route).with("permission", permission);
+        audit::refused(registry, chain, deed).await;
     }
-    let project = project.and_then(|name| name.parse().ok());
-    let snapshot = registry.snapshot();
-    let project = project.and_then(|name| snapshot.project(&name));
-    let chain = project.map_or(Chain::Installation, |project| Chain::Project(project.id));
-    audit::refused(registry, chain, deed).await;
 }
 
 /// The project in the path, as it is written there.

@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use koyalite_policy::FunctionName;
 use serde::{Deserialize, Deserializer};
 use tokio_stream::wrappers::IntervalStream;
+use uuid::Uuid;
 
 use crate::records::RecordLine;
 
@@ -34,6 +36,8 @@ pub(super) struct Wanted {
     #[serde(default, deserialize_with = "flag")]
     follow: Follow,
     limit: Option<usize>,
+    /// The lines of one invocation alone.
+    invocation: Option<Uuid>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -50,19 +54,19 @@ pub(super) async fn read(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, ApiError> {
     let function = functions::find(&project, &name)?.name.clone();
-    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
     let body = match wanted.follow {
         Follow::No => {
-            let past = control.records.read(project.id, &function, limit).await;
+            let past = past(&control, project.id, &function, &wanted).await;
             Body::from_stream(stream::iter(past).map(line))
         }
         Follow::Yes => {
             // Listen before looking, or what is written between the two would be in neither.
             let coming = control.records.follow(project.id, &function);
-            let past = control.records.read(project.id, &function, limit).await;
+            let past = past(&control, project.id, &function, &wanted).await;
             // What came while we looked is in both; everything after the first new line is new.
             let known = past.clone();
             let coming = coming.skip_while(move |line| std::future::ready(known.contains(line)));
+            let coming = coming.filter(move |line| std::future::ready(wanted.takes(line)));
             let lines = stream::iter(past).chain(coming).map(line);
             // A node that drains must not wait for people who watch.
             let end = control.draining.clone().cancelled_owned();
@@ -74,6 +78,29 @@ pub(super) async fn read(
         (CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, body).into_response())
+}
+
+impl Wanted {
+    fn takes(&self, line: &RecordLine) -> bool {
+        self.invocation.is_none_or(|one| line.invocation == one)
+    }
+}
+
+/// The newest lines that are wanted. Those of one invocation are looked for among all that can be read.
+async fn past(
+    control: &Shared,
+    project: Uuid,
+    function: &FunctionName,
+    wanted: &Wanted,
+) -> Vec<RecordLine> {
+    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).min(LIMIT_MAX);
+    let among = match wanted.invocation {
+        Some(_) => LIMIT_MAX,
+        None => limit,
+    };
+    let mut lines = control.records.read(project, function, among).await;
+    lines.retain(|line| wanted.takes(line));
+    lines.split_off(lines.len().saturating_sub(limit))
 }
 
 fn line(record: RecordLine) -> Result<Bytes, Infallible> {

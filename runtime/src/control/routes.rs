@@ -86,6 +86,13 @@ fn functions() -> Vec<Route> {
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
+        post("/v1/projects/{project}/schedules", P::FunctionDeploy, schedules::create),
+        get("/v1/projects/{project}/schedules/{task}", P::FunctionRead, schedules::show),
+        delete("/v1/projects/{project}/schedules/{task}", P::FunctionDeploy, schedules::remove),
+        post("/v1/projects/{project}/schedules/{task}/pause", P::FunctionDeploy, schedules::pause),
+        post("/v1/projects/{project}/schedules/{task}/resume", P::FunctionDeploy, schedules::resume),
+        post("/v1/projects/{project}/schedules/{task}/run", P::FunctionDeploy, schedules::run),
+        post("/v1/projects/{project}/schedules/{task}/backfill", P::FunctionDeploy, schedules::backfill),
         get("/v1/projects/{project}/schedules/{task}/runs", P::FunctionRead, schedules::runs),
     ]
 }

@@ -1,22 +1,32 @@
-//! Scheduled tasks and their runs. They are made by deploying a manifest, and read here.
+//! Scheduled tasks and their runs. Those of a manifest come with a deploy; others are made here, and all
+//! are paused, resumed, run and looked at here.
 
 use axum::extract::State;
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::registry::schedules::{self, RUNS_LISTED_MAX, Run, ScheduledTask};
+use crate::registry::RegistryError;
+use crate::registry::manifest::ScheduleSpec;
+use crate::registry::run_history::{self, Backfilled, Range, Run, RunFilter};
+use crate::registry::schedules::{self, Firing, ScheduledTask};
+use crate::scheduler::cron::Schedule;
 
 use super::Shared;
-use super::answer::{Answer, Items, items};
+use super::answer::{Answer, Items, created, items, ok};
 use super::error::ApiError;
-use super::extract::{Asked, At, InProject};
+use super::extract::{Asked, At, InProject, name};
+use super::json::Json;
 
-/// What a screen holds.
-const RUNS_DEFAULT: u32 = 50;
+/// How many of the coming firings are shown: enough to see the rhythm, and a weekend in it.
+const NEXT_SHOWN: usize = 5;
 
 /// A task with the name that it goes by in paths and on the command line.
 #[derive(Serialize)]
 pub(super) struct Named {
-    /// `<function>.<name>`: a function's name has no dot, so it ends at the first one.
+    /// `<function>.<name>`.
     task: String,
     #[serde(flatten)]
     scheduled: ScheduledTask,
@@ -25,14 +35,58 @@ pub(super) struct Named {
 impl From<ScheduledTask> for Named {
     fn from(scheduled: ScheduledTask) -> Named {
         Named {
-            task: task_name(&scheduled),
+            task: scheduled.task(),
             scheduled,
         }
     }
 }
 
-fn task_name(scheduled: &ScheduledTask) -> String {
-    format!("{}.{}", scheduled.function, scheduled.name)
+/// A task with what its expression means.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    named: Named,
+    /// In plain words.
+    description: Option<String>,
+    /// The next firings, were it active.
+    next: Vec<DateTime<Utc>>,
+}
+
+impl From<ScheduledTask> for Shown {
+    fn from(scheduled: ScheduledTask) -> Shown {
+        let schedule = Schedule::parse(&scheduled.cron_schedule, &scheduled.timezone).ok();
+        // What has been due since a moment ago is still the next one.
+        let from = scheduled
+            .next_run
+            .map_or_else(Utc::now, |next| next - chrono::TimeDelta::nanoseconds(1));
+        let next = schedule
+            .as_ref()
+            .map(|schedule| schedule.after(from).take(NEXT_SHOWN).collect());
+        Shown {
+            description: schedule.map(|schedule| schedule.describe()),
+            next: next.unwrap_or_default(),
+            named: scheduled.into(),
+        }
+    }
+}
+
+/// A run with where its log is.
+#[derive(Serialize)]
+pub(super) struct Logged {
+    #[serde(flatten)]
+    run: Run,
+    /// The lines of its invocation, in the control API.
+    log: Option<String>,
+}
+
+impl Logged {
+    fn of(run: Run, project: &str, task: &ScheduledTask) -> Logged {
+        let log = run.invocation_id.map(|id| {
+            let function = &task.function;
+            format!("/v1/projects/{project}/functions/{function}/logs?invocation={id}")
+        });
+        Logged { run, log }
+    }
 }
 
 pub(super) async fn list(
@@ -43,26 +97,102 @@ pub(super) async fn list(
     Ok(items(tasks.into_iter().map(Named::from).collect()))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+) -> Result<Answer<Shown>, ApiError> {
+    let found = schedules::find(&control.registry, &project.name, &task).await;
+    Ok(ok(known(found, task)?.into()))
+}
+
+/// `function` beside the fields that a schedule has in a manifest.
+#[derive(Debug, Deserialize)]
 pub(super) struct Wanted {
-    limit: Option<u32>,
+    function: String,
+    #[serde(flatten)]
+    schedule: Map<String, Value>,
+}
+
+pub(super) async fn create(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Json(wanted): Json<Wanted>,
+) -> Result<Answer<Shown>, ApiError> {
+    let function: FunctionName = name(&wanted.function)?;
+    let spec = ScheduleSpec::parse(&Value::Object(wanted.schedule))?;
+    let made = schedules::create(&control.registry, &project.name, &function, &spec).await?;
+    Ok(created(made.into()))
+}
+
+pub(super) async fn remove(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let removed = schedules::remove(&control.registry, &project.name, &task).await;
+    known(removed, task)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn pause(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+) -> Result<Answer<Shown>, ApiError> {
+    let registry = &control.registry;
+    let set = schedules::set_firing(registry, &project.name, &task, Firing::Paused).await;
+    Ok(ok(known(set, task)?.into()))
+}
+
+pub(super) async fn resume(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+) -> Result<Answer<Shown>, ApiError> {
+    let registry = &control.registry;
+    let set = schedules::set_firing(registry, &project.name, &task, Firing::On).await;
+    Ok(ok(known(set, task)?.into()))
+}
+
+pub(super) async fn run(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+) -> Result<Answer<Run>, ApiError> {
+    let run = run_history::run_now(&control.registry, &project.name, &task).await;
+    Ok(created(known(run, task)?))
+}
+
+pub(super) async fn backfill(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+    Json(range): Json<Range>,
+) -> Result<Answer<Backfilled>, ApiError> {
+    let done = run_history::backfill(&control.registry, &project.name, &task, range).await;
+    Ok(created(known(done, task)?))
 }
 
 pub(super) async fn runs(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-    Asked(wanted): Asked<Wanted>,
-) -> Result<Answer<Items<Run>>, ApiError> {
-    let tasks = schedules::list(&control.registry, &project.name).await?;
-    // The id works too: it is what a run row carries.
-    let known = |one: &&ScheduledTask| task_name(one) == task || one.id.to_string() == task;
-    let Some(found) = tasks.iter().find(known) else {
-        return Err(ApiError::UnknownTask(task));
-    };
-    let limit = wanted.limit.unwrap_or(RUNS_DEFAULT).min(RUNS_LISTED_MAX);
-    Ok(items(
-        schedules::runs(&control.registry, &project.name, found.id, limit).await?,
-    ))
+    Asked(filter): Asked<RunFilter>,
+) -> Result<Answer<Items<Logged>>, ApiError> {
+    let found = schedules::find(&control.registry, &project.name, &task).await;
+    let task = known(found, task)?;
+    let runs = run_history::list(&control.registry, &task, &filter).await?;
+    let logged = |run| Logged::of(run, project.name.as_str(), &task);
+    Ok(items(runs.into_iter().map(logged).collect()))
+}
+
+/// Of several things that may not be there, the one that the path names has words of its own.
+fn known<T>(found: Result<T, RegistryError>, task: String) -> Result<T, ApiError> {
+    found.map_err(|error| match error {
+        RegistryError::NotFound {
+            what: "schedule", ..
+        } => ApiError::UnknownTask(task),
+        error => error.into(),
+    })
 }

@@ -77,8 +77,8 @@ pub(super) async fn sign_out(
     State(control): State<Shared>,
     operator: Operator,
 ) -> Result<StatusCode, ApiError> {
-    let (_, session) = signed_in(&operator)?;
-    control.accounts.sign_out(session).await?;
+    let session = signed_in(&operator)?;
+    control.accounts.sign_out(Door::Control, session).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

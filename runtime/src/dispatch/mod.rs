@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
-use koyalite_host_api::db::Databases;
+use koyalite_host_api::db::{Databases, RunFence};
 use koyalite_host_api::tables::TransactionSlot;
 use koyalite_host_api::{CallBudget, GuestLog, Invocation, Usage};
 use koyalite_policy::{Identity, Service};
@@ -83,14 +83,22 @@ pub struct HttpCall {
 pub struct ScheduledCall {
     /// What is to run.
     pub selected: Selected,
-    /// The schedule's name in the manifest.
+    /// The schedule's name.
     pub task: String,
+    /// Its id.
+    pub task_id: Uuid,
+    /// Where a component without the `scheduled` export is posted to; none: the function's path.
+    pub path: Option<String>,
     /// When it was due.
     pub scheduled_for: DateTime<Utc>,
     /// 1 for the first try.
     pub attempt: u32,
+    /// How many earlier firings did not run.
+    pub missed: u32,
     /// Names the run and the invocation.
     pub run_id: Uuid,
+    /// What its writes are checked by.
+    pub fence: RunFence,
 }
 
 impl Dispatcher {
@@ -140,6 +148,7 @@ impl Dispatcher {
             identity,
             started: Started::now(request_id, RecordedTrigger::Http),
             usage,
+            fence: None,
         };
         self.run(&selected, run, Trigger::Http(request))
             .await?
@@ -155,14 +164,21 @@ impl Dispatcher {
         let ScheduledCall {
             selected,
             task,
+            task_id,
+            path,
             scheduled_for,
             attempt,
+            missed,
             run_id,
+            fence,
         } = call;
         let firing = schedule::Firing {
             task: &task,
+            task_id,
+            path: path.as_deref(),
             scheduled_for,
             attempt,
+            missed,
         };
         let trigger = if selected.version.scheduled {
             Trigger::Scheduled(firing.event())
@@ -178,6 +194,7 @@ impl Dispatcher {
             identity,
             started: Started::now(run_id, RecordedTrigger::Schedule),
             usage: Arc::default(),
+            fence: Some(fence),
         };
         match self.run(&selected, run, trigger).await? {
             None => Ok(()),
@@ -236,9 +253,13 @@ impl Dispatcher {
             function,
             version,
         } = selected;
+        let mut project = project.for_host(&self.databases);
+        if let Some(fence) = run.fence {
+            project.database = project.database.fenced(fence);
+        }
         Invocation {
             id: run.started.id,
-            project: Arc::new(project.for_host(&self.databases)),
+            project: Arc::new(project),
             function: function.name.clone(),
             version: version.number,
             identity: run.identity,
@@ -256,6 +277,8 @@ struct Run {
     identity: Identity,
     started: Started,
     usage: Arc<Usage>,
+    /// Only a scheduled run can lose the right to write.
+    fence: Option<RunFence>,
 }
 
 /// When an invocation began, and by what.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt as _, Empty};
+use uuid::Uuid;
 use wasmtime_wasi_http::WasiBody;
 
 use super::Selected;
@@ -21,14 +22,23 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 /// One firing.
 pub(super) struct Firing<'a> {
     pub(super) task: &'a str,
+    pub(super) task_id: Uuid,
+    pub(super) path: Option<&'a str>,
     pub(super) scheduled_for: DateTime<Utc>,
     pub(super) attempt: u32,
+    pub(super) missed: u32,
 }
 
 impl Firing<'_> {
     fn due(&self) -> String {
+        // A run that somebody asked for is due at a moment that has fractions.
         self.scheduled_for
-            .to_rfc3339_opts(SecondsFormat::Secs, true)
+            .to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+
+    /// The same for every attempt and version: what must happen once for this firing goes by it.
+    fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.task_id, self.due())
     }
 
     /// For the `scheduled` export.
@@ -37,6 +47,9 @@ impl Firing<'_> {
             task: self.task.to_owned(),
             scheduled_for: self.due(),
             attempt: self.attempt,
+            task_id: self.task_id.to_string(),
+            missed_count: self.missed,
+            idempotency_key: self.idempotency_key(),
         }
     }
 
@@ -53,13 +66,7 @@ impl Firing<'_> {
             inside: format!("the schedule cannot be sent as a request: {error}"),
         };
         let manifest = &selected.version.manifest;
-        let spec = manifest
-            .schedules
-            .iter()
-            .find(|spec| spec.name == self.task);
-        let path = spec
-            .and_then(|spec| spec.path.as_deref())
-            .unwrap_or(&manifest.path);
+        let path = self.path.unwrap_or(&manifest.path);
         let mut request = http::Request::builder()
             .method(Method::POST)
             .uri(path)
@@ -97,6 +104,9 @@ impl Firing<'_> {
             ("koyalite-task", self.task),
             ("koyalite-scheduled-for", &due),
             ("koyalite-attempt", &attempt),
+            ("koyalite-task-id", &self.task_id.to_string()),
+            ("koyalite-missed-count", &self.missed.to_string()),
+            ("koyalite-idempotency-key", &self.idempotency_key()),
             ("koyalite-signature-expires", &expires),
             ("koyalite-signature", &signature),
         ] {

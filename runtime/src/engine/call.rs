@@ -69,6 +69,12 @@ pub struct ScheduledEvent {
     pub scheduled_for: String,
     /// 1 for the first try.
     pub attempt: u32,
+    /// The schedule's id.
+    pub task_id: String,
+    /// How many earlier firings did not run.
+    pub missed_count: u32,
+    /// The same for every attempt of the firing.
+    pub idempotency_key: String,
 }
 
 /// One call.

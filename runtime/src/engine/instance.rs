@@ -114,6 +114,9 @@ async fn scheduled(
         task: event.task,
         scheduled_for: event.scheduled_for,
         attempt: event.attempt,
+        task_id: event.task_id,
+        missed_count: event.missed_count,
+        idempotency_key: event.idempotency_key,
     };
     let handle = cron.koyalite_host_scheduled().func_handle();
     let call = accessor.with(|mut access| -> wasmtime::Result<_> {

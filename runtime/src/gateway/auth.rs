@@ -48,6 +48,12 @@ pub(super) enum AuthError {
          or name the version to preview in koyalite-version"
     )]
     ControlToken,
+    /// Nothing where a user's token is needed.
+    #[error("send the access token: authorization: Bearer <token>")]
+    Missing,
+    /// A user's token that no signing in here has made.
+    #[error("this token has no session here; sign in at /auth/<project>/sign-in")]
+    NoSession,
     /// The project's secret cannot verify anything: our fault.
     #[error("the project's tokens cannot be verified")]
     NoKey,
@@ -119,7 +125,10 @@ fn may_preview(right: Right) -> bool {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Problem {
         let code = match &error {
-            AuthError::Several | AuthError::ControlToken => Code::InvalidToken,
+            AuthError::Several | AuthError::ControlToken | AuthError::NoSession => {
+                Code::InvalidToken
+            }
+            AuthError::Missing => Code::Unauthorized,
             AuthError::NoKey => Code::Internal,
             AuthError::Token(TokenError::Expired) => Code::ExpiredToken,
             AuthError::Token(

@@ -9,6 +9,7 @@ use koyalite_policy::{FunctionName, ProjectName};
 use super::auth::AuthError;
 use super::headers::REGION;
 use super::route::RouteError;
+use crate::accounts::AccountError;
 use crate::dispatch::DispatchError;
 use crate::engine::InvokeError;
 use crate::http::{Code, Problem};
@@ -43,6 +44,16 @@ pub(super) enum GatewayError {
     BodyTooLarge { limit: u64 },
     #[error("this node is shutting down; try again")]
     Draining,
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error("send application/json")]
+    NotJson,
+    #[error("the body is not JSON: {0}")]
+    BadJson(String),
+    #[error("{0}")]
+    BadField(String),
+    #[error("the body ended before it was complete")]
+    BodyIncomplete,
 }
 
 impl From<GatewayError> for Problem {
@@ -61,9 +72,21 @@ impl From<GatewayError> for Problem {
             GatewayError::TokenNeeded(_) => Code::Unauthorized,
             GatewayError::BodyTooLarge { .. } => Code::BodyTooLarge,
             GatewayError::Draining => Code::Draining,
+            GatewayError::Account(error) => return of_account(&error),
+            GatewayError::NotJson => Code::UnsupportedMediaType,
+            GatewayError::BadJson(_) => Code::InvalidJson,
+            GatewayError::BadField(_) => Code::InvalidField,
+            GatewayError::BodyIncomplete => Code::BodyIncomplete,
         };
         Problem::new(code, detail)
     }
+}
+
+fn of_account(error: &AccountError) -> Problem {
+    if let Some(inside) = error.inside() {
+        tracing::error!(inside, "an account could not be served");
+    }
+    error.problem()
 }
 
 fn of_route(error: RouteError, detail: String) -> Problem {

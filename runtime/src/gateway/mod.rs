@@ -4,6 +4,7 @@
 //! database; it knows nothing of wasm. Every refusal is a problem document that names the gateway;
 //! a function's own answer passes through with its headers cleaned.
 
+mod accounts;
 mod auth;
 mod bare;
 mod choose;
@@ -25,6 +26,7 @@ use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::accounts::AccountCall;
 use self::auth::{AuthError, Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
@@ -32,7 +34,8 @@ use self::choose::Chosen;
 use self::error::GatewayError;
 use self::headers::Answered;
 use self::known::KnownTokens;
-use self::route::{RequestKind, Target};
+use self::route::{Action, RequestKind, Target};
+use crate::accounts::{AccountError, Accounts, Done};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
@@ -51,6 +54,10 @@ pub trait Behind: Send + Sync + 'static {
     fn may_preview(&self, right: Right, project: &ProjectName)
     -> impl Future<Output = bool> + Send;
 
+    /// Signs somebody up, in or out.
+    fn account(&self, call: AccountCall)
+    -> impl Future<Output = Result<Done, AccountError>> + Send;
+
     /// Runs a function.
     fn http(
         &self,
@@ -64,6 +71,11 @@ pub struct Node {
     pub registry: Arc<Registry>,
     /// What runs them.
     pub dispatcher: Arc<Dispatcher>,
+    /// Their users.
+    pub accounts: Arc<Accounts>,
+    /// Where the database is asked: connections of callers have threads of their own, and those are
+    /// for functions.
+    pub home: tokio::runtime::Handle,
 }
 
 impl Behind for Node {
@@ -92,6 +104,13 @@ impl Behind for Node {
                 false
             }
         }
+    }
+
+    async fn account(&self, call: AccountCall) -> Result<Done, AccountError> {
+        let accounts = Arc::clone(&self.accounts);
+        let run = async move { accounts.run(call.project, call.errand, call.from).await };
+        let ran = self.home.spawn(run).await;
+        ran.unwrap_or(Err(AccountError::Internal("the errand was given up")))
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -157,6 +176,10 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Health => Ok(says("ok\n", id)),
             RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Ready => Ok(says("ready\n", id)),
+            RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Account(project, action) => {
+                self.account(id, (project, action), parts, body).await
+            }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
                 let chosen = self.choose(&parts, &target)?;
@@ -164,6 +187,27 @@ impl<B: Behind> Gateway<B> {
                 self.invoke(id, chosen, parts, body).await
             }
         }
+    }
+
+    async fn account(
+        &self,
+        id: Uuid,
+        (name, action): (ProjectName, Action),
+        parts: request::Parts,
+        body: Body,
+    ) -> Result<Response<Body>, GatewayError> {
+        let project = self.behind.project(&name);
+        let project = project.ok_or(GatewayError::UnknownProject(name))?;
+        let from = accounts::from(&parts);
+        let judged = (project.as_ref(), &self.callers);
+        let errand = accounts::errand(action, (&parts, body), judged).await?;
+        let call = AccountCall {
+            project,
+            errand,
+            from,
+        };
+        let done = self.behind.account(call).await?;
+        Ok(from_gateway(accounts::answer(&done), id))
     }
 
     /// Project, function, region, identity, version: everything that is known before the body.

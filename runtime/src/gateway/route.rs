@@ -10,6 +10,9 @@ use koyalite_policy::ProjectName;
 /// The first segment of path-style function URLs.
 const FUNCTIONS_PREFIX: &str = "/f/";
 
+/// Where users of a project's functions sign in.
+const ACCOUNTS_PREFIX: &str = "/auth/";
+
 /// What a request on the functions listener asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestKind<'a> {
@@ -19,6 +22,23 @@ pub enum RequestKind<'a> {
     Ready,
     /// Run a function.
     Invoke(Target<'a>),
+    /// Sign up, in or out as a user of this project's functions.
+    Account(ProjectName, Action),
+}
+
+/// What users of a project's functions come to sign in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// `sign-up`
+    SignUp,
+    /// `sign-in`
+    SignIn,
+    /// `refresh`
+    Refresh,
+    /// `sign-out`
+    SignOut,
+    /// `user`
+    User,
 }
 
 /// Where in which project.
@@ -51,7 +71,9 @@ pub enum RouteError {
     #[error(transparent)]
     BadPath(#[from] BadPath),
     /// No such address.
-    #[error("functions are at /f/<project>/<function>")]
+    #[error(
+        "functions are at /f/<project>/<function>, their users sign in at /auth/<project>/sign-in"
+    )]
     Nowhere,
     /// The text where a project's name should be cannot be one.
     #[error("there is no such project")]
@@ -111,6 +133,7 @@ pub fn route<'a>(
     match path {
         "/healthz" => probe(method, RequestKind::Health),
         "/readyz" => probe(method, RequestKind::Ready),
+        _ if path.starts_with(ACCOUNTS_PREFIX) => account(method, path),
         _ => path_style(path),
     }
 }
@@ -127,6 +150,27 @@ fn probe<'a>(method: &Method, kind: RequestKind<'a>) -> Result<RequestKind<'a>, 
         _ => Err(RouteError::Method {
             allowed: "GET, HEAD",
         }),
+    }
+}
+
+/// `/auth/{project}/{action}`
+fn account<'a>(method: &Method, path: &str) -> Result<RequestKind<'a>, RouteError> {
+    let after = path.strip_prefix(ACCOUNTS_PREFIX);
+    let (project, action) = after
+        .and_then(|after| after.split_once('/'))
+        .ok_or(RouteError::Nowhere)?;
+    let (action, allowed) = match action {
+        "sign-up" => (Action::SignUp, "POST"),
+        "sign-in" => (Action::SignIn, "POST"),
+        "refresh" => (Action::Refresh, "POST"),
+        "sign-out" => (Action::SignOut, "POST"),
+        "user" => (Action::User, "GET"),
+        _ => return Err(RouteError::Nowhere),
+    };
+    let project = project.parse().map_err(|_| RouteError::NoProject)?;
+    match method.as_str() == allowed {
+        true => Ok(RequestKind::Account(project, action)),
+        false => Err(RouteError::Method { allowed }),
     }
 }
 
@@ -247,6 +291,35 @@ mod tests {
         check("x", "/f/Demo/hello", Err(RouteError::NoProject));
         check("x", "/f/de%6do/hello", Err(RouteError::NoProject));
         check("-a.localhost", "/", Err(RouteError::NoProject));
+    }
+
+    #[test]
+    fn users_sign_in_below_auth_and_by_no_other_method() {
+        let read = |method: Method, path| route(&method, "localhost", path, "localhost");
+        let demo: ProjectName = "demo".parse().unwrap();
+        let user = RequestKind::Account(demo.clone(), Action::User);
+        assert_eq!(read(Method::GET, "/auth/demo/user"), Ok(user));
+        let sign_in = RequestKind::Account(demo, Action::SignIn);
+        assert_eq!(read(Method::POST, "/auth/demo/sign-in"), Ok(sign_in));
+        let allowed = "POST";
+        let get = read(Method::GET, "/auth/demo/sign-in");
+        assert_eq!(get, Err(RouteError::Method { allowed }));
+        for path in [
+            "/auth",
+            "/auth/",
+            "/auth/demo",
+            "/auth/demo/",
+            "/auth/demo/user/x",
+        ] {
+            assert_eq!(read(Method::GET, path), Err(RouteError::Nowhere), "{path}");
+        }
+        let odd = read(Method::GET, "/auth/Demo/user");
+        assert_eq!(odd, Err(RouteError::NoProject));
+        check(
+            "demo.localhost",
+            "/auth/demo/user",
+            Ok(("demo", "", "/auth/demo/user")),
+        );
     }
 
     #[test]

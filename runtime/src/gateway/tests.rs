@@ -35,6 +35,10 @@ impl Behind for Fake {
         right != Right::Listed(TAKEN_BACK)
     }
 
+    async fn account(&self, _call: AccountCall) -> Result<Done, AccountError> {
+        Err(AccountError::SignUpOff)
+    }
+
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
         let (parts, body) = call.request.into_parts();
         let read = body::collect(body, u64::MAX)

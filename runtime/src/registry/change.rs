@@ -25,6 +25,8 @@ pub(crate) struct Change<'a> {
     course: Course,
     /// The projects that it works on: nodes read these again.
     projects: Vec<Uuid>,
+    /// The projects that it reaches into, and is not about: nodes read these again too.
+    reached: Vec<Uuid>,
 }
 
 /// When statements on a project's tables run. Control data is written at once in any case: it is what
@@ -81,6 +83,7 @@ impl<'a> Change<'a> {
             author: Author::current(),
             course,
             projects: Vec::new(),
+            reached: Vec::new(),
         })
     }
 
@@ -251,30 +254,22 @@ impl<'a> Change<'a> {
         Ok(seq)
     }
 
-    /// The projects that nodes read again, and the record of the change: in the log of the project that
-    /// it is about, else in the installation's.
-    fn last_words(&mut self, deed: Deed) -> (Vec<Uuid>, Row) {
-        let projects = std::mem::take(&mut self.projects);
-        let chain = projects
-            .first()
-            .map_or(Chain::Installation, |id| Chain::Project(*id));
-        (projects, Row::new(chain, self.author.clone(), deed))
+    /// Commits what no node serves from its snapshot, such as sessions: the head stays where it is.
+    pub(crate) async fn keep(mut self, deed: Deed) -> Result<(), RegistryError> {
+        let (_, row) = self.last_words(deed);
+        insert(self.conn(), &row).await?;
+        self.keep_unrecorded().await
     }
 
-    /// Somebody acts who was not known when the change began: whoever signs in.
-    pub(crate) fn acts(&mut self, user: Uuid) {
-        self.author.actor = user.to_string();
-    }
-
-    /// Commits what no node serves from its snapshot, such as sessions: the head stays where it is. What
-    /// goes without a record says so.
-    pub(crate) async fn keep(mut self, deed: Option<Deed>) -> Result<(), RegistryError> {
-        if let Some(deed) = deed {
-            let (_, row) = self.last_words(deed);
-            insert(self.conn(), &row).await?;
-        }
+    /// The same for what happens too often to be worth a record: that a session goes on.
+    pub(crate) async fn keep_unrecorded(self) -> Result<(), RegistryError> {
         self.tx.commit().await?;
         Ok(())
+    }
+
+    /// Who acts, where no token says so: who signs in.
+    pub(crate) fn by(&mut self, user: Uuid) {
+        self.author.actor = user.to_string();
     }
 
     /// Locks projects by id, where a change reaches into several; in one order, so that two such
@@ -286,8 +281,19 @@ impl<'a> Change<'a> {
         )
         .fetch_all(self.conn())
         .await?;
-        self.projects.extend_from_slice(projects);
+        self.reached.extend_from_slice(projects);
         Ok(())
+    }
+
+    /// The projects that nodes read again, and the record of the change: in the log of the project that
+    /// it is about, else in the installation's.
+    fn last_words(&mut self, deed: Deed) -> (Vec<Uuid>, Row) {
+        let mut projects = std::mem::take(&mut self.projects);
+        let chain = projects
+            .first()
+            .map_or(Chain::Installation, |id| Chain::Project(*id));
+        projects.append(&mut self.reached);
+        (projects, Row::new(chain, self.author.clone(), deed))
     }
 
     async fn alter_tables(&mut self) -> Result<(), RegistryError> {

@@ -98,7 +98,6 @@ pub async fn create(
 ) -> Result<Role, RegistryError> {
     check_name(name)?;
     let permitted = serde_json::to_value(permitted).map_err(RegistryError::internal)?;
-    let deed = Deed::new(Action::RoleCreate, name).with("permissions", permitted.clone());
     let mut change = Change::begin(registry).await?;
     let row = sqlx::query_as!(
         Row,
@@ -106,10 +105,11 @@ pub async fn create(
          RETURNING id, name, permissions, created_at, updated_at",
         Uuid::now_v7(),
         name,
-        permitted,
+        permitted.clone(),
     )
     .fetch_one(change.conn())
     .await?;
+    let deed = Deed::new(Action::RoleCreate, name).with("permissions", permitted);
     change.commit(deed).await?;
     Ok(row.into())
 }
@@ -157,20 +157,17 @@ pub async fn change(
         return Err(RegistryError::conflict(Standing::ChangedSince, reason));
     }
     let permitted = serde_json::to_value(&wanted.permissions).map_err(RegistryError::internal)?;
-    let before = serde_json::to_value(&wanted.before).map_err(RegistryError::internal)?;
-    let deed = Deed::new(Action::RoleUpdate, name)
-        .with("before", before)
-        .with("permissions", permitted.clone());
     let row = sqlx::query_as!(
         Row,
         "UPDATE koyalite.roles SET permissions = $2,
              updated_at = greatest(now(), updated_at + interval '1 microsecond')
          WHERE id = $1 RETURNING id, name, permissions, created_at, updated_at",
         now.id,
-        permitted,
+        permitted.clone(),
     )
     .fetch_one(change.conn())
     .await?;
+    let deed = Deed::new(Action::RoleUpdate, name).with("permissions", permitted);
     change.commit(deed).await?;
     Ok(row.into())
 }

@@ -18,7 +18,7 @@ use super::error::RegistryError;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::Handler;
-use super::{Registry, mirror, schedules};
+use super::{Registry, mirror, schedule_sync};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -239,5 +239,5 @@ async fn serve(
     )
     .execute(&mut *conn)
     .await?;
-    schedules::sync(conn, what.project, what.function, manifest).await
+    schedule_sync::sync(conn, what.project, what.function, manifest).await
 }

@@ -180,6 +180,7 @@ pub async fn set_open(
     open: SignUpOpen,
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
+    let deed = Deed::new(Action::SignUpSet, project).with("enabled", open == SignUpOpen::ToAnybody);
     let project = change.lock(project).await?.id;
     sqlx::query!(
         "UPDATE koyalite.projects SET app_sign_up = $2, updated_at = now() WHERE id = $1",
@@ -188,8 +189,6 @@ pub async fn set_open(
     )
     .execute(change.conn())
     .await?;
-    let anybody = open == SignUpOpen::ToAnybody;
-    let deed = Deed::new(Action::SignUpSet, project).with("to_anybody", anybody);
     change.commit(deed).await
 }
 
@@ -218,14 +217,9 @@ pub async fn sign_up(
         join_in(change.conn(), project, user.id).await?;
     }
     let session = sessions::open_in(change.conn(), user.id, scope).await?;
-    change.acts(user.id);
-    scope
-        .project()
-        .into_iter()
-        .for_each(|id| change.concerns(id));
-    change
-        .keep(Some(Deed::new(Action::UserSignUp, user.id)))
-        .await?;
+    change.by(user.id);
+    scope.concern(&mut change);
+    change.keep(Deed::new(Action::SignUp, user.id)).await?;
     Ok((user, session))
 }
 
@@ -236,9 +230,10 @@ pub async fn sign_up(
 pub async fn join(registry: &Registry, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     join_in(change.conn(), project, user).await?;
-    change.acts(user);
+    change.by(user);
     change.concerns(project);
-    change.keep(Some(Deed::new(Action::MemberPut, user))).await
+    let deed = Deed::new(Action::MemberPut, user).with("role", BuiltInRole::Member.name());
+    change.keep(deed).await
 }
 
 async fn join_in(conn: &mut PgConnection, project: Uuid, user: Uuid) -> Result<(), RegistryError> {

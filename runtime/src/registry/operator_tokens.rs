@@ -69,8 +69,8 @@ pub async fn create(registry: &Registry, new: &NewOperatorToken) -> Result<Uuid,
     if made.rows_affected() == 0 {
         return Err(RegistryError::not_found("role", &new.role));
     }
-    let deed = Deed::new(Action::OperatorCreate, id)
-        .with("subject", new.subject.as_str())
+    let deed = Deed::new(Action::OperatorCreate, &new.subject)
+        .with("id", id.to_string())
         .with("role", new.role.as_str())
         .with("expires_at", new.expires_at.to_rfc3339());
     change.commit(deed).await?;

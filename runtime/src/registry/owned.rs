@@ -118,12 +118,11 @@ pub async fn remove_user(
         0 => Err(RegistryError::not_found("user", user)),
         _ => {
             let deed = Deed::new(Action::UserDelete, user);
-            change
-                .commit(match estate {
-                    Estate::TransferTo(heir) => deed.with("transferred_to", heir.to_string()),
-                    Estate::Remove => deed,
-                })
-                .await
+            let deed = match estate {
+                Estate::TransferTo(heir) => deed.with("transfer_to", heir.to_string()),
+                Estate::Remove => deed,
+            };
+            change.commit(deed).await
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What the scheduler asks of the database: due tasks, runs, leases. SQL only; what to do with a
-//! due task is decided in [`crate::scheduler`].
+//! What the scheduler asks of the database: due tasks become runs that wait, and runs that wait start.
+//! SQL only; what to do with a due task is decided in [`crate::scheduler`]. How a run goes on and ends
+//! is in [`super::leases`].
 //!
 //! All times are the database's, so that nodes whose clocks differ agree on what is due.
 
@@ -8,50 +9,107 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::RegistryError;
+use crate::scheduler::rules::Rules;
 
 /// A task that is due, locked until the transaction ends.
 #[derive(Debug, Clone)]
 pub(crate) struct DueTask {
     pub(crate) id: Uuid,
     pub(crate) project_id: Uuid,
-    pub(crate) function_id: Uuid,
-    pub(crate) name: String,
     pub(crate) cron_schedule: String,
     pub(crate) timezone: String,
+    pub(crate) rules: Rules,
     pub(crate) due: DateTime<Utc>,
     pub(crate) enabled: bool,
-    /// The time that a run of the task, still going, was due.
-    pub(crate) running: Option<DateTime<Utc>>,
+    /// The time that a run of the task, which is not over, was due.
+    pub(crate) busy: Option<DateTime<Utc>>,
+    /// How many of its runs are not over.
+    pub(crate) active: i64,
 }
 
-/// A run that is not going to happen.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Unrun {
+/// A run as it is written when its time has come.
+#[derive(Debug, Clone)]
+pub(crate) struct NewRun {
+    pub(crate) task: Uuid,
+    pub(crate) project: Uuid,
+    pub(crate) scheduled_for: DateTime<Utc>,
+    pub(crate) fate: Fate,
+    pub(crate) reason: Option<String>,
+    pub(crate) missed: usize,
+}
+
+/// What becomes of a firing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It waits for its turn.
+    Waits {
+        trigger: Trigger,
+        not_before: DateTime<Utc>,
+        turn: Turn,
+    },
+    /// It does not run: something else stands in the way.
     Skipped,
+    /// It does not run: it is too late.
     Missed,
 }
 
-impl Unrun {
-    fn as_str(self) -> &'static str {
+/// What sets a run off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    Schedule,
+    CatchUp,
+    Manual,
+}
+
+impl Trigger {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Skipped => "skipped",
-            Self::Missed => "missed",
+            Self::Schedule => "schedule",
+            Self::CatchUp => "catch_up",
+            Self::Manual => "manual",
         }
     }
 }
 
-/// A claimed run: whoever holds the fence may say how it ended.
+/// Whether runs of one task wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Claimed {
-    pub(crate) run: Uuid,
-    pub(crate) fence: i64,
+pub(crate) enum Turn {
+    OneByOne,
+    Beside,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Succeeded,
-    Failed(String),
+impl Fate {
+    const fn status(self) -> &'static str {
+        match self {
+            Self::Waits { .. } => "waiting",
+            Self::Skipped => "skipped",
+            Self::Missed => "missed",
+        }
+    }
+
+    const fn trigger(self) -> Trigger {
+        match self {
+            Self::Waits { trigger, .. } => trigger,
+            Self::Skipped | Self::Missed => Trigger::Schedule,
+        }
+    }
+
+    const fn not_before(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Waits { not_before, .. } => Some(not_before),
+            Self::Skipped | Self::Missed => None,
+        }
+    }
+
+    const fn is_serial(self) -> bool {
+        !matches!(
+            self,
+            Self::Waits {
+                turn: Turn::Beside,
+                ..
+            }
+        )
+    }
 }
 
 /// The database's clock, at this moment rather than at the transaction's start.
@@ -79,14 +137,17 @@ pub(crate) async fn lock_due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<DueTask>, RegistryError> {
-    let due = sqlx::query_as!(
-        DueTask,
-        r#"SELECT s.id, s.project_id, s.function_id, s.name, s.cron_schedule, s.timezone,
-               s.next_run AS "due!", f.enabled,
-               (SELECT r.scheduled_for FROM koyalite.runs r
-                WHERE r.task_id = s.id AND r.status = 'running'
-                ORDER BY r.scheduled_for DESC LIMIT 1) AS running
+    let rows = sqlx::query!(
+        r#"SELECT s.id, s.project_id, s.cron_schedule, s.timezone, s.overlap, s.catch_up,
+               s.catch_up_window_s, s.retries, s.backoff_s, s.backoff_max_s, s.timeout_s, s.jitter_s,
+               s.next_run AS "due!", f.enabled, a.busy, a.active AS "active!"
            FROM koyalite.scheduled_tasks s JOIN koyalite.functions f ON f.id = s.function_id
+           CROSS JOIN LATERAL (
+               SELECT count(*) AS active,
+                   max(r.scheduled_for) FILTER (
+                       WHERE r.status = 'running' OR r.trigger <> 'backfill') AS busy
+               FROM koyalite.runs r
+               WHERE r.task_id = s.id AND r.status IN ('waiting', 'running')) a
            WHERE s.next_run <= $1
            ORDER BY s.next_run LIMIT $2
            FOR UPDATE OF s SKIP LOCKED"#,
@@ -95,163 +156,103 @@ pub(crate) async fn lock_due(
     )
     .fetch_all(conn)
     .await?;
-    Ok(due)
+    let tasks = rows.into_iter().map(|row| {
+        Ok(DueTask {
+            id: row.id,
+            project_id: row.project_id,
+            cron_schedule: row.cron_schedule,
+            timezone: row.timezone,
+            rules: Rules {
+                overlap: row.overlap.parse().map_err(RegistryError::internal)?,
+                catch_up: row.catch_up.parse().map_err(RegistryError::internal)?,
+                catch_up_window_s: whole(row.catch_up_window_s),
+                retries: whole(row.retries.into()),
+                backoff_s: whole(row.backoff_s),
+                backoff_max_s: whole(row.backoff_max_s),
+                timeout_s: row.timeout_s.map(whole),
+                jitter_s: whole(row.jitter_s),
+            },
+            due: row.due,
+            enabled: row.enabled,
+            busy: row.busy,
+            active: row.active,
+        })
+    });
+    tasks.collect()
 }
 
-/// Claims a firing. None: somebody else has it, or had it.
-pub(crate) async fn claim(
-    conn: &mut PgConnection,
-    task: Uuid,
-    scheduled_for: DateTime<Utc>,
-    lease_s: f64,
-    reason: Option<&str>,
-) -> Result<Option<Claimed>, RegistryError> {
-    let claimed = sqlx::query!(
-        r#"INSERT INTO koyalite.runs
-               (id, task_id, scheduled_for, status, reason, invocation_id, fence, lease_until,
-                started_at)
-           VALUES ($1, $2, $3, 'running', $4, $1, nextval('koyalite.fence'),
-                clock_timestamp() + make_interval(secs => $5), clock_timestamp())
-           ON CONFLICT (task_id, scheduled_for) DO NOTHING
-           RETURNING id, fence AS "fence!""#,
-        Uuid::now_v7(),
-        task,
-        scheduled_for,
-        reason,
-        lease_s,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(claimed.map(|row| Claimed {
-        run: row.id,
-        fence: row.fence,
-    }))
+/// A count as the database has it, which its checks keep from being negative.
+pub(crate) fn whole(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
 }
 
-/// Records a firing that is not going to happen.
-pub(crate) async fn record(
-    conn: &mut PgConnection,
-    task: Uuid,
-    scheduled_for: DateTime<Utc>,
-    what: Unrun,
-    reason: &str,
-) -> Result<(), RegistryError> {
+/// Writes runs. One that is there already stays as it is: somebody else was first.
+pub(crate) async fn insert(conn: &mut PgConnection, runs: &[NewRun]) -> Result<(), RegistryError> {
+    let ids: Vec<Uuid> = runs.iter().map(|_| Uuid::now_v7()).collect();
+    let tasks: Vec<Uuid> = runs.iter().map(|run| run.task).collect();
+    let projects: Vec<Uuid> = runs.iter().map(|run| run.project).collect();
+    let times: Vec<DateTime<Utc>> = runs.iter().map(|run| run.scheduled_for).collect();
+    let statuses: Vec<&str> = runs.iter().map(|run| run.fate.status()).collect();
+    let reasons: Vec<Option<String>> = runs.iter().map(|run| run.reason.clone()).collect();
+    let triggers: Vec<&str> = runs.iter().map(|r| r.fate.trigger().as_str()).collect();
+    let starts: Vec<Option<DateTime<Utc>>> = runs.iter().map(|r| r.fate.not_before()).collect();
+    let serial: Vec<bool> = runs.iter().map(|run| run.fate.is_serial()).collect();
+    let missed: Vec<i32> = runs
+        .iter()
+        .map(|r| r.missed.try_into().unwrap_or(0))
+        .collect();
     sqlx::query!(
-        "INSERT INTO koyalite.runs (id, task_id, scheduled_for, status, reason, finished_at)
-         VALUES ($1, $2, $3, $4, $5, clock_timestamp())
-         ON CONFLICT (task_id, scheduled_for) DO NOTHING",
-        Uuid::now_v7(),
-        task,
-        scheduled_for,
-        what.as_str(),
-        reason,
+        "INSERT INTO koyalite.runs (id, task_id, project_id, scheduled_for, status, reason, trigger,
+             not_before, serial, missed_count, finished_at)
+         SELECT n.id, n.task_id, n.project_id, n.scheduled_for, n.status, n.reason, n.trigger,
+             n.not_before, n.serial, n.missed,
+             CASE WHEN n.status <> 'waiting' THEN clock_timestamp() END
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[],
+                 $7::text[], $8::timestamptz[], $9::boolean[], $10::integer[])
+             AS n (id, task_id, project_id, scheduled_for, status, reason, trigger, not_before,
+                 serial, missed)
+         ON CONFLICT (task_id, scheduled_for, attempt) DO NOTHING",
+        &ids,
+        &tasks,
+        &projects,
+        &times,
+        &statuses as &[&str],
+        &reasons as &[Option<String>],
+        &triggers as &[&str],
+        &starts as &[Option<DateTime<Utc>>],
+        &serial,
+        &missed,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Moves a task on.
+/// A task that moves on: when it was due last, and when it will be next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Advance {
+    pub(crate) task: Uuid,
+    pub(crate) last: DateTime<Utc>,
+    pub(crate) next: Option<DateTime<Utc>>,
+}
+
+/// Moves tasks on.
 pub(crate) async fn advance(
     conn: &mut PgConnection,
-    task: Uuid,
-    last: DateTime<Utc>,
-    next: Option<DateTime<Utc>>,
+    tasks: &[Advance],
 ) -> Result<(), RegistryError> {
+    let ids: Vec<Uuid> = tasks.iter().map(|task| task.task).collect();
+    let last: Vec<DateTime<Utc>> = tasks.iter().map(|task| task.last).collect();
+    let next: Vec<Option<DateTime<Utc>>> = tasks.iter().map(|task| task.next).collect();
     sqlx::query!(
-        "UPDATE koyalite.scheduled_tasks SET last_run = $2, next_run = $3 WHERE id = $1",
-        task,
-        last,
-        next,
+        "UPDATE koyalite.scheduled_tasks t SET last_run = n.last, next_run = n.next
+         FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, last, next)
+         WHERE t.id = n.id",
+        &ids,
+        &last,
+        &next as &[Option<DateTime<Utc>>],
     )
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Notes which version a run is of.
-pub(crate) async fn set_version(
-    conn: &mut PgConnection,
-    claimed: Claimed,
-    version: u32,
-) -> Result<(), RegistryError> {
-    sqlx::query!(
-        "UPDATE koyalite.runs SET version = $3 WHERE id = $1 AND fence = $2",
-        claimed.run,
-        claimed.fence,
-        i32::try_from(version).map_err(RegistryError::internal)?,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Whether a lease is still one's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lease {
-    Held,
-    Lost,
-}
-
-/// Extends the lease of a run that is still going.
-pub(crate) async fn extend(
-    conn: &mut PgConnection,
-    claimed: Claimed,
-    lease_s: f64,
-) -> Result<Lease, RegistryError> {
-    let extended = sqlx::query!(
-        "UPDATE koyalite.runs SET lease_until = clock_timestamp() + make_interval(secs => $3)
-         WHERE id = $1 AND fence = $2 AND status = 'running'",
-        claimed.run,
-        claimed.fence,
-        lease_s,
-    )
-    .execute(conn)
-    .await?;
-    Ok(if extended.rows_affected() == 1 {
-        Lease::Held
-    } else {
-        Lease::Lost
-    })
-}
-
-/// Says how a run ended, if it is still one's own to say.
-pub(crate) async fn finish(
-    conn: &mut PgConnection,
-    claimed: Claimed,
-    outcome: &Outcome,
-) -> Result<Lease, RegistryError> {
-    let (status, reason) = match outcome {
-        Outcome::Succeeded => ("succeeded", None),
-        Outcome::Failed(reason) => ("failed", Some(reason.as_str())),
-    };
-    let finished = sqlx::query!(
-        "UPDATE koyalite.runs SET status = $3, reason = coalesce($4, reason), lease_until = NULL,
-             finished_at = clock_timestamp()
-         WHERE id = $1 AND fence = $2 AND status = 'running'",
-        claimed.run,
-        claimed.fence,
-        status,
-        reason,
-    )
-    .execute(conn)
-    .await?;
-    Ok(if finished.rows_affected() == 1 {
-        Lease::Held
-    } else {
-        Lease::Lost
-    })
-}
-
-/// Ends runs whose node went silent. Answers how many.
-pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64, RegistryError> {
-    let expired = sqlx::query!(
-        "UPDATE koyalite.runs SET status = 'failed', reason = $1, lease_until = NULL,
-             finished_at = clock_timestamp()
-         WHERE status = 'running' AND lease_until < clock_timestamp()",
-        reason,
-    )
-    .execute(conn)
-    .await?;
-    Ok(expired.rows_affected())
 }

@@ -1,28 +1,34 @@
-//! Scheduled tasks and their runs, as operators see them; a version's schedules made tasks.
+//! Scheduled tasks as operators see them: listed, made and removed, paused and resumed.
 //!
-//! What the scheduler itself asks of the database is in [`super::runs`].
+//! Those of a manifest are made by [`super::schedule_sync`]; runs are in [`super::run_history`]; what the
+//! scheduler itself asks of the database is in [`super::runs`].
 
 use chrono::{DateTime, Utc};
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::write::record_with;
+use super::audit::{Action, Chain, Deed};
 use super::change::project_id;
-use super::error::RegistryError;
-use super::manifest::{Manifest, ScheduleSpec};
-use crate::scheduler::cron::Schedule;
-
-/// Runs are listed newest first; older ones are asked for by narrowing, not by a longer list.
-pub const RUNS_LISTED_MAX: u32 = 1000;
+use super::error::{RegistryError, Standing};
+use super::manifest::ScheduleSpec;
+use super::manifest::schedules::SCHEDULES_MAX;
+use super::runs::whole;
+use super::schedule_sync::{Origin, Owner, drop_waiting, insert, next};
+use crate::scheduler::rules::Rules;
 
 /// A cron entry of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScheduledTask {
     /// Its id.
     pub id: Uuid,
-    /// The function that it fires.
+    /// The project.
+    pub project_id: Uuid,
+    /// The function that it fires, by its id.
+    pub function_id: Uuid,
+    /// The same by its name.
     pub function: FunctionName,
     /// Its name, unique in the function.
     pub name: String,
@@ -32,37 +38,26 @@ pub struct ScheduledTask {
     pub timezone: String,
     /// Where a component without the `scheduled` export is posted to.
     pub path: Option<String>,
+    /// `manifest` or `api`: who made it.
+    pub origin: String,
     /// `active` or `paused`.
     pub status: String,
+    /// What becomes of firings that overlap, come late or fail.
+    #[serde(flatten)]
+    pub rules: Rules,
     /// The latest time that it was due and handled.
     pub last_run: Option<DateTime<Utc>>,
     /// The next time that it is due.
     pub next_run: Option<DateTime<Utc>>,
 }
 
-/// One firing of a scheduled task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Run {
-    /// Its id; the invocation's too.
-    pub id: Uuid,
-    /// The task.
-    pub task_id: Uuid,
-    /// The time that it was due.
-    pub scheduled_for: DateTime<Utc>,
-    /// `running`, `succeeded`, `failed`, `skipped` or `missed`.
-    pub status: String,
-    /// Why it failed, was skipped or missed; or why it came late.
-    pub reason: Option<String>,
-    /// Which attempt, from 1.
-    pub attempt: i32,
-    /// The version that ran.
-    pub version: Option<i32>,
-    /// The invocation.
-    pub invocation_id: Option<Uuid>,
-    /// When it started.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub finished_at: Option<DateTime<Utc>>,
+impl ScheduledTask {
+    /// What it goes by in paths and on the command line: `<function>.<name>`. A function's name has no
+    /// dot, so it ends at the first one.
+    #[must_use]
+    pub fn task(&self) -> String {
+        format!("{}.{}", self.function, self.name)
+    }
 }
 
 /// The scheduled tasks of a project, by function and name.
@@ -73,25 +68,79 @@ pub async fn list(
     registry: &Registry,
     project: &ProjectName,
 ) -> Result<Vec<ScheduledTask>, RegistryError> {
+    select(registry, project, &Wanted::default()).await
+}
+
+/// One task, by `<function>.<name>` or by its id.
+///
+/// # Errors
+/// `NotFound` where the project has no such task.
+pub async fn find(
+    registry: &Registry,
+    project: &ProjectName,
+    task: &str,
+) -> Result<ScheduledTask, RegistryError> {
+    let names = task.split_once('.');
+    let wanted = Wanted {
+        id: Some(Uuid::parse_str(task).unwrap_or_default()),
+        function: names.map(|(function, _)| function),
+        name: names.map(|(_, name)| name),
+    };
+    let found = select(registry, project, &wanted).await?.pop();
+    found.ok_or_else(|| RegistryError::not_found("schedule", task))
+}
+
+/// Which tasks; without an id, all.
+#[derive(Default)]
+struct Wanted<'a> {
+    id: Option<Uuid>,
+    function: Option<&'a str>,
+    name: Option<&'a str>,
+}
+
+async fn select(
+    registry: &Registry,
+    project: &ProjectName,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<ScheduledTask>, RegistryError> {
     let project = project_id(registry, project).await?;
     let rows = sqlx::query!(
-        "SELECT s.id, f.name AS function, s.name, s.cron_schedule, s.timezone, s.path, s.status,
-             s.last_run, s.next_run
+        "SELECT s.id, s.project_id, s.function_id, f.name AS function, s.name, s.cron_schedule,
+             s.timezone, s.path, s.origin, s.status, s.overlap, s.catch_up, s.catch_up_window_s,
+             s.retries, s.backoff_s, s.backoff_max_s, s.timeout_s, s.jitter_s, s.last_run, s.next_run
          FROM koyalite.scheduled_tasks s JOIN koyalite.functions f ON f.id = s.function_id
-         WHERE s.project_id = $1 AND s.status <> 'removed' ORDER BY f.name, s.name",
+         WHERE s.project_id = $1 AND s.status <> 'removed'
+             AND ($2::uuid IS NULL OR s.id = $2 OR (f.name = $3 AND s.name = $4))
+         ORDER BY f.name, s.name",
         project,
+        wanted.id,
+        wanted.function,
+        wanted.name,
     )
     .fetch_all(&registry.pool)
     .await?;
     let tasks = rows.into_iter().map(|row| {
         Ok(ScheduledTask {
             id: row.id,
+            project_id: row.project_id,
+            function_id: row.function_id,
             function: row.function.parse().map_err(RegistryError::internal)?,
             name: row.name,
             cron_schedule: row.cron_schedule,
             timezone: row.timezone,
             path: row.path,
+            origin: row.origin,
             status: row.status,
+            rules: Rules {
+                overlap: row.overlap.parse().map_err(RegistryError::internal)?,
+                catch_up: row.catch_up.parse().map_err(RegistryError::internal)?,
+                catch_up_window_s: whole(row.catch_up_window_s),
+                retries: whole(row.retries.into()),
+                backoff_s: whole(row.backoff_s),
+                backoff_max_s: whole(row.backoff_max_s),
+                timeout_s: row.timeout_s.map(whole),
+                jitter_s: whole(row.jitter_s),
+            },
             last_run: row.last_run,
             next_run: row.next_run,
         })
@@ -99,110 +148,139 @@ pub async fn list(
     tasks.collect()
 }
 
-/// The latest runs of a task, newest first, at most [`RUNS_LISTED_MAX`].
+/// Makes a task beside those of the manifest.
 ///
 /// # Errors
-/// `NotFound` where the project has no such task.
-pub async fn runs(
+/// `NotFound` for an unknown function; `Conflict` where it has a task of that name, or as many as it
+/// may have; `Invalid` where it cannot be scheduled.
+pub async fn create(
     registry: &Registry,
     project: &ProjectName,
-    task: Uuid,
-    limit: u32,
-) -> Result<Vec<Run>, RegistryError> {
-    let project = project_id(registry, project).await?;
-    sqlx::query_scalar!(
-        "SELECT id FROM koyalite.scheduled_tasks WHERE id = $1 AND project_id = $2",
-        task,
-        project,
+    function: &FunctionName,
+    spec: &ScheduleSpec,
+) -> Result<ScheduledTask, RegistryError> {
+    let mut tx = registry.begin().await?;
+    let owner = sqlx::query!(
+        r#"SELECT f.id, f.project_id, v.scheduled OR v.handler <> 'none' AS "callable!",
+               (SELECT count(*) FROM koyalite.scheduled_tasks s
+                WHERE s.function_id = f.id AND s.status <> 'removed') AS "tasks!"
+           FROM koyalite.functions f JOIN koyalite.projects p ON p.id = f.project_id
+           JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+           JOIN koyalite.versions v ON v.id = d.version_id
+           WHERE p.name = $1 AND f.name = $2
+           FOR UPDATE OF f"#,
+        project.as_str(),
+        function.as_str(),
     )
-    .fetch_optional(&registry.pool)
+    .fetch_optional(&mut *tx)
     .await?
-    .ok_or_else(|| RegistryError::not_found("schedule", task))?;
-    let runs = sqlx::query_as!(
-        Run,
-        "SELECT id, task_id, scheduled_for, status, reason, attempt, version, invocation_id,
-             started_at, finished_at
-         FROM koyalite.runs WHERE task_id = $1 ORDER BY scheduled_for DESC LIMIT $2",
-        task,
-        i64::from(limit.min(RUNS_LISTED_MAX)),
-    )
-    .fetch_all(&registry.pool)
-    .await?;
-    Ok(runs)
+    .ok_or_else(|| RegistryError::not_found("function", function))?;
+    if !owner.callable {
+        let message = "the component exports neither `scheduled` nor a handler";
+        return Err(RegistryError::invalid("function", message));
+    }
+    if usize::try_from(owner.tasks).unwrap_or(usize::MAX) >= SCHEDULES_MAX {
+        let reason = format!("a function has at most {SCHEDULES_MAX} schedules");
+        return Err(RegistryError::conflict(Standing::State, reason));
+    }
+    let now = super::runs::now(&mut tx).await?;
+    let whose = Owner {
+        project: owner.project_id,
+        function: owner.id,
+    };
+    let made = insert(&mut tx, (whose, Origin::Api), spec, next(spec, now)?).await?;
+    let id = made.ok_or_else(|| {
+        let reason = format!(
+            "{function} has a schedule {:?}; choose another `name`",
+            spec.name
+        );
+        RegistryError::conflict(Standing::AlreadyExists, reason)
+    })?;
+    let deed = Deed::new(Action::ScheduleCreate, format!("{function}.{}", spec.name))
+        .with("cron", spec.cron.as_str())
+        .with("timezone", spec.timezone.as_str());
+    record_with(&mut tx, Chain::Project(owner.project_id), deed).await?;
+    tx.commit().await?;
+    find(registry, project, &id.to_string()).await
 }
 
-/// Makes the function's tasks those of the version that serves from now on. A task whose expression
-/// stays keeps its next time, so that deploying often never skips a firing.
-pub(crate) async fn sync(
-    conn: &mut PgConnection,
-    project: Uuid,
-    function: Uuid,
-    manifest: &Manifest,
+/// Removes a task that was made over the API. Its runs stay.
+///
+/// # Errors
+/// `NotFound` for an unknown task; `Conflict` for one of the manifest.
+pub async fn remove(
+    registry: &Registry,
+    project: &ProjectName,
+    task: &str,
 ) -> Result<(), RegistryError> {
-    let now = super::runs::now(&mut *conn).await?;
-    let names: Vec<String> = manifest
-        .schedules
-        .iter()
-        .map(|spec| spec.name.clone())
-        .collect();
-    sqlx::query!(
+    let task = find(registry, project, task).await?;
+    let mut tx = registry.begin().await?;
+    let removed = sqlx::query!(
         "UPDATE koyalite.scheduled_tasks
          SET status = 'removed', next_run = NULL, updated_at = now()
-         WHERE function_id = $1 AND status <> 'removed' AND name <> ALL ($2)",
-        function,
-        &names,
+         WHERE id = $1 AND origin = 'api'",
+        task.id,
     )
-    .execute(&mut *conn)
+    .execute(&mut *tx)
     .await?;
-    for spec in &manifest.schedules {
-        upsert(conn, Owner { project, function }, spec, next(spec, now)?).await?;
+    if removed.rows_affected() == 0 {
+        let reason = format!(
+            "{} is in the manifest of {}; take it out there and deploy, or pause it",
+            task.task(),
+            task.function
+        );
+        return Err(RegistryError::conflict(Standing::InUse, reason));
     }
+    drop_waiting(&mut tx, &[task.id]).await?;
+    let deed = Deed::new(Action::ScheduleDelete, task.task());
+    record_with(&mut tx, Chain::Project(task.project_id), deed).await?;
+    tx.commit().await?;
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-struct Owner {
-    project: Uuid,
-    function: Uuid,
+/// Whether a task fires by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firing {
+    /// At its times, from now on. What it would have fired meanwhile is not made up for.
+    On,
+    /// Not until it is resumed. What waits already still runs.
+    Paused,
 }
 
-fn next(spec: &ScheduleSpec, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, RegistryError> {
-    let schedule = Schedule::parse(&spec.cron, &spec.timezone)
-        .map_err(|error| RegistryError::invalid("schedules", error))?;
-    Ok(schedule.next_after(now))
-}
-
-async fn upsert(
-    conn: &mut PgConnection,
-    owner: Owner,
-    spec: &ScheduleSpec,
-    next: Option<DateTime<Utc>>,
-) -> Result<(), RegistryError> {
-    sqlx::query!(
-        "INSERT INTO koyalite.scheduled_tasks AS task
-             (id, project_id, function_id, name, cron_schedule, timezone, path, status, next_run)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'active', $8)
-         ON CONFLICT (function_id, name) DO UPDATE SET
-             cron_schedule = excluded.cron_schedule,
-             timezone = excluded.timezone,
-             path = excluded.path,
-             status = CASE task.status WHEN 'removed' THEN 'active' ELSE task.status END,
-             next_run = CASE
-                 WHEN task.status = 'paused' THEN NULL
-                 WHEN task.status = 'active' AND task.cron_schedule = excluded.cron_schedule
-                     AND task.timezone = excluded.timezone THEN task.next_run
-                 ELSE excluded.next_run END,
-             updated_at = now()",
-        Uuid::now_v7(),
-        owner.project,
-        owner.function,
-        spec.name,
-        spec.cron,
-        spec.timezone,
-        spec.path,
+/// Pauses or resumes a task. What is so already stays so.
+///
+/// # Errors
+/// `NotFound` for an unknown task.
+pub async fn set_firing(
+    registry: &Registry,
+    project: &ProjectName,
+    task: &str,
+    firing: Firing,
+) -> Result<ScheduledTask, RegistryError> {
+    let task = find(registry, project, task).await?;
+    let mut tx = registry.begin().await?;
+    let now = super::runs::now(&mut tx).await?;
+    let (status, next) = match firing {
+        Firing::Paused => ("paused", None),
+        Firing::On => {
+            let schedule = super::run_history::schedule(&task)?;
+            ("active", schedule.next_after(now))
+        }
+    };
+    let changed = sqlx::query!(
+        "UPDATE koyalite.scheduled_tasks SET status = $2, next_run = $3, updated_at = now()
+         WHERE id = $1 AND status NOT IN ($2, 'removed')",
+        task.id,
+        status,
         next,
     )
-    .execute(conn)
+    .execute(&mut *tx)
     .await?;
-    Ok(())
+    if changed.rows_affected() > 0 {
+        let paused = firing == Firing::Paused;
+        let deed = Deed::new(Action::SchedulePause, task.task()).with("paused", paused);
+        record_with(&mut tx, Chain::Project(task.project_id), deed).await?;
+    }
+    tx.commit().await?;
+    find(registry, project, &task.id.to_string()).await
 }

@@ -89,10 +89,17 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub(crate) fn project(self) -> Option<Uuid> {
+    fn project(self) -> Option<Uuid> {
         match self {
             Self::Control => None,
             Self::Project(id) => Some(id),
+        }
+    }
+
+    /// What happens at a project's door is in the project's log.
+    pub(crate) fn concern(self, change: &mut Change<'_>) {
+        if let Self::Project(id) = self {
+            change.concerns(id);
         }
     }
 }
@@ -129,13 +136,9 @@ pub enum Refreshed {
 pub async fn open(registry: &Registry, user: Uuid, scope: Scope) -> Result<Opened, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let opened = open_in(change.conn(), user, scope).await?;
-    change.acts(user);
-    scope
-        .project()
-        .into_iter()
-        .for_each(|id| change.concerns(id));
-    let deed = Deed::new(Action::UserSignIn, user).with("session", opened.id.to_string());
-    change.keep(Some(deed)).await?;
+    change.by(user);
+    scope.concern(&mut change);
+    change.keep(Deed::new(Action::SignIn, user)).await?;
     Ok(opened)
 }
 
@@ -231,8 +234,7 @@ pub async fn refresh(
     match judged.state {
         State::Unused => {
             rotate(change.conn(), shown, &opened).await?;
-            // Who signed in is on record; that they stay is not news.
-            change.keep(None).await?;
+            change.keep_unrecorded().await?;
             Ok(Refreshed::Fresh(opened))
         }
         State::UsedJustNow if is_unused(change.conn(), &opened.refresh).await? => {
@@ -240,13 +242,10 @@ pub async fn refresh(
         }
         State::UsedJustNow | State::UsedBefore => {
             end_in(change.conn(), judged.session).await?;
-            scope
-                .project()
-                .into_iter()
-                .for_each(|id| change.concerns(id));
-            let session = judged.session.to_string();
-            let deed = Deed::new(Action::SessionReused, judged.user).with("session", session);
-            change.keep(Some(deed)).await?;
+            scope.concern(&mut change);
+            change
+                .keep(Deed::new(Action::TokenReuse, judged.user))
+                .await?;
             Ok(Refreshed::Reused { user: judged.user })
         }
     }
@@ -330,12 +329,16 @@ async fn is_unused(conn: &mut PgConnection, token: &RefreshToken) -> Result<bool
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
-pub async fn end(registry: &Registry, session: Uuid) -> Result<(), RegistryError> {
+pub async fn end(
+    registry: &Registry,
+    (user, session): (Uuid, Uuid),
+    scope: Scope,
+) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     end_in(change.conn(), session).await?;
-    change
-        .keep(Some(Deed::new(Action::UserSignOut, session)))
-        .await
+    change.by(user);
+    scope.concern(&mut change);
+    change.keep(Deed::new(Action::SignOut, session)).await
 }
 
 async fn end_in(conn: &mut PgConnection, session: Uuid) -> Result<(), RegistryError> {

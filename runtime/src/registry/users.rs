@@ -284,15 +284,13 @@ pub async fn replace_password(
         let reason = "the password was changed at the same moment; sign in with the new one";
         return Err(RegistryError::conflict(Standing::State, reason));
     }
-    let deed = match keep {
-        // The same password, hashed in a better way.
-        Keep::All => None,
+    match keep {
+        Keep::All => change.keep_unrecorded().await,
         Keep::Only(session) => {
             sessions::end_others(change.conn(), user, Some(session)).await?;
-            Some(Deed::new(Action::PasswordChange, user))
+            change.keep(Deed::new(Action::PasswordChange, user)).await
         }
-    };
-    change.keep(deed).await
+    }
 }
 
 /// Which sessions outlive a change of the stored hash.

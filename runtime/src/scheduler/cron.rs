@@ -13,7 +13,7 @@
 use std::fmt;
 use std::str::FromStr as _;
 
-use chrono::{DateTime, TimeZone as _, Utc};
+use chrono::{DateTime, DurationRound as _, Offset as _, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -160,6 +160,12 @@ const NICKNAMES: [&str; 6] = [
 /// without a year field, what ever fires does so within 28 years.
 const SOME_MOMENT_S: i64 = 1_700_000_000;
 
+/// The longest gap that the search of the library gets over.
+const LONG_GAP_S: i64 = 2 * 3600;
+
+/// How far ahead a longer one is looked for.
+const LONG_GAP_SEARCH_H: i64 = 400 * 24;
+
 impl Schedule {
     /// Reads an expression and a zone.
     ///
@@ -188,10 +194,52 @@ impl Schedule {
     /// The first firing strictly after `now`. None where the calendar ends first.
     #[must_use]
     pub fn next_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let local = self.zone.from_utc_datetime(&now.naive_utc());
-        let next = self.cron.find_next_occurrence(&local, false).ok()?.to_utc();
-        // A scheduler that was told a time that is not later would fire for ever.
-        (next > now).then_some(next)
+        let local = |time: DateTime<Utc>| self.zone.from_utc_datetime(&time.naive_utc());
+        let next = match self.cron.find_next_occurrence(&local(now), false) {
+            Ok(next) => Some(next),
+            Err(_) => {
+                let after = local(self.end_of_long_gap(now)?);
+                self.cron.find_next_occurrence(&after, true).ok()
+            }
+        };
+        next.map(|next| next.to_utc())
+            // A scheduler that was told a time that is not later would fire for ever.
+            .filter(|next| *next > now)
+    }
+
+    /// The end of a gap of more than two hours: a place that moves over the date line leaves
+    /// out a day, and the search gives up there. Without this, its schedules would stop for ever.
+    fn end_of_long_gap(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let at = |hours: i64| now.checked_add_signed(TimeDelta::hours(hours));
+        let offset = |time: DateTime<Utc>| {
+            let offset = self.zone.offset_from_utc_datetime(&time.naive_utc()).fix();
+            i64::from(offset.local_minus_utc())
+        };
+        let jumps = |hour: &i64| {
+            let (before, after) = (at(*hour - 1), at(*hour));
+            before
+                .zip(after)
+                .is_some_and(|(a, b)| offset(b) - offset(a) > LONG_GAP_S)
+        };
+        let hour = (1..=LONG_GAP_SEARCH_H).find(jumps)?;
+        let before = at(hour - 1)?;
+        let minutes = (1..=60).map(|minutes| before + TimeDelta::minutes(minutes));
+        let mut after = minutes.filter(|time| offset(*time) - offset(before) > LONG_GAP_S);
+        after.next()?.duration_trunc(TimeDelta::minutes(1)).ok()
+    }
+}
+
+impl Schedule {
+    /// The firings strictly after `now`, in their order.
+    pub fn after(&self, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+        std::iter::successors(self.next_after(now), |last| self.next_after(*last))
+    }
+
+    /// What it means, in plain words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let words = self.cron.describe();
+        format!("{} ({})", words.trim_end_matches('.'), self.zone)
     }
 }
 

@@ -1,26 +1,16 @@
-//! Firing: one claimed run, kept alive by its lease, and how it ended.
+//! Firing: one run that this node has started, kept alive by its lease, and how it ended.
 //!
 //! The lease says that this node is alive; the fence says that the run is still this node's. Where
 //! the lease is lost the call is given up, and how it would have ended is not recorded: somebody
-//! else has already said that it failed.
+//! else has already said that it failed, and may be trying again.
 
 use std::time::Duration;
 
-use super::claim::Due;
+use koyalite_host_api::db::RunFence;
+
 use crate::dispatch::{Dispatcher, ScheduledCall, Selected};
-use crate::registry::runs::{self, Claimed, Lease, Outcome};
+use crate::registry::leases::{self, Claimed, Lease, Started};
 use crate::registry::{Registry, RegistryError};
-
-/// How long a node may be silent before its runs count as failed, in seconds. Three heartbeats: one
-/// may be late and one lost.
-pub(super) const LEASE_S: f64 = 60.0;
-
-/// How often a node says that a run is still going.
-const HEARTBEAT: Duration = Duration::from_secs(20);
-
-/// How long the end of a run is tried to be written while the database is away: as long as the
-/// lease lasts. After that it has been marked by somebody else.
-const FINISH_TRIES: u32 = 60;
 
 /// The reason of a run whose node went silent.
 pub(super) const LEASE_LOST: &str = "lease_lost: the node that ran it went silent";
@@ -29,6 +19,9 @@ const GONE: &str = "the function is no longer there";
 
 /// Why a reason is cut: it is for a list, and the whole is in the log.
 const REASON_CHARS_MAX: usize = 500;
+
+/// Heartbeats in a lease: one may be late and one lost.
+const HEARTBEATS: u32 = 3;
 
 /// Why a firing did not succeed, in one sentence for the list of runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,43 +45,53 @@ impl Fire for Dispatcher {
     }
 }
 
-/// Runs a claimed firing and records how it ended.
-pub(super) async fn run<F: Fire>(registry: &Registry, fire: &F, due: Due) {
-    let claimed = due.claimed;
-    let outcome = match prepare(registry, &due).await {
-        Some(call) => {
-            tokio::select! {
-                fired = fire.fire(call) => Some(outcome(fired)),
-                () = keep_alive(registry, claimed) => None,
-            }
-        }
-        None => Some(Outcome::Failed(GONE.to_owned())),
+/// Runs a firing and records how it ended.
+pub(super) async fn run<F: Fire>(registry: &Registry, fire: &F, run: Started, lease: Duration) {
+    let claimed = run.claimed;
+    let fired = async {
+        let call = prepare(registry, &run).await.ok_or_else(|| FireError {
+            reason: GONE.to_owned(),
+        })?;
+        within(run.timeout_s, fire.fire(call)).await
     };
-    match outcome {
-        Some(outcome) => finish(registry, claimed, &outcome).await,
-        None => tracing::error!(run = %claimed.run, "a run was given up: its lease was lost"),
-    }
+    let outcome = tokio::select! {
+        fired = fired => fired,
+        () = keep_alive(registry, claimed, lease) => {
+            tracing::error!(run = %claimed.run, "a run was given up: its lease was lost");
+            return;
+        }
+    };
+    finish(registry, claimed, outcome, lease).await;
 }
 
-fn outcome(fired: Result<(), FireError>) -> Outcome {
-    match fired {
-        Ok(()) => Outcome::Succeeded,
-        Err(error) => Outcome::Failed(error.to_string().chars().take(REASON_CHARS_MAX).collect()),
+/// What comes of it, if that comes in time. Dropped, the call is stopped from outside.
+async fn within(
+    timeout_s: Option<u64>,
+    fired: impl Future<Output = Result<(), FireError>>,
+) -> Result<(), FireError> {
+    let Some(limit_s) = timeout_s else {
+        return fired.await;
+    };
+    match tokio::time::timeout(Duration::from_secs(limit_s), fired).await {
+        Ok(fired) => fired,
+        Err(_) => Err(FireError {
+            reason: format!("timeout: it took longer than {limit_s} s"),
+        }),
     }
 }
 
 /// Looks up what to run. A function that another node has just deployed may not be here yet.
-async fn prepare(registry: &Registry, due: &Due) -> Option<ScheduledCall> {
-    let call = match find(registry, due) {
+async fn prepare(registry: &Registry, run: &Started) -> Option<ScheduledCall> {
+    let call = match find(registry, run) {
         Some(call) => call,
         None => {
             registry.refresh().await.ok()?;
-            find(registry, due)?
+            find(registry, run)?
         }
     };
     let noted = async {
         let mut conn = registry.acquire().await?;
-        runs::set_version(&mut conn, due.claimed, call.selected.version.number).await
+        leases::set_version(&mut conn, run.claimed, call.selected.version.number).await
     };
     if let Err(error) = noted.await {
         tracing::warn!(error = error.detail(), run = %call.run_id, "a run's version is not noted");
@@ -96,30 +99,37 @@ async fn prepare(registry: &Registry, due: &Due) -> Option<ScheduledCall> {
     Some(call)
 }
 
-fn find(registry: &Registry, due: &Due) -> Option<ScheduledCall> {
+fn find(registry: &Registry, run: &Started) -> Option<ScheduledCall> {
     let snapshot = registry.snapshot();
-    let project = snapshot.project_by_id(due.project_id)?;
-    let function = project.function_by_id(due.function_id)?;
+    let project = snapshot.project_by_id(run.project_id)?;
+    let function = project.function_by_id(run.function_id)?;
     Some(ScheduledCall {
         selected: Selected {
             project: project.clone(),
             function: function.clone(),
             version: function.active.clone(),
         },
-        task: due.task.clone(),
-        scheduled_for: due.scheduled_for,
-        attempt: 1,
-        run_id: due.claimed.run,
+        task: run.task.clone(),
+        task_id: run.task_id,
+        path: run.path.clone(),
+        scheduled_for: run.scheduled_for,
+        attempt: run.attempt,
+        missed: run.missed,
+        run_id: run.claimed.run,
+        fence: RunFence {
+            run: run.claimed.run,
+            fence: run.claimed.fence,
+        },
     })
 }
 
 /// Extends the lease until it is lost.
-async fn keep_alive(registry: &Registry, claimed: Claimed) {
+async fn keep_alive(registry: &Registry, claimed: Claimed, lease: Duration) {
     loop {
-        tokio::time::sleep(HEARTBEAT).await;
+        tokio::time::sleep(lease / HEARTBEATS).await;
         let extended = async {
             let mut conn = registry.acquire().await?;
-            runs::extend(&mut conn, claimed, LEASE_S).await
+            leases::extend(&mut conn, claimed, lease.as_secs_f64()).await
         };
         match extended.await {
             Ok(Lease::Held) => {}
@@ -130,9 +140,16 @@ async fn keep_alive(registry: &Registry, claimed: Claimed) {
     }
 }
 
-async fn finish(registry: &Registry, claimed: Claimed, outcome: &Outcome) {
-    for _ in 0..FINISH_TRIES {
-        match try_finish(registry, claimed, outcome).await {
+/// Records the end, trying as long as the lease would last while the database is away: after that it
+/// has been marked by somebody else.
+async fn finish(
+    registry: &Registry,
+    claimed: Claimed,
+    outcome: Result<(), FireError>,
+    lease: Duration,
+) {
+    for _ in 0..=lease.as_secs() {
+        match try_finish(registry, claimed, &outcome).await {
             Ok(Lease::Held) => return,
             Ok(Lease::Lost) => {
                 tracing::error!(run = %claimed.run, ?outcome, "a run ended after its lease");
@@ -150,8 +167,14 @@ async fn finish(registry: &Registry, claimed: Claimed, outcome: &Outcome) {
 async fn try_finish(
     registry: &Registry,
     claimed: Claimed,
-    outcome: &Outcome,
+    outcome: &Result<(), FireError>,
 ) -> Result<Lease, RegistryError> {
     let mut conn = registry.acquire().await?;
-    runs::finish(&mut conn, claimed, outcome).await
+    match outcome {
+        Ok(()) => leases::succeed(&mut conn, claimed).await,
+        Err(error) => {
+            let reason: String = error.reason.chars().take(REASON_CHARS_MAX).collect();
+            leases::fail(&mut conn, claimed, &reason).await
+        }
+    }
 }

@@ -227,7 +227,11 @@ impl Tasks {
         let api = control::service(Arc::clone(&parts.control));
         serving.spawn(control.serve(api, served));
         // Cron stops with the drain: what is due now is fired by whoever runs next.
-        let scheduler = Scheduler::new(Arc::clone(&parts.registry), Arc::clone(&parts.dispatcher));
+        let scheduler = Scheduler::new(
+            Arc::clone(&parts.registry),
+            Arc::clone(&parts.dispatcher),
+            parts.scheduler.clone(),
+        );
         serving.spawn(scheduler.run(drain.clone()));
         let registry = Arc::clone(&parts.registry);
         let follow_until = stop.clone();

@@ -27,6 +27,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
+use crate::scheduler::SchedulerSettings;
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -48,6 +49,7 @@ pub(super) struct Parts {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
     mode: Mode,
+    pub(super) scheduler: SchedulerSettings,
 }
 
 impl Parts {
@@ -57,22 +59,15 @@ impl Parts {
         database: &Database,
         around: Around<'_>,
     ) -> anyhow::Result<Self> {
-        let Around {
-            addresses,
-            cores,
-            drain,
-        } = around;
+        let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
         let authority = authority(config, &ring)?;
         let registry = Arc::new(connect(database, &ring).await?);
         if mode == Mode::Dev {
             make_dev_project(&registry).await?;
         }
-        let accounts = Arc::new(Accounts::new(
-            Arc::clone(&registry),
-            authority.clone(),
-            config.sign_up,
-        ));
+        let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
+        let accounts = Arc::new(accounts);
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
@@ -91,15 +86,13 @@ impl Parts {
             cores,
         };
         let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), sources));
-        let gateway = Gateway::new(
-            Node {
-                registry: Arc::clone(&registry),
-                dispatcher: Arc::clone(&dispatcher),
-            },
-            gateway_settings(config),
-            authority.clone(),
-            drain.clone(),
-        );
+        let node = Node {
+            registry: Arc::clone(&registry),
+            dispatcher: Arc::clone(&dispatcher),
+            accounts: Arc::clone(&accounts),
+            home: tokio::runtime::Handle::current(),
+        };
+        let gateway = gateway(config, node, &authority, drain);
         let control = Control {
             registry: Arc::clone(&registry),
             engine,
@@ -111,7 +104,7 @@ impl Parts {
             metrics: Arc::clone(&counters.metrics),
             caps: caps(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
-            public_base: public_base(config, addresses),
+            public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             targets: targets(mode),
             draining: drain.clone(),
@@ -124,6 +117,7 @@ impl Parts {
             dispatcher,
             counters,
             mode,
+            scheduler: scheduler(config),
         })
     }
 }
@@ -153,11 +147,17 @@ fn records(config: &ServeConfig) -> anyhow::Result<Arc<Records>> {
     Ok(Arc::new(records.context("the log folder cannot be made")?))
 }
 
-fn gateway_settings(config: &ServeConfig) -> GatewaySettings {
-    GatewaySettings {
+fn gateway(
+    config: &ServeConfig,
+    node: Node,
+    authority: &ControlAuthority,
+    drain: &CancellationToken,
+) -> Gateway {
+    let settings = GatewaySettings {
         domain: config.domain.clone(),
         region: config.region.clone(),
-    }
+    };
+    Gateway::new(node, settings, authority.clone(), drain.clone())
 }
 
 /// The registry, migrated.
@@ -252,6 +252,20 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
             .min(crate::engine::calls_max(config.limits.instances)),
         waiting: config.limits.waiting_per_function,
         ..AdmissionLimits::default()
+    }
+}
+
+/// This process's name in the rows of its runs: where it is, and which one there.
+fn scheduler(config: &ServeConfig) -> SchedulerSettings {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "node",
+        host => host,
+    };
+    SchedulerSettings {
+        node: format!("{}/{host}:{}", config.region, std::process::id()),
+        lease: config.scheduler.lease,
+        runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
     }
 }
 

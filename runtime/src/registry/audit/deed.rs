@@ -75,6 +75,16 @@ actions! {
     ClaimsReplace = "claims.replace" on "project",
     /// Policies were made, or are no longer, Postgres' own as well.
     NativeMirrorSet = "native_mirror.set" on "project",
+    /// A schedule was made beside those of the manifest.
+    ScheduleCreate = "schedule.create" on "schedule",
+    /// Such a schedule was removed.
+    ScheduleDelete = "schedule.delete" on "schedule",
+    /// A schedule was paused or resumed.
+    SchedulePause = "schedule.pause" on "schedule",
+    /// A run was asked for that was not due.
+    ScheduleRun = "schedule.run" on "schedule",
+    /// Runs of the past were asked for.
+    ScheduleBackfill = "schedule.backfill" on "schedule",
     /// A token of a project's user was issued.
     TokenCreate = "token.create" on "user",
     /// A control token was issued.
@@ -91,35 +101,35 @@ actions! {
     DeliveriesReplay = "deliveries.replay" on "project",
     /// A control token was taken back.
     OperatorRevoke = "operator.revoke" on "operator",
-    /// A user was made by an administrator.
+    /// Somebody made an account for themselves.
+    SignUp = "session.sign_up" on "user",
+    /// Somebody signed in.
+    SignIn = "session.sign_in" on "user",
+    /// A wrong password, or an address that nobody has.
+    SignInFailed = "session.sign_in_failed" on "user",
+    /// A session was ended by its owner.
+    SignOut = "session.sign_out" on "session",
+    /// A refresh token was shown again after it was used, and its session ended.
+    TokenReuse = "session.token_reuse" on "user",
+    /// A user changed their password.
+    PasswordChange = "password.change" on "user",
+    /// A user was made.
     UserCreate = "user.create" on "user",
-    /// Somebody signed up.
-    UserSignUp = "user.sign_up" on "user",
-    /// E-mail, role or password of a user were changed for them.
+    /// A user was changed.
     UserUpdate = "user.update" on "user",
     /// A user was deleted.
     UserDelete = "user.delete" on "user",
-    /// Somebody signed in.
-    UserSignIn = "user.sign_in" on "user",
-    /// A wrong password, or an address that nobody has.
-    SignInFailed = "user.sign_in_failed" on "user",
-    /// Somebody signed out.
-    UserSignOut = "session.end" on "session",
-    /// Somebody changed their password.
-    PasswordChange = "user.password" on "user",
-    /// A refresh token came a second time: one of two who have it is a thief, and the session ended.
-    SessionReused = "session.reused" on "user",
     /// A role was made.
     RoleCreate = "role.create" on "role",
-    /// A role permits other things.
+    /// A role was given other permissions.
     RoleUpdate = "role.update" on "role",
     /// A role was deleted.
     RoleDelete = "role.delete" on "role",
-    /// A user belongs to a project, or has another role there.
+    /// A user was put into a project, or given another role there.
     MemberPut = "member.put" on "user",
-    /// A user belongs to a project no longer.
+    /// A user was taken out of a project.
     MemberRemove = "member.remove" on "user",
-    /// Whether anybody may sign up at a project's door was changed.
+    /// Who may sign up as a user of the project's functions was changed.
     SignUpSet = "sign_up.set" on "project",
     /// Somebody asked for what their role does not allow.
     Denied = "access.denied" on "route",

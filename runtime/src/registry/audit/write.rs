@@ -46,6 +46,16 @@ pub async fn record(registry: &Registry, chain: Chain, deed: Deed) -> Result<(),
     insert(&mut conn, &row).await
 }
 
+/// Records what changes control data outside of a [`super::super::change::Change`], in the transaction
+/// that does it.
+pub(in super::super) async fn record_with(
+    conn: &mut PgConnection,
+    chain: Chain,
+    deed: Deed,
+) -> Result<(), RegistryError> {
+    insert(conn, &Row::new(chain, Author::current(), deed)).await
+}
+
 /// Writes a row, in whatever transaction there is.
 pub(in super::super) async fn insert(
     conn: &mut PgConnection,

@@ -86,6 +86,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A whole number from 0, which it is where nothing is said.
+    pub(super) fn count(&mut self, field: &'static str, most: u64) -> u64 {
+        match self.take(field).map(Json::as_u64) {
+            None => 0,
+            Some(Some(number)) if number <= most => number,
+            Some(_) => {
+                self.wrong(field, format!("write a whole number from 0 to {most}"));
+                0
+            }
+        }
+    }
+
     pub(super) fn word<T: Copy>(&mut self, field: &'static str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(field)?;
         let found = words

@@ -6,6 +6,7 @@
 
 mod fields;
 mod read;
+pub(crate) mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::error::RegistryError;
+use crate::scheduler::rules::Rules;
 
 /// A function's manifest, complete and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +155,9 @@ pub struct ScheduleSpec {
     pub timezone: String,
     /// Where a component without the `scheduled` export is posted to; none: the function's path.
     pub path: Option<String>,
+    /// What becomes of firings that overlap, come late or fail.
+    #[serde(flatten)]
+    pub rules: Rules,
 }
 
 impl Manifest {

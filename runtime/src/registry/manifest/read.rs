@@ -8,18 +8,14 @@ use koyalite_policy::FunctionName;
 use serde_json::Value as Json;
 
 use super::fields::Fields;
-use super::{Isolation, Limits, Manifest, Outbound, ScheduleSpec, Verify};
+use super::{Isolation, Limits, Manifest, Outbound, Verify, schedules};
 use crate::egress::AllowList;
 use crate::registry::error::{Mistake, RegistryError, refuse_if_any};
-use crate::scheduler::cron::Schedule;
 
 /// Config is read at start-up by many guests; these keep it within one page of memory or so.
 const CONFIG_ENTRIES_MAX: usize = 100;
 const CONFIG_KEY_BYTES_MAX: usize = 64;
 const CONFIG_VALUE_BYTES_MAX: usize = 8 * 1024;
-
-/// More belong into several functions: they share one log and one limit.
-const SCHEDULES_MAX: usize = 50;
 
 /// A deployment names its regions one by one; an installation has a handful.
 const REGIONS_MAX: usize = 50;
@@ -86,7 +82,7 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
     let limits = fields.inner("limits", limits).unwrap_or_default();
     let config = fields.inner("config", config).unwrap_or_default();
     let outbound = fields.inner("outbound", outbound).unwrap_or_default();
-    let schedules = schedules(&mut fields);
+    let schedules = schedules::list(&mut fields);
     fields.finish();
     let name = name?;
     Some(Manifest {
@@ -210,74 +206,4 @@ fn outbound(fields: &mut Fields<'_>) -> Outbound {
     }
     fields.finish();
     Outbound { allow }
-}
-
-fn schedules(fields: &mut Fields<'_>) -> Vec<ScheduleSpec> {
-    let list = match fields.take("schedules") {
-        None => return Vec::new(),
-        Some(Json::Array(list)) => list,
-        Some(_) => {
-            fields.wrong("schedules", "write a list of tables: [[schedules]]");
-            return Vec::new();
-        }
-    };
-    if list.len() > SCHEDULES_MAX {
-        fields.wrong(
-            "schedules",
-            format!("a function has at most {SCHEDULES_MAX} schedules"),
-        );
-        return Vec::new();
-    }
-    let mut names = BTreeSet::new();
-    let mut schedules = Vec::new();
-    for (index, value) in list.iter().enumerate() {
-        let field = format!("schedules[{index}]");
-        let Some(mut inner) = Fields::of(value, &field, fields.mistakes) else {
-            continue;
-        };
-        let Some(schedule) = schedule(&mut inner) else {
-            continue;
-        };
-        if !names.insert(schedule.name.clone()) {
-            inner.wrong("name", format!("a second schedule {:?}", schedule.name));
-        }
-        schedules.push(schedule);
-    }
-    schedules
-}
-
-fn schedule(fields: &mut Fields<'_>) -> Option<ScheduleSpec> {
-    // The rule of a function's name: it appears in URLs and logs beside it.
-    let name = match fields.text("name").map(str::parse::<FunctionName>) {
-        Some(Ok(name)) => Some(name.to_string()),
-        Some(Err(_)) => fields
-            .wrong("name", "write lower-case letters, digits and dashes")
-            .none(),
-        None => fields.wrong("name", "write a name for the schedule").none(),
-    };
-    let timezone = fields.text("timezone").unwrap_or("UTC");
-    let path = fields.path("path");
-    let cron = match fields.text("cron") {
-        None => fields
-            .wrong("cron", "write a cron expression such as \"*/5 * * * *\"")
-            .none(),
-        Some(cron) => match Schedule::parse(cron, timezone) {
-            Ok(_) => Some(cron.to_owned()),
-            Err(error) => {
-                let mut mistake = Mistake::new(fields.name(error.field()), &error);
-                if let Some(column) = error.column() {
-                    mistake = mistake.at(1, column);
-                }
-                fields.mistakes.push(mistake);
-                None
-            }
-        },
-    };
-    fields.finish();
-    Some(ScheduleSpec {
-        name: name?,
-        cron: cron?,
-        timezone: timezone.to_owned(),
-        path,
-    })
 }

@@ -4,7 +4,7 @@
 //! the tables interface can do is in `steps`.
 
 use koyalite::tables::{self, Value};
-use koyalite::{Error, Request, Response, Result, fetch, identity};
+use koyalite::{Error, Request, Response, Result, ScheduledEvent, fetch, identity};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -220,4 +220,17 @@ pub async fn outbound(request: &Request) -> Result<Response> {
     };
     let body = String::from_utf8_lossy(&answer.bytes().await?).into_owned();
     Response::json(&json!({ "status": answer.status(), "body": body }))
+}
+
+/// Writes the firing that this request is; anybody else is refused.
+pub async fn fired(request: &Request) -> Result<Response> {
+    let event = ScheduledEvent::from_request(request)?;
+    let row = json!({
+        "task": event.task,
+        "scheduled_for": event.scheduled_for,
+        "attempt": event.attempt,
+        "role": identity::current().role.to_string(),
+    });
+    tables::from("firings").insert(&row).run().await?;
+    Ok(Response::status(204))
 }

@@ -42,6 +42,7 @@ async fn handle(request: Request) -> Result<Response> {
         ["print-flood"] => faults::print_flood(&request),
 
         ["whoami"] => host::whoami(),
+        ["fired"] => host::fired(&request).await,
         ["config"] => host::config(&request),
         ["log"] => host::log(&request),
         ["select"] => host::select(&request).await,
