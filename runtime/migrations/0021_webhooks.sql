@@ -131,7 +131,7 @@ BEGIN
     IF emitted >= most THEN
         RAISE EXCEPTION '%', format('webhook_events_per_minute %s %s', most,
             greatest(1, ceil(60 - extract(epoch FROM clock_timestamp() - coalesce(oldest, clock_timestamp())))))
-            USING ERRCODE = 'KY003';
+            USING ERRCODE = 'KY012';
     END IF;
     INSERT INTO koyalite.webhook_events
         (id, project_id, event_type, payload, idempotency_key, user_id, function, invocation_id)
@@ -145,7 +145,7 @@ BEGIN
     WHERE e.project_id = project.id AND e.idempotency_key = $3;
     IF event.event_type IS DISTINCT FROM $1 OR event.payload IS DISTINCT FROM $2
         OR event.user_id IS DISTINCT FROM $4 THEN
-        RAISE EXCEPTION 'this idempotency key is another event''s' USING ERRCODE = 'KY004';
+        RAISE EXCEPTION 'this idempotency key is another event''s' USING ERRCODE = 'KY011';
     END IF;
     RETURN event.id;
 END $$;

@@ -20,6 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
         functions(),
         tables(),
         policies(),
+        outbox(),
         node(),
     ];
     groups.into_iter().flatten().collect()
@@ -145,6 +146,22 @@ fn policies() -> Vec<Route> {
         put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
         get("/v1/projects/{project}/native-mirror", P::PolicyRead, native_mirror::show),
         put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
+    ]
+}
+
+/// What is sent: webhooks and their deliveries.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn outbox() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/webhooks/endpoints", P::WebhookRead, webhooks::list),
+        post("/v1/projects/{project}/webhooks/endpoints", P::WebhookWrite, webhooks::create),
+        get("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookRead, webhooks::show),
+        patch("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::change),
+        delete("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::remove),
+        post("/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret", P::WebhookWrite, webhooks::rotate),
+        get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
+        get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
+        post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
     ]
 }
 

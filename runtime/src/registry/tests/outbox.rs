@@ -51,7 +51,7 @@ async fn a_project_emits_in_its_own_name_and_sees_its_own_events() {
     assert_eq!(of_one, again, "a key is one event");
     assert_ne!(of_one, of_two, "within its project");
     let other = EMIT.replace("1}", "2}");
-    assert_eq!(refusal(&mut first, &other).await, "KY004");
+    assert_eq!(refusal(&mut first, &other).await, "KY011");
     let seen = "SELECT count(*) FROM koyalite_api.webhook_event($1)";
     for (id, expected) in [(of_one, 0_i64), (of_two, 1)] {
         let seen: i64 = sqlx::query_scalar(seen)
@@ -100,7 +100,7 @@ async fn over_its_quota_a_project_emits_nothing() {
         .execute(&mut tenant)
         .await;
     let refused = refused.unwrap_err().into_database_error().unwrap();
-    assert_eq!(refused.code().unwrap(), "KY003");
+    assert_eq!(refused.code().unwrap(), "KY012");
     let said: Vec<&str> = refused.message().split(' ').collect();
     assert_eq!(said[..2], ["webhook_events_per_minute", "2"]);
     assert!((1..=60).contains(&said[2].parse::<u32>().unwrap()));
