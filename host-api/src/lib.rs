@@ -13,6 +13,7 @@ pub mod db;
 pub mod error;
 pub mod invocation;
 pub mod limits;
+pub mod outbox;
 pub mod relationship;
 pub mod tables;
 pub mod usage;

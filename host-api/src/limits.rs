@@ -62,6 +62,16 @@ pub const BATCH_OPERATIONS: usize = 100;
 /// as long as one statement may take is what others are prepared to wait.
 pub const TRANSACTION_TIME: Duration = STATEMENT_TIME;
 
+/// JSON text of an event's payload. Receivers take a few dozen KiB as a matter of course; what is larger
+/// is for them to fetch.
+pub const EVENT_BYTES: usize = 256 << 10;
+
+/// The type of an event, words and dots.
+pub const EVENT_TYPE_BYTES: usize = 128;
+
+/// An idempotency key: as long as mail and payment services take them.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
+
 /// Columns named in one request, the same column twice included. Postgres tables end at 1600.
 pub const COLUMNS: usize = 1600;
 

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod cores;
+pub mod delivery;
 pub mod dispatch;
 pub mod egress;
 pub mod engine;

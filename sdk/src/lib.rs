@@ -111,6 +111,7 @@
 //! - [`identity`]: who is calling.
 //! - [`config`]: values from the manifest.
 //! - [`log`]: lines in the function's log.
+//! - [`webhooks`]: events for whoever has subscribed to them.
 //! - [`fetch`]: requests to the hosts that the manifest allows.
 //! - [`sleep`] and [`spawn`]: waiting, and work beside or after the answer.
 //!
@@ -139,6 +140,7 @@ pub mod fetch;
 pub mod identity;
 pub mod log;
 pub mod tables;
+pub mod webhooks;
 
 pub use body::{Body, Sender};
 pub use error::Error;

@@ -156,6 +156,43 @@ const ROUTES: &[(&str, &str, Who)] = &[
         "/v1/projects/{project}/schedules/{task}/runs",
         Viewer,
     ),
+    ("GET", "/v1/projects/{project}/webhooks/endpoints", Viewer),
+    (
+        "POST",
+        "/v1/projects/{project}/webhooks/endpoints",
+        Developer,
+    ),
+    (
+        "GET",
+        "/v1/projects/{project}/webhooks/endpoints/{id}",
+        Viewer,
+    ),
+    (
+        "PATCH",
+        "/v1/projects/{project}/webhooks/endpoints/{id}",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/webhooks/endpoints/{id}",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret",
+        Developer,
+    ),
+    ("GET", "/v1/projects/{project}/webhooks/deliveries", Viewer),
+    (
+        "GET",
+        "/v1/projects/{project}/webhooks/deliveries/{id}",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/webhooks/deliveries/replay",
+        Developer,
+    ),
     ("POST", "/v1/projects/{project}/tokens", Developer),
     ("GET", "/v1/projects/{project}/members", Viewer),
     ("PUT", "/v1/projects/{project}/members/{user}", Admin),

@@ -87,7 +87,13 @@ impl TestApp {
         Shared::of(&APP, Launch::serve).await
     }
 
-    /// The same with one thread for connections: all calls of a `shared` function meet in one instance.
+    /// `koyalite dev`, shared in the same way: what is sent from there may go to this machine.
+    pub(crate) async fn shared_dev() -> Shared {
+        static APP: OnceCell<TestApp> = OnceCell::const_new();
+        Shared::of(&APP, async || Launch::dev()).await
+    }
+
+    /// `serve` with one thread for connections: all calls of a `shared` function meet in one instance.
     pub(crate) async fn on_one_thread() -> Shared {
         static APP: OnceCell<TestApp> = OnceCell::const_new();
         Shared::of(&APP, async || {

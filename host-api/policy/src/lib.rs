@@ -78,6 +78,7 @@ mod permit;
 mod policy;
 mod print;
 mod reach;
+mod resource;
 mod shape;
 mod sql;
 mod time;
@@ -106,6 +107,7 @@ pub use policy::{
     check_policy_with_claims,
 };
 pub use reach::{REACH_LEVELS_MAX, REACH_NODES_MAX};
+pub use resource::{RESERVED_PREFIX, Resource};
 pub use shape::{ColumnShape, TableShape};
 pub use sql::{SqlWriter, quote_ident};
 pub use time::Timestamp;

@@ -10,6 +10,7 @@ mod convert;
 mod logged;
 mod plain;
 mod tables;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;

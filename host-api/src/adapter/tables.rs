@@ -297,7 +297,7 @@ macro_rules! implement {
 }
 
 /// What a handle stands for. A handle that stands for nothing is a fault of the guest's toolchain.
-fn found<T: 'static>(
+pub(super) fn found<T: 'static>(
     access: &mut Access<'_, T, Host>,
     handle: &Resource<Transaction>,
 ) -> wasmtime::Result<Transaction> {
@@ -319,6 +319,8 @@ macro_rules! with_access {
         $work
     }};
 }
+
+pub(super) use {with_access, with_accessor};
 
 implement!(concurrent_host, [] &Accessor<T, Self>, with_accessor);
 implement!(sync_host, [mut] Access<'_, T, Self>, with_access);

@@ -14,6 +14,13 @@ use crate::error::HostError;
 /// Raised by `koyalite_api.require`: a written row does not pass its check.
 const CHECK_FAILED: &str = "KY001";
 
+/// Raised by the outbox: the idempotency key is that of something else.
+const KEY_OF_ANOTHER: &str = "KY011";
+
+/// Raised by the outbox: a quota is used up. The message is its name, its size, and the seconds until
+/// there is room again.
+const QUOTA: &str = "KY012";
+
 /// Raised by `koyalite_api.hold_run`: the run is another node's by now.
 const LEASE_LOST: &str = "KY002";
 
@@ -64,6 +71,8 @@ pub(crate) fn is_stale_plan(error: &Error) -> bool {
 fn from_sqlstate(code: &str, message: &str) -> HostError {
     match code {
         CHECK_FAILED => HostError::check_failed(),
+        KEY_OF_ANOTHER => HostError::idempotency_conflict(),
+        QUOTA => HostError::quota(message),
         LEASE_LOST => HostError::lease_lost(),
         // The one cast in our statements, written to fail: see `sql`.
         "22P02" if message.contains(TOO_MANY_ROWS) => HostError::max_affected(),
@@ -123,6 +132,8 @@ mod tests {
             );
         };
         check("KY001", ErrorKind::Denied, "check_failed");
+        check("KY011", ErrorKind::Conflict, "idempotency_conflict");
+        check("KY012", ErrorKind::Limit, "quota");
         check("KY002", ErrorKind::Conflict, "lease_lost");
         check("23505", ErrorKind::Conflict, "already_exists");
         check("23503", ErrorKind::Conflict, "reference_conflict");

@@ -20,7 +20,7 @@ pub mod verify;
 
 use std::slice::from_ref;
 
-use koyalite_policy::{Command, Denied, Identity, Permit, TableName, Timestamp, decide};
+use koyalite_policy::{Command, Denied, Identity, Permit, Resource, TableName, Timestamp, decide};
 
 use crate::error::{HostError, Refused};
 use crate::invocation::Project;
@@ -126,6 +126,10 @@ fn permit(
     (command, table): (Command, &TableName),
     now: Timestamp,
 ) -> Result<Permit, HostError> {
+    if Resource::of(table).is_some() {
+        // Guarded like a table, and none.
+        return Err(HostError::unknown_table(table.as_str()));
+    }
     decide(&project.schema, identity, command, table, now).map_err(|denied| {
         project.database.count_decided_without_database();
         refusal(table, &denied, &[command, Command::Select])
@@ -142,7 +146,7 @@ fn select_permit(
 }
 
 /// What is told of a denial; the policies of `commands` were asked.
-fn refusal(table: &TableName, denied: &Denied, commands: &[Command]) -> HostError {
+pub(crate) fn refusal(table: &TableName, denied: &Denied, commands: &[Command]) -> HostError {
     let error = match denied {
         Denied::UnknownTable => HostError::unknown_table(table.as_str()),
         Denied::NoPolicy => HostError::no_policy(denied),

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::asked;
 use super::plan::{Plan, plan};
 use super::query::{Operation, Outcome};
+use crate::db::rows::Read;
+use crate::db::run::Statement;
 use crate::db::transaction::OpenTransaction;
 use crate::error::HostError;
 use crate::invocation::Invocation;
@@ -79,6 +81,22 @@ impl Transaction {
                 let named = |error: HostError| error.refused_by(|| asked(from_ref(operation)));
                 answer.outcome(read.map_err(named)?)
             }
+            Err(error) => {
+                self.open.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs a statement of the outbox inside, or ends where there is none.
+    pub(crate) async fn ask(
+        &self,
+        invocation: &Invocation,
+        statement: Result<Statement, HostError>,
+    ) -> Result<Read, HostError> {
+        self.check_owner(invocation)?;
+        match statement {
+            Ok(statement) => self.open.run(&statement).await,
             Err(error) => {
                 self.open.rollback().await;
                 Err(error)

@@ -9,7 +9,7 @@ use super::error::{self, CliError};
 use super::{
     api_keys, audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, login, logs,
     members, migrate, new, policies, projects, roles, rollback, run, schedules, secrets, serve,
-    tables, token, users, versions,
+    tables, token, users, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -59,6 +59,8 @@ pub(super) enum Command {
     Rollback(rollback::RollbackArgs),
     /// List scheduled tasks and their runs
     Schedules(schedules::SchedulesArgs),
+    /// List endpoints of webhooks and deliveries, make and change them, deliver again
+    Webhooks(webhooks::WebhooksArgs),
     /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
     /// List policies, check the text of one, explain a case, or test expectations
@@ -115,6 +117,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Versions(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
         Command::Schedules(args) => wait_for(args.run()),
+        Command::Webhooks(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
         Command::Login(args) => wait_for(args.run()),
@@ -194,17 +197,6 @@ mod tests {
             "koyalite token operator --subject ci --role developer",
             true,
         );
-        check("koyalite token revoke 01a2046f", true);
-        check("koyalite login ada@example.org --sign-up", true);
-        check("koyalite login", false);
-        check("koyalite users --role developer --json", true);
-        check("koyalite users create bob@example.org --role viewer", true);
-        check("koyalite roles create support --permissions a,b", true);
-        check("koyalite roles create support", false);
-        check("koyalite members put bob@example.org --role viewer", true);
-        check("koyalite members put bob@example.org", false);
-        check("koyalite members sign-up on", true);
-        check("koyalite members sign-up maybe", false);
         check("koyalite token bootstrap --key-file keys.json", true);
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
@@ -215,6 +207,14 @@ mod tests {
         );
         check("koyalite policies explain --table notes --row []", false);
         check("koyalite policies explain --table notes --claims {}", false);
+        check("koyalite webhooks", true);
+        check(
+            "koyalite webhooks create https://a.example/ --on a.b --on c",
+            true,
+        );
+        check("koyalite webhooks create https://a.example/", false);
+        check("koyalite webhooks change 1 --enable --disable", false);
+        check("koyalite webhooks replay --status dead", true);
         check("koyalite tables", true);
         check("koyalite tables todos --json", true);
         check(
@@ -267,5 +267,20 @@ mod tests {
         check("koyalite projects update shop", false);
         check("koyalite projects delete shop", false);
         check("koyalite projects delete shop --confirm shop", true);
+    }
+
+    #[test]
+    fn command_lines_about_people_are_understood() {
+        check("koyalite token revoke 01a2046f", true);
+        check("koyalite login ada@example.org --sign-up", true);
+        check("koyalite login", false);
+        check("koyalite users --role developer --json", true);
+        check("koyalite users create bob@example.org --role viewer", true);
+        check("koyalite roles create support --permissions a,b", true);
+        check("koyalite roles create support", false);
+        check("koyalite members put bob@example.org --role viewer", true);
+        check("koyalite members put bob@example.org", false);
+        check("koyalite members sign-up on", true);
+        check("koyalite members sign-up maybe", false);
     }
 }

@@ -59,6 +59,7 @@ mod template;
 mod token;
 mod users;
 mod versions;
+mod webhooks;
 
 use std::process::ExitCode;
 

@@ -319,6 +319,8 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,
             "token" => Code::UnknownToken,
+            "endpoint" => Code::UnknownEndpoint,
+            "delivery" => Code::UnknownDelivery,
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { kind, .. } => match kind {

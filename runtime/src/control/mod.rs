@@ -26,6 +26,7 @@ mod routes;
 mod api_keys;
 mod case;
 mod claims;
+mod deliveries;
 mod deploy;
 mod dry_run;
 mod explain;
@@ -54,6 +55,7 @@ mod unchanged;
 mod upload;
 mod users;
 mod verify;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -76,6 +78,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
+use crate::egress::Policy;
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -118,6 +121,8 @@ pub struct Control {
     pub public_base: String,
     /// What project hosts end in.
     pub domain: String,
+    /// Which addresses deliveries may go to.
+    pub targets: Policy,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }

@@ -7,9 +7,9 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deploy, explain, functions, health, jwt_secret, logs, members,
-    native_mirror, operators, policies, policy_readable, projects, removal, roles, rows, schedules,
-    schema, secrets, sessions, tables, tokens, users, verify,
+    api_keys, audit, claims, deliveries, deploy, explain, functions, health, jwt_secret, logs,
+    members, native_mirror, operators, policies, policy_readable, projects, removal, roles, rows,
+    schedules, schema, secrets, sessions, tables, tokens, users, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -20,6 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
         functions(),
         tables(),
         policies(),
+        outbox(),
         node(),
     ];
     groups.into_iter().flatten().collect()
@@ -70,6 +71,15 @@ fn projects() -> Vec<Route> {
         get("/v1/projects/{project}/api-keys", P::ApiKeyRead, api_keys::list),
         post("/v1/projects/{project}/api-keys", P::ApiKeyWrite, api_keys::create),
         delete("/v1/projects/{project}/api-keys/{key}", P::ApiKeyWrite, api_keys::remove),
+        get("/v1/projects/{project}/webhooks/endpoints", P::WebhookRead, webhooks::list),
+        post("/v1/projects/{project}/webhooks/endpoints", P::WebhookWrite, webhooks::create),
+        get("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookRead, webhooks::show),
+        patch("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::change),
+        delete("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::remove),
+        post("/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret", P::WebhookWrite, webhooks::rotate),
+        get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
+        get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
+        post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
@@ -145,6 +155,22 @@ fn policies() -> Vec<Route> {
         put("/v1/projects/{project}/claims", P::PolicyWrite, claims::replace),
         get("/v1/projects/{project}/native-mirror", P::PolicyRead, native_mirror::show),
         put("/v1/projects/{project}/native-mirror", P::PolicyWrite, native_mirror::replace),
+    ]
+}
+
+/// What is sent: webhooks and their deliveries.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn outbox() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/webhooks/endpoints", P::WebhookRead, webhooks::list),
+        post("/v1/projects/{project}/webhooks/endpoints", P::WebhookWrite, webhooks::create),
+        get("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookRead, webhooks::show),
+        patch("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::change),
+        delete("/v1/projects/{project}/webhooks/endpoints/{id}", P::WebhookWrite, webhooks::remove),
+        post("/v1/projects/{project}/webhooks/endpoints/{id}/rotate-secret", P::WebhookWrite, webhooks::rotate),
+        get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
+        get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
+        post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
     ]
 }
 

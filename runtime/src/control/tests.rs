@@ -112,11 +112,11 @@ fn only_probes_and_the_way_in_are_open() {
     assert_eq!(
         open.map(|route| route.path).collect::<Vec<_>>(),
         [
-            "/healthz",
-            "/readyz",
             "/v1/auth/sign-up",
             "/v1/auth/sign-in",
-            "/v1/auth/refresh"
+            "/v1/auth/refresh",
+            "/healthz",
+            "/readyz"
         ]
     );
 }

@@ -149,7 +149,7 @@ async fn one_refused_address_among_public_ones_refuses_the_name() {
 #[tokio::test]
 async fn a_rebinding_name_is_looked_up_once_per_dial_and_checked_each_time() {
     let resolver = ScriptedResolver::new(&[&["8.8.8.8"], &["127.0.0.1"]]);
-    let dialer = Dialer::new(Policy::Public, Arc::clone(&resolver) as _).unwrap();
+    let dialer = Dialer::new(Policy::Public, Arc::clone(&resolver) as _, REQUEST_TIMEOUT).unwrap();
     let target = Target::parse(&"http://rebind.example/".parse().unwrap()).unwrap();
     let first = dialer.checked_addresses(&target).await.unwrap();
     assert_eq!(first, ["8.8.8.8".parse::<std::net::IpAddr>().unwrap()]);

@@ -62,11 +62,17 @@ impl Resolve for SystemResolver {
 pub(super) struct Dialer {
     policy: Policy,
     resolver: Arc<dyn Resolve>,
+    /// The longest silence in the middle of an answer.
+    silence: Duration,
     tls: TlsConnector,
 }
 
 impl Dialer {
-    pub(super) fn new(policy: Policy, resolver: Arc<dyn Resolve>) -> Result<Self, EgressError> {
+    pub(super) fn new(
+        policy: Policy,
+        resolver: Arc<dyn Resolve>,
+        silence: Duration,
+    ) -> Result<Self, EgressError> {
         let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         // The provider is named, not taken from the process: another library may install its own.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -79,6 +85,7 @@ impl Dialer {
         Ok(Self {
             policy,
             resolver,
+            silence,
             tls: TlsConnector::from(Arc::new(config)),
         })
     }
@@ -94,7 +101,7 @@ impl Dialer {
                 Box::new(handshake.await.map_err(|error| of_handshake(&error))?)
             }
         };
-        Ok(TokioIo::new(SilenceLimit::new(stream, REQUEST_TIMEOUT)))
+        Ok(TokioIo::new(SilenceLimit::new(stream, self.silence)))
     }
 
     pub(super) async fn checked_addresses(

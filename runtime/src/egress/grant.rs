@@ -42,7 +42,7 @@ impl EgressGrant {
 
     /// Takes one request off the budget if the target is allowed. A refused target costs nothing
     /// here: no traffic follows from it, and host calls have a limit of their own.
-    pub(super) fn admit(&self, target: &Target) -> Result<(), EgressError> {
+    pub(crate) fn admit(&self, target: &Target) -> Result<(), EgressError> {
         if !self.allow.allows(target) {
             return Err(EgressError::NotAllowed {
                 host: target.to_string(),

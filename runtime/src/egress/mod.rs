@@ -79,17 +79,26 @@ impl Egress {
     /// # Errors
     /// As [`Egress::new`].
     pub fn with_resolver(policy: Policy, resolver: Arc<dyn Resolve>) -> Result<Self, EgressError> {
-        let dialer = Dialer::new(policy, resolver)?;
+        Self::waiting(policy, resolver, REQUEST_TIMEOUT)
+    }
+
+    /// The same, waiting so long in place of [`REQUEST_TIMEOUT`]: for what the host sends by itself.
+    ///
+    /// # Errors
+    /// As [`Egress::new`].
+    pub fn waiting(
+        policy: Policy,
+        resolver: Arc<dyn Resolve>,
+        timeout: Duration,
+    ) -> Result<Self, EgressError> {
+        let dialer = Dialer::new(policy, resolver, timeout)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(REQUEST_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
             .http1_max_buf_size(RESPONSE_HEAD_BYTES_MAX)
             .build(dialer);
-        Ok(Self {
-            client,
-            timeout: REQUEST_TIMEOUT,
-        })
+        Ok(Self { client, timeout })
     }
 
     /// Sends one request if the grant allows it and returns the answer once its head is there.

@@ -51,12 +51,12 @@ const PROVIDED: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "koyalite:host",
-        &["types", "tables", "identity", "log", "config"],
+        &["types", "tables", "webhooks", "identity", "log", "config"],
         &["0.1"],
     ),
     (
         "koyalite:host-sync",
-        &["types", "tables", "identity", "log", "config"],
+        &["types", "tables", "webhooks", "identity", "log", "config"],
         &["0.1"],
     ),
 ];
@@ -73,7 +73,7 @@ pub fn missing(surface: &Surface) -> Vec<String> {
 
 /// Interfaces with functions that have to be awaited. The others of `koyalite:host` answer at once,
 /// so anybody may call them.
-const ASYNC: &[&str] = &["koyalite:host/tables"];
+const ASYNC: &[&str] = &["koyalite:host/tables", "koyalite:host/webhooks"];
 
 /// Imports with async functions of a component in which nothing can wait for them: a 0.2 handler is
 /// a synchronous task, and such a call would trap. `scheduled` is async, so beside it they are fine.

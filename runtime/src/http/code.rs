@@ -77,6 +77,8 @@ codes! {
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
     UnknownMember       "unknown_member"       NOT_FOUND "There is no such member";
     UnknownToken        "unknown_token"        NOT_FOUND "There is no such token";
+    UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
+    UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     RateLimited         "rate_limited"         TOO_MANY_REQUESTS "Too many requests";

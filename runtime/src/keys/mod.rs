@@ -15,6 +15,7 @@ mod private_file;
 pub mod ring;
 pub mod sealed;
 mod secret;
+pub mod signature;
 pub mod token;
 pub mod token_file;
 
@@ -25,4 +26,5 @@ pub use self::private_file::FileError;
 pub use self::ring::{KeyRing, Purpose, RingError};
 pub use self::sealed::{Context, Sealed};
 pub use self::secret::SecretKey;
+pub use self::signature::{Signature, WebhookKey};
 pub use self::token::{Audience, Grant, SigningKey, Token, TokenError, TrustedKey, VerifiedToken};

@@ -4,6 +4,7 @@
 //! types, defaults and actions are closed lists. A [`Ddl`] cannot be made anywhere else.
 
 pub(crate) mod alter;
+pub(crate) mod events;
 
 use koyalite_policy::{ColumnName, ColumnType, IndexName, TableName, quote_ident};
 use uuid::Uuid;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::Not;
 
-use koyalite_policy::{ColumnName, ColumnType, TableName};
+use koyalite_policy::{ColumnName, ColumnType, RESERVED_PREFIX, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -146,6 +146,10 @@ impl NewTable {
     pub(crate) fn read(&self) -> Result<TableDefinition, Vec<Mistake>> {
         let mut mistakes = Vec::new();
         let name = keep(self.name.parse::<TableName>(), "name", &mut mistakes);
+        if self.name.starts_with(RESERVED_PREFIX) {
+            let message = format!("names that begin with {RESERVED_PREFIX} are the host's own");
+            mistakes.push(Mistake::new("name", message));
+        }
         let mut columns = Vec::new();
         let mut seen = BTreeSet::new();
         for (index, column) in self.columns.iter().enumerate() {

@@ -67,6 +67,7 @@ pub mod snapshot;
 pub mod tables;
 pub mod users;
 mod verdict;
+pub mod webhooks;
 
 #[cfg(test)]
 pub(crate) mod tests;

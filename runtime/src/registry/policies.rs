@@ -4,7 +4,9 @@
 //! does not make sense on its table, so the snapshot can always be built.
 
 use chrono::{DateTime, Utc};
-use koyalite_policy::{ColumnName, Command, Effect, PolicySource, ProjectName, TableName};
+use koyalite_policy::{
+    ColumnName, Command, Effect, PolicySource, ProjectName, Resource, TableName,
+};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -86,11 +88,32 @@ pub(crate) async fn create_in(
     new: &NewPolicy,
     creator: Uuid,
 ) -> Result<(Uuid, Vec<String>), RegistryError> {
-    let table = tables::find(change, project, &new.table).await?;
+    let table = match Resource::of(&new.table) {
+        Some(resource) => resource_row(change.conn(), project.id, resource).await?,
+        None => tables::find(change, project, &new.table).await?.id,
+    };
     let source = new.source(Uuid::now_v7());
     let warnings = verdict_in(change, project, &source).await?;
-    insert(change.conn(), table.id, &source, (creator, None)).await?;
+    insert(change.conn(), table, &source, (creator, None)).await?;
     Ok((source.id, warnings))
+}
+
+/// The row that policies of a resource hang on. Without columns, it is no table to anybody else.
+pub(crate) async fn resource_row(
+    conn: &mut PgConnection,
+    project: Uuid,
+    resource: Resource,
+) -> Result<Uuid, RegistryError> {
+    let id = sqlx::query_scalar!(
+        "INSERT INTO koyalite.tables (id, project_id, name) VALUES ($1, $2, $3)
+         ON CONFLICT (project_id, name) DO UPDATE SET name = excluded.name RETURNING id",
+        Uuid::now_v7(),
+        project,
+        resource.name(),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(id)
 }
 
 /// Writes a policy's row, unchecked. `made` is by whom, and when if that was before.

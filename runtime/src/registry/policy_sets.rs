@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use koyalite_policy::{PolicySource, TableName};
+use koyalite_policy::{PolicySource, Resource, TableName};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -104,7 +104,13 @@ pub(crate) async fn restore(
         if known.is_some_and(|policy| policy.source == *source) {
             continue;
         }
-        let Some(table) = tables.get(&source.table) else {
+        let table = match Resource::of(&source.table) {
+            Some(resource) => {
+                Some(policies::resource_row(change.conn(), project.id, resource).await?)
+            }
+            None => tables.get(&source.table).copied(),
+        };
+        let Some(table) = table else {
             let message = format!("policy {:?}: there is no such table", source.name);
             homeless.push(Mistake::new(source.table.as_str(), message));
             continue;
@@ -112,7 +118,7 @@ pub(crate) async fn restore(
         let made = known.map_or((by, None), |policy| {
             (policy.created_by, Some(policy.created_at))
         });
-        policies::insert(change.conn(), *table, source, made).await?;
+        policies::insert(change.conn(), table, source, made).await?;
         done.restored.push(named(source));
     }
     fits(change, project, homeless).await?;

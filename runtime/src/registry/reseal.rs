@@ -11,12 +11,15 @@ use super::audit::{self, Action, Chain, Deed};
 use super::error::RegistryError;
 use crate::keys::{Context, KeyRing, Sealed};
 
-/// Every column of sealed values, as table and column. The row is its `id`.
-const SEALED: [(&str, &str); 4] = [
-    ("projects", "jwt_secret"),
-    ("projects", "database_password"),
-    ("secrets", "value"),
-    ("idempotency_keys", "answer"),
+/// Every column of sealed values: table, column, and the column that they were sealed for. The row is
+/// its `id`.
+const SEALED: [(&str, &str, &str); 6] = [
+    ("projects", "jwt_secret", "jwt_secret"),
+    ("projects", "database_password", "database_password"),
+    ("secrets", "value", "value"),
+    ("idempotency_keys", "answer", "answer"),
+    ("webhook_endpoints", "secret", "secret"),
+    ("webhook_endpoints", "previous_secret", "secret"),
 ];
 
 /// What was done.
@@ -53,10 +56,10 @@ pub async fn reseal(registry: &Registry) -> Result<Resealed, RegistryError> {
 async fn column(
     registry: &Registry,
     ring: &KeyRing,
-    (table, column): (&str, &str),
+    (table, column, place): (&str, &str, &str),
     done: &mut Resealed,
 ) -> Result<(), RegistryError> {
-    // Safe to assert: both names are of the list above.
+    // Safe to assert: the names are of the list above.
     let read = format!("SELECT id, {column} FROM koyalite.{table} WHERE {column} IS NOT NULL");
     let rows: Vec<(Uuid, Vec<u8>)> = sqlx::query_as(sqlx::AssertSqlSafe(read))
         .fetch_all(&registry.pool)
@@ -66,7 +69,7 @@ async fn column(
         let context = Context {
             table,
             row: &row,
-            column,
+            column: place,
         };
         let sealed = Sealed::from_bytes(old.clone());
         if sealed.key_id() == Some(ring.active_id()) {

@@ -87,6 +87,12 @@ pub enum Permission {
     /// Issue a control token of any role.
     #[serde(rename = "operator:create")]
     OperatorCreate,
+    /// See endpoints of webhooks and how deliveries went, never what was sent.
+    #[serde(rename = "webhook:read")]
+    WebhookRead,
+    /// Make and change endpoints, see what was sent, send it again.
+    #[serde(rename = "webhook:write")]
+    WebhookWrite,
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -121,7 +127,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -145,6 +151,8 @@ impl Permission {
         Self::PolicyWrite,
         Self::TokenCreate,
         Self::OperatorCreate,
+        Self::WebhookRead,
+        Self::WebhookWrite,
         Self::MetricsRead,
         Self::PolicyReadableSet,
         Self::AuditRead,
@@ -197,6 +205,7 @@ impl BuiltInRole {
             Permission::TableRead,
             Permission::PolicyRead,
             Permission::LogRead,
+            Permission::WebhookRead,
             Permission::MetricsRead,
             Permission::UserRead,
             Permission::RoleRead,
@@ -210,6 +219,7 @@ impl BuiltInRole {
             Permission::FunctionPreview,
             Permission::TableWrite,
             Permission::PolicyWrite,
+            Permission::WebhookWrite,
             Permission::TokenCreate,
         ];
         match self {

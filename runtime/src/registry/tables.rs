@@ -18,7 +18,7 @@ use super::extensions::check_types;
 use super::indexes::{self, Index};
 use super::references::{Own, target};
 use super::verdict::{self, Rules};
-use super::{Registry, mirror};
+use super::{Registry, mirror, webhooks};
 
 /// A project's tables are all in every node's memory, and all policies are checked at every change.
 pub const TABLES_MAX: usize = 500;
@@ -280,7 +280,8 @@ pub(crate) async fn create_in(
             .await
             .map_err(|error| error.under(&format!("indexes[{index}]")))?;
     }
-    Ok(())
+    // Endpoints may have waited for a table of this name.
+    webhooks::tables::renew_made(change, project, &table.name).await
 }
 
 /// Adds a column inside a change, whose end checks the policies.

@@ -160,7 +160,10 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     }
     tracing::info!(functions = %addresses.0, control = %addresses.1, "ready");
 
+    let deliveries = parts.deliveries()?;
     let tasks = Tasks::spawn(&parts, functions, control, &drain);
+    // As cron does: what is due now is sent by whoever runs next.
+    tasks.serving.spawn(deliveries.run(drain.clone()));
     signals.any().await;
     tracing::info!("draining: new requests are refused, those in flight may finish");
     drop(file);

@@ -17,6 +17,7 @@ use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
 use crate::cores::{self, Cores};
+use crate::delivery::Deliveries;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
@@ -26,7 +27,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
-use crate::scheduler::SchedulerSettings;
+use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -48,6 +49,7 @@ pub(super) struct Parts {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
     pub(super) scheduler: SchedulerSettings,
+    mode: Mode,
 }
 
 impl Parts {
@@ -104,6 +106,7 @@ impl Parts {
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
             public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
+            targets: targets(mode),
             draining: drain.clone(),
         };
         Ok(Self {
@@ -114,7 +117,18 @@ impl Parts {
             dispatcher,
             counters,
             scheduler: scheduler(config),
+            mode,
         })
+    }
+}
+
+impl Parts {
+    /// A worker for what the outbox holds.
+    pub(super) fn deliveries(&self) -> anyhow::Result<Deliveries> {
+        Ok(Deliveries::new(
+            Arc::clone(&self.registry),
+            targets(self.mode),
+        )?)
     }
 }
 
@@ -206,12 +220,16 @@ fn engine(
         loaded_bytes_max: config.limits.compiled_memory_mib << 20,
         cached_bytes_max: config.limits.compiled_disk_mib << 20,
     };
-    // A function under development may call a server on the same machine, where its manifest says so.
-    let policy = match mode {
+    Engine::new(&settings, objects, Egress::new(targets(mode))?)
+}
+
+/// Where requests may go. What is under development may call a server on the same machine, where its
+/// manifest or its endpoint says so.
+fn targets(mode: Mode) -> Policy {
+    match mode {
         Mode::Dev => Policy::AllowLoopback,
         Mode::Serve => Policy::Public,
-    };
-    Engine::new(&settings, objects, Egress::new(policy)?)
+    }
 }
 
 fn tenants(config: &ServeConfig, database: &Database, cores: &Cores) -> anyhow::Result<Databases> {
@@ -249,6 +267,12 @@ fn scheduler(config: &ServeConfig) -> SchedulerSettings {
         node: format!("{}/{host}:{}", config.region, std::process::id()),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
+        places: (
+            (config.limits.invocations / 2).clamp(1, RUNS_MAX),
+            (config.limits.invocations_per_project / 2)
+                .min(config.limits.invocations_per_function)
+                .clamp(1, PROJECT_RUNS_MAX),
+        ),
     }
 }
 

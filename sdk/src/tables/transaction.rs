@@ -20,6 +20,11 @@ pub async fn begin() -> Result<Transaction, Error> {
 pub struct Transaction(host::Transaction);
 
 impl Transaction {
+    /// The host's own, for what else is done inside of it.
+    pub(crate) fn handle(&self) -> &host::Transaction {
+        &self.0
+    }
+
     /// Runs one operation inside.
     ///
     /// # Errors

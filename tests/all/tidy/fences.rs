@@ -231,6 +231,20 @@ const NEVER: &[(&str, &[&str])] = &[
     ),
     ("control", &["cli", "dispatch", "gateway", "server"]),
     (
+        "delivery",
+        &[
+            "cli",
+            "config",
+            "control",
+            "dispatch",
+            "engine",
+            "gateway",
+            "http",
+            "scheduler",
+            "server",
+        ],
+    ),
+    (
         "config",
         &[
             "cli",

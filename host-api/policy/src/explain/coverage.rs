@@ -66,7 +66,7 @@ impl Coverage {
     /// Nothing of a schema's policies seen yet.
     pub fn of(schema: &Schema) -> Self {
         let mut conditions = Vec::new();
-        for rules in schema.tables() {
+        for rules in schema.tables().chain(schema.resources()) {
             for policy in rules.policies() {
                 let source = policy.source();
                 let texts = [

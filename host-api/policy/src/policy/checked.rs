@@ -8,6 +8,7 @@ use crate::expr::Expr;
 use crate::identity::Identity;
 use crate::lint::{self, Warning};
 use crate::parse;
+use crate::resource::Resource;
 use crate::shape::TableShape;
 
 /// A policy whose conditions are parsed and fit their table.
@@ -80,9 +81,11 @@ fn check_on_table(
     tables: &[TableShape],
     claims: &Claims,
 ) -> Result<CheckedPolicy, PolicyFault> {
+    let resource = Resource::of(&source.table).map(Resource::shape);
     let shape = tables
         .iter()
         .find(|table| table.name == source.table)
+        .or(resource.as_ref())
         .ok_or_else(|| PolicyFault::UnknownTable(source.table.clone()))?;
     check_clauses(source)?;
     let project = Project { tables, claims };

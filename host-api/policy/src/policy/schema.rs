@@ -9,6 +9,7 @@ use super::{Claims, PolicySource, columns};
 use crate::expr::{Claim, Node};
 use crate::names::{ColumnName, TableName};
 use crate::reach;
+use crate::resource::Resource;
 use crate::shape::TableShape;
 
 /// One table and the policies that guard it.
@@ -66,6 +67,7 @@ fn owner(column: &Node, subject: &Node) -> Option<ColumnName> {
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     tables: BTreeMap<TableName, TableRules>,
+    resources: BTreeMap<TableName, TableRules>,
     claims: Claims,
 }
 
@@ -129,19 +131,31 @@ impl Schema {
                 },
             )
         };
-        let tables: BTreeMap<_, _> = tables.into_iter().map(with_rules).collect();
-        errors.extend(reach::check(&tables));
-        errors.extend(tables.values().flat_map(clashes));
+        let resources = Resource::ALL.into_iter().map(Resource::shape);
+        let mut guarded: BTreeMap<_, _> = resources.chain(tables).map(with_rules).collect();
+        errors.extend(reach::check(&guarded));
+        errors.extend(guarded.values().flat_map(clashes));
+        let resources = guarded.extract_if(.., |name, _| Resource::of(name).is_some());
+        let resources = resources.collect();
         if errors.is_empty() {
-            Ok(Self { tables, claims })
+            Ok(Self {
+                tables: guarded,
+                resources,
+                claims,
+            })
         } else {
             Err(errors)
         }
     }
 
-    /// The rules of one table.
+    /// The rules of one table, or of a resource.
     pub fn table(&self, name: &TableName) -> Option<&TableRules> {
-        self.tables.get(name)
+        self.tables.get(name).or_else(|| self.resources.get(name))
+    }
+
+    /// What is guarded and no table, by name.
+    pub fn resources(&self) -> impl Iterator<Item = &TableRules> {
+        self.resources.values()
     }
 
     /// All tables, by name.

@@ -39,7 +39,7 @@ impl Api {
             cores: 1,
             env: Vec::new(),
         };
-        let egress = Egress::new(crate::egress::address::Policy::Public).unwrap();
+        let egress = Egress::new(Policy::Public).unwrap();
         let admin = ControlToken {
             subject: "admin".to_owned(),
             role: ControlRole::Admin,
@@ -68,6 +68,7 @@ impl Api {
             component_bytes_max: 64 << 20,
             public_base: "http://127.0.0.1:8080".to_owned(),
             domain: "localhost".to_owned(),
+            targets: Policy::Public,
             draining: CancellationToken::new(),
         });
         Api {

@@ -137,6 +137,16 @@ actions! {
     MemberRemove = "member.remove" on "user",
     /// Who may sign up as a user of the project's functions was changed.
     SignUpSet = "sign_up.set" on "project",
+    /// An endpoint of webhooks was made.
+    EndpointCreate = "endpoint.create" on "endpoint",
+    /// An endpoint was changed.
+    EndpointUpdate = "endpoint.update" on "endpoint",
+    /// An endpoint was deleted.
+    EndpointDelete = "endpoint.delete" on "endpoint",
+    /// An endpoint signs with a new secret.
+    EndpointRotate = "endpoint.rotate_secret" on "endpoint",
+    /// Deliveries were made again.
+    DeliveriesReplay = "deliveries.replay" on "project",
     /// Somebody asked for what their role does not allow.
     Denied = "access.denied" on "route",
 }

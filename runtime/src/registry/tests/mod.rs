@@ -5,9 +5,11 @@ mod deploy;
 mod indexes;
 mod migrations;
 mod mirror;
+mod outbox;
 mod removal;
 mod schema;
 mod secrets;
+mod sessions;
 mod tenants;
 
 use std::fs;

@@ -2,12 +2,13 @@
 //! shared instances.
 //!
 //! `bodies` streams, `faults` misbehaves (`plain` and `steps_deep` where that needs no host), `host`
-//! calls the host's interfaces, `shared` is about several requests in one instance, `steps` is about
+//! calls the host's interfaces, `outbox` sends, `shared` is about several requests in one instance, `steps` is about
 //! tables, `surroundings` looks at what WASI shows.
 
 mod bodies;
 mod faults;
 mod host;
+mod outbox;
 mod plain;
 mod shared;
 mod steps;
@@ -57,6 +58,8 @@ async fn handle(request: Request) -> Result<Response> {
         ["transaction"] => steps::transaction(&request).await,
         ["keep"] => steps::keep(&request).await,
         ["use-kept"] => steps::use_kept(&request).await,
+        ["emit"] => outbox::emit(&request).await,
+        ["emitted", id] => outbox::emitted(id).await,
         ["outbound"] => host::outbound(&request).await,
 
         ["count"] => shared::count(),

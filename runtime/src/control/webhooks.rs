@@ -1,0 +1,102 @@
+//! Endpoints of webhooks: who has subscribed to which events.
+//!
+//! A secret is in the answer to its making and its rotation, and nowhere else.
+
+use axum::extract::State;
+use http::StatusCode;
+use uuid::Uuid;
+
+use crate::delivery::target;
+use crate::http::Mistake;
+use crate::registry::webhooks::endpoints::{self, Endpoint, Revealed};
+use crate::registry::webhooks::input::{EndpointPatch, NewEndpoint};
+
+use super::answer::{Answer, Items, created, items, ok};
+use super::error::ApiError;
+use super::extract::{At, InProject};
+use super::json::Json;
+use super::{Control, Shared};
+use crate::registry::RegistryError;
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Items<Endpoint>>, ApiError> {
+    Ok(items(
+        endpoints::list(&control.registry, &project.name).await?,
+    ))
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<Answer<Endpoint>, ApiError> {
+    let id = id_of("endpoint", &id)?;
+    Ok(ok(
+        endpoints::get(&control.registry, &project.name, id).await?
+    ))
+}
+
+pub(super) async fn create(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Json(new): Json<NewEndpoint>,
+) -> Result<Answer<Revealed>, ApiError> {
+    control.check_target(&new.target_url)?;
+    let made = endpoints::create(&control.registry, &project.name, &new).await?;
+    Ok(created(made))
+}
+
+pub(super) async fn change(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+    Json(patch): Json<EndpointPatch>,
+) -> Result<Answer<Endpoint>, ApiError> {
+    if let Some(url) = &patch.target_url {
+        control.check_target(url)?;
+    }
+    let id = id_of("endpoint", &id)?;
+    Ok(ok(endpoints::update(
+        &control.registry,
+        &project.name,
+        id,
+        patch,
+    )
+    .await?))
+}
+
+pub(super) async fn remove(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let id = id_of("endpoint", &id)?;
+    endpoints::delete(&control.registry, &project.name, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn rotate(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<Answer<Revealed>, ApiError> {
+    let id = id_of("endpoint", &id)?;
+    Ok(ok(
+        endpoints::rotate(&control.registry, &project.name, id).await?
+    ))
+}
+
+impl Control {
+    /// Refuses a target that deliveries may not go to.
+    fn check_target(&self, url: &str) -> Result<(), ApiError> {
+        target::check(url, self.targets)
+            .map_err(|error| ApiError::Invalid(vec![Mistake::at("target_url", error.to_string())]))
+    }
+}
+
+/// An id out of a path. What is no id names nothing: the same answer as for one of another project.
+pub(super) fn id_of(what: &'static str, text: &str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| RegistryError::not_found(what, text).into())
+}

@@ -1,0 +1,358 @@
+//! Endpoints: who has subscribed to which events, and what signs their deliveries.
+//!
+//! A secret is shown when it is made and never again; the one before a rotation signs beside it for a
+//! day, so that receivers can change over at leisure.
+
+use chrono::{DateTime, Utc};
+use koyalite_policy::ProjectName;
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::audit::{Action, Deed};
+use super::super::change::Change;
+use super::super::columns;
+use super::super::error::{RegistryError, Standing};
+use super::super::{Registry, change};
+use super::input::{Columns, EndpointPatch, Judged, NewEndpoint};
+use super::tables;
+use crate::keys::{Context, KeyRing, Sealed, Signature, WebhookKey};
+
+/// Endpoints of one project. An event is written once for each that wants it, in its own statement.
+pub const ENDPOINTS_MAX: i64 = 1000;
+
+/// How long the secret before a rotation signs too, in hours: a working day everywhere.
+pub const ROTATION_HOURS: i32 = 24;
+
+/// An endpoint as operators see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: Uuid,
+    /// Where deliveries go.
+    pub target_url: String,
+    /// For people.
+    pub description: String,
+    /// What it has subscribed to.
+    pub event_types: Vec<String>,
+    /// What events of tables carry beside the primary key.
+    pub columns: Columns,
+    /// How deliveries are signed.
+    pub signature: Signature,
+    /// What receivers verify with, where that is no secret.
+    pub public_key: Option<String>,
+    /// Until when the secret before the last rotation signs too.
+    pub previous_until: Option<DateTime<Utc>>,
+    /// One delivery after the other.
+    pub ordered: bool,
+    /// Whether anything is delivered.
+    pub enabled: bool,
+    /// Why not, where the host decided so.
+    pub disabled_reason: Option<String>,
+    /// Deliveries that have failed since the last that did not.
+    pub failures: i32,
+    /// Since when.
+    pub failing_since: Option<DateTime<Utc>>,
+    /// Until when nothing is tried.
+    pub open_until: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// An endpoint with what its receiver verifies with: the only time that it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Revealed {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: Endpoint,
+    /// `whsec_…`, or for ed25519 the public `whpk_…`.
+    pub secret: String,
+}
+
+/// Makes an endpoint.
+///
+/// # Errors
+/// `Invalid` with every mistake.
+pub async fn create(
+    registry: &Registry,
+    project: &ProjectName,
+    new: &NewEndpoint,
+) -> Result<Revealed, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let known = columns::load(change.conn(), Some(locked.id)).await?;
+    let judged = Judged {
+        target_url: &new.target_url,
+        description: &new.description,
+        event_types: &new.event_types,
+        columns: &new.columns,
+    };
+    judged.check(&known)?;
+    let there = list_in(change.conn(), &registry.ring(), locked.id).await?;
+    if i64::try_from(there.len()).unwrap_or(i64::MAX) >= ENDPOINTS_MAX {
+        let reason = format!("a project has at most {ENDPOINTS_MAX} endpoints");
+        return Err(RegistryError::conflict(Standing::State, reason));
+    }
+    let id = Uuid::now_v7();
+    let key = WebhookKey::random(new.signature);
+    sqlx::query!(
+        "INSERT INTO koyalite.webhook_endpoints
+             (id, project_id, target_url, description, event_types, columns, signature, secret,
+              ordered)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        id,
+        locked.id,
+        new.target_url,
+        new.description,
+        &new.event_types,
+        serde_json::to_value(&new.columns).map_err(RegistryError::internal)?,
+        new.signature.as_str(),
+        seal(&registry.ring(), id, &key)?,
+        new.ordered,
+    )
+    .execute(change.conn())
+    .await?;
+    tables::renew(&mut change, &locked, &tables::named(&new.event_types)).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    let deed = Deed::new(Action::EndpointCreate, id).with("endpoint", recorded(&endpoint)?);
+    change.commit(deed).await?;
+    let secret = key.for_receiver();
+    Ok(Revealed { endpoint, secret })
+}
+
+/// An endpoint in a record: what an operator sees has no secret in it.
+fn recorded(endpoint: &Endpoint) -> Result<serde_json::Value, RegistryError> {
+    serde_json::to_value(endpoint).map_err(RegistryError::internal)
+}
+
+/// The endpoints of a project, the oldest first.
+///
+/// # Errors
+/// `NotFound` where there is no such project.
+pub async fn list(
+    registry: &Registry,
+    project: &ProjectName,
+) -> Result<Vec<Endpoint>, RegistryError> {
+    let id = change::project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    list_in(&mut conn, &registry.ring(), id).await
+}
+
+/// The endpoint of that id.
+///
+/// # Errors
+/// `NotFound` where the project has none.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<Endpoint, RegistryError> {
+    let project = change::project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    find(&mut conn, &registry.ring(), (project, id)).await
+}
+
+/// Changes an endpoint.
+///
+/// # Errors
+/// `NotFound`, or `Invalid` with every mistake.
+pub async fn update(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+    patch: EndpointPatch,
+) -> Result<Endpoint, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let known = columns::load(change.conn(), Some(locked.id)).await?;
+    let mut endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    let deed = Deed::new(Action::EndpointUpdate, id).with("before", recorded(&endpoint)?);
+    let mut affected = tables::named(&endpoint.event_types);
+    let on_again = patch.enabled == Some(true) && !endpoint.enabled;
+    apply(&mut endpoint, patch);
+    let judged = Judged {
+        target_url: &endpoint.target_url,
+        description: &endpoint.description,
+        event_types: &endpoint.event_types,
+        columns: &endpoint.columns,
+    };
+    judged.check(&known)?;
+    sqlx::query!(
+        "UPDATE koyalite.webhook_endpoints SET target_url = $2, description = $3, event_types = $4,
+             columns = $5, ordered = $6, enabled = $7, updated_at = now(),
+             disabled_reason = CASE WHEN $8 THEN NULL ELSE disabled_reason END,
+             failures = CASE WHEN $8 THEN 0 ELSE failures END,
+             failing_since = CASE WHEN $8 THEN NULL ELSE failing_since END,
+             open_until = CASE WHEN $8 THEN NULL ELSE open_until END
+         WHERE id = $1",
+        id,
+        endpoint.target_url,
+        endpoint.description,
+        &endpoint.event_types,
+        serde_json::to_value(&endpoint.columns).map_err(RegistryError::internal)?,
+        endpoint.ordered,
+        endpoint.enabled,
+        on_again,
+    )
+    .execute(change.conn())
+    .await?;
+    affected.extend(tables::named(&endpoint.event_types));
+    tables::renew(&mut change, &locked, &affected).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    let deed = deed.with("endpoint", recorded(&endpoint)?);
+    change.commit(deed).await?;
+    Ok(endpoint)
+}
+
+fn apply(endpoint: &mut Endpoint, patch: EndpointPatch) {
+    fn put<T>(to: &mut T, from: Option<T>) {
+        if let Some(value) = from {
+            *to = value;
+        }
+    }
+    put(&mut endpoint.target_url, patch.target_url);
+    put(&mut endpoint.description, patch.description);
+    put(&mut endpoint.event_types, patch.event_types);
+    put(&mut endpoint.columns, patch.columns);
+    put(&mut endpoint.ordered, patch.ordered);
+    put(&mut endpoint.enabled, patch.enabled);
+}
+
+/// Deletes an endpoint with its deliveries.
+///
+/// # Errors
+/// `NotFound` where the project has none of this id.
+pub async fn delete(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<(), RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    sqlx::query!("DELETE FROM koyalite.webhook_endpoints WHERE id = $1", id)
+        .execute(change.conn())
+        .await?;
+    tables::renew(&mut change, &locked, &tables::named(&endpoint.event_types)).await?;
+    let deed = Deed::new(Action::EndpointDelete, id).with("before", recorded(&endpoint)?);
+    change.commit(deed).await
+}
+
+/// Makes a new secret; the one so far goes on signing beside it for a while.
+///
+/// # Errors
+/// `NotFound` where the project has none of this id.
+pub async fn rotate(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<Revealed, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let locked = change.lock(project).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    let key = WebhookKey::random(endpoint.signature);
+    sqlx::query!(
+        "UPDATE koyalite.webhook_endpoints SET previous_secret = secret, secret = $2,
+             previous_until = now() + make_interval(hours => $3), updated_at = now()
+         WHERE id = $1",
+        id,
+        seal(&registry.ring(), id, &key)?,
+        ROTATION_HOURS,
+    )
+    .execute(change.conn())
+    .await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    change.commit(Deed::new(Action::EndpointRotate, id)).await?;
+    let secret = key.for_receiver();
+    Ok(Revealed { endpoint, secret })
+}
+
+async fn find(
+    conn: &mut PgConnection,
+    ring: &KeyRing,
+    (project, id): (Uuid, Uuid),
+) -> Result<Endpoint, RegistryError> {
+    let endpoints = list_in(conn, ring, project).await?;
+    let mut matching = endpoints.into_iter();
+    matching
+        .find(|endpoint| endpoint.id == id)
+        .ok_or_else(|| RegistryError::not_found("endpoint", id))
+}
+
+async fn list_in(
+    conn: &mut PgConnection,
+    ring: &KeyRing,
+    project: Uuid,
+) -> Result<Vec<Endpoint>, RegistryError> {
+    let rows = sqlx::query!(
+        "SELECT id, target_url, description, event_types, columns, signature, secret,
+             previous_until, ordered, enabled, disabled_reason, failures, failing_since, open_until,
+             created_at, updated_at
+         FROM koyalite.webhook_endpoints WHERE project_id = $1 ORDER BY created_at, id",
+        project,
+    )
+    .fetch_all(conn)
+    .await?;
+    let endpoints = rows.into_iter().map(|row| {
+        let signature = signature_of(&row.signature)?;
+        let key = match signature {
+            Signature::Hmac => None,
+            Signature::Ed25519 => Some(unseal(ring, row.id, signature, row.secret)?),
+        };
+        Ok(Endpoint {
+            id: row.id,
+            target_url: row.target_url,
+            description: row.description,
+            event_types: row.event_types,
+            columns: serde_json::from_value(row.columns).map_err(RegistryError::internal)?,
+            signature,
+            public_key: key.and_then(|key| key.public()),
+            previous_until: row.previous_until,
+            ordered: row.ordered,
+            enabled: row.enabled,
+            disabled_reason: row.disabled_reason,
+            failures: row.failures,
+            failing_since: row.failing_since,
+            open_until: row.open_until,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    });
+    endpoints.collect()
+}
+
+pub(super) fn signature_of(word: &str) -> Result<Signature, RegistryError> {
+    Signature::parse(word)
+        .ok_or_else(|| RegistryError::internal(format!("unknown signature {word:?}")))
+}
+
+/// Both secrets of a row have one place: a rotation moves the bytes from one column to the other.
+fn place(row: &str) -> Context<'_> {
+    Context {
+        table: "webhook_endpoints",
+        row,
+        column: "secret",
+    }
+}
+
+fn seal(ring: &KeyRing, id: Uuid, key: &WebhookKey) -> Result<Vec<u8>, RegistryError> {
+    let row = id.to_string();
+    let sealed = ring.seal(key.expose(), &place(&row));
+    Ok(sealed.map_err(RegistryError::internal)?.into_bytes())
+}
+
+pub(super) fn unseal(
+    ring: &KeyRing,
+    id: Uuid,
+    signature: Signature,
+    sealed: Vec<u8>,
+) -> Result<WebhookKey, RegistryError> {
+    let row = id.to_string();
+    let plain = ring
+        .unseal(&Sealed::from_bytes(sealed), &place(&row))
+        .map_err(RegistryError::internal)?;
+    WebhookKey::from_bytes(signature, &plain)
+        .ok_or_else(|| RegistryError::internal("a webhook's secret of another length"))
+}
