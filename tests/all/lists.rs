@@ -121,7 +121,7 @@ async fn a_change_to_what_somebody_else_has_changed_is_refused() {
     };
     let changed = patch(&tag).await.expect(200);
     assert_ne!(changed.header("etag"), tag);
-    patch(&tag).await.problem(412, "stale");
+    patch(&tag).await.problem(412, "precondition_failed");
     patch("W/\"weak\"").await.problem(400, "bad_request");
     patch(&format!("\"other\", {}", changed.header("etag")))
         .await
