@@ -21,7 +21,7 @@ use crate::delivery::Deliveries;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
-use crate::gateway::{Gateway, GatewaySettings, Node};
+use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
@@ -156,6 +156,7 @@ fn gateway(
     let settings = GatewaySettings {
         domain: config.domain.clone(),
         region: config.region.clone(),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
     };
     Gateway::new(node, settings, authority.clone(), drain.clone())
 }
