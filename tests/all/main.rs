@@ -24,6 +24,7 @@ mod deploy;
 mod draining;
 mod dry_runs;
 mod egress;
+mod email;
 mod examples;
 mod explaining;
 mod hostile;

@@ -44,6 +44,8 @@ keys! {
     PostgresBinDir "postgres_bin_dir";
     PostgresCacheDir "postgres_cache_dir";
     Yes "yes";
+    // Mail.
+    SmtpUrl "smtp_url";
     // Output.
     Log "log";
     LogFormat "log_format";
@@ -83,7 +85,7 @@ impl Key {
 
     /// Whether the value must not be shown to anyone.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Key::DatabaseUrl)
+        matches!(self, Key::DatabaseUrl | Key::SmtpUrl)
     }
 
     /// The setting of that name in the file.

@@ -288,6 +288,10 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,
             "token" => Code::UnknownToken,
+            "sender" => Code::UnknownSender,
+            "template" => Code::UnknownTemplate,
+            "message" => Code::UnknownMessage,
+            "suppression" => Code::UnknownSuppression,
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { kind, .. } => match kind {

@@ -11,6 +11,7 @@
 mod answer;
 mod audit;
 mod auth;
+mod email;
 mod error;
 mod etag;
 mod extract;
@@ -31,6 +32,7 @@ mod health;
 mod jwt_secret;
 mod logs;
 mod members;
+mod messages;
 mod metrics;
 mod native_mirror;
 mod operators;

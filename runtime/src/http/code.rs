@@ -76,6 +76,10 @@ codes! {
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
     UnknownMember       "unknown_member"       NOT_FOUND "There is no such member";
     UnknownToken        "unknown_token"        NOT_FOUND "There is no such token";
+    UnknownSender       "unknown_sender"       NOT_FOUND "There is no such sender";
+    UnknownTemplate     "unknown_template"     NOT_FOUND "There is no such template";
+    UnknownMessage      "unknown_message"      NOT_FOUND "There is no such message";
+    UnknownSuppression  "unknown_suppression"  NOT_FOUND "That address is not suppressed";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";

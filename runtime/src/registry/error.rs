@@ -328,6 +328,7 @@ fn taken(constraint: &str) -> Meaning {
             "another function of the project has this path; choose another `path`"
         }
         "roles_name_key" => "a role of this name exists; choose another name",
+        "email_senders_project_id_address_key" => "the project sends from this address already",
         "users_email_key" => "a user with this email exists",
         _ => {
             let reason = "it was changed by somebody else at the same moment; look again and retry";

@@ -97,6 +97,18 @@ actions! {
     EndpointDelete = "endpoint.delete" on "endpoint",
     /// An endpoint signs with a new secret.
     EndpointRotate = "endpoint.rotate_secret" on "endpoint",
+    /// A project sends from one more address.
+    SenderCreate = "sender.create" on "sender",
+    /// A project sends from an address no longer.
+    SenderDelete = "sender.delete" on "sender",
+    /// A template of mail was made or replaced.
+    TemplatePut = "template.put" on "template",
+    /// A template was deleted.
+    TemplateDelete = "template.delete" on "template",
+    /// An address takes mail again.
+    SuppressionLift = "suppression.lift" on "address",
+    /// A message is sent again.
+    MessageResend = "message.resend" on "message",
     /// Deliveries were made again.
     DeliveriesReplay = "deliveries.replay" on "project",
     /// A control token was taken back.
