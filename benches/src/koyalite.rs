@@ -92,6 +92,22 @@ impl KoyaLite {
         Ok(took)
     }
 
+    /// A second node on the same database, keys and components.
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub(crate) async fn neighbour(&self) -> anyhow::Result<Process> {
+        let folder = self.launch.folder.join("neighbour");
+        std::fs::create_dir_all(folder.join("data"))?;
+        let components = self.launch.folder.join("data/objects");
+        std::os::unix::fs::symlink(components, folder.join("data/objects"))?;
+        let launch = Launch {
+            folder,
+            ..self.launch.clone()
+        };
+        Ok(launch.start().await?.0)
+    }
+
     /// Makes a project.
     ///
     /// # Errors
@@ -213,6 +229,7 @@ impl KoyaLite {
 }
 
 /// How the server is started.
+#[derive(Clone)]
 struct Launch {
     program: PathBuf,
     folder: PathBuf,

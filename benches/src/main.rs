@@ -1,7 +1,7 @@
 //! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
 //! and the ratios between them.
 //!
-//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
+//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
 //! program under another command, so that each is a process of its own.
@@ -21,6 +21,7 @@ mod process;
 mod report;
 mod requests;
 mod rounds;
+mod scheduler;
 mod tables;
 
 use std::path::PathBuf;
@@ -50,6 +51,13 @@ enum Command {
         /// How many functions
         #[arg(long, default_value_t = 10_000)]
         functions: usize,
+    },
+    /// Many tasks due at one moment, on two nodes; many more that are not due
+    Scheduler {
+        #[command(flatten)]
+        setting: Setting,
+        #[command(flatten)]
+        sizes: scheduler::Sizes,
     },
     /// An opponent: bare hyper answering a constant
     ServeBare,
@@ -88,6 +96,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Tables(setting) => tables::run(&setting).await,
         Command::Neighbours(setting) => neighbours::run(&setting).await,
         Command::Density { setting, functions } => density::run(&setting, functions).await,
+        Command::Scheduler { setting, sizes } => scheduler::run(&setting, sizes).await,
         Command::ServeBare => bare::serve().await,
         Command::ServeHandwritten(database) => handwritten::serve(&database).await,
     }

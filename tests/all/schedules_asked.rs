@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::schedules::firings;
-use crate::support::{Project, TestApp, eventually};
+use crate::support::{CommandLine, Project, TestApp, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -251,4 +251,94 @@ async fn a_function_that_is_scheduled_by_its_path_knows_the_host_from_everybody_
         .header("koyalite-scheduled-for", "2026-01-01T00:00:00Z")
         .header("koyalite-attempt", "1");
     assert_eq!(pretending.send().await.status, 403);
+}
+
+#[tokio::test]
+async fn a_schedule_is_made_paused_and_removed_from_the_terminal() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    rare(&project).await;
+    let shell = CommandLine::of(&app, &project.name);
+    let home = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| {
+        let all = [&["schedules"], arguments].concat();
+        shell.run(home.path(), &all).await.expect(0)
+    };
+    let create = [
+        "create",
+        "clock",
+        "--name",
+        "weekly",
+        "--cron",
+        "0 9 * * MON",
+    ];
+    let more = ["--overlap", "queue", "--retries", "3", "--catch-up", "none"];
+    let made = run(&[&create[..], &more[..]].concat()).await;
+    for part in [
+        "clock.weekly",
+        "Monday",
+        "overlap queue",
+        "retries 3",
+        "made by the api",
+    ] {
+        assert!(made.contains(part), "{part}: {made}");
+    }
+    assert_eq!(
+        made.lines()
+            .filter(|line| line.contains("T09:00:00Z"))
+            .count(),
+        5,
+        "{made}"
+    );
+    assert!(
+        run(&["show", "clock.weekly"])
+            .await
+            .contains("it next fires at")
+    );
+    assert!(run(&["pause", "clock.weekly"]).await.contains("paused"));
+    assert!(run(&["list"]).await.contains("paused"));
+    assert!(run(&["resume", "clock.weekly"]).await.contains("active"));
+    assert!(run(&["delete", "clock.weekly"]).await.contains("removed"));
+    let gone = shell
+        .run(home.path(), &["schedules", "show", "clock.weekly"])
+        .await;
+    assert!(
+        gone.code == 1 && gone.errors.contains("clock.weekly"),
+        "{gone:?}"
+    );
+}
+
+#[tokio::test]
+async fn runs_are_asked_for_and_looked_at_from_the_terminal() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    rare(&project).await;
+    let shell = CommandLine::of(&app, &project.name);
+    let home = tempfile::tempdir().unwrap();
+    let run = async |arguments: &[&str]| {
+        let all = [&["schedules"], arguments].concat();
+        shell.run(home.path(), &all).await.expect(0)
+    };
+    assert!(
+        run(&["run", "clock.rare"])
+            .await
+            .contains("clock.rare runs as")
+    );
+    let range = [
+        "--from",
+        "2021-01-01T00:00:00Z",
+        "--to",
+        "2022-01-01T00:00:00Z",
+    ];
+    let filled = run(&[&["backfill", "clock.rare"], &range[..]].concat()).await;
+    assert!(
+        filled.contains("1 firings in the range: 1 enqueued"),
+        "{filled}"
+    );
+    over(&project, 2).await;
+    let runs = run(&["runs", "clock.rare", "--trigger", "backfill"]).await;
+    assert!(
+        runs.contains("2021-01-01T02:00:00Z") && !runs.contains("manual"),
+        "{runs}"
+    );
 }

@@ -12,7 +12,7 @@ use crate::{guests, host, packages, paths, postgres};
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 4] = [
+const BENCHES: [(&str, &str); 5] = [
     (
         "hello",
         "a constant answer: fresh, shared and JavaScript instances against bare hyper",
@@ -28,6 +28,10 @@ const BENCHES: [(&str, &str); 4] = [
     (
         "density",
         "ten thousand functions on one node: start, memory, first calls (--functions COUNT)",
+    ),
+    (
+        "scheduler",
+        "tasks due at one moment on two nodes, beside graphile-worker; idle cost (--tasks, --stored COUNT)",
     ),
 ];
 

@@ -194,17 +194,6 @@ mod tests {
             "koyalite token operator --subject ci --role developer",
             true,
         );
-        check("koyalite token revoke 01a2046f", true);
-        check("koyalite login ada@example.org --sign-up", true);
-        check("koyalite login", false);
-        check("koyalite users --role developer --json", true);
-        check("koyalite users create bob@example.org --role viewer", true);
-        check("koyalite roles create support --permissions a,b", true);
-        check("koyalite roles create support", false);
-        check("koyalite members put bob@example.org --role viewer", true);
-        check("koyalite members put bob@example.org", false);
-        check("koyalite members sign-up on", true);
-        check("koyalite members sign-up maybe", false);
         check("koyalite token bootstrap --key-file keys.json", true);
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
@@ -258,5 +247,20 @@ mod tests {
         check("koyalite functions disable hello --json", true);
         check("koyalite", false);
         check("koyalite invent", false);
+    }
+
+    #[test]
+    fn command_lines_about_people_are_understood() {
+        check("koyalite token revoke 01a2046f", true);
+        check("koyalite login ada@example.org --sign-up", true);
+        check("koyalite login", false);
+        check("koyalite users --role developer --json", true);
+        check("koyalite users create bob@example.org --role viewer", true);
+        check("koyalite roles create support --permissions a,b", true);
+        check("koyalite roles create support", false);
+        check("koyalite members put bob@example.org --role viewer", true);
+        check("koyalite members put bob@example.org", false);
+        check("koyalite members sign-up on", true);
+        check("koyalite members sign-up maybe", false);
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::client::Client;
 use super::error::CliError;
-use super::output::or_dash;
+use super::output::{or_dash, typed};
 use super::session::{self, Session};
 
 /// Sign in.
@@ -56,12 +56,13 @@ impl LoginArgs {
         // As nobody: what is kept or given for other commands says nothing here.
         let client = Client::new(&self.server.control, None)?;
         let answer = client.send(Method::POST, path, &claimed).await?;
-        let signed_in: Session = super::output::typed(answer.clone())?;
+        let signed_in: Session = typed(answer)?;
+        let user = serde_json::to_value(&signed_in.user).context("cannot write the answer")?;
         session::keep(&self.server.control, signed_in)?;
         // The tokens are in the file; on a terminal they would only be seen by others.
         self.server
             .output()
-            .show(answer["user"].clone(), |user: session::SessionUser| {
+            .show(user, |user: session::SessionUser| {
                 format!("signed in as {} ({})", user.email, user.role)
             })
     }

@@ -282,8 +282,6 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "column" => Code::UnknownColumn,
             "index" => Code::UnknownIndex,
             "policy" => Code::UnknownPolicy,
-            "endpoint" => Code::UnknownEndpoint,
-            "delivery" => Code::UnknownDelivery,
             "user" => Code::UnknownUser,
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,
@@ -292,6 +290,8 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "template" => Code::UnknownTemplate,
             "message" => Code::UnknownMessage,
             "suppression" => Code::UnknownSuppression,
+            "endpoint" => Code::UnknownEndpoint,
+            "delivery" => Code::UnknownDelivery,
             _ => Code::UnknownSchedule,
         },
         RegistryError::Conflict { kind, .. } => match kind {

@@ -14,7 +14,7 @@ use crate::registry::custom_roles;
 use crate::registry::owned::{self, Estate, Owned, Possession};
 use crate::registry::roles::{BuiltInRole, Permission};
 use crate::registry::users::{self, NewUser, PasswordHash, User, UserChange, UserFilter};
-use crate::registry::{RegistryError, Standing};
+use crate::registry::{RegistryError, Standing, operators};
 
 use super::answer::{Answer, Items, created, ok};
 use super::auth::Operator;
@@ -97,7 +97,7 @@ pub(super) async fn change(
     Json(patch): Json<Patch>,
 ) -> Result<Tagged<User>, ApiError> {
     let before = users::get(&control.registry, known(&id)?).await?;
-    operator.hold(&permitted(&control, &before.role).await?)?;
+    operator.hold(&operators::reach(&control.registry, before.id).await?)?;
     if let Some(role) = &patch.role {
         operator.hold(&permitted(&control, role).await?)?;
         if before.id == control.registry.admin() {
@@ -132,7 +132,7 @@ pub(super) async fn remove(
     Asked(removal): Asked<Removal>,
 ) -> Result<StatusCode, ApiError> {
     let user = users::get(&control.registry, known(&id)?).await?;
-    operator.hold(&permitted(&control, &user.role).await?)?;
+    operator.hold(&operators::reach(&control.registry, user.id).await?)?;
     let estate = removal
         .transfer_to
         .map_or(Estate::Remove, Estate::TransferTo);

@@ -70,8 +70,6 @@ codes! {
     UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
-    UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
-    UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
     UnknownMember       "unknown_member"       NOT_FOUND "There is no such member";
@@ -80,6 +78,8 @@ codes! {
     UnknownTemplate     "unknown_template"     NOT_FOUND "There is no such template";
     UnknownMessage      "unknown_message"      NOT_FOUND "There is no such message";
     UnknownSuppression  "unknown_suppression"  NOT_FOUND "That address is not suppressed";
+    UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
+    UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";

@@ -112,6 +112,27 @@ pub(crate) fn permissions(stored: &serde_json::Value) -> BTreeSet<Permission> {
         .collect()
 }
 
+/// All that a user may do anywhere: by their role everywhere, those in projects, and as an owner. Whoever
+/// can become that user can do all of it.
+///
+/// # Errors
+/// `Unavailable` or `Internal`. A user that there is not may do nothing.
+pub async fn reach(registry: &Registry, user: Uuid) -> Result<BTreeSet<Permission>, RegistryError> {
+    let roles = sqlx::query_scalar!(
+        r#"SELECT r.permissions AS "permissions!" FROM koyalite.users u
+               JOIN koyalite.roles r ON r.id = u.role_id WHERE u.id = $1
+           UNION ALL SELECT r.permissions FROM koyalite.members m
+               JOIN koyalite.roles r ON r.id = m.role_id WHERE m.user_id = $1
+           UNION ALL SELECT r.permissions FROM koyalite.roles r
+               WHERE r.name = $2 AND EXISTS (SELECT FROM koyalite.projects WHERE owner_id = $1)"#,
+        user,
+        BuiltInRole::Admin.name(),
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    Ok(roles.iter().flat_map(permissions).collect())
+}
+
 /// The projects that a user may see without a permission everywhere: those they own, and those that
 /// they are a member of with a role that reads projects.
 ///

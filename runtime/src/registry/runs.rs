@@ -203,9 +203,9 @@ pub(crate) async fn insert(conn: &mut PgConnection, runs: &[NewRun]) -> Result<(
         .collect();
     sqlx::query!(
         "INSERT INTO koyalite.runs (id, task_id, project_id, scheduled_for, status, reason, trigger,
-             not_before, serial, missed_count, finished_at)
+             not_before, serial, missed_count, created_at, finished_at)
          SELECT n.id, n.task_id, n.project_id, n.scheduled_for, n.status, n.reason, n.trigger,
-             n.not_before, n.serial, n.missed,
+             n.not_before, n.serial, n.missed, clock_timestamp(),
              CASE WHEN n.status <> 'waiting' THEN clock_timestamp() END
          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[],
                  $7::text[], $8::timestamptz[], $9::boolean[], $10::integer[])

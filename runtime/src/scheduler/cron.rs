@@ -259,7 +259,9 @@ fn check_fields(expression: &str) -> Result<(), CronError> {
         found => return Err(CronError::Fields { found }),
     };
     for (field, (column, word)) in fields.iter().zip(words) {
-        if parser().parse(&field.alone(word)).is_err() {
+        // The library overlooks that something was forgotten between two commas.
+        let forgotten = word.split(',').any(str::is_empty);
+        if forgotten || parser().parse(&field.alone(word)).is_err() {
             return Err(CronError::Field {
                 column,
                 given: short(word),

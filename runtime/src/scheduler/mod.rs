@@ -41,11 +41,12 @@ use crate::registry::{Registry, RegistryError, runs};
 /// earliest a second from now, and is noticed in that second.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs in flight on one node. Each waits for the engine's own limits; more would only hold leases.
-const RUNS_MAX: usize = 256;
+/// Runs in flight on one node, at most; more would only hold leases. A node takes no more than half of
+/// the invocations that it takes on, so that requests find a place.
+pub const RUNS_MAX: usize = 256;
 
 /// Runs in flight on one node, of one project: a quarter, so that three others find a place at once.
-const PROJECT_RUNS_MAX: usize = 64;
+pub const PROJECT_RUNS_MAX: usize = 64;
 
 /// Rows of forgotten runs deleted at once; a look is not held up by more.
 const FORGOTTEN_AT_ONCE: i64 = 1000;
@@ -62,6 +63,8 @@ pub struct SchedulerSettings {
     pub lease: Duration,
     /// How long runs that are over are kept.
     pub runs_days: i32,
+    /// Runs in flight here: of all projects, and of one.
+    pub places: (usize, usize),
 }
 
 /// Looks for due tasks and fires them.
@@ -149,7 +152,8 @@ impl<F: Fire> Scheduler<F> {
     /// Starts what waits, as far as there is room.
     async fn start(&mut self) -> Result<(), RegistryError> {
         let (projects, running) = self.running.per_project();
-        let free = RUNS_MAX.saturating_sub(self.running.count());
+        let (all, per_project) = self.settings.places;
+        let free = all.saturating_sub(self.running.count());
         if free == 0 {
             return Ok(());
         }
@@ -158,7 +162,7 @@ impl<F: Fire> Scheduler<F> {
             node: &self.settings.node,
             lease_s: lease.as_secs_f64(),
             runs: free.try_into().unwrap_or(i64::MAX),
-            per_project: PROJECT_RUNS_MAX.try_into().unwrap_or(i64::MAX),
+            per_project: per_project.try_into().unwrap_or(i64::MAX),
             projects: &projects,
             running: &running,
         };

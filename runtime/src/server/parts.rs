@@ -28,7 +28,7 @@ use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
-use crate::scheduler::SchedulerSettings;
+use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -49,8 +49,8 @@ pub(super) struct Parts {
     pub(super) control: Arc<Control>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
-    mode: Mode,
     pub(super) scheduler: SchedulerSettings,
+    mode: Mode,
 }
 
 impl Parts {
@@ -117,8 +117,8 @@ impl Parts {
             control: Arc::new(control),
             dispatcher,
             counters,
-            mode,
             scheduler: scheduler(config),
+            mode,
         })
     }
 }
@@ -276,6 +276,12 @@ fn scheduler(config: &ServeConfig) -> SchedulerSettings {
         node: format!("{}/{host}:{}", config.region, std::process::id()),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
+        places: (
+            (config.limits.invocations / 2).clamp(1, RUNS_MAX),
+            (config.limits.invocations_per_project / 2)
+                .min(config.limits.invocations_per_function)
+                .clamp(1, PROJECT_RUNS_MAX),
+        ),
     }
 }
 

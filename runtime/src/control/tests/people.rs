@@ -139,6 +139,12 @@ async fn nobody_gives_what_they_do_not_hold_or_takes_over_whoever_holds_more() {
     api.role("hiring", &hiring).await;
     let eve = api.of_role("eve@example.org", "hiring").await;
     let ada = api.of_role("ada@example.org", "admin").await;
+    let bob = api.person("bob@example.org").await;
+    let put = json!({ "role": "developer" });
+    let put = api
+        .admin("PUT", "/v1/projects/demo/members/bob@example.org", put)
+        .await;
+    assert_eq!(put.0, 200);
     let of = |id: &str| format!("/v1/users/{id}");
     for (method, path, body) in [
         (
@@ -151,6 +157,9 @@ async fn nobody_gives_what_they_do_not_hold_or_takes_over_whoever_holds_more() {
         ("PATCH", of(&ada.id), json!({ "password": "known to me" })),
         ("PATCH", of(&ada.id), json!({ "role": "member" })),
         ("DELETE", of(&ada.id), json!({})),
+        // What somebody may do in a project is theirs too.
+        ("PATCH", of(&bob.id), json!({ "password": "known to me" })),
+        ("DELETE", of(&bob.id), json!({})),
         (
             "POST",
             "/v1/tokens".to_owned(),

@@ -7,6 +7,7 @@ mod migrations;
 mod mirror;
 mod outbox;
 mod schema;
+mod sessions;
 mod tenants;
 
 use std::fs;

@@ -28,6 +28,7 @@ fn settings() -> SchedulerSettings {
         node: "here".to_owned(),
         lease: Duration::from_secs(60),
         runs_days: 30,
+        places: (256, 64),
     }
 }
 
