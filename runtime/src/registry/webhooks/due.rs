@@ -90,11 +90,8 @@ pub(crate) async fn claim(
     .fetch_all(&mut *conn)
     .await?;
     let claimed = rows.into_iter().map(|row| {
-        let signature = signature_of(&row.signature)?;
-        let secrets = [Some(row.secret), row.previous].into_iter().flatten();
-        let keys = secrets
-            .map(|sealed| unseal(&registry.ring, row.endpoint_id, signature, sealed))
-            .collect::<Result<_, _>>()?;
+        let sealed = [Some(row.secret), row.previous];
+        let keys = keys(registry, row.endpoint_id, &row.signature, sealed)?;
         Ok(Claimed {
             id: row.id,
             fence: row.fence,
@@ -116,6 +113,20 @@ pub(crate) async fn claim(
             .ok()
     });
     Ok(readable.collect())
+}
+
+/// The keys that sign for an endpoint: its own, and for a while the one before.
+fn keys(
+    registry: &Registry,
+    endpoint: Uuid,
+    signature: &str,
+    sealed: [Option<Vec<u8>>; 2],
+) -> Result<Vec<WebhookKey>, RegistryError> {
+    let signature = signature_of(signature)?;
+    let sealed = sealed.into_iter().flatten();
+    sealed
+        .map(|sealed| unseal(&registry.ring, endpoint, signature, sealed))
+        .collect()
 }
 
 /// What an attempt came to, as it is kept.
