@@ -109,6 +109,7 @@ fn function(name: &str) -> Arc<FunctionEntry> {
         function_id: Uuid::from_u128(2),
         number: 1,
         sha256: String::new(),
+        config: None,
         manifest: Arc::new(Manifest::default_for(&name.parse().expect("a name"))),
         handler: Handler::P3,
         scheduled: false,
@@ -135,6 +136,11 @@ fn project() -> Arc<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        settings: Default::default(),
+        limiter: None,
+        redaction: None,
+        api_keys: Default::default(),
+        secrets: Default::default(),
         jwt_secret: Secret::new(b"0123456789abcdef0123456789abcdef".to_vec()),
         database,
         mirror: Mirror::Off,
@@ -155,6 +161,7 @@ fn gateway() -> &'static (Gateway<Guest>, Arc<Mutex<HeaderMap>>) {
         let settings = GatewaySettings {
             domain: "localhost".to_owned(),
             region: "local".to_owned(),
+            proxies: Default::default(),
         };
         let authority = ControlAuthority::new(&ring);
         let gateway = Gateway::new(guest, settings, authority, CancellationToken::new());

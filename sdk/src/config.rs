@@ -1,4 +1,4 @@
-//! Values that the manifest gives this function, in `[config]` of `koyalite.toml`.
+//! Values that the manifest gives this function: `[config]` of `koyalite.toml`, and the secrets that it names.
 //!
 //! ```toml
 //! [config]

@@ -14,7 +14,10 @@ use crate::support::{ALICE, Project, TestApp};
 async fn projects_that_are_made_at_once_all_come_to_be() {
     let app = TestApp::shared().await;
     let made = join_all((0..8).map(|_| app.project())).await;
-    let listed = app.control(Method::GET, "/v1/projects").send().await;
+    let listed = app
+        .control(Method::GET, "/v1/projects?limit=1000")
+        .send()
+        .await;
     let listed = listed.expect(200).text();
     for project in made {
         assert!(

@@ -7,7 +7,7 @@ use http::Method;
 use koyalite_runtime::keys::ControlRole;
 use serde_json::json;
 
-use crate::support::{ALICE, TestApp, own_rows};
+use crate::support::{ALICE, TestApp, guest, own_rows};
 
 /// The weakest operator who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,13 +29,26 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects", Viewer),
     ("POST", "/v1/projects", Admin),
     ("GET", "/v1/projects/{project}", Viewer),
+    ("PATCH", "/v1/projects/{project}", Admin),
+    ("DELETE", "/v1/projects/{project}", Admin),
     ("GET", "/v1/projects/{project}/jwt-secret", Admin),
     ("PUT", "/v1/projects/{project}/jwt-secret", Admin),
+    ("GET", "/v1/projects/{project}/api-keys", Viewer),
+    ("POST", "/v1/projects/{project}/api-keys", Developer),
+    ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
+    ("GET", "/v1/projects/{project}/secrets", Viewer),
+    ("PUT", "/v1/projects/{project}/secrets/{name}", Developer),
+    ("DELETE", "/v1/projects/{project}/secrets/{name}", Developer),
     ("GET", "/v1/projects/{project}/functions", Viewer),
     ("GET", "/v1/projects/{project}/functions/{name}", Viewer),
     ("PUT", "/v1/projects/{project}/functions/{name}", Developer),
     (
         "PATCH",
+        "/v1/projects/{project}/functions/{name}",
+        Developer,
+    ),
+    (
+        "DELETE",
         "/v1/projects/{project}/functions/{name}",
         Developer,
     ),
@@ -242,6 +255,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/roles/{role}", Admin),
     ("GET", "/v1/tokens", Admin),
     ("POST", "/v1/tokens", Admin),
+    ("POST", "/v1/keys/reseal", Admin),
     ("GET", "/v1/projects/{project}/audit", Admin),
     ("GET", "/v1/projects/{project}/audit/verify", Admin),
     ("GET", "/v1/audit", Admin),
@@ -271,6 +285,7 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{table}", "notes")
         .replace("{column}", "nothing")
         .replace("{id}", nowhere)
+        .replace("{key}", nowhere)
         .replace("{user}", nowhere)
         .replace("{role}", "nobody")
         .replace("{task}", nowhere)
@@ -349,9 +364,10 @@ async fn every_operator_may_do_what_their_role_says_and_no_more() {
                 let through = !matches!(answer.status, 401 | 403);
                 assert!(through, "{role:?} {method} {path}: {answer:?}");
             }
-            // A deletion that was allowed took the table with it.
+            // A deletion that was allowed took the table or the function with it.
             if *method == "DELETE" && answer.status < 300 {
                 project.schema(&own_rows("notes")).await;
+                project.upload("hello", guest("hello")).send().await;
             }
         }
     }

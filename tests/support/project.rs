@@ -49,6 +49,16 @@ impl<'a> Project<'a> {
         list["items"].as_array().expect("a list").clone()
     }
 
+    /// The latest lines of a function's log.
+    pub(crate) async fn get_logs(&self, function: &str) -> String {
+        let path = format!("/functions/{function}/logs");
+        self.control(Method::GET, &path)
+            .send()
+            .await
+            .expect(200)
+            .text()
+    }
+
     /// Uploads bytes as a function, with no word about them.
     pub(crate) fn upload(&self, function: &str, component: impl Into<Bytes>) -> Call {
         self.control(Method::PUT, &format!("/functions/{function}"))

@@ -14,9 +14,10 @@ use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client as HyperClient, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::args::encode;
 use super::error::CliError;
 use super::output::typed;
 use super::problem::ProblemDocument;
@@ -27,6 +28,13 @@ pub(super) type RequestBody = UnsyncBoxBody<Bytes, Infallible>;
 
 /// No answer of the control API but a log is near this; more means that something else answers.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// A list, or a part of one.
+#[derive(Deserialize, Serialize)]
+struct List {
+    items: Vec<Value>,
+    next_cursor: Option<String>,
+}
 
 /// A client for one server.
 pub(super) struct Client {
@@ -96,6 +104,24 @@ impl Client {
     /// `GET path`, answered as JSON.
     pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
         self.json(Method::GET, path, empty()).await
+    }
+
+    /// A whole list, however many parts it is answered in.
+    pub(super) async fn list(&self, path: &str) -> Result<Value, CliError> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let mut whole: List = typed(self.get(path).await?)?;
+        while let Some(cursor) = whole.next_cursor.take() {
+            let next = format!("{path}{separator}cursor={}", encode(&cursor));
+            let part: List = typed(self.get(&next).await?)?;
+            whole.items.extend(part.items);
+            whole.next_cursor = part.next_cursor;
+        }
+        Ok(serde_json::to_value(whole).context("cannot put the list together")?)
+    }
+
+    /// `DELETE path`.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), CliError> {
+        self.json(Method::DELETE, path, empty()).await.map(drop)
     }
 
     /// Any method with a JSON body, answered as JSON.

@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    audit, completions, deploy, dev, email, functions, invoke, jwt_secret, keys, login, logs,
-    members, migrate, new, policies, roles, rollback, run, schedules, serve, tables, token, users,
-    versions, webhooks,
+    api_keys, audit, completions, deploy, dev, email, functions, invoke, jwt_secret, keys, login,
+    logs, members, migrate, new, policies, projects, roles, rollback, run, schedules, secrets,
+    serve, tables, token, users, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -49,7 +49,9 @@ pub(super) enum Command {
     Invoke(invoke::InvokeArgs),
     /// Show what a function logged, and how its invocations ended
     Logs(logs::LogsArgs),
-    /// List the functions of a project, or switch one on or off
+    /// List projects, make, change or delete one
+    Projects(projects::ProjectsArgs),
+    /// List the functions of a project, switch one on or off, or delete one
     Functions(functions::FunctionsArgs),
     /// List the versions of a function
     Versions(versions::VersionsArgs),
@@ -83,9 +85,13 @@ pub(super) enum Command {
     Token(token::TokenArgs),
     /// Show or replace the secret that the tokens of a project's users are signed with
     JwtSecret(jwt_secret::JwtSecretArgs),
+    /// Make, list or delete the keys that programs call functions with
+    ApiKeys(api_keys::ApiKeysArgs),
+    /// Set, list or delete what functions read as secrets
+    Secrets(secrets::SecretsArgs),
     /// List what was done by whom, or verify the log of it
     Audit(audit::AuditArgs),
-    /// Make the key ring that `serve` needs
+    /// Make the key ring that `serve` needs, or give it a new key
     Keys(keys::KeysArgs),
     /// Bring the database to the state that this program expects
     Migrate(migrate::MigrateArgs),
@@ -110,6 +116,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Deploy(args) => wait_for(args.run()),
         Command::Invoke(args) => wait_for(args.run()),
         Command::Logs(args) => wait_for(args.run()),
+        Command::Projects(args) => wait_for(args.run()),
         Command::Functions(args) => wait_for(args.run()),
         Command::Versions(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
@@ -127,6 +134,8 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Members(args) => wait_for(args.run()),
         Command::Token(args) => args.run(),
         Command::JwtSecret(args) => wait_for(args.run()),
+        Command::ApiKeys(args) => wait_for(args.run()),
+        Command::Secrets(args) => wait_for(args.run()),
         Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
     };
@@ -197,9 +206,6 @@ mod tests {
         check("koyalite token bootstrap --key-file keys.json", true);
         check("koyalite jwt-secret set --file secret.txt", true);
         check("koyalite jwt-secret set my-secret", false);
-        check("koyalite keys create", true);
-        check("koyalite audit --actor ci --action policy.update", true);
-        check("koyalite audit verify --installation", true);
         check("koyalite policies test policies.toml", true);
         check(
             "koyalite policies explain --table notes --as a --row {}",
@@ -244,9 +250,33 @@ mod tests {
         check("koyalite run a.wasm --env A", false);
         check("koyalite run a.wasm --cpu-ms 0", false);
         check("koyalite run", false);
-        check("koyalite functions disable hello --json", true);
         check("koyalite", false);
         check("koyalite invent", false);
+    }
+
+    #[test]
+    fn what_is_kept_of_a_project_has_commands() {
+        check("koyalite keys create", true);
+        check("koyalite keys rotate --file keys.json", true);
+        check("koyalite keys rotate --file-only", true);
+        check("koyalite keys reseal", true);
+        check("koyalite secrets set STRIPE_KEY", true);
+        check("koyalite secrets set STRIPE_KEY sk_live_1", false);
+        check("koyalite secrets list --json", true);
+        check("koyalite api-keys create website", true);
+        check("koyalite api-keys create job --scope service", true);
+        check("koyalite api-keys create job --scope admin", false);
+        check("koyalite api-keys delete website", true);
+        check("koyalite audit --actor ci --action policy.update", true);
+        check("koyalite audit verify --installation", true);
+        check("koyalite functions disable hello --json", true);
+        check("koyalite functions delete hello", true);
+        check("koyalite projects", true);
+        check("koyalite projects create shop --environment prod", true);
+        check("koyalite projects update shop --name store", true);
+        check("koyalite projects update shop", false);
+        check("koyalite projects delete shop", false);
+        check("koyalite projects delete shop --confirm shop", true);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{short_digest, table};
 
-/// List, enable or disable.
+/// List, enable, disable or delete.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -29,6 +29,8 @@ enum Switch {
     Enable(SwitchArgs),
     /// Stop serving a function; its versions stay
     Disable(SwitchArgs),
+    /// Delete a function with its versions, schedules and logs
+    Delete(SwitchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -60,12 +62,13 @@ impl FunctionsArgs {
             None => list(&self.server).await,
             Some(Switch::Enable(args)) => set_enabled(args, true).await,
             Some(Switch::Disable(args)) => set_enabled(args, false).await,
+            Some(Switch::Delete(args)) => delete(args).await,
         }
     }
 }
 
 async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let answer = server.client()?.get(&server.path(["functions"])).await?;
+    let answer = server.client()?.list(&server.path(["functions"])).await?;
     server.output().show(answer, |functions: Functions| {
         let rows = functions.items.into_iter().map(|function| {
             let state = if function.enabled { "on" } else { "off" };
@@ -84,6 +87,13 @@ async fn list(server: &ControlArgs) -> Result<(), CliError> {
             "no functions yet; `koyalite deploy` makes one",
         )
     })
+}
+
+async fn delete(args: SwitchArgs) -> Result<(), CliError> {
+    let path = args.server.path(["functions", &args.function]);
+    args.server.client()?.delete(&path).await?;
+    let done = format!("{} is deleted", args.function);
+    args.server.output().line(&done)
 }
 
 async fn set_enabled(args: SwitchArgs, enabled: bool) -> Result<(), CliError> {

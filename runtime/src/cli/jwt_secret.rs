@@ -1,10 +1,8 @@
 //! `koyalite jwt-secret`: the secret that a project's user tokens are signed with. It comes from a
 //! file or standard input, never from the command line, where every process of the machine sees it.
 
-use std::io::{self, Read as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use http::Method;
 use serde::Deserialize;
@@ -12,9 +10,7 @@ use serde_json::json;
 
 use super::args::ControlArgs;
 use super::error::CliError;
-
-/// Far above the longest secret that a server takes; a wrong file must not be read whole.
-const INPUT_BYTES_MAX: u64 = 64 << 10;
+use super::secret_input;
 
 /// Show, set or rotate.
 #[derive(Debug, Args)]
@@ -82,7 +78,7 @@ async fn show(args: ShowArgs) -> Result<(), CliError> {
 }
 
 async fn set(args: SetArgs) -> Result<(), CliError> {
-    let secret = read(args.file).map_err(CliError::Usage)?;
+    let secret = secret_input::read(args.file).map_err(CliError::Usage)?;
     let path = args.server.path(["jwt-secret"]);
     let body = json!({ "secret": secret });
     let client = args.server.client()?;
@@ -110,25 +106,5 @@ impl Shown {
             );
         }
         self.secret
-    }
-}
-
-/// The secret from a file or standard input, without the line break that an editor adds.
-fn read(file: Option<PathBuf>) -> anyhow::Result<String> {
-    let mut text = String::new();
-    match file {
-        Some(path) => std::fs::File::open(&path)
-            .and_then(|file| file.take(INPUT_BYTES_MAX).read_to_string(&mut text))
-            .with_context(|| format!("cannot read {}", path.display()))?,
-        None => io::stdin()
-            .take(INPUT_BYTES_MAX)
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?,
-    };
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    match text.is_empty() {
-        true => Err(anyhow!("there is no secret in it; write at least 32 bytes")),
-        false => Ok(text.to_owned()),
     }
 }

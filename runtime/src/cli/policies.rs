@@ -119,7 +119,7 @@ async fn list(args: ListArgs) -> Result<(), CliError> {
     let answer = args
         .server
         .client()?
-        .get(&args.server.path(["policies"]))
+        .list(&args.server.path(["policies"]))
         .await?;
     args.server.output().show(answer, |policies: Policies| {
         let wanted = |policy: &Policy| args.table.as_ref().is_none_or(|name| *name == policy.table);

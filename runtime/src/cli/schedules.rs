@@ -144,7 +144,7 @@ impl SchedulesArgs {
 }
 
 async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let answer = server.client()?.get(&server.path(["schedules"])).await?;
+    let answer = server.client()?.list(&server.path(["schedules"])).await?;
     server.output().show(answer, |tasks: Tasks| {
         let rows = tasks.items.into_iter().map(|task| {
             let (last, next) = (or_dash(task.last_run), or_dash(task.next_run));
@@ -201,7 +201,7 @@ pub(super) async fn of_function(
     server: &ControlArgs,
     function: &str,
 ) -> Result<Vec<Task>, CliError> {
-    let answer = server.client()?.get(&server.path(["schedules"])).await?;
+    let answer = server.client()?.list(&server.path(["schedules"])).await?;
     let tasks: Tasks = typed(answer)?;
     Ok(tasks
         .items

@@ -150,7 +150,7 @@ impl TablesArgs {
 impl TypesArgs {
     async fn run(self) -> Result<(), CliError> {
         let client = self.server.client()?;
-        let answer = client.get(&self.server.path(["tables"])).await?;
+        let answer = client.list(&self.server.path(["tables"])).await?;
         // Source text whatever `--json` says: there is no other answer.
         let tables: Tables = typed(answer)?;
         let tables: Vec<_> = tables.items.into_iter().map(TableShape::row).collect();
@@ -195,7 +195,7 @@ impl ShowArgs {
         let client = self.server.client()?;
         match &self.table {
             None => {
-                let answer = client.get(&self.server.path(["tables"])).await?;
+                let answer = client.list(&self.server.path(["tables"])).await?;
                 self.server.output().show(answer, show_tables)
             }
             Some(name) => {

@@ -186,7 +186,7 @@ impl ImportArgs {
         struct Named {
             name: String,
         }
-        let there: Tables = typed(client.get(&self.server.path(["tables"])).await?)?;
+        let there: Tables = typed(client.list(&self.server.path(["tables"])).await?)?;
         let wanted = |name: &str| imported.file.tables.iter().any(|new| new.name == name);
         match there.items.iter().find(|table| wanted(&table.name)) {
             None => Ok(()),

@@ -34,7 +34,7 @@ impl VersionsArgs {
     /// Lists them.
     pub(super) async fn run(self) -> Result<(), CliError> {
         let path = self.server.path(["functions", &self.function, "versions"]);
-        let answer = self.server.client()?.get(&path).await?;
+        let answer = self.server.client()?.list(&path).await?;
         self.server.output().show(answer, |versions: Versions| {
             let rows = versions.items.into_iter().map(|version| {
                 let state = if version.active { "active" } else { "" };

@@ -1,6 +1,8 @@
 //! From text to meaning, one setting after the other. A wrong one is noted and replaced by its
 //! default, so that the next one is judged as well; nothing is returned if anything was noted.
 
+mod networks;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -68,6 +70,7 @@ impl<'a> Reading<'a> {
             control_tls,
             domain: self.domain(),
             region: self.region(),
+            trusted_proxies: self.trusted_proxies(),
             database: self.database(&data),
             key_file: self.key_file(&data),
             admin_token_file: self.admin_token_file(&data),

@@ -35,6 +35,7 @@ keys! {
     PublicUrl "public_url";
     Domain "domain";
     Region "region";
+    TrustedProxies "trusted_proxies";
     DrainTimeoutS "drain_timeout_s";
     HeaderTimeoutS "header_timeout_s";
     ConnectionsMax "connections_max";

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +33,8 @@ pub struct ServeConfig {
     pub domain: String,
     /// The region of this node.
     pub region: String,
+    /// Networks of proxies whose word about a caller's address counts: address and length of the prefix.
+    pub trusted_proxies: Vec<(IpAddr, u32)>,
     /// Where the data is.
     pub database: DatabaseChoice,
     /// The key ring; made when missing by `dev`, required by `serve`.

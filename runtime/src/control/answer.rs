@@ -11,8 +11,8 @@ pub(super) struct Answer<T>(pub(super) StatusCode, pub(super) T);
 /// A list. Paged by cursor where a list can grow without bound; `null` says that this is all.
 #[derive(Serialize)]
 pub(super) struct Items<T> {
-    items: Vec<T>,
-    next_cursor: Option<String>,
+    pub(super) items: Vec<T>,
+    pub(super) next_cursor: Option<String>,
 }
 
 /// 200 with a document.
@@ -25,14 +25,9 @@ pub(super) fn created<T: Serialize>(document: T) -> Answer<T> {
     Answer(StatusCode::CREATED, document)
 }
 
-/// 200 with a part of a list, and where the next part begins.
-pub(super) fn page<T: Serialize>(items: Vec<T>, next_cursor: Option<String>) -> Answer<Items<T>> {
-    ok(Items { items, next_cursor })
-}
-
 /// 200 with a whole list.
 pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    page(items, None)
+    paged(items, None)
 }
 
 /// 200 with a page of a list, and where the next one begins.

@@ -8,15 +8,10 @@ use uuid::Uuid;
 use crate::registry::audit::{self, Chain, Entry, Report};
 
 use super::Shared;
-use super::answer::{Answer, Items, ok, page};
+use super::answer::{Answer, Items, ok};
 use super::error::ApiError;
 use super::extract::{Asked, InProject};
-
-/// What a screen holds.
-const LISTED_DEFAULT: u32 = 50;
-
-/// As much as a client can want to hold at once; older records are asked for by the cursor.
-const LISTED_MAX: u32 = 1000;
+use super::paging::{Paging, part};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +22,7 @@ pub(super) struct Wanted {
     target: Option<String>,
     since: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
-    cursor: Option<Uuid>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
@@ -67,7 +62,8 @@ async fn list(
     chain: Chain,
     wanted: Wanted,
 ) -> Result<Answer<Items<Entry>>, ApiError> {
-    let limit = wanted.limit.unwrap_or(LISTED_DEFAULT).clamp(1, LISTED_MAX);
+    let (limit, cursor) = (wanted.limit, wanted.cursor);
+    let page = Paging { limit, cursor }.page::<Uuid>("audit")?;
     let narrowed = audit::Wanted {
         actor: wanted.actor,
         action: wanted.action,
@@ -75,13 +71,8 @@ async fn list(
         target: wanted.target,
         since: wanted.since,
         until: wanted.until,
-        before: wanted.cursor,
+        before: page.after,
     };
-    let entries = audit::list(&control.registry, chain, &narrowed, limit).await?;
-    let full = u32::try_from(entries.len()) == Ok(limit);
-    let next = entries
-        .last()
-        .filter(|_| full)
-        .map(|last| last.id.to_string());
-    Ok(page(entries, next))
+    let entries = audit::list(&control.registry, chain, &narrowed, page.limit + 1).await?;
+    part("audit", page.part(entries), |entry| entry.id)
 }

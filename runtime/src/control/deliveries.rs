@@ -12,7 +12,7 @@ use crate::registry::webhooks::deliveries::{
 use crate::registry::webhooks::replay;
 
 use super::Shared;
-use super::answer::{Answer, Items, ok, page};
+use super::answer::{Answer, Items, ok, paged};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::json::Json;
@@ -75,7 +75,7 @@ pub(super) async fn list(
     let full = u32::try_from(listed.len()).is_ok_and(|listed| listed == limit);
     let last = listed.last().filter(|_| full);
     let next = last.map(|last| last.number.to_string());
-    Ok(page(listed, next))
+    Ok(paged(listed, next))
 }
 
 pub(super) async fn show(

@@ -6,7 +6,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use http::StatusCode;
 use koyalite_policy::FunctionName;
-use object_store::{ObjectStore, PutMode, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
 use crate::engine::{self, Admitted};
 use crate::http::Code;
@@ -38,7 +38,8 @@ pub(super) async fn deploy(
         None => first_manifest(&control, &project, &wanted).await?,
     };
     let admitted = control.engine.admit(upload.component.clone()).await?;
-    keep(control.objects.as_ref(), &admitted.sha256, upload.component).await?;
+    let objects = control.objects.as_ref();
+    keep(objects, &admitted.sha256, upload.component.clone()).await?;
     let Admitted {
         sha256,
         imports,
@@ -51,7 +52,7 @@ pub(super) async fn deploy(
         project: project.name.clone(),
         name: wanted,
         deployer: operator.user_id(&control.registry),
-        sha256,
+        sha256: sha256.clone(),
         imports,
         exports,
         handler,
@@ -62,6 +63,8 @@ pub(super) async fn deploy(
     let deployed = functions::deploy(&control.registry, input)
         .await
         .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
+    // Whoever has just removed the last other use of it may have taken it away in between.
+    keep(objects, &sha256, upload.component).await?;
     let status = if deployed.changed {
         StatusCode::CREATED
     } else {
@@ -119,6 +122,9 @@ fn within_caps(limits: Limits, caps: Limits) -> Result<(), ApiError> {
 /// Stores the component unless it is there: its name is its hash, so what is there is the same.
 async fn keep(objects: &dyn ObjectStore, sha256: &str, component: Bytes) -> Result<(), ApiError> {
     let path = engine::object_path(sha256);
+    if objects.head(&path).await.is_ok() {
+        return Ok(());
+    }
     let put = objects
         .put_opts(&path, PutPayload::from(component), PutMode::Create.into())
         .await;
@@ -130,7 +136,6 @@ async fn keep(objects: &dyn ObjectStore, sha256: &str, component: Bytes) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;

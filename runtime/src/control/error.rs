@@ -64,6 +64,18 @@ pub enum ApiError {
     /// A query string that is not understood.
     #[error("{0}")]
     BadQuery(String),
+    /// An `If-Match` that is no list of tags.
+    #[error("write If-Match as the ETag of an answer, in its quotes, or as *")]
+    BadIfMatch,
+    /// A key that nobody could keep.
+    #[error("send one Idempotency-Key of 1 to 255 printable ASCII characters")]
+    BadIdempotencyKey,
+    /// A key that was used for something else.
+    #[error("this Idempotency-Key was used for another request; take a new one")]
+    KeyReused,
+    /// The same request is at work.
+    #[error("the first request with this Idempotency-Key has not ended; repeat it in a moment")]
+    KeyInFlight,
     /// A name in a path or body that can be nobody's.
     #[error(transparent)]
     BadName(#[from] NameError),
@@ -99,6 +111,11 @@ pub enum ApiError {
     /// No such project, for this operator.
     #[error("there is no project `{0}`")]
     UnknownProject(String),
+    /// A deletion that does not say what is to go.
+    #[error(
+        "this deletes it with all that is in it; repeat it with `?confirm={0}` if that is meant"
+    )]
+    Unconfirmed(String),
     /// No such function in the project.
     #[error("there is no function `{0}`")]
     UnknownFunction(String),
@@ -129,6 +146,14 @@ pub enum ApiError {
     /// An answer that cannot be written.
     #[error("the answer could not be written")]
     Unwritable,
+    /// Something is to be dropped in production, and nobody has said that it may.
+    #[error("this project is in production; repeat it with `lose_data=true` if dropping is meant")]
+    DropInProduction,
+    /// A token for development is asked for in production.
+    #[error(
+        "this project is in production: its users sign in, and no tokens are made for development"
+    )]
+    TokenInProduction,
     /// A refusal of the tables.
     #[error("{0}")]
     Host(#[from] HostError),
@@ -166,6 +191,9 @@ impl ApiError {
             ApiError::MethodNotAllowed => Code::MethodNotAllowed,
             ApiError::BadPath => Code::BadPath,
             ApiError::BadQuery(_) => Code::InvalidQuery,
+            ApiError::BadIfMatch | ApiError::BadIdempotencyKey => Code::BadRequest,
+            ApiError::KeyReused => Code::KeyReused,
+            ApiError::KeyInFlight => Code::KeyInFlight,
             ApiError::BadName(_) => Code::InvalidName,
             ApiError::Json(JsonError::Malformed(_)) => Code::InvalidJson,
             ApiError::Json(JsonError::UnknownFields(_)) => Code::UnknownField,
@@ -176,12 +204,15 @@ impl ApiError {
             ApiError::BadUpload(_) => Code::BadRequest,
             ApiError::UnsupportedMediaType { .. } => Code::UnsupportedMediaType,
             ApiError::UnknownProject(_) => Code::UnknownProject,
+            ApiError::Unconfirmed(_) => Code::Unconfirmed,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
             ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
             ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),
             ApiError::Invalid(_) => Code::InvalidField,
+            ApiError::DropInProduction => Code::WouldLoseData,
+            ApiError::TokenInProduction => Code::Conflict,
             ApiError::Host(error) => host_code(error),
             ApiError::BadSecret | ApiError::Unwritable | ApiError::Store(_) => Code::Internal,
         }
@@ -282,6 +313,8 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "column" => Code::UnknownColumn,
             "index" => Code::UnknownIndex,
             "policy" => Code::UnknownPolicy,
+            "secret" => Code::UnknownSecret,
+            "api key" => Code::UnknownApiKey,
             "user" => Code::UnknownUser,
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,

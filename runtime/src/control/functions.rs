@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::registry::functions::{self, Deployed, Function, Policies, RollbackTo, Switch, Version};
 use crate::registry::{FunctionEntry, ProjectEntry};
 
-use super::answer::{Answer, Items, items, ok};
+use super::answer::{Answer, Items, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::extract::{At, InProject, name};
+use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
+use super::paging::{Paging, part};
 use super::permission::Permission;
 use super::{Control, Shared};
 
@@ -66,12 +67,12 @@ pub(super) fn find<'a>(
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<WithUrl<Function>>>, ApiError> {
-    let functions = functions::list(&control.registry, &project.name).await?;
-    let with_urls = functions
-        .into_iter()
-        .map(|one| with_url(&control, &project, one));
-    Ok(items(with_urls.collect()))
+    let page = paging.page("functions")?;
+    let functions = functions::list(&control.registry, &project.name, &page).await?;
+    let with_urls = functions.map(|one| with_url(&control, &project, one));
+    part("functions", with_urls, |one| one.what.name.to_string())
 }
 
 pub(super) async fn show(
@@ -88,11 +89,11 @@ pub(super) async fn versions(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Version>>, ApiError> {
-    let wanted = name(&wanted)?;
-    Ok(items(
-        functions::versions(&control.registry, &project.name, &wanted).await?,
-    ))
+    let (wanted, page) = (name(&wanted)?, paging.page("versions")?);
+    let versions = functions::versions(&control.registry, &project.name, &wanted, &page).await?;
+    part("versions", versions, |one| one.version)
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::registry::mail::messages::{self, Caught, Filter, MESSAGES_LISTED_MAX, Message};
 
 use super::Shared;
-use super::answer::{Answer, Items, ok, page};
+use super::answer::{Answer, Items, ok, paged};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::webhooks::id_of;
@@ -72,7 +72,7 @@ impl Wanted {
         let full = u32::try_from(listed.len()).is_ok_and(|listed| listed == limit);
         let last = listed.last().filter(|_| full);
         let next = last.map(|last| last.number.to_string());
-        Ok(page(listed, next))
+        Ok(paged(listed, next))
     }
 }
 

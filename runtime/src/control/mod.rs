@@ -6,7 +6,8 @@
 //! module and another listener: no function is ever run from here.
 //!
 //! Reading order: `route` and `auth` (how a line of the table becomes a guarded route), `permission`,
-//! `json` and `extract` (what comes in), `error` (every refusal), then one file per noun.
+//! `json`, `extract` and `paging` (what comes in), `idempotency` and `unchanged` (what may happen),
+//! `error` (every refusal), then one file per noun.
 
 mod answer;
 mod audit;
@@ -15,12 +16,15 @@ mod email;
 mod error;
 mod etag;
 mod extract;
+mod idempotency;
 mod json;
 mod page;
+mod paging;
 mod permission;
 mod route;
 mod routes;
 
+mod api_keys;
 mod case;
 mod claims;
 mod deliveries;
@@ -38,14 +42,18 @@ mod native_mirror;
 mod operators;
 mod policies;
 mod policy_readable;
+mod production;
 mod projects;
+mod removal;
 mod roles;
 mod rows;
 mod schedules;
 mod schema;
+mod secrets;
 mod sessions;
 mod tables;
 mod tokens;
+mod unchanged;
 mod upload;
 mod users;
 mod verify;
@@ -164,7 +172,9 @@ pub fn service(control: Arc<Control>) -> impl ControlService {
         authority: control.authority.clone(),
         registry: Arc::clone(&control.registry),
     };
-    serve(route::router(routes(), &gate).with_state(control))
+    let routes = routes().into_iter();
+    let routes = routes.map(|route| route.idempotent(&control)).collect();
+    serve(route::router(routes, &gate).with_state(control))
 }
 
 /// What a [`crate::http::Listener`] serves.

@@ -13,16 +13,19 @@ use crate::registry::RegistryError;
 use crate::registry::policies::{self, NewPolicy, Policy, PolicyPatch, SavedPolicy};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Items, created, ok};
 use super::auth::Operator;
 use super::error::{ApiError, registry_mistake};
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
+use super::paging::{Paging, part};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     table: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
 }
 
 pub(super) async fn list(
@@ -31,9 +34,11 @@ pub(super) async fn list(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Answer<Items<Policy>>, ApiError> {
     let table: Option<TableName> = wanted.table.as_deref().map(name).transpose()?;
-    Ok(items(
-        policies::list(&control.registry, &project.name, table.as_ref()).await?,
-    ))
+    let (limit, cursor) = (wanted.limit, wanted.cursor);
+    let page = Paging { limit, cursor }.page("policies")?;
+    let policies = policies::list(&control.registry, &project.name, table.as_ref()).await?;
+    let key = |policy: &Policy| (policy.source.table.to_string(), policy.source.name.clone());
+    part("policies", page.cut(policies, key), key)
 }
 
 pub(super) async fn show(

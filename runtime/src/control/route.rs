@@ -3,6 +3,8 @@
 //! The table of routes is made of these, and both the router and the permission matrix are made
 //! from the table: a route cannot be served without saying who may call it.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
@@ -12,6 +14,7 @@ use axum::routing::{self, MethodRouter};
 use super::Shared;
 use super::auth::{Demand, Gate, require};
 use super::error::ApiError;
+use super::idempotency::once;
 use super::permission::Permission;
 
 /// Who may call a route.
@@ -33,11 +36,24 @@ impl From<Permission> for Access {
 
 /// One line of the table.
 pub(super) struct Route<S = Shared> {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the permission matrix"))]
     pub(super) method: &'static str,
     pub(super) path: &'static str,
     pub(super) access: Access,
     answer: MethodRouter<S>,
+}
+
+impl Route {
+    /// What makes something can be asked for under a key of the caller's own.
+    pub(super) fn idempotent(self, control: &Shared) -> Route {
+        let answer = match (self.method, self.access) {
+            ("POST", Access::Needs(_)) => {
+                let once = from_fn_with_state(Arc::clone(control), once);
+                self.answer.layer(once)
+            }
+            _ => self.answer,
+        };
+        Route { answer, ..self }
+    }
 }
 
 macro_rules! methods {

@@ -7,9 +7,10 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret, logs,
-    members, messages, native_mirror, operators, policies, policy_readable, projects, roles, rows,
-    schedules, schema, sessions, tables, tokens, users, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
+    logs, members, messages, native_mirror, operators, policies, policy_readable, projects,
+    removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users, verify,
+    webhooks,
 };
 
 /// Every route of the control listener.
@@ -61,8 +62,16 @@ fn projects() -> Vec<Route> {
         get("/v1/projects", SignedIn, projects::list),
         post("/v1/projects", P::ProjectCreate, projects::create),
         get("/v1/projects/{project}", P::ProjectRead, projects::show),
+        patch("/v1/projects/{project}", P::ProjectUpdate, projects::change),
+        delete("/v1/projects/{project}", P::ProjectDelete, removal::project),
         get("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::show),
         put("/v1/projects/{project}/jwt-secret", P::ProjectSecret, jwt_secret::replace),
+        get("/v1/projects/{project}/secrets", P::SecretRead, secrets::list),
+        put("/v1/projects/{project}/secrets/{name}", P::SecretWrite, secrets::set),
+        delete("/v1/projects/{project}/secrets/{name}", P::SecretWrite, secrets::remove),
+        get("/v1/projects/{project}/api-keys", P::ApiKeyRead, api_keys::list),
+        post("/v1/projects/{project}/api-keys", P::ApiKeyWrite, api_keys::create),
+        delete("/v1/projects/{project}/api-keys/{key}", P::ApiKeyWrite, api_keys::remove),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
@@ -82,6 +91,7 @@ fn functions() -> Vec<Route> {
         get("/v1/projects/{project}/functions/{name}", P::FunctionRead, functions::show),
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
         patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
+        delete("/v1/projects/{project}/functions/{name}", P::FunctionDelete, removal::function),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
@@ -176,6 +186,7 @@ fn node() -> Vec<Route> {
     vec![
         get("/v1/audit", P::AuditRead, audit::of_installation),
         get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
+        post("/v1/keys/reseal", P::KeyRotate, secrets::reseal),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

@@ -15,10 +15,11 @@ use crate::registry::schedules::{self, Firing, ScheduledTask};
 use crate::scheduler::cron::Schedule;
 
 use super::Shared;
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Items, created, ok};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
+use super::paging::{Paging, part};
 
 /// How many of the coming firings are shown: enough to see the rhythm, and a weekend in it.
 const NEXT_SHOWN: usize = 5;
@@ -92,9 +93,13 @@ impl Logged {
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Named>>, ApiError> {
+    let page = paging.page("schedules")?;
     let tasks = schedules::list(&control.registry, &project.name).await?;
-    Ok(items(tasks.into_iter().map(Named::from).collect()))
+    let key = |task: &ScheduledTask| (task.function.to_string(), task.name.clone());
+    let tasks = page.cut(tasks, key).map(Named::from);
+    part("schedules", tasks, |task| key(&task.scheduled))
 }
 
 pub(super) async fn show(
@@ -182,9 +187,13 @@ pub(super) async fn runs(
 ) -> Result<Answer<Items<Logged>>, ApiError> {
     let found = schedules::find(&control.registry, &project.name, &task).await;
     let task = known(found, task)?;
-    let runs = run_history::list(&control.registry, &task, &filter).await?;
+    let (limit, cursor) = (filter.limit, filter.cursor.clone());
+    let page = Paging { limit, cursor }.page("runs")?;
+    let runs = run_history::list(&control.registry, &task, &filter, &page).await?;
     let logged = |run| Logged::of(run, project.name.as_str(), &task);
-    Ok(items(runs.into_iter().map(logged).collect()))
+    part("runs", runs.map(logged), |logged| {
+        (logged.run.scheduled_for, logged.run.attempt)
+    })
 }
 
 /// Of several things that may not be there, the one that the path names has words of its own.

@@ -21,11 +21,13 @@ use crate::registry::policies::NewPolicy;
 use crate::registry::tables::Data;
 
 use super::Shared;
-use super::answer::{Answer, Items, items, ok};
+use super::answer::{Answer, Items, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, InProject};
 use super::json::Json;
+use super::paging::{Paging, part};
+use super::production::may_drop;
 
 /// The file.
 #[derive(Deserialize)]
@@ -135,28 +137,21 @@ pub(super) async fn apply(
 ) -> Result<Answer<Applied>, ApiError> {
     let (file, places) = document.flatten()?;
     let terms = asking.terms(&control, &operator);
+    if matches!(terms.unmentioned, Unmentioned::Dropped) {
+        may_drop(&project, terms.data)?;
+    }
     let applied = apply_schema(&control.registry, &project.name, &file, &terms).await;
     Ok(ok(applied.map_err(|error| refused(error, &places))?))
-}
-
-/// As many migrations as one answer holds, unless less is asked for.
-const HISTORY_MAX: u32 = 100;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Latest {
-    limit: Option<u32>,
 }
 
 pub(super) async fn past(
     State(control): State<Shared>,
     InProject(project): InProject,
-    Asked(latest): Asked<Latest>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<MigrationEntry>>, ApiError> {
-    let limit = latest.limit.unwrap_or(HISTORY_MAX).clamp(1, HISTORY_MAX);
-    Ok(items(
-        history(&control.registry, &project.name, limit).await?,
-    ))
+    let page = paging.page("history")?;
+    let entries = history(&control.registry, &project.name, &page).await?;
+    part("history", entries, |entry| entry.seq)
 }
 
 impl Asking {

@@ -11,18 +11,24 @@ use crate::registry::migration::{self, ColumnPatch};
 use crate::registry::tables::{self, Data, Table};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
+use super::paging::{Paging, part};
+use super::production::may_drop;
 use super::schema::author;
 
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Table>>, ApiError> {
-    Ok(items(tables::list(&control.registry, &project.name).await?))
+    let page = paging.page("tables")?;
+    let tables = tables::list(&control.registry, &project.name).await?;
+    let key = |table: &Table| table.name.to_string();
+    part("tables", page.cut(tables, key), key)
 }
 
 pub(super) async fn show(
@@ -73,6 +79,7 @@ pub(super) async fn remove(
     Asked(said): Asked<Said>,
 ) -> Result<StatusCode, ApiError> {
     let table = name(&table)?;
+    may_drop(&project, said.data())?;
     tables::drop(&control.registry, &project.name, &table, said.data()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -112,6 +119,7 @@ pub(super) async fn drop_column(
     Asked(said): Asked<Said>,
 ) -> Result<Answer<Table>, ApiError> {
     let (table, column) = (name(&table)?, name(&column)?);
+    may_drop(&project, said.data())?;
     Ok(ok(tables::drop_column(
         &control.registry,
         &project.name,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::http::Mistake;
+use crate::keys::token::DEVELOPMENT_CLAIM;
 use crate::keys::{Audience, Grant, SigningKey, token};
 use crate::registry::audit::{self, Action, Chain, Deed};
 
@@ -20,6 +21,7 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::InProject;
 use super::json::Json;
+use super::production::may_mint;
 
 /// An hour: long enough to try something, short enough to forget.
 const TTL_DEFAULT_S: u32 = 3600;
@@ -52,6 +54,7 @@ pub(super) async fn create(
     operator: Operator,
     Json(wanted): Json<NewToken>,
 ) -> Result<Answer<Minted>, ApiError> {
+    may_mint(&project)?;
     let now = Utc::now();
     let subject = wanted.subject.clone();
     let grant = wanted.grant(Audience::Project(project.id))?;
@@ -73,12 +76,15 @@ pub(super) async fn create(
 
 impl NewToken {
     fn grant(self, audience: Audience) -> Result<Grant, ApiError> {
+        let mut claims = self.claims;
+        // A project that becomes one in production no longer takes it.
+        claims.insert(DEVELOPMENT_CLAIM.to_owned(), Value::Bool(true));
         match self.ttl_s {
             1..=TTL_MAX_S => Ok(Grant {
                 subject: self.subject,
                 audience,
                 lifetime: Duration::from_secs(self.ttl_s.into()),
-                claims: self.claims,
+                claims,
             }),
             _ => Err(ApiError::Invalid(vec![Mistake::at(
                 "ttl_s",

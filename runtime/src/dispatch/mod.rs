@@ -263,7 +263,10 @@ impl Dispatcher {
             function: function.name.clone(),
             version: version.number,
             identity: run.identity,
-            config: self.targets.config(version),
+            config: match &version.config {
+                Some(config) => config.values(),
+                None => self.targets.config(version),
+            },
             log: GuestLog::new(tracking.log()),
             calls: CallBudget::default(),
             transaction: TransactionSlot::default(),

@@ -18,12 +18,14 @@ use super::{Selected, Started};
 use crate::engine::{Place, Trigger};
 use crate::http::{Body, BodyError};
 use crate::records::{InvocationRecord, InvocationRef, Ledger, Level, Outcome};
+use crate::registry::redaction::Redaction;
 
 /// One invocation on its way to its record.
 #[derive(Clone)]
 pub(super) struct Tracking {
     records: Arc<dyn Ledger>,
     of: InvocationRef,
+    redaction: Option<Arc<Redaction>>,
     started: Started,
     usage: Arc<Usage>,
 }
@@ -44,6 +46,7 @@ impl Tracking {
         Self {
             records,
             of,
+            redaction: selected.project.redaction.clone(),
             started,
             usage,
         }
@@ -54,6 +57,7 @@ impl Tracking {
         GuestLines {
             records: Arc::clone(&self.records),
             of: self.of.clone(),
+            redaction: self.redaction.clone(),
         }
     }
 
@@ -74,6 +78,8 @@ impl Tracking {
     }
 
     fn failed(&self, status: Option<u16>, reason: String) {
+        // A guest's panic is in it, with whatever the guest has put there.
+        let reason = masked(self.redaction.as_deref(), reason);
         self.record(Outcome::Failed { status, reason });
     }
 
@@ -251,9 +257,17 @@ impl Drop for Tracked {
 }
 
 /// Guest lines, labelled with their invocation.
+fn masked(redaction: Option<&Redaction>, text: String) -> String {
+    match redaction {
+        Some(redaction) => redaction.mask(text),
+        None => text,
+    }
+}
+
 struct GuestLines {
     records: Arc<dyn Ledger>,
     of: InvocationRef,
+    redaction: Option<Arc<Redaction>>,
 }
 
 impl LogSink for GuestLines {
@@ -264,6 +278,7 @@ impl LogSink for GuestLines {
             LogLevel::Warn => Level::Warn,
             LogLevel::Error => Level::Error,
         };
+        let message = masked(self.redaction.as_deref(), message);
         self.records.guest_line(self.of.clone(), level, message);
     }
 }

@@ -101,6 +101,12 @@ impl Code {
         loaded.await.cloned()
     }
 
+    /// Forgets a component that no version uses any longer: its code in memory and on disk.
+    pub(super) fn forget(&self, sha256: &str) {
+        self.memory.forget(sha256);
+        self.cache.remove(sha256);
+    }
+
     /// How many components are in memory, and the bytes of their code.
     pub(super) fn loaded(&self) -> (usize, u64) {
         self.memory.holds()

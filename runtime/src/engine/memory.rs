@@ -78,6 +78,11 @@ impl<T> Memory<T> {
         }
     }
 
+    /// Takes a component away, loaded or not.
+    pub(super) fn forget(&self, sha256: &str) {
+        self.write().remove(sha256);
+    }
+
     /// How many there are, and their bytes.
     pub(super) fn holds(&self) -> (usize, u64) {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);

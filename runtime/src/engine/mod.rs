@@ -132,6 +132,12 @@ impl Engine {
         })
     }
 
+    /// Forgets the native code of a component that no version uses any longer. Calls that are on it
+    /// end as they would have.
+    pub fn forget(&self, sha256: &str) {
+        self.code.forget(sha256);
+    }
+
     /// What it holds now.
     #[must_use]
     pub fn holding(&self) -> Holding {

@@ -6,13 +6,17 @@
 
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HeaderMap};
-use koyalite_policy::Identity;
+use koyalite_policy::{FunctionName, Identity, User};
 use uuid::Uuid;
 
+use super::api_key;
 use super::find::Wish;
 use super::known::KnownTokens;
 use crate::http::{Code, Problem};
+use crate::keys::token::DEVELOPMENT_CLAIM;
 use crate::keys::{ControlAuthority, ControlRole, Right, TokenError, bearer};
+use crate::registry::Environment;
+use crate::registry::api_keys::Keys;
 
 /// Who calls, and by what right.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +35,8 @@ pub(super) enum Credential {
     /// An operator's token that may be good for any version (`function:preview`). What no signature
     /// tells, a session or a row of the list, is asked before the call.
     Control(Right),
+    /// An API key of this project.
+    Key(Uuid),
 }
 
 /// Why a caller is refused.
@@ -48,6 +54,12 @@ pub(super) enum AuthError {
          or name the version to preview in koyalite-version"
     )]
     ControlToken,
+    /// The form of an API key, and none of this project's.
+    #[error("this project has no such API key; it may have been deleted")]
+    UnknownKey,
+    /// A token that was made for development, in production.
+    #[error("this token was made for development, and the project is in production")]
+    ForDevelopment,
     /// Nothing where a user's token is needed.
     #[error("send the access token: authorization: Bearer <token>")]
     Missing,
@@ -62,7 +74,11 @@ pub(super) enum AuthError {
 /// What tokens are checked against.
 pub(super) struct Trust<'a> {
     pub(super) project: Uuid,
+    pub(super) environment: Environment,
     pub(super) jwt_secret: &'a [u8],
+    pub(super) api_keys: &'a Keys,
+    /// The one that is called: what a key for services acts as.
+    pub(super) function: &'a FunctionName,
     pub(super) callers: &'a Callers,
 }
 
@@ -84,18 +100,20 @@ pub(super) fn authenticate(
         identity: Identity::Anonymous,
         credential: Credential::None,
     };
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
-        return Ok(anonymous);
+    let beside = api_key::beside(headers, trust.api_keys, now)?;
+    let Some(text) = text(headers)? else {
+        // A key is enough by itself; beside a user's token it only has to be good.
+        return Ok(beside.map_or(anonymous, |key| api_key::caller(key, trust.function)));
     };
-    if values.next().is_some() {
-        return Err(AuthError::Several);
+    if let Some(key) = api_key::find(text, trust.api_keys, now)? {
+        return match beside {
+            Some(other) if other.id != key.id => Err(AuthError::Several),
+            Some(_) | None => Ok(api_key::caller(key, trust.function)),
+        };
     }
-    let Some(text) = bearer(value)? else {
-        return Ok(anonymous);
-    };
     let Callers { authority, known } = trust.callers;
     match known.user(text, (trust.project, trust.jwt_secret), now) {
+        Ok(user) if is_out_of_place(&user, trust.environment) => Err(AuthError::ForDevelopment),
         Ok(user) => Ok(Caller {
             identity: Identity::User(user),
             credential: Credential::Project,
@@ -112,6 +130,26 @@ pub(super) fn authenticate(
     }
 }
 
+/// Whether somebody has made that token to try something, and this is no place for that.
+fn is_out_of_place(user: &User, environment: Environment) -> bool {
+    match environment {
+        Environment::Prod => user.claims().contains_key(DEVELOPMENT_CLAIM),
+        Environment::Dev | Environment::Staging => false,
+    }
+}
+
+/// What the one `Authorization` header bears, if there is one of that scheme.
+fn text(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    match values.next() {
+        Some(_) => Err(AuthError::Several),
+        None => Ok(bearer(value)?),
+    }
+}
+
 /// Whoever may deploy a version may call one, as far as the token itself tells.
 fn may_preview(right: Right) -> bool {
     match right {
@@ -125,9 +163,11 @@ fn may_preview(right: Right) -> bool {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Problem {
         let code = match &error {
-            AuthError::Several | AuthError::ControlToken | AuthError::NoSession => {
-                Code::InvalidToken
-            }
+            AuthError::Several
+            | AuthError::ControlToken
+            | AuthError::NoSession
+            | AuthError::UnknownKey
+            | AuthError::ForDevelopment => Code::InvalidToken,
             AuthError::Missing => Code::Unauthorized,
             AuthError::NoKey => Code::Internal,
             AuthError::Token(TokenError::Expired) => Code::ExpiredToken,

@@ -61,6 +61,11 @@ pub(super) fn function(
         version,
     } = find(paths, target.rest)
         .ok_or_else(|| GatewayError::UnknownFunction(project.name.clone()))?;
+    if !project.settings.allows_region(region) {
+        let function = function.name.clone();
+        let regions = project.settings.data_residency.clone();
+        return Err(GatewayError::WrongRegion { function, regions });
+    }
     let regions = &function.active.manifest.region;
     if !function.enabled {
         return Err(GatewayError::Disabled(function.name.clone()));
@@ -99,7 +104,10 @@ pub(super) fn version(
     let wish = wish_of(wish, headers);
     let trust = Trust {
         project: project.id,
+        environment: project.environment,
         jwt_secret: project.jwt_secret.expose(),
+        api_keys: &project.api_keys,
+        function: &function.name,
         callers,
     };
     let caller = auth::authenticate(headers, &trust, wish, now)?;
@@ -155,7 +163,7 @@ fn wished(
         Some(Wish::Number(number)) if number == function.active.number => Some(&function.active),
         Some(Wish::Number(number)) => match credential {
             Credential::Control(_) => function.versions.get(&number),
-            Credential::None | Credential::Project => None,
+            Credential::None | Credential::Project | Credential::Key(_) => None,
         },
     }
 }

@@ -8,11 +8,13 @@ use koyalite_policy::{FunctionName, ProjectName};
 
 use super::auth::AuthError;
 use super::headers::REGION;
+use super::rates;
 use super::route::RouteError;
 use crate::accounts::AccountError;
 use crate::dispatch::DispatchError;
 use crate::engine::InvokeError;
 use crate::http::{Code, Problem};
+use crate::registry::rates::Exceeded;
 
 /// Why a request did not reach a function, or the function gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,8 @@ pub(super) enum GatewayError {
     Auth(#[from] AuthError),
     #[error("function `{0}` answers only callers with a token; send authorization: Bearer <token>")]
     TokenNeeded(FunctionName),
+    #[error(transparent)]
+    TooMany(#[from] Exceeded),
     #[error("the body may have {limit} bytes")]
     BodyTooLarge { limit: u64 },
     #[error("this node is shutting down; try again")]
@@ -62,6 +66,7 @@ impl From<GatewayError> for Problem {
         let code = match error {
             GatewayError::Route(error) => return of_route(error, detail),
             GatewayError::Auth(error) => return error.into(),
+            GatewayError::TooMany(exceeded) => return rates::refused(exceeded, detail),
             GatewayError::WrongRegion { regions, .. } => return of_region(&regions, detail),
             GatewayError::UnknownProject(_) => Code::UnknownProject,
             GatewayError::PathStyleOff => Code::UnknownRoute,

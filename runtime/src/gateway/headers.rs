@@ -7,6 +7,7 @@ use http::header::{
 };
 use uuid::Uuid;
 
+use super::api_key;
 use super::auth::Credential;
 use super::route::Style;
 use crate::http::{REQUEST_ID_HEADER, SOURCE_HEADER, request_id};
@@ -54,6 +55,7 @@ pub(super) fn for_guest(
     if matches!(credential, Credential::Control(_)) {
         headers.remove(AUTHORIZATION);
     }
+    api_key::take_away(headers);
     if let Ok(base) = HeaderValue::from_str(base_path) {
         headers.insert(BASE_PATH, base);
     }

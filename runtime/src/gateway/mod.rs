@@ -5,13 +5,16 @@
 //! a function's own answer passes through with its headers cleaned.
 
 mod accounts;
+mod api_key;
 mod auth;
 mod bare;
 mod choose;
+mod client;
 mod error;
 pub mod find;
 mod headers;
 mod known;
+mod rates;
 pub mod route;
 mod timing;
 
@@ -31,6 +34,7 @@ use self::auth::{AuthError, Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
 use self::choose::Chosen;
+pub use self::client::Proxies;
 use self::error::GatewayError;
 use self::headers::Answered;
 use self::known::KnownTokens;
@@ -125,6 +129,8 @@ pub struct GatewaySettings {
     pub domain: String,
     /// The region of this node.
     pub region: String,
+    /// Whose word counts about where a request comes from.
+    pub proxies: Proxies,
 }
 
 /// The functions listener's service.
@@ -184,7 +190,12 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Invoke(target) => {
                 let chosen = self.choose(&parts, &target)?;
                 self.ask(&chosen, &target.project).await?;
-                self.invoke(id, chosen, parts, body).await
+                let pace = rates::check(&chosen, &parts, &self.settings.proxies)?;
+                let mut response = self.invoke(id, chosen, parts, body).await?;
+                if let Some(pace) = pace {
+                    rates::tell(response.headers_mut(), pace);
+                }
+                Ok(response)
             }
         }
     }
@@ -231,9 +242,10 @@ impl<B: Behind> Gateway<B> {
                     false => Err(AuthError::ControlToken.into()),
                 }
             }
-            Credential::Control(Right::Signed(_)) | Credential::Project | Credential::None => {
-                Ok(())
-            }
+            Credential::Control(Right::Signed(_))
+            | Credential::Project
+            | Credential::Key(_)
+            | Credential::None => Ok(()),
         }
     }
 
@@ -256,7 +268,7 @@ impl<B: Behind> Gateway<B> {
         let usage = Arc::new(Usage::default());
         let seen = match chosen.credential {
             Credential::Control(_) => Some(Arc::clone(&usage)),
-            Credential::None | Credential::Project => None,
+            Credential::None | Credential::Project | Credential::Key(_) => None,
         };
         let result = self
             .behind

@@ -72,6 +72,7 @@ fn version(name: &str, number: u32, change: impl FnOnce(&mut Manifest)) -> Arc<V
         function_id: Uuid::now_v7(),
         number,
         sha256: String::new(),
+        config: None,
         manifest: Arc::new(manifest),
         handler: Handler::P3,
         scheduled: false,
@@ -108,6 +109,11 @@ fn project(environment: Environment) -> Arc<ProjectEntry> {
         environment,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        settings: Default::default(),
+        limiter: None,
+        redaction: None,
+        api_keys: Default::default(),
+        secrets: Default::default(),
         jwt_secret: Secret::new(SECRET.to_vec()),
         database,
         mirror: Mirror::Off,
@@ -164,6 +170,7 @@ async fn start(environment: Environment) -> Server {
     let settings = GatewaySettings {
         domain: "localhost".to_owned(),
         region: "local".to_owned(),
+        proxies: Default::default(),
     };
     let drain = CancellationToken::new();
     let gateway = Gateway::new(

@@ -44,6 +44,7 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "The content type is not understood";
     InvalidJson         "invalid_json"         BAD_REQUEST "The JSON is malformed";
     InvalidQuery        "invalid_query"        BAD_REQUEST "The query string is not acceptable";
+    Unconfirmed         "unconfirmed"          BAD_REQUEST "Say that it is meant";
     InvalidField        "invalid_field"        BAD_REQUEST "A field has an unacceptable value";
     UnknownField        "unknown_field"        BAD_REQUEST "A field is not known";
     InvalidName         "invalid_name"         BAD_REQUEST "A name is not acceptable";
@@ -69,6 +70,8 @@ codes! {
     UnknownColumn       "unknown_column"       NOT_FOUND "There is no such column";
     UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
+    UnknownSecret       "unknown_secret"       NOT_FOUND "There is no such secret";
+    UnknownApiKey       "unknown_api_key"      NOT_FOUND "There is no such API key";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
@@ -82,6 +85,7 @@ codes! {
     UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
+    RateLimited         "rate_limited"         TOO_MANY_REQUESTS "Too many requests";
     WrongRegion         "wrong_region"         MISDIRECTED_REQUEST "The function lives in another region";
 
     // What stands in the way.
@@ -90,6 +94,8 @@ codes! {
     PreconditionFailed  "precondition_failed"  PRECONDITION_FAILED "It was changed meanwhile";
     InUse               "in_use"               CONFLICT "Something still depends on that";
     WouldLoseData       "would_lose_data"      CONFLICT "That change would lose data";
+    KeyReused           "idempotency_key_reused" CONFLICT "That key was used for something else";
+    KeyInFlight         "idempotency_key_in_flight" CONFLICT "The same is being done";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
     UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";

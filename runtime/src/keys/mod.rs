@@ -8,6 +8,7 @@
 //! No token, whoever signed it, can make its bearer the service identity: a verified token is a
 //! subject and claims, and the service identity is made by the host alone.
 
+pub mod api_key;
 pub mod bearer;
 pub mod control;
 mod private_file;
@@ -18,6 +19,7 @@ pub mod signature;
 pub mod token;
 pub mod token_file;
 
+pub use self::api_key::{ApiKey, KeyHash};
 pub use self::bearer::bearer;
 pub use self::control::{ControlAuthority, ControlRole, ControlToken, Presented, Right};
 pub use self::private_file::FileError;

@@ -6,7 +6,7 @@
 //! handed to one part of the process tells nothing about the others.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -90,6 +90,8 @@ pub enum RingError {
     Missing { path: String },
     #[error("{path} is not a key ring: {reason}; restore it from a backup")]
     NotAKeyRing { path: String, reason: &'static str },
+    #[error("{path} no longer has the key {id}, which has sealed stored secrets; restore it")]
+    KeyLost { path: String, id: KeyId },
     #[error("the value was sealed with key {id}, which is not on this key ring")]
     UnknownKey { id: KeyId },
     #[error("the sealed value is damaged, or belongs to another row or column")]
@@ -110,6 +112,8 @@ struct RootKey {
 pub struct KeyRing {
     active: RootKey,
     older: Vec<RootKey>,
+    /// Where it was read from, to look there again.
+    file: PathBuf,
 }
 
 impl KeyRing {
@@ -121,6 +125,7 @@ impl KeyRing {
         let ring = Self {
             active: RootKey::random(),
             older: Vec::new(),
+            file: path.to_owned(),
         };
         private_file::create(path, &ring.to_text())?;
         Ok(ring)
@@ -142,7 +147,24 @@ impl KeyRing {
             path: path.display().to_string(),
             reason,
         };
-        Self::from_text(&text).map_err(not_a_ring)
+        Self::from_text(&text, path).map_err(not_a_ring)
+    }
+
+    /// The ring as its file is now, where that is another one; somebody has rotated it. It must have
+    /// all keys of this one, for they have sealed what is stored.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`], and [`RingError::KeyLost`].
+    pub fn renewed(&self) -> Result<Option<Self>, RingError> {
+        let now = Self::open(&self.file)?;
+        let mut mine = std::iter::once(&self.active).chain(&self.older);
+        if let Some(lost) = mine.find(|key| now.key(key.id).is_none()) {
+            return Err(RingError::KeyLost {
+                path: self.file.display().to_string(),
+                id: lost.id,
+            });
+        }
+        Ok(Some(now).filter(|now| now.active.id != self.active.id))
     }
 
     /// Opens the ring, or makes it where there is none. Two processes that start together end up
@@ -169,7 +191,11 @@ impl KeyRing {
         while older.iter().any(|key| key.id == active.id) {
             active = RootKey::random();
         }
-        let ring = Self { active, older };
+        let ring = Self {
+            active,
+            older,
+            file: path.to_owned(),
+        };
         private_file::replace(path, &ring.to_text())?;
         Ok(ring)
     }
@@ -253,7 +279,7 @@ impl KeyRing {
         Zeroizing::new(text + "\n")
     }
 
-    fn from_text(text: &str) -> Result<Self, &'static str> {
+    fn from_text(text: &str, path: &Path) -> Result<Self, &'static str> {
         let file: RingFile =
             serde_json::from_str(text).map_err(|_| "it is not as it was written")?;
         if file.version != FILE_VERSION {
@@ -274,6 +300,7 @@ impl KeyRing {
         Ok(Self {
             active,
             older: keys,
+            file: path.to_owned(),
         })
     }
 }

@@ -63,6 +63,12 @@ impl Sealed {
         self.0
     }
 
+    /// The key that sealed it; `None` where the bytes are not of a known layout.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.split().map(|parts| parts.key)
+    }
+
     pub(super) fn join(key: KeyId, nonce: &[u8; NONCE_BYTES], ciphertext: &[u8]) -> Self {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&key.to_bytes());

@@ -26,6 +26,9 @@ pub use self::key::{KeyError, SECRET_BYTES_MIN, SigningKey, TrustedKey};
 /// Who KoyaLite says it is in the tokens it signs.
 pub const ISSUER: &str = "koyalite";
 
+/// Of tokens that somebody has made to try something. No project in production takes one.
+pub const DEVELOPMENT_CLAIM: &str = "koya_dev";
+
 /// How far the clocks of issuer and verifier may differ, as in other servers of this kind.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(30);
 

@@ -14,10 +14,11 @@ mod queue;
 mod segment;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::Stream;
 use koyalite_policy::FunctionName;
 use tokio::sync::{mpsc, oneshot};
@@ -101,6 +102,43 @@ impl Records {
             tokio::task::spawn_blocking(move || segments.last_lines(project, &function, limit));
         // Fails only when the runtime goes down, and then nobody reads the answer.
         read.await.unwrap_or_default()
+    }
+
+    /// Removes the lines of a project, or of one function of it. Lines of a project that come later,
+    /// from calls that have not ended, are not kept.
+    ///
+    /// # Errors
+    /// When a file cannot be written again without them.
+    pub async fn forget(
+        &self,
+        project: Uuid,
+        function: Option<FunctionName>,
+    ) -> std::io::Result<()> {
+        self.segments.refuse(project, function.as_ref());
+        self.flush().await;
+        let segments = Arc::clone(&self.segments);
+        let gone = move |stored: &Stored| {
+            let of_function = function
+                .as_ref()
+                .is_none_or(|name| stored.function == *name);
+            stored.project == project && of_function
+        };
+        let done = tokio::task::spawn_blocking(move || segments.remove(gone)).await;
+        done.map_err(std::io::Error::other)?
+    }
+
+    /// Removes the lines of projects that are older than the project's time.
+    ///
+    /// # Errors
+    /// When a file cannot be written again without them.
+    pub async fn purge(&self, ages: HashMap<Uuid, DateTime<Utc>>) -> std::io::Result<()> {
+        let segments = Arc::clone(&self.segments);
+        let gone = move |stored: &Stored| {
+            let until = ages.get(&stored.project);
+            until.is_some_and(|until| stored.line.time < *until)
+        };
+        let done = tokio::task::spawn_blocking(move || segments.remove(gone)).await;
+        done.map_err(std::io::Error::other)?
     }
 
     /// The lines of a function from now on. A follower that is too slow gets a line that says how

@@ -3,10 +3,11 @@
 //! Names are UUIDs of version 7, so their order is the order of time. A process only appends to
 //! segments that it has made: a line torn by a crash stays the last of its file, and is skipped.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use koyalite_policy::FunctionName;
@@ -23,6 +24,8 @@ pub(super) struct Segments {
     dir: PathBuf,
     limits: RecordLimits,
     current: Mutex<Option<Current>>,
+    /// Projects that were deleted since the start. Their ids come never again.
+    deleted: RwLock<HashSet<Uuid>>,
 }
 
 #[derive(Debug)]
@@ -38,6 +41,7 @@ impl Segments {
             dir: dir.to_owned(),
             limits,
             current: Mutex::new(None),
+            deleted: RwLock::default(),
         })
     }
 
@@ -76,6 +80,43 @@ impl Segments {
         }
         found.reverse();
         found
+    }
+
+    /// Keeps no further line of the project, where the whole of it goes.
+    pub(super) fn refuse(&self, project: Uuid, function: Option<&FunctionName>) {
+        if function.is_none() {
+            let mut deleted = self.deleted.write().unwrap_or_else(PoisonError::into_inner);
+            deleted.insert(project);
+        }
+    }
+
+    /// Whether lines of the project are kept.
+    pub(super) fn takes(&self, project: Uuid) -> bool {
+        let deleted = self.deleted.read().unwrap_or_else(PoisonError::into_inner);
+        !deleted.contains(&project)
+    }
+
+    /// Writes the segments again that have such lines, without them. Nothing is appended meanwhile.
+    /// Blocks.
+    pub(super) fn remove(&self, gone: impl Fn(&Stored) -> bool) -> io::Result<()> {
+        let mut guard = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // The next line begins another segment.
+        *guard = None;
+        for path in self.paths()? {
+            let bytes = fs::read(&path)?;
+            let stays = |line: &&[u8]| !serde_json::from_slice(line).is_ok_and(|line| gone(&line));
+            let kept: Vec<u8> = bytes
+                .split_inclusive(|b| *b == b'\n')
+                .filter(stays)
+                .collect::<Vec<_>>()
+                .concat();
+            match kept.len() {
+                0 => fs::remove_file(&path)?,
+                length if length == bytes.len() => {}
+                _ => replace(&path, &kept)?,
+            }
+        }
+        Ok(())
     }
 
     fn start(&self) -> io::Result<Current> {
@@ -119,6 +160,16 @@ impl Segments {
         paths.sort();
         Ok(paths)
     }
+}
+
+/// Puts other bytes in the place of a file's. Its age stays: retention goes by it.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let written = fs::metadata(path)?.modified()?;
+    let aside = path.with_extension("rewritten");
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.set_modified(written)?;
+    fs::rename(&aside, path)
 }
 
 /// A line of the wanted function; anything else, torn lines included, is nothing.

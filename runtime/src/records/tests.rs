@@ -136,3 +136,55 @@ async fn a_folder_that_takes_nothing_costs_lines_and_is_counted() {
     records.guest_line(of("a"), Level::Info, "kept".to_owned());
     assert_eq!(messages(&records, "a", 10).await, ["kept"]);
 }
+
+#[tokio::test]
+async fn what_is_forgotten_is_in_no_file_and_the_rest_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(dir.path());
+    let elsewhere = InvocationRef {
+        project: Uuid::from_u128(2),
+        ..of("a")
+    };
+    for of in [of("a"), of("b"), elsewhere.clone()] {
+        records.guest_line(of, Level::Info, "before".to_owned());
+    }
+    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let function = "a".parse().unwrap();
+    records.forget(first, Some(function)).await.unwrap();
+    assert!(messages(&records, "a", 9).await.is_empty());
+    assert_eq!(messages(&records, "b", 9).await, ["before"]);
+    records.guest_line(of("a"), Level::Info, "again".to_owned());
+    assert_eq!(messages(&records, "a", 9).await, ["again"]);
+
+    records.forget(second, None).await.unwrap();
+    records.guest_line(elsewhere, Level::Info, "too late".to_owned());
+    records.flush().await;
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        assert!(!text.contains(&second.to_string()), "{text}");
+    }
+    assert_eq!(messages(&records, "b", 9).await, ["before"]);
+}
+
+#[tokio::test]
+async fn what_is_older_than_its_project_keeps_goes_and_the_rest_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(dir.path());
+    let elsewhere = InvocationRef {
+        project: Uuid::from_u128(2),
+        ..of("a")
+    };
+    records.guest_line(of("a"), Level::Info, "old".to_owned());
+    records.guest_line(elsewhere, Level::Info, "of another project".to_owned());
+    records.flush().await;
+    let until = Utc::now();
+    records.guest_line(of("a"), Level::Info, "new".to_owned());
+    records.flush().await;
+    let ages = HashMap::from([(Uuid::from_u128(1), until)]);
+    records.purge(ages).await.unwrap();
+    assert_eq!(messages(&records, "a", 9).await, ["new"]);
+    let others = records
+        .read(Uuid::from_u128(2), &"a".parse().unwrap(), 9)
+        .await;
+    assert_eq!(others.len(), 1);
+}

@@ -41,10 +41,11 @@ pub(super) async fn run(
 
 async fn write_all(incoming: &mut Incoming, segments: &Arc<Segments>, counts: &Counts) {
     loop {
-        let batch = take_batch(incoming);
+        let mut batch = take_batch(incoming);
         if batch.is_empty() {
             return;
         }
+        batch.retain(|stored| segments.takes(stored.project));
         let mut bytes = Vec::new();
         batch.iter().for_each(|stored| stored.write_to(&mut bytes));
         let segments = Arc::clone(segments);

@@ -122,6 +122,11 @@ impl<'a> Change<'a> {
         Ok(locked)
     }
 
+    /// The project is gone: what was done to it is for the installation's log.
+    pub(crate) fn concerns_none(&mut self) {
+        self.projects.clear();
+    }
+
     /// The change is about a project that it has just made.
     pub(crate) fn concerns(&mut self, project: Uuid) {
         self.projects.push(project);

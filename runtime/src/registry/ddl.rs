@@ -59,6 +59,19 @@ pub(crate) fn create_tenant(tenant: &Tenant, password_verifier: &str, database: 
     ))
 }
 
+/// Takes the wall away with all that is in it. The rights are taken back one by one, since a role that
+/// still has some cannot go; those on tables go with the tables.
+pub(crate) fn drop_tenant(tenant: &Tenant, database: &str) -> Ddl {
+    let (schema, role) = (quote_ident(&tenant.schema), quote_ident(&tenant.role));
+    let database = quote_ident(database);
+    Ddl(format!(
+        "DROP SCHEMA {schema} CASCADE;
+         REVOKE ALL ON SCHEMA koyalite_api FROM {role};
+         REVOKE ALL ON DATABASE {database} FROM {role};
+         DROP ROLE {role};"
+    ))
+}
+
 /// A tenant's statement runs at most this long; the limit is on the role, so that no way of
 /// connecting is without it.
 const STATEMENT_TIMEOUT: &str = "5s";

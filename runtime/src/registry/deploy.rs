@@ -1,8 +1,7 @@
 //! How a version comes to serve.
 //!
-//! A version never changes. A deployment says which version serves; rolling back is a new
-//! deployment of an older version. One transaction makes the version, the deployment, the switch
-//! and the schedules, so that no request sees half of it.
+//! A version never changes. A deployment says which version serves; rolling back is a new deployment of an
+//! older one. One transaction makes version, deployment, switch and schedules: no request sees half of it.
 
 mod stored;
 
@@ -18,7 +17,7 @@ use super::error::RegistryError;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
 use super::snapshot::Handler;
-use super::{Registry, mirror, schedule_sync};
+use super::{Registry, mirror, removal, schedule_sync, settings};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -82,7 +81,7 @@ pub enum RollbackTo {
 /// # Errors
 /// `Invalid` where the manifest does not fit the component; `Conflict` where the path is taken.
 pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed, RegistryError> {
-    let mut change = Change::begin(registry).await?;
+    let mut change = removal::deploying(registry).await?;
     let project = change.lock(&input.project).await?;
     let current = active(change.conn(), project.id, &input.name).await?;
     let manifest = match (&input.manifest, &current) {
@@ -216,6 +215,7 @@ async fn serve(
     version: &StoredVersion,
     manifest: &Manifest,
 ) -> Result<(), RegistryError> {
+    settings::allow_regions(conn, what.project, manifest).await?;
     policy_sets::keep(conn, what.project, what.function).await?;
     let deployment = sqlx::query_scalar!(
         "INSERT INTO koyalite.deployments (id, function_id, number, version_id, regions, created_by)

@@ -327,6 +327,7 @@ fn taken(constraint: &str) -> Meaning {
         "functions_project_id_path_key" => {
             "another function of the project has this path; choose another `path`"
         }
+        "api_keys_project_id_name_key" => "the project has an API key of this name",
         "roles_name_key" => "a role of this name exists; choose another name",
         "email_senders_project_id_address_key" => "the project sends from this address already",
         "users_email_key" => "a user with this email exists",

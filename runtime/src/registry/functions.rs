@@ -12,6 +12,7 @@ use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 pub use super::deploy::{DeployInput, Deployed, RollbackTo, deploy, rollback};
 use super::error::RegistryError;
+use super::page::{Page, Part};
 pub use super::policy_sets::Policies;
 
 /// A function as operators see it.
@@ -108,12 +109,10 @@ pub async fn get(
     project: &ProjectName,
     name: &FunctionName,
 ) -> Result<Function, RegistryError> {
-    let functions = list(registry, project).await?;
-    let mut matching = functions
-        .into_iter()
-        .filter(|function| &function.name == name);
-    matching
-        .next()
+    let project = project_id(registry, project).await?;
+    let mut found = select(registry, project, Some(name), &Page::first(1)).await?;
+    found
+        .pop()
         .ok_or_else(|| RegistryError::not_found("function", name))
 }
 
@@ -124,16 +123,31 @@ pub async fn get(
 pub async fn list(
     registry: &Registry,
     project: &ProjectName,
-) -> Result<Vec<Function>, RegistryError> {
+    page: &Page<String>,
+) -> Result<Part<Function>, RegistryError> {
     let project = project_id(registry, project).await?;
+    Ok(page.part(select(registry, project, None, page).await?))
+}
+
+async fn select(
+    registry: &Registry,
+    project: Uuid,
+    name: Option<&FunctionName>,
+    page: &Page<String>,
+) -> Result<Vec<Function>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT f.id, f.name, f.user_id, f.path, f.enabled, f.created_at, f.updated_at,
              d.regions, v.number, v.sha256
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
-         WHERE f.project_id = $1 ORDER BY f.name",
+         WHERE f.project_id = $1 AND ($2::text IS NULL OR f.name = $2)
+             AND ($3::text IS NULL OR f.name > $3)
+         ORDER BY f.name LIMIT $4",
         project,
+        name.map(FunctionName::as_str),
+        page.after.as_deref(),
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
@@ -162,12 +176,18 @@ pub async fn versions(
     registry: &Registry,
     project: &ProjectName,
     name: &FunctionName,
-) -> Result<Vec<Version>, RegistryError> {
+    page: &Page<u32>,
+) -> Result<Part<Version>, RegistryError> {
+    let before = page.after.map(i32::try_from).transpose();
+    let before = before.map_err(|_| RegistryError::not_found("version", name))?;
     let function = get(registry, project, name).await?;
     let rows = sqlx::query!(
         "SELECT id, number, sha256, manifest, exports, imports, created_by, created_at
-         FROM koyalite.versions WHERE function_id = $1 ORDER BY number DESC",
+         FROM koyalite.versions WHERE function_id = $1 AND ($2::integer IS NULL OR number < $2)
+         ORDER BY number DESC LIMIT $3",
         function.id,
+        before,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
@@ -185,7 +205,8 @@ pub async fn versions(
             created_at: row.created_at,
         })
     });
-    versions.collect()
+    let versions = versions.collect::<Result<Vec<_>, RegistryError>>();
+    Ok(page.part(versions?))
 }
 
 /// A version's number as the domain has it.

@@ -73,7 +73,7 @@ pub async fn replace(
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let sealed = seal(&registry.ring, locked.id, Column::JwtSecret, secret)?;
+    let sealed = seal(&registry.ring(), locked.id, Column::JwtSecret, secret)?;
     sqlx::query!(
         "UPDATE koyalite.projects SET jwt_secret = $2, updated_at = now() WHERE id = $1",
         locked.id,

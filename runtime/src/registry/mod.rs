@@ -10,12 +10,14 @@
 //! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
 //! `snapshot` last.
 
+pub mod api_keys;
 pub mod audit;
 pub mod bootstrap;
 pub(crate) mod change;
 pub mod claims;
 pub mod column_type;
 pub mod columns;
+pub mod condition;
 mod constraints;
 pub mod custom_roles;
 pub(crate) mod ddl;
@@ -26,6 +28,7 @@ pub mod email;
 pub mod error;
 mod extensions;
 pub mod functions;
+pub mod idempotency;
 pub mod identity;
 pub mod indexes;
 pub mod jwt_secret;
@@ -39,19 +42,28 @@ pub mod mirror;
 pub mod operator_tokens;
 pub mod operators;
 pub mod owned;
+pub mod page;
 pub mod policies;
 mod policy_input;
 pub mod policy_readable;
 pub mod policy_sets;
+pub mod project_change;
 pub mod projects;
+pub mod rates;
+pub mod redaction;
 mod references;
+pub mod removal;
+pub mod reseal;
+pub mod retention;
 pub mod roles;
 pub mod run_history;
 pub(crate) mod runs;
 mod schedule_sync;
 pub mod schedules;
 pub mod secret;
+pub mod secrets;
 pub mod sessions;
+pub mod settings;
 pub mod snapshot;
 pub mod tables;
 pub mod users;
@@ -92,7 +104,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Registry {
     pool: PgPool,
-    ring: Arc<KeyRing>,
+    ring: ArcSwap<KeyRing>,
     /// Owns what `dev` creates, and acts where no other user has signed in.
     admin: Uuid,
     snapshot: ArcSwap<Snapshot>,
@@ -120,7 +132,7 @@ impl Registry {
         let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {
             pool,
-            ring,
+            ring: ArcSwap::new(ring),
             admin,
             snapshot: ArcSwap::from_pointee(snapshot),
             reload: tokio::sync::Mutex::new(()),
@@ -150,10 +162,30 @@ impl Registry {
             .fetch_one(&self.pool)
             .await?;
         if head > self.snapshot.load().seq {
-            let snapshot = snapshot::load(&self.pool, &self.ring, &self.snapshot.load()).await?;
+            // What has changed may have been sealed by a node that has a newer ring.
+            self.renew_keys();
+            let before = self.snapshot.load();
+            let snapshot = snapshot::load(&self.pool, &self.ring(), &before).await?;
             self.snapshot.store(Arc::new(snapshot));
         }
         Ok(())
+    }
+
+    /// The keys that seal and open what is stored.
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        self.ring.load_full()
+    }
+
+    /// Takes up another ring where its file has one. Where that cannot be read, this one goes on.
+    pub(crate) fn renew_keys(&self) {
+        match self.ring().renewed() {
+            Ok(None) => {}
+            Ok(Some(ring)) => {
+                tracing::info!(key = %ring.active_id(), "another key seals from now on");
+                self.ring.store(Arc::new(ring));
+            }
+            Err(error) => tracing::warn!(%error, "the key ring is not read again"),
+        }
     }
 
     /// Follows changes made by other nodes until `stop`.

@@ -86,7 +86,7 @@ pub struct PolicyPatch {
 }
 
 /// Tells `null` from a field that is not there.
-pub(super) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+pub(crate) fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)

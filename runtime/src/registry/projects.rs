@@ -8,12 +8,15 @@ use koyalite_host_api::db::Databases;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
+use super::page::{Page, Part};
 use super::secret::{Column, Secret, seal};
+use super::settings::Settings;
 use super::snapshot::{Environment, ProjectEntry};
 use super::{Registry, ddl};
 
@@ -28,6 +31,8 @@ pub struct Project {
     pub owner_id: Uuid,
     /// What it is for.
     pub environment: Environment,
+    /// What its owner has decided about it.
+    pub settings: Settings,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -86,8 +91,9 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
     let id = Uuid::now_v7();
     let tenant = Tenant::of(id);
     let password = Secret::random_text();
-    let jwt_secret = seal(&registry.ring, id, Column::JwtSecret, &Secret::random_key())?;
-    let sealed_password = seal(&registry.ring, id, Column::DatabasePassword, &password)?;
+    let ring = registry.ring();
+    let jwt_secret = seal(&ring, id, Column::JwtSecret, &Secret::random_key())?;
+    let sealed_password = seal(&ring, id, Column::DatabasePassword, &password)?;
 
     let mut change = Change::begin(registry).await?;
     change.take_turn().await?;
@@ -121,6 +127,7 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
         name: new.name,
         owner_id: new.owner,
         environment: new.environment,
+        settings: Settings::default(),
         created_at: row.created_at,
         updated_at: row.created_at,
     })
@@ -131,30 +138,51 @@ pub async fn create(registry: &Registry, new: NewProject) -> Result<Project, Reg
 /// # Errors
 /// `NotFound` where there is none.
 pub async fn get(registry: &Registry, name: &ProjectName) -> Result<Project, RegistryError> {
-    let mut found = select(registry, Some(name)).await?;
+    let mut conn = registry.pool.acquire().await?;
+    named(&mut conn, name).await
+}
+
+/// The project of that name, as a change sees it.
+pub(crate) async fn named(
+    conn: &mut PgConnection,
+    name: &ProjectName,
+) -> Result<Project, RegistryError> {
+    let mut found = select(conn, (Some(name), None), &Page::first(1)).await?;
     found
         .pop()
         .ok_or_else(|| RegistryError::not_found("project", name))
 }
 
-/// All projects, by name.
+/// The projects, by name; all, or only those of these ids.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
-pub async fn list(registry: &Registry) -> Result<Vec<Project>, RegistryError> {
-    select(registry, None).await
+pub async fn list(
+    registry: &Registry,
+    only: Option<&[Uuid]>,
+    page: &Page<String>,
+) -> Result<Part<Project>, RegistryError> {
+    let mut conn = registry.pool.acquire().await?;
+    Ok(page.part(select(&mut conn, (None, only), page).await?))
 }
 
 async fn select(
-    registry: &Registry,
-    name: Option<&ProjectName>,
+    conn: &mut PgConnection,
+    (name, only): (Option<&ProjectName>, Option<&[Uuid]>),
+    page: &Page<String>,
 ) -> Result<Vec<Project>, RegistryError> {
     let rows = sqlx::query!(
-        "SELECT id, name, owner_id, environment, created_at, updated_at FROM koyalite.projects
-         WHERE $1::text IS NULL OR name = $1 ORDER BY name",
+        "SELECT id, name, owner_id, environment, settings, created_at, updated_at
+         FROM koyalite.projects
+         WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR name > $2)
+             AND ($4::uuid[] IS NULL OR id = ANY($4))
+         ORDER BY name LIMIT $3",
         name.map(ProjectName::as_str),
+        page.after.as_deref(),
+        page.rows(),
+        only,
     )
-    .fetch_all(&registry.pool)
+    .fetch_all(conn)
     .await?;
     let projects = rows.into_iter().map(|row| {
         Ok(Project {
@@ -162,6 +190,7 @@ async fn select(
             name: row.name.parse().map_err(RegistryError::internal)?,
             owner_id: row.owner_id,
             environment: row.environment.parse()?,
+            settings: Settings::from_stored(row.settings)?,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

@@ -24,15 +24,42 @@ pub enum Permission {
     /// Make a project.
     #[serde(rename = "project:create")]
     ProjectCreate,
+    /// Rename a project, change its settings, give it to somebody else.
+    #[serde(rename = "project:update")]
+    ProjectUpdate,
+    /// Delete a project with all that is in it.
+    #[serde(rename = "project:delete")]
+    ProjectDelete,
     /// See and replace the secret that a project's tokens are signed with.
     #[serde(rename = "project:secret")]
     ProjectSecret,
+    /// See which secrets a project has, never a value.
+    #[serde(rename = "secret:read")]
+    SecretRead,
+    /// Set and delete a project's secrets.
+    #[serde(rename = "secret:write")]
+    SecretWrite,
+    /// Have all stored secrets sealed with another key.
+    #[serde(rename = "key:rotate")]
+    KeyRotate,
+    /// See which API keys a project has, never a key.
+    #[serde(rename = "api_key:read")]
+    ApiKeyRead,
+    /// Make and delete API keys whose bearers call as nobody.
+    #[serde(rename = "api_key:write")]
+    ApiKeyWrite,
+    /// Make API keys whose bearers call as the function itself.
+    #[serde(rename = "service_key:grant")]
+    ServiceKeyGrant,
     /// See functions, versions and schedules.
     #[serde(rename = "function:read")]
     FunctionRead,
     /// Deploy, roll back, switch on and off.
     #[serde(rename = "function:deploy")]
     FunctionDeploy,
+    /// Delete a function with its versions.
+    #[serde(rename = "function:delete")]
+    FunctionDelete,
     /// Reach a version that is not active.
     #[serde(rename = "function:preview")]
     FunctionPreview,
@@ -106,12 +133,21 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 37] = [
         Self::ProjectRead,
         Self::ProjectCreate,
+        Self::ProjectUpdate,
+        Self::ProjectDelete,
         Self::ProjectSecret,
+        Self::SecretRead,
+        Self::SecretWrite,
+        Self::KeyRotate,
+        Self::ApiKeyRead,
+        Self::ApiKeyWrite,
+        Self::ServiceKeyGrant,
         Self::FunctionRead,
         Self::FunctionDeploy,
+        Self::FunctionDelete,
         Self::FunctionPreview,
         Self::LogRead,
         Self::TableRead,
@@ -170,6 +206,8 @@ impl BuiltInRole {
     #[must_use]
     pub fn permissions(self) -> BTreeSet<Permission> {
         let reading = [
+            Permission::ApiKeyRead,
+            Permission::SecretRead,
             Permission::ProjectRead,
             Permission::FunctionRead,
             Permission::TableRead,
@@ -183,7 +221,10 @@ impl BuiltInRole {
             Permission::MemberRead,
         ];
         let developing = [
+            Permission::ApiKeyWrite,
+            Permission::SecretWrite,
             Permission::FunctionDeploy,
+            Permission::FunctionDelete,
             Permission::FunctionPreview,
             Permission::TableWrite,
             Permission::PolicyWrite,

@@ -9,14 +9,12 @@ use super::Registry;
 use super::audit::write::record_with;
 use super::audit::{Action, Chain, Deed};
 use super::error::{Mistake, RegistryError, Standing};
+use super::page::{Page, Part};
 use super::runs::{self, Fate, NewRun, Trigger, Turn};
 use super::schedules::{ScheduledTask, find};
 use crate::scheduler::ACTIVE_RUNS_MAX;
 use crate::scheduler::cron::Schedule;
 use crate::scheduler::rules::Overlap;
-
-/// Runs listed at once; older ones are asked for by narrowing, not by a longer list.
-pub const RUNS_LISTED_MAX: u32 = 1000;
 
 /// Firings of one backfill: as many as a day of minutes has. A longer range is several backfills, so
 /// that a slip of the pen does not run a function a million times.
@@ -73,6 +71,8 @@ pub struct RunFilter {
     pub node: Option<String>,
     /// How many at most.
     pub limit: Option<u32>,
+    /// After which one.
+    pub cursor: Option<String>,
 }
 
 const STATUSES: [&str; 6] = [
@@ -99,7 +99,7 @@ impl RunFilter {
     }
 }
 
-/// Runs of a task, latest due first, at most [`RUNS_LISTED_MAX`].
+/// Runs of a task, latest due first.
 ///
 /// # Errors
 /// `NotFound` where the project has no such task; `Invalid` for a word that no run has.
@@ -107,10 +107,10 @@ pub async fn list(
     registry: &Registry,
     task: &ScheduledTask,
     filter: &RunFilter,
-) -> Result<Vec<Run>, RegistryError> {
-    const RUNS_DEFAULT: u32 = 50;
+    page: &Page<(DateTime<Utc>, i32)>,
+) -> Result<Part<Run>, RegistryError> {
     filter.check()?;
-    let limit = filter.limit.unwrap_or(RUNS_DEFAULT).min(RUNS_LISTED_MAX);
+    let (after, attempt) = page.after.unzip();
     let runs = sqlx::query_as!(
         Run,
         "SELECT id, task_id, scheduled_for, status, reason, trigger, attempt, missed_count, version,
@@ -121,6 +121,7 @@ pub async fn list(
              AND ($4::timestamptz IS NULL OR scheduled_for >= $4)
              AND ($5::timestamptz IS NULL OR scheduled_for < $5)
              AND ($6::integer IS NULL OR attempt = $6) AND ($7::text IS NULL OR node = $7)
+             AND ($9::timestamptz IS NULL OR (scheduled_for, attempt) < ($9, $10::integer))
          ORDER BY scheduled_for DESC, attempt DESC LIMIT $8",
         task.id,
         filter.status,
@@ -129,11 +130,13 @@ pub async fn list(
         filter.to,
         filter.attempt,
         filter.node,
-        i64::from(limit),
+        page.rows(),
+        after,
+        attempt,
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(runs)
+    Ok(page.part(runs))
 }
 
 /// A task's expression, which was checked when the task was made.
@@ -174,7 +177,10 @@ pub async fn run_now(
         to: Some(now + TimeDelta::microseconds(1)),
         ..RunFilter::default()
     };
-    let made = list(registry, &task, &filter).await?.pop();
+    let made = list(registry, &task, &filter, &Page::first(1))
+        .await?
+        .items
+        .pop();
     made.ok_or_else(|| RegistryError::not_found("run", now))
 }
 

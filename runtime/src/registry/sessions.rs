@@ -225,7 +225,7 @@ pub async fn refresh(
     let Some(judged) = judge(change.conn(), shown, scope).await? else {
         return Ok(Refreshed::Over);
     };
-    let next = shown.next(&registry.ring);
+    let next = shown.next(&registry.ring());
     let opened = Opened {
         id: judged.session,
         user: judged.user,

@@ -14,9 +14,13 @@ use koyalite_policy::{FunctionName, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::api_keys::Keys;
 use super::error::RegistryError;
 use super::manifest::Manifest;
+use super::rates::Limiter;
+use super::redaction::Redaction;
 use super::secret::Secret;
+use super::settings::Settings;
 pub use crate::engine::Handler;
 
 mod load;
@@ -71,6 +75,16 @@ pub struct ProjectEntry {
     pub relationships: Arc<[Relationship]>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
+    /// What its owner has decided about it.
+    pub settings: Settings,
+    /// What keeps its rate limits; none where it has none. The same one as long as they stay.
+    pub limiter: Option<Arc<Limiter>>,
+    /// What is masked in its logs.
+    pub redaction: Option<Arc<Redaction>>,
+    /// What programs call its functions with.
+    pub api_keys: Keys,
+    /// What its functions may read by name.
+    pub secrets: BTreeMap<String, Secret>,
     /// How its tables are reached.
     pub database: DatabaseAccess,
     /// Whether Postgres enforces its policies too.
@@ -117,10 +131,48 @@ pub struct VersionEntry {
     pub sha256: String,
     /// Its manifest.
     pub manifest: Arc<Manifest>,
+    /// What it reads through `config` where that is more than its manifest has: secrets too.
+    pub config: Option<Config>,
     /// Its HTTP export.
     pub handler: Handler,
     /// Does it export `scheduled`?
     pub scheduled: bool,
+}
+
+/// Configuration that may hold secrets. Cheap to clone.
+#[derive(Clone)]
+pub struct Config(Arc<BTreeMap<String, String>>);
+
+impl Config {
+    /// What a manifest has, and the secrets that it names and that are text.
+    pub(crate) fn of(manifest: &Manifest, secrets: &BTreeMap<String, Secret>) -> Option<Self> {
+        if manifest.secrets.is_empty() {
+            return None;
+        }
+        let mut values = manifest.config.clone();
+        for name in &manifest.secrets {
+            let text = secrets
+                .get(name)
+                .map(|secret| std::str::from_utf8(secret.expose()));
+            if let Some(Ok(text)) = text {
+                values.insert(name.clone(), text.to_owned());
+            }
+        }
+        Some(Self(Arc::new(values)))
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn values(&self) -> Arc<BTreeMap<String, String>> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// How many values there are, and none of them.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Config({} values)", self.0.len())
+    }
 }
 
 /// What a project is for.

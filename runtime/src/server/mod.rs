@@ -8,6 +8,7 @@ mod database;
 mod memory;
 mod parts;
 mod ready;
+mod retention;
 mod signals;
 mod single;
 mod terminal;
@@ -239,6 +240,13 @@ impl Tasks {
         let registry = Arc::clone(&parts.registry);
         let follow_until = stop.clone();
         background.spawn(async move { registry.follow(follow_until).await });
+        let (registry, note_until) = (Arc::clone(&parts.registry), stop.clone());
+        background.spawn(async move { registry.note_used_keys(note_until).await });
+        background.spawn(retention::keep(
+            Arc::clone(&parts.registry),
+            Arc::clone(&parts.records),
+            stop.clone(),
+        ));
         let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));

@@ -22,7 +22,7 @@ use crate::delivery::mail::Exit;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
-use crate::gateway::{Gateway, GatewaySettings, Node};
+use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
@@ -166,6 +166,7 @@ fn gateway(
     let settings = GatewaySettings {
         domain: config.domain.clone(),
         region: config.region.clone(),
+        proxies: Proxies::new(config.trusted_proxies.clone()),
     };
     Gateway::new(node, settings, authority.clone(), drain.clone())
 }

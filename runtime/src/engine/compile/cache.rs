@@ -132,7 +132,7 @@ impl CodeCache {
         drop(file.and_then(|file| file.set_modified(SystemTime::now())));
     }
 
-    /// Removes the code of a component, after it failed to load.
+    /// Removes the code of a component, after it failed to load or nobody uses it.
     pub fn remove(&self, sha256: &str) {
         drop(std::fs::remove_file(self.path(sha256)));
     }

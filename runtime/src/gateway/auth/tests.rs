@@ -65,7 +65,10 @@ impl Case<'_> {
         }
         let trust = Trust {
             project: PROJECT,
+            environment: Environment::Dev,
             jwt_secret: SECRET,
+            api_keys: &Keys::default(),
+            function: &"hello".parse().unwrap(),
             callers: self.callers,
         };
         authenticate(&headers, &trust, self.wish, now() + self.later)

@@ -16,6 +16,7 @@ const PLACE: Context<'_> = Context {
 fn ring() -> KeyRing {
     KeyRing {
         active: RootKey::random(),
+        file: PathBuf::new(),
         older: Vec::new(),
     }
 }
@@ -92,7 +93,7 @@ fn a_damaged_ring_is_refused_without_repeating_it() {
         good.replace(&key, &format!("{key}{key}")),
         good.replace("\"keys\"", "\"key\""),
     ] {
-        let reason = KeyRing::from_text(&text).unwrap_err();
+        let reason = KeyRing::from_text(&text, Path::new("keys.json")).unwrap_err();
         assert!(!reason.contains(&key), "{reason}");
     }
 }
@@ -172,6 +173,6 @@ proptest! {
 
     #[test]
     fn arbitrary_text_is_never_a_ring_and_never_panics(text: String) {
-        prop_assert!(KeyRing::from_text(&text).is_err());
+        prop_assert!(KeyRing::from_text(&text, Path::new("keys.json")).is_err());
     }
 }

@@ -37,6 +37,10 @@ macro_rules! actions {
 actions! {
     /// A project was made.
     ProjectCreate = "project.create" on "project",
+    /// It was given another name, owner, environment or settings.
+    ProjectUpdate = "project.update" on "project",
+    /// It was deleted. Recorded in the installation's log.
+    ProjectDelete = "project.delete" on "project",
     /// Its secret for users' tokens was replaced.
     JwtSecretReplace = "jwt_secret.replace" on "project",
     /// Its secret for users' tokens was read.
@@ -47,6 +51,18 @@ actions! {
     FunctionRollback = "function.rollback" on "function",
     /// A function was switched on or off.
     FunctionSwitch = "function.switch" on "function",
+    /// A function was deleted.
+    FunctionDelete = "function.delete" on "function",
+    /// A secret of functions was set.
+    SecretSet = "secret.set" on "secret",
+    /// A secret of functions was deleted.
+    SecretDelete = "secret.delete" on "secret",
+    /// An API key was made.
+    ApiKeyCreate = "api_key.create" on "api_key",
+    /// An API key was deleted.
+    ApiKeyDelete = "api_key.delete" on "api_key",
+    /// Stored secrets were sealed with another key.
+    KeysReseal = "keys.reseal" on "key",
     /// A table was made.
     TableCreate = "table.create" on "table",
     /// A table was dropped.

@@ -80,7 +80,7 @@ async fn seal_batch(registry: &Registry) -> Result<usize, RegistryError> {
         chains.entry(record.chain).or_default().push(record);
     }
     for (chain, records) in chains {
-        extend(&mut tx, &registry.ring, chain, &records).await?;
+        extend(&mut tx, &registry.ring(), chain, &records).await?;
     }
     tx.commit().await?;
     Ok(count)

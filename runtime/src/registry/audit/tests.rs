@@ -112,7 +112,7 @@ async fn whoever_computes_the_hashes_anew_is_caught_by_the_signature() {
          DELETE FROM koyalite.audit_checkpoints";
     tamper(&registry, rewrite).await;
     let theirs = Registry {
-        ring: forger.ring(),
+        ring: forger.ring().into(),
         ..registry.another_node().await
     };
     seal(&theirs).await.unwrap();

@@ -53,7 +53,7 @@ pub async fn verify(registry: &Registry, chain: Chain) -> Result<Report, Registr
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .execute(&mut *tx)
         .await?;
-    let (checkpoints, mark) = checkpoints(&mut tx, &registry.ring, chain).await?;
+    let (checkpoints, mark) = checkpoints(&mut tx, &registry.ring(), chain).await?;
     let mut walk = Walk::new(checkpoints);
     let mut sealed = 0;
     let mut records = sqlx::query!(

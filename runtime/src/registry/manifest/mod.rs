@@ -40,6 +40,9 @@ pub struct Manifest {
     pub limits: Limits,
     /// What the guest reads through `config`.
     pub config: BTreeMap<String, String>,
+    /// The project's secrets that it reads through `config` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Where the guest may send.
     pub outbound: Outbound,
     /// When it runs by itself.
@@ -191,6 +194,7 @@ impl Manifest {
             verify: Verify::default(),
             limits: Limits::DEFAULT,
             config: BTreeMap::new(),
+            secrets: Vec::new(),
             outbound: Outbound::default(),
             schedules: Vec::new(),
         }

@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::{Isolation, Limits, Manifest, Outbound, Verify, schedules};
 use crate::egress::AllowList;
 use crate::registry::error::{Mistake, RegistryError, refuse_if_any};
+use crate::registry::secrets::SecretName;
 
 /// Config is read at start-up by many guests; these keep it within one page of memory or so.
 const CONFIG_ENTRIES_MAX: usize = 100;
@@ -81,6 +82,7 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
     );
     let limits = fields.inner("limits", limits).unwrap_or_default();
     let config = fields.inner("config", config).unwrap_or_default();
+    let secrets = secrets(&mut fields, &config);
     let outbound = fields.inner("outbound", outbound).unwrap_or_default();
     let schedules = schedules::list(&mut fields);
     fields.finish();
@@ -93,6 +95,7 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
         verify: verify.unwrap_or_default(),
         limits,
         config,
+        secrets,
         outbound,
         schedules,
         name,
@@ -185,6 +188,37 @@ fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
         }
     }
     config
+}
+
+fn secrets(fields: &mut Fields<'_>, config: &BTreeMap<String, String>) -> Vec<String> {
+    let given = match fields.take("secrets") {
+        None => return Vec::new(),
+        Some(Json::Array(list)) if list.iter().all(Json::is_string) => list,
+        Some(_) => {
+            fields.wrong("secrets", "write a list of names, such as [\"STRIPE_KEY\"]");
+            return Vec::new();
+        }
+    };
+    if given.len() > CONFIG_ENTRIES_MAX {
+        fields.wrong("secrets", format!("at most {CONFIG_ENTRIES_MAX} names"));
+    }
+    // Order and repetition mean nothing, so they must not make another version.
+    let unique: BTreeSet<&str> = given.iter().filter_map(Json::as_str).collect();
+    for name in &unique {
+        match name.parse::<SecretName>() {
+            Ok(_) if config.contains_key(*name) => {
+                fields.wrong(
+                    "secrets",
+                    format!("{name} is in [config] too; leave it in one"),
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                fields.wrong("secrets", format!("{name:?}: {error}"));
+            }
+        }
+    }
+    unique.into_iter().map(str::to_owned).collect()
 }
 
 fn outbound(fields: &mut Fields<'_>) -> Outbound {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::super::Registry;
 use super::super::change::project_id;
 use super::super::error::RegistryError;
+use super::super::page::{Page, Part};
 use super::plan::Step;
 
 /// One file that was applied and changed something.
@@ -23,21 +24,23 @@ pub struct MigrationEntry {
     pub steps: Vec<Step>,
 }
 
-/// The latest migrations of a project, newest first.
+/// The migrations of a project, newest first.
 ///
 /// # Errors
 /// `NotFound` where there is no such project.
 pub async fn history(
     registry: &Registry,
     project: &ProjectName,
-    limit: u32,
-) -> Result<Vec<MigrationEntry>, RegistryError> {
+    page: &Page<i64>,
+) -> Result<Part<MigrationEntry>, RegistryError> {
     let project = project_id(registry, project).await?;
     let rows = sqlx::query!(
         "SELECT seq, applied_by, applied_at, steps FROM koyalite.schema_history
-         WHERE project_id = $1 ORDER BY seq DESC LIMIT $2",
+         WHERE project_id = $1 AND ($2::bigint IS NULL OR seq < $2)
+         ORDER BY seq DESC LIMIT $3",
         project,
-        i64::from(limit),
+        page.after,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
@@ -49,7 +52,8 @@ pub async fn history(
             steps: serde_json::from_value(row.steps).map_err(RegistryError::internal)?,
         })
     });
-    entries.collect()
+    let entries = entries.collect::<Result<Vec<_>, RegistryError>>();
+    Ok(page.part(entries?))
 }
 
 /// Steps as they are stored.

@@ -11,15 +11,19 @@ use koyalite_policy::{PolicySource, ProjectName, Schema};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{FunctionEntry, HANDLERS, ProjectEntry, Snapshot, VersionEntry, handler_word};
+use super::{Config, FunctionEntry, HANDLERS, ProjectEntry, Snapshot, VersionEntry, handler_word};
 use crate::keys::KeyRing;
+use crate::registry::api_keys::{self, Keys};
 use crate::registry::columns::{self, StoredTable};
 use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
-use crate::registry::secret::{Column, unseal};
+use crate::registry::rates::Limiter;
+use crate::registry::redaction::Redaction;
+use crate::registry::secret::{Column, Secret, unseal};
+use crate::registry::settings::Settings;
 use crate::registry::verdict::{Rules, policy_readable};
-use crate::registry::{claims, mirror, policies};
+use crate::registry::{claims, mirror, policies, secrets};
 
 /// Reads in one view of the database what has changed since `before`, and keeps the rest of it.
 pub(crate) async fn load(
@@ -50,10 +54,12 @@ pub(crate) async fn load(
         [one] => Some(*one),
         _ => None,
     };
-    let mut parts = Parts::load(&mut tx, only, &changed).await?;
+    let mut parts = Parts::load(&mut tx, only, &changed, ring).await?;
+    parts.api_keys = api_keys::load(&mut tx, &changed, before).await?;
     for row in projects(&mut tx, &changed).await? {
         let name = row.name.clone();
-        match entry(row, &mut parts, ring) {
+        let known = before.by_id.get(&row.id);
+        match entry(row, &mut parts, ring, known) {
             Ok(entry) => snapshot.add(Arc::new(entry)),
             Err(error) => {
                 tracing::error!(
@@ -83,8 +89,13 @@ async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>, RegistryError> {
 struct Parts {
     tables: HashMap<Uuid, Vec<StoredTable>>,
     policies: HashMap<Uuid, Vec<PolicySource>>,
+    secrets: Secrets,
+    api_keys: HashMap<Uuid, Keys>,
     functions: HashMap<Uuid, Vec<Arc<FunctionEntry>>>,
 }
+
+/// Secrets by project and name.
+type Secrets = HashMap<Uuid, BTreeMap<String, Secret>>;
 
 impl Parts {
     /// Those of one project, or of all; functions, of which there are many, of the changed alone.
@@ -92,16 +103,20 @@ impl Parts {
         conn: &mut PgConnection,
         only: Option<Uuid>,
         changed: &[Uuid],
+        ring: &KeyRing,
     ) -> Result<Self, RegistryError> {
         let tables = columns::load(conn, only).await?;
         let mut policies: HashMap<Uuid, Vec<PolicySource>> = HashMap::new();
         for (project, policy) in policies::load(conn, only).await? {
             policies.entry(project).or_default().push(policy.source);
         }
+        let secrets = secrets::load(conn, ring, changed).await?;
         Ok(Self {
             tables: grouped(tables, |table| table.project_id),
             policies,
-            functions: functions(conn, changed).await?,
+            functions: functions(conn, changed, &secrets).await?,
+            secrets,
+            api_keys: HashMap::new(),
         })
     }
 }
@@ -123,6 +138,7 @@ struct ProjectRow {
     jwt_secret: Vec<u8>,
     database_password: Vec<u8>,
     claims: serde_json::Value,
+    settings: serde_json::Value,
     mirrored: bool,
 }
 
@@ -133,7 +149,7 @@ async fn projects(
     let rows = sqlx::query_as!(
         ProjectRow,
         "SELECT id, name, environment, database_schema, database_role, jwt_secret,
-             database_password, claims,
+             database_password, claims, settings,
              (settings -> 'native_mirror' = 'true') IS TRUE AS \"mirrored!\"
          FROM koyalite.projects WHERE id = ANY($1)",
         changed,
@@ -147,6 +163,7 @@ fn entry(
     row: ProjectRow,
     parts: &mut Parts,
     ring: &KeyRing,
+    before: Option<&Arc<ProjectEntry>>,
 ) -> Result<ProjectEntry, RegistryError> {
     let name: ProjectName = row.name.parse().map_err(RegistryError::internal)?;
     let tables = parts.tables.remove(&row.id).unwrap_or_default();
@@ -163,6 +180,7 @@ fn entry(
         Column::DatabasePassword,
         row.database_password,
     )?;
+    let settings = Settings::from_stored(row.settings)?;
     let mut functions = parts.functions.remove(&row.id).unwrap_or_default();
     functions.sort_by_key(|function| std::cmp::Reverse(function.active.manifest.path.len()));
     Ok(ProjectEntry {
@@ -170,6 +188,11 @@ fn entry(
         environment: row.environment.parse()?,
         schema: Arc::new(rules(&name, rules_of)),
         relationships,
+        limiter: limiter(&settings, before),
+        redaction: Redaction::of(&settings).map(Arc::new),
+        settings,
+        api_keys: parts.api_keys.remove(&row.id).unwrap_or_default(),
+        secrets: parts.secrets.remove(&row.id).unwrap_or_default(),
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
         database: DatabaseAccess {
             role: row.database_role,
@@ -180,6 +203,14 @@ fn entry(
         functions,
         name,
     })
+}
+
+/// The limiter of before where the limits are the same: it knows what has come of late.
+fn limiter(settings: &Settings, before: Option<&Arc<ProjectEntry>>) -> Option<Arc<Limiter>> {
+    let known = before.and_then(|before| before.limiter.clone());
+    known
+        .filter(|known| known.limits() == settings.rate_limits)
+        .or_else(|| Limiter::new(settings.rate_limits).map(Arc::new))
 }
 
 /// The rules of a project. Where a stored policy no longer makes sense, none is in force and every
@@ -198,8 +229,9 @@ fn rules(project: &ProjectName, rules: Rules) -> Schema {
 async fn functions(
     conn: &mut PgConnection,
     changed: &[Uuid],
+    secrets: &Secrets,
 ) -> Result<HashMap<Uuid, Vec<Arc<FunctionEntry>>>, RegistryError> {
-    let mut versions = versions(conn, changed).await?;
+    let mut versions = versions(conn, changed, secrets).await?;
     let rows = sqlx::query!(
         "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, v.number
          FROM koyalite.functions f
@@ -241,15 +273,18 @@ type Versions = BTreeMap<u32, Arc<VersionEntry>>;
 async fn versions(
     conn: &mut PgConnection,
     changed: &[Uuid],
+    secrets: &Secrets,
 ) -> Result<HashMap<Uuid, Versions>, RegistryError> {
     let rows = sqlx::query!(
-        "SELECT v.id, v.function_id, v.number, v.sha256, v.manifest, v.handler, v.scheduled
+        "SELECT v.id, v.function_id, f.project_id, v.number, v.sha256, v.manifest, v.handler,
+             v.scheduled
          FROM koyalite.versions v JOIN koyalite.functions f ON f.id = v.function_id
          WHERE f.project_id = ANY($1)",
         changed,
     )
     .fetch_all(conn)
     .await?;
+    let none = BTreeMap::new();
     let mut versions: HashMap<Uuid, Versions> = HashMap::new();
     for row in rows {
         let handler = HANDLERS
@@ -265,6 +300,7 @@ async fn versions(
             function_id: row.function_id,
             number,
             sha256: row.sha256,
+            config: Config::of(&manifest, secrets.get(&row.project_id).unwrap_or(&none)),
             manifest: Arc::new(manifest),
             handler,
             scheduled: row.scheduled,

@@ -2,6 +2,7 @@ use koyalite_policy::ProjectName;
 
 use super::*;
 use crate::registry::functions::{self, DeployInput, Deployed, RollbackTo, Switch};
+use crate::registry::page::Page;
 use crate::registry::schedules;
 
 struct Deploying {
@@ -81,9 +82,10 @@ async fn other_bytes_make_a_version_the_same_none_and_older_ones_a_deployment() 
     assert_eq!(t.deployments().await, 3);
 
     let name = "hello".parse().unwrap();
-    let versions = functions::versions(&t.registry, &t.project, &name)
+    let versions = functions::versions(&t.registry, &t.project, &name, &Page::first(10))
         .await
-        .unwrap();
+        .unwrap()
+        .items;
     let numbers: Vec<_> = versions.iter().map(|v| (v.version, v.active)).collect();
     assert_eq!(numbers, [(2, false), (1, true)]);
 }
@@ -140,9 +142,10 @@ async fn a_path_belongs_to_one_function() {
         "{error}"
     );
     assert_eq!(
-        functions::list(&t.registry, &t.project)
+        functions::list(&t.registry, &t.project, &Page::first(10))
             .await
             .unwrap()
+            .items
             .len(),
         1
     );

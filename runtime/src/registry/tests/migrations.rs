@@ -6,6 +6,7 @@ use super::schema::Tables;
 use super::*;
 use crate::registry::migration::{self, Action, Terms, Unmentioned};
 use crate::registry::mirror;
+use crate::registry::page::Page;
 use crate::registry::tables::Data;
 
 impl Tables {
@@ -155,9 +156,10 @@ async fn a_plan_tells_what_applying_then_does() {
     // The same plan is for a state that is no more.
     let stale = t.apply_on(before(), &terms).await.unwrap_err();
     assert!(stale.to_string().contains("plan it again"), "{stale}");
-    let history = migration::history(&t.registry, &t.project, 10)
+    let history = migration::history(&t.registry, &t.project, &Page::first(10))
         .await
-        .unwrap();
+        .unwrap()
+        .items;
     let seqs: Vec<i64> = history.iter().map(|entry| entry.seq).collect();
     assert_eq!(seqs.first().copied(), applied.seq);
     assert_eq!(history[0].steps.len(), 11);

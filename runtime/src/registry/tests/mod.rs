@@ -6,7 +6,9 @@ mod indexes;
 mod migrations;
 mod mirror;
 mod outbox;
+mod removal;
 mod schema;
+mod secrets;
 mod sessions;
 mod tenants;
 
@@ -61,7 +63,7 @@ async fn server() -> Arc<Server> {
 pub(crate) struct TestRegistry {
     pub(crate) registry: Arc<Registry>,
     options: PgConnectOptions,
-    ring: Arc<KeyRing>,
+    keys: TempDir,
     _server: Arc<Server>,
 }
 
@@ -113,29 +115,26 @@ impl TestRegistry {
             None => options.database(&name),
             Some(owner) => options.database(&name).username(&format!("{owner}_{name}")),
         };
-        let registry = Arc::new(
-            Registry::connect(options.clone(), ring.clone())
-                .await
-                .unwrap(),
-        );
+        let registry = Arc::new(Registry::connect(options.clone(), ring).await.unwrap());
         Self {
             registry,
             options,
-            ring,
+            keys,
             _server: server,
         }
     }
 
-    /// Another node over the same database.
-    pub(crate) async fn another_node(&self) -> Registry {
-        Registry::connect(self.options.clone(), self.ring.clone())
-            .await
-            .unwrap()
+    /// The file of its key ring.
+    pub(crate) fn key_file(&self) -> std::path::PathBuf {
+        self.keys.path().join("keys.json")
     }
 
-    /// The key ring of this installation.
-    pub(crate) fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.ring)
+    /// Another node over the same database.
+    pub(crate) async fn another_node(&self) -> Registry {
+        let ring = KeyRing::open(&self.key_file()).unwrap();
+        Registry::connect(self.options.clone(), Arc::new(ring))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn project(&self, name: &str) -> Project {

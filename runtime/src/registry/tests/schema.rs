@@ -13,7 +13,10 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) async fn new() -> Self {
-        let registry = TestRegistry::new().await;
+        Self::on(TestRegistry::new().await).await
+    }
+
+    pub(super) async fn on(registry: TestRegistry) -> Self {
         let project = registry.project("demo").await.name;
         Self { registry, project }
     }

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::registry::definition::NewTable;
+use crate::registry::page::Page;
 
 const PERMISSION_DENIED: &str = "42501";
 
@@ -112,7 +113,10 @@ async fn a_name_is_taken_once_and_leaves_nothing_the_second_time() {
     let unknown: ProjectName = "nobody".parse().unwrap();
     let error = projects::get(&registry, &unknown).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no project `nobody`");
-    assert_eq!(projects::list(&registry).await.unwrap(), [project]);
+    let listed = projects::list(&registry, None, &Page::first(10))
+        .await
+        .unwrap();
+    assert_eq!(listed.items, [project]);
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ fn keys(
     let signature = signature_of(signature)?;
     let sealed = sealed.into_iter().flatten();
     sealed
-        .map(|sealed| unseal(&registry.ring, endpoint, signature, sealed))
+        .map(|sealed| unseal(&registry.ring(), endpoint, signature, sealed))
         .collect()
 }
 

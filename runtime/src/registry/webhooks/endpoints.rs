@@ -90,7 +90,7 @@ pub async fn create(
         columns: &new.columns,
     };
     judged.check(&known)?;
-    let there = list_in(change.conn(), &registry.ring, locked.id).await?;
+    let there = list_in(change.conn(), &registry.ring(), locked.id).await?;
     if i64::try_from(there.len()).unwrap_or(i64::MAX) >= ENDPOINTS_MAX {
         let reason = format!("a project has at most {ENDPOINTS_MAX} endpoints");
         return Err(RegistryError::conflict(Standing::State, reason));
@@ -109,13 +109,13 @@ pub async fn create(
         &new.event_types,
         serde_json::to_value(&new.columns).map_err(RegistryError::internal)?,
         new.signature.as_str(),
-        seal(&registry.ring, id, &key)?,
+        seal(&registry.ring(), id, &key)?,
         new.ordered,
     )
     .execute(change.conn())
     .await?;
     tables::renew(&mut change, &locked, &tables::named(&new.event_types)).await?;
-    let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
     let deed = Deed::new(Action::EndpointCreate, id).with("endpoint", recorded(&endpoint)?);
     change.commit(deed).await?;
     let secret = key.for_receiver();
@@ -137,7 +137,7 @@ pub async fn list(
 ) -> Result<Vec<Endpoint>, RegistryError> {
     let id = change::project_id(registry, project).await?;
     let mut conn = registry.pool.acquire().await?;
-    list_in(&mut conn, &registry.ring, id).await
+    list_in(&mut conn, &registry.ring(), id).await
 }
 
 /// The endpoint of that id.
@@ -151,7 +151,7 @@ pub async fn get(
 ) -> Result<Endpoint, RegistryError> {
     let project = change::project_id(registry, project).await?;
     let mut conn = registry.pool.acquire().await?;
-    find(&mut conn, &registry.ring, (project, id)).await
+    find(&mut conn, &registry.ring(), (project, id)).await
 }
 
 /// Changes an endpoint.
@@ -167,7 +167,7 @@ pub async fn update(
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let known = columns::load(change.conn(), Some(locked.id)).await?;
-    let mut endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let mut endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
     let deed = Deed::new(Action::EndpointUpdate, id).with("before", recorded(&endpoint)?);
     let mut affected = tables::named(&endpoint.event_types);
     let on_again = patch.enabled == Some(true) && !endpoint.enabled;
@@ -200,7 +200,7 @@ pub async fn update(
     .await?;
     affected.extend(tables::named(&endpoint.event_types));
     tables::renew(&mut change, &locked, &affected).await?;
-    let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
     let deed = deed.with("endpoint", recorded(&endpoint)?);
     change.commit(deed).await?;
     Ok(endpoint)
@@ -231,7 +231,7 @@ pub async fn delete(
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
     sqlx::query!("DELETE FROM koyalite.webhook_endpoints WHERE id = $1", id)
         .execute(change.conn())
         .await?;
@@ -251,19 +251,19 @@ pub async fn rotate(
 ) -> Result<Revealed, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
     let key = WebhookKey::random(endpoint.signature);
     sqlx::query!(
         "UPDATE koyalite.webhook_endpoints SET previous_secret = secret, secret = $2,
              previous_until = now() + make_interval(hours => $3), updated_at = now()
          WHERE id = $1",
         id,
-        seal(&registry.ring, id, &key)?,
+        seal(&registry.ring(), id, &key)?,
         ROTATION_HOURS,
     )
     .execute(change.conn())
     .await?;
-    let endpoint = find(change.conn(), &registry.ring, (locked.id, id)).await?;
+    let endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
     change.commit(Deed::new(Action::EndpointRotate, id)).await?;
     let secret = key.for_receiver();
     Ok(Revealed { endpoint, secret })

@@ -10,6 +10,7 @@ use koyalite_policy::ProjectName;
 use super::enqueue::{BATCH_MAX, enqueue};
 use crate::registry::functions::{self, DeployInput};
 use crate::registry::leases::{Claimed, Lease, Room, Started, expire, fail, start, succeed};
+use crate::registry::page::Page;
 use crate::registry::run_history::{self, Run, RunFilter};
 use crate::registry::schedules::{self, ScheduledTask};
 use crate::registry::tests::TestRegistry;
@@ -82,14 +83,12 @@ impl Hourly {
 
     /// The runs, oldest first.
     async fn runs(&self) -> Vec<Run> {
-        let filter = RunFilter {
-            limit: Some(1000),
-            ..RunFilter::default()
-        };
+        let (filter, page) = (RunFilter::default(), Page::first(1000));
         let task = self.task().await;
-        let mut runs = run_history::list(&self.registry, &task, &filter)
+        let mut runs = run_history::list(&self.registry, &task, &filter, &page)
             .await
-            .unwrap();
+            .unwrap()
+            .items;
         runs.reverse();
         runs
     }

@@ -1,0 +1,71 @@
+//! A project's secrets: set and deleted, listed by name. Their values never come out here again.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::registry::reseal::{self, Resealed};
+use crate::registry::secrets::{self, Listed, SecretName};
+
+use super::Shared;
+use super::answer::{Answer, Items, ok};
+use super::auth::Operator;
+use super::error::ApiError;
+use super::extract::{Asked, At, InProject};
+use super::json::Json;
+use super::paging::{Paging, part};
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Listed>>, ApiError> {
+    let page = paging.page("secrets")?;
+    let secrets = secrets::list(&control.registry, &project.name, &page).await?;
+    part("secrets", secrets, |secret| secret.name.clone())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    value: String,
+}
+
+pub(super) async fn set(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+    operator: Operator,
+    Json(wanted): Json<Wanted>,
+) -> Result<StatusCode, ApiError> {
+    let (name, value) = (name.parse::<SecretName>()?, secrets::chosen(wanted.value)?);
+    secrets::set(&control.registry, &project.name, &name, &value).await?;
+    tracing::info!(operator = operator.subject, project = %project.name, secret = %name, "set a secret");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn remove(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+    operator: Operator,
+) -> Result<StatusCode, ApiError> {
+    let name = name.parse::<SecretName>()?;
+    secrets::delete(&control.registry, &project.name, &name).await?;
+    tracing::info!(operator = operator.subject, project = %project.name, secret = %name, "deleted a secret");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Seals every stored secret with the active key of the ring.
+pub(super) async fn reseal(
+    State(control): State<Shared>,
+    operator: Operator,
+) -> Result<Answer<Resealed>, ApiError> {
+    let done = reseal::reseal(&control.registry).await?;
+    tracing::info!(
+        operator = operator.subject,
+        key = done.key,
+        resealed = done.resealed,
+        "sealed stored secrets anew"
+    );
+    Ok(ok(done))
+}

@@ -1,0 +1,63 @@
+//! `ETag` out and `If-Match` in: a change is made only to the state that its author has seen.
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::{ETAG, IF_MATCH};
+use http::request::Parts;
+use serde::Serialize;
+
+use crate::registry::condition::{Condition, Tag};
+
+use super::answer::{Answer, ok};
+use super::error::ApiError;
+
+/// The condition of a change, from `If-Match`; without the header there is none.
+#[derive(Debug)]
+pub(super) struct Unchanged(pub(super) Condition);
+
+impl<S: Sync> FromRequestParts<S> for Unchanged {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Unchanged, ApiError> {
+        let mut tags = Vec::new();
+        let mut asked = false;
+        for value in parts.headers.get_all(IF_MATCH) {
+            asked = true;
+            let text = value.to_str().map_err(|_| ApiError::BadIfMatch)?;
+            for tag in text.split(',').map(str::trim) {
+                match tag
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'))
+                {
+                    Some(inner) => tags.push(inner.to_owned()),
+                    // Any state will do, as long as there is one.
+                    None if tag == "*" => return Ok(Unchanged(Condition::Always)),
+                    None => return Err(ApiError::BadIfMatch),
+                }
+            }
+        }
+        Ok(Unchanged(match asked {
+            true => Condition::OneOf(tags),
+            false => Condition::Always,
+        }))
+    }
+}
+
+/// A document with the tag of its state.
+pub(super) struct Tagged<T>(Answer<T>, HeaderValue);
+
+/// 200 with a document and its tag.
+pub(super) fn tagged<T: Serialize>(document: T) -> Result<Tagged<T>, ApiError> {
+    let tag = format!("\"{}\"", Tag::of(&document)?);
+    let tag = HeaderValue::from_str(&tag).map_err(|_| ApiError::Unwritable)?;
+    Ok(Tagged(ok(document), tag))
+}
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.headers_mut().insert(ETAG, self.1);
+        response
+    }
+}

@@ -1,0 +1,331 @@
+//! What a project's owner has decided about it: rate limits, and what its data is held to. A closed set;
+//! each has an effect, which its field names.
+
+use koyalite_policy::{ColumnName, TableName};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::manifest::Manifest;
+use super::policy_input::given;
+
+/// Requests that one limit may let through: a million a second is more than a node serves.
+pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
+
+/// Seconds that a limit may speak of: an hour. What is longer is a quota, and would have to survive a
+/// restart.
+pub const RATE_SECONDS_MAX: u32 = 3600;
+
+/// Ten years, longer than any law asks for.
+pub const RETENTION_DAYS_MAX: u32 = 3650;
+
+/// Each is looked for in every line that a function logs.
+pub const REDACTED_COLUMNS_MAX: usize = 50;
+
+/// An installation has a handful.
+pub const RESIDENCE_REGIONS_MAX: usize = 50;
+
+/// A region list entry that means all of them.
+const EVERYWHERE: &str = "*";
+
+/// The settings of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// How often its functions may be called; the gateway answers 429 beyond it.
+    pub rate_limits: RateLimits,
+    /// After how many days logs and runs go; none: with the node's own age.
+    pub retention_days: Option<u32>,
+    /// Where its functions may run; empty: anywhere. A deploy elsewhere is refused.
+    pub data_residency: Vec<String>,
+    /// Columns whose values are masked in what its functions log.
+    pub pii_redaction: Vec<Redacted>,
+    /// Whether what is read of its tables belongs into the audit log.
+    pub audit_reads: bool,
+}
+
+/// How often a project's functions may be called, on each node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RateLimits {
+    /// By all callers together.
+    pub project: Option<Rate>,
+    /// By the bearers of one API key.
+    pub key: Option<Rate>,
+    /// By one caller: a user, else an address.
+    pub caller: Option<Rate>,
+}
+
+/// So many requests in so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// As many may come at once.
+    pub requests: u32,
+    /// And as many again come in evenly within this time.
+    pub seconds: u32,
+}
+
+/// A column, as `table.column`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Redacted {
+    table: TableName,
+    /// Its name, by which values are found in a log.
+    pub column: ColumnName,
+}
+
+impl TryFrom<String> for Redacted {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no column; write it as table.column");
+        let (table, column) = text.split_once('.').ok_or_else(wrong)?;
+        match (table.parse(), column.parse()) {
+            (Ok(table), Ok(column)) => Ok(Self { table, column }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl From<Redacted> for String {
+    fn from(redacted: Redacted) -> String {
+        format!("{}.{}", redacted.table, redacted.column)
+    }
+}
+
+/// Settings to change. What is left out stays; `null` takes one back to what it is by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct SettingsPatch {
+    /// Other limits, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub rate_limits: Option<Option<RateLimits>>,
+    /// Another age.
+    #[serde(default, deserialize_with = "given")]
+    pub retention_days: Option<Option<u32>>,
+    /// Other regions, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub data_residency: Option<Option<Vec<String>>>,
+    /// Other columns, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub pii_redaction: Option<Option<Vec<Redacted>>>,
+    /// On or off.
+    #[serde(default, deserialize_with = "given")]
+    pub audit_reads: Option<Option<bool>>,
+}
+
+impl SettingsPatch {
+    /// Makes the settings those that are wanted.
+    fn apply(self, settings: &mut Settings) {
+        fn set<T: Default>(field: &mut T, wanted: Option<Option<T>>) {
+            if let Some(wanted) = wanted {
+                *field = wanted.unwrap_or_default();
+            }
+        }
+        set(&mut settings.rate_limits, self.rate_limits);
+        if let Some(days) = self.retention_days {
+            settings.retention_days = days;
+        }
+        set(&mut settings.data_residency, self.data_residency);
+        set(&mut settings.pii_redaction, self.pii_redaction);
+        set(&mut settings.audit_reads, self.audit_reads);
+        settings.data_residency.sort();
+        settings.data_residency.dedup();
+    }
+}
+
+impl Settings {
+    /// Those of a project's row, which holds others' words too.
+    pub(crate) fn from_stored(stored: serde_json::Value) -> Result<Self, RegistryError> {
+        serde_json::from_value(stored).map_err(RegistryError::internal)
+    }
+
+    /// Whether the project's functions may run in that region.
+    #[must_use]
+    pub fn allows_region(&self, region: &str) -> bool {
+        self.data_residency.is_empty() || self.data_residency.iter().any(|name| name == region)
+    }
+
+    fn check(&self) -> Result<(), RegistryError> {
+        let mut mistakes = Vec::new();
+        let rates = [
+            ("project", self.rate_limits.project),
+            ("key", self.rate_limits.key),
+            ("caller", self.rate_limits.caller),
+        ];
+        for (field, rate) in rates {
+            let good = rate.is_none_or(|rate| {
+                (1..=RATE_REQUESTS_MAX).contains(&rate.requests)
+                    && (1..=RATE_SECONDS_MAX).contains(&rate.seconds)
+            });
+            if !good {
+                let message = format!(
+                    "write 1 to {RATE_REQUESTS_MAX} requests in 1 to {RATE_SECONDS_MAX} seconds"
+                );
+                mistakes.push(Mistake::new(
+                    format!("settings.rate_limits.{field}"),
+                    message,
+                ));
+            }
+        }
+        let days = 1..=RETENTION_DAYS_MAX;
+        if self
+            .retention_days
+            .is_some_and(|given| !days.contains(&given))
+        {
+            let message = format!("write 1 to {RETENTION_DAYS_MAX} days");
+            mistakes.push(Mistake::new("settings.retention_days", message));
+        }
+        let named = |name: &String| !name.is_empty() && name != EVERYWHERE;
+        let regions = &self.data_residency;
+        if regions.len() > RESIDENCE_REGIONS_MAX || !regions.iter().all(named) {
+            let message = format!("name at most {RESIDENCE_REGIONS_MAX} regions one by one");
+            mistakes.push(Mistake::new("settings.data_residency", message));
+        }
+        if self.pii_redaction.len() > REDACTED_COLUMNS_MAX {
+            let message = format!("name at most {REDACTED_COLUMNS_MAX} columns");
+            mistakes.push(Mistake::new("settings.pii_redaction", message));
+        }
+        refuse_if_any(mistakes)
+    }
+}
+
+/// Writes the settings of a project, as a patch makes them.
+pub(crate) async fn change(
+    conn: &mut PgConnection,
+    project: Uuid,
+    patch: SettingsPatch,
+) -> Result<(), RegistryError> {
+    let mut settings = of(conn, project).await?;
+    patch.apply(&mut settings);
+    settings.check()?;
+    let outside = functions_outside(conn, project, &settings).await?;
+    if !outside.is_empty() {
+        let message = format!(
+            "deployed elsewhere: {}; deploy those anew first",
+            outside.join(", ")
+        );
+        return Err(RegistryError::invalid("settings.data_residency", message));
+    }
+    let stored = serde_json::to_value(&settings).map_err(RegistryError::internal)?;
+    sqlx::query!(
+        "UPDATE koyalite.projects SET settings = settings || $2 WHERE id = $1",
+        project,
+        stored,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn of(conn: &mut PgConnection, project: Uuid) -> Result<Settings, RegistryError> {
+    let stored = sqlx::query_scalar!(
+        "SELECT settings FROM koyalite.projects WHERE id = $1",
+        project
+    )
+    .fetch_one(conn)
+    .await?;
+    Settings::from_stored(stored)
+}
+
+async fn functions_outside(
+    conn: &mut PgConnection,
+    project: Uuid,
+    settings: &Settings,
+) -> Result<Vec<String>, RegistryError> {
+    if settings.data_residency.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outside = sqlx::query_scalar!(
+        "SELECT f.name FROM koyalite.functions f
+         JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+         WHERE f.project_id = $1 AND NOT d.regions <@ $2 ORDER BY f.name",
+        project,
+        &settings.data_residency,
+    );
+    Ok(outside.fetch_all(conn).await?)
+}
+
+/// Refuses a version that would run where the project's data may not be.
+pub(crate) async fn allow_regions(
+    conn: &mut PgConnection,
+    project: Uuid,
+    manifest: &Manifest,
+) -> Result<(), RegistryError> {
+    let settings = of(conn, project).await?;
+    match manifest
+        .region
+        .iter()
+        .all(|region| settings.allows_region(region))
+    {
+        true => Ok(()),
+        false => Err(RegistryError::invalid(
+            "region",
+            format!(
+                "this project's data stays in {}; name only those regions",
+                settings.data_residency.join(", ")
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn patched(patch: serde_json::Value) -> Settings {
+        let mut settings = Settings {
+            retention_days: Some(7),
+            ..Settings::default()
+        };
+        let patch: SettingsPatch = serde_json::from_value(patch).unwrap();
+        patch.apply(&mut settings);
+        settings
+    }
+
+    #[test]
+    fn what_a_patch_leaves_out_stays_and_null_takes_it_back() {
+        let limits = json!({ "rate_limits": { "caller": { "requests": 5, "seconds": 60 } } });
+        let patched_limits = patched(limits);
+        assert_eq!(patched_limits.retention_days, Some(7));
+        assert_eq!(patched_limits.rate_limits.caller.unwrap().requests, 5);
+        assert_eq!(
+            patched(json!({ "retention_days": null })).retention_days,
+            None
+        );
+        let regions = json!({ "data_residency": ["eu", "ch", "eu"] });
+        assert_eq!(patched(regions).data_residency, ["ch", "eu"]);
+    }
+
+    #[test]
+    fn odd_values_are_refused_with_their_field() {
+        let check = |patch, field: &str| {
+            let error = patched(patch).check().unwrap_err();
+            assert!(error.to_string().contains(field), "{error}");
+        };
+        let rate = |requests, seconds| json!({ "requests": requests, "seconds": seconds });
+        check(
+            json!({ "rate_limits": { "key": rate(0, 1) } }),
+            "rate_limits.key",
+        );
+        check(
+            json!({ "rate_limits": { "project": rate(1, 3601) } }),
+            "rate_limits.project",
+        );
+        check(json!({ "retention_days": 0 }), "retention_days");
+        check(json!({ "data_residency": ["*"] }), "data_residency");
+        let columns: Vec<_> = (0..51).map(|n| format!("users.c{n}")).collect();
+        check(json!({ "pii_redaction": columns }), "pii_redaction");
+        let column = json!({ "pii_redaction": ["email"] });
+        assert!(serde_json::from_value::<SettingsPatch>(column).is_err());
+    }
+
+    #[test]
+    fn others_words_in_the_row_are_passed_over() {
+        let stored = json!({ "native_mirror": true, "audit_reads": true });
+        let settings = Settings::from_stored(stored).unwrap();
+        assert!(settings.audit_reads && settings.allows_region("anywhere"));
+    }
+}

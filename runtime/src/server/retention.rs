@@ -1,0 +1,61 @@
+//! Deletes what projects keep for a few days only: at the start, whenever settings change, and every hour.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::records::Records;
+use crate::registry::{Registry, retention};
+
+/// How often settings are looked at, in memory.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Days are what settings speak of; an hour more is none.
+const PURGE_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Runs until `stop`.
+pub(super) async fn keep(registry: Arc<Registry>, records: Arc<Records>, stop: CancellationToken) {
+    let mut done: Option<(Instant, HashMap<Uuid, u32>)> = None;
+    loop {
+        let days = days(&registry);
+        let is_due = match &done {
+            Some((at, known)) => at.elapsed() >= PURGE_INTERVAL || *known != days,
+            None => true,
+        };
+        if is_due {
+            purge(&registry, &records).await;
+            done = Some((Instant::now(), days));
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+    }
+}
+
+fn days(registry: &Registry) -> HashMap<Uuid, u32> {
+    let snapshot = registry.snapshot();
+    let limited = snapshot.projects();
+    limited
+        .filter_map(|project| Some((project.id, project.settings.retention_days?)))
+        .collect()
+}
+
+async fn purge(registry: &Registry, records: &Records) {
+    let ages = retention::ages(&registry.snapshot(), Utc::now());
+    if ages.is_empty() {
+        return;
+    }
+    match retention::purge(registry, &ages).await {
+        Ok(0) => {}
+        Ok(runs) => tracing::info!(runs, "deleted runs that were old enough"),
+        Err(error) => tracing::warn!(error = error.detail(), "old runs are not deleted"),
+    }
+    if let Err(error) = records.purge(ages).await {
+        tracing::warn!(%error, "old records are not deleted");
+    }
+}
