@@ -69,6 +69,12 @@ pub const EVENT_BYTES: usize = 256 << 10;
 /// The type of an event, words and dots.
 pub const EVENT_TYPE_BYTES: usize = 128;
 
+/// Text and HTML of a message together. Mail programs cut what is longer than a fifth of this.
+pub const EMAIL_BYTES: usize = 512 << 10;
+
+/// The subject of a message: a line of mail ends at 998 bytes, and most is not shown.
+pub const SUBJECT_BYTES: usize = 500;
+
 /// An idempotency key: as long as mail and payment services take them.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
 

@@ -111,6 +111,7 @@
 //! - [`identity`]: who is calling.
 //! - [`config`]: values from the manifest.
 //! - [`log`]: lines in the function's log.
+//! - [`email`]: mail, by templates or in the function's own words.
 //! - [`webhooks`]: events for whoever has subscribed to them.
 //! - [`fetch`]: requests to the hosts that the manifest allows.
 //! - [`sleep`] and [`spawn`]: waiting, and work beside or after the answer.
@@ -136,6 +137,7 @@ mod tasks;
 mod text;
 
 pub mod config;
+pub mod email;
 pub mod fetch;
 pub mod identity;
 pub mod log;

@@ -26,6 +26,7 @@ mod deploy;
 mod draining;
 mod dry_runs;
 mod egress;
+mod email;
 mod examples;
 mod explaining;
 mod hostile;

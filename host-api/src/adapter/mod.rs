@@ -7,6 +7,7 @@
 //! has no entry is denied.
 
 mod convert;
+mod email;
 mod logged;
 mod plain;
 mod tables;

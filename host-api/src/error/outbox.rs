@@ -1,6 +1,7 @@
 //! Errors of what is sent later: webhooks and mail.
 
 use super::{ErrorKind, HostError, echo};
+use crate::outbox::template::TemplateError;
 
 impl HostError {
     /// The idempotency key was used for something else. Nothing is sent.
@@ -22,6 +23,35 @@ impl HostError {
             _ => "a limit of the project is reached; try again later".to_owned(),
         };
         HostError::new(ErrorKind::Limit, "quota", message).with_inside(said)
+    }
+
+    /// No address of the project's to send from.
+    pub fn unknown_sender(sender: Option<&str>) -> HostError {
+        let message = match sender {
+            Some(sender) => format!(
+                "{} is not an address that this project sends from",
+                echo(sender)
+            ),
+            None => "this project has no address to send from; an operator adds one".to_owned(),
+        };
+        HostError::new(ErrorKind::NotFound, "unknown_sender", message)
+    }
+
+    /// No such template.
+    pub fn unknown_template(name: &str) -> HostError {
+        let message = format!("no template {} in this project", echo(name));
+        HostError::new(ErrorKind::NotFound, "unknown_template", message)
+    }
+
+    /// Values that do not fill a template in.
+    pub fn template_values(reason: &TemplateError) -> HostError {
+        HostError::new(ErrorKind::Invalid, "template_values", reason.to_string())
+    }
+
+    /// No such message, or none that the caller may see.
+    pub fn unknown_message(id: &str) -> HostError {
+        let message = format!("no message {} that this caller may see", echo(id));
+        HostError::new(ErrorKind::NotFound, "unknown_message", message)
     }
 
     /// No such event, or none that the caller may see.

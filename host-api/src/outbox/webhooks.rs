@@ -132,6 +132,13 @@ pub(super) fn uuid(value: Uuid) -> Bind {
     }
 }
 
+pub(super) fn uuid_or_null(value: Option<Uuid>) -> Bind {
+    Bind::Typed {
+        value: value.map_or(Value::Null, Value::Uuid),
+        ty: ColumnType::Uuid,
+    }
+}
+
 fn check_type(text: &str) -> Result<(), HostError> {
     let is_word = |word: &str| {
         !word.is_empty()

@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    api_keys, audit, completions, deploy, dev, functions, invoke, jwt_secret, keys, login, logs,
-    members, migrate, new, policies, projects, roles, rollback, run, schedules, secrets, serve,
-    tables, token, users, versions, webhooks,
+    api_keys, audit, completions, deploy, dev, email, functions, invoke, jwt_secret, keys, login,
+    logs, members, migrate, new, policies, projects, roles, rollback, run, schedules, secrets,
+    serve, tables, token, users, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -61,6 +61,10 @@ pub(super) enum Command {
     Schedules(schedules::SchedulesArgs),
     /// List endpoints of webhooks and deliveries, make and change them, deliver again
     Webhooks(webhooks::WebhooksArgs),
+    /// List what was sent by mail; senders, templates, suppressions
+    Email(email::EmailArgs),
+    /// Read the mail that `dev` kept in place of sending it
+    Mailbox(email::MailboxArgs),
     /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
     /// List policies, check the text of one, explain a case, or test expectations
@@ -118,6 +122,8 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Rollback(args) => wait_for(args.run()),
         Command::Schedules(args) => wait_for(args.run()),
         Command::Webhooks(args) => wait_for(args.run()),
+        Command::Email(args) => wait_for(args.run()),
+        Command::Mailbox(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
         Command::Login(args) => wait_for(args.run()),
@@ -215,6 +221,10 @@ mod tests {
         check("koyalite webhooks create https://a.example/", false);
         check("koyalite webhooks change 1 --enable --disable", false);
         check("koyalite webhooks replay --status dead", true);
+        check("koyalite email --status failed", true);
+        check("koyalite email add-sender shop@example.com", true);
+        check("koyalite email put-template a", false);
+        check("koyalite mailbox", true);
         check("koyalite tables", true);
         check("koyalite tables todos --json", true);
         check(

@@ -9,6 +9,7 @@ mod args;
 mod audit;
 mod client;
 mod command;
+mod email;
 mod error;
 mod find_token;
 mod output;

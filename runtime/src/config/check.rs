@@ -62,7 +62,6 @@ impl<'a> Reading<'a> {
         let tls = self.tls(Key::TlsCertificate, Key::TlsKey);
         let control_tls = self.tls(Key::ControlTlsCertificate, Key::ControlTlsKey);
         let drain_s = self.number(Key::DrainTimeoutS, 30, 0..=3600);
-        let header_s = self.number(Key::HeaderTimeoutS, 30, 1..=3600);
         let config = ServeConfig {
             listen,
             control_listen,
@@ -78,8 +77,9 @@ impl<'a> Reading<'a> {
             sign_up: self.sign_up(),
             caps: self.caps(),
             limits: self.limits(),
+            smtp: self.smtp(),
             drain_timeout: Duration::from_secs(drain_s),
-            header_timeout: Duration::from_secs(header_s),
+            header_timeout: Duration::from_secs(self.number(Key::HeaderTimeoutS, 30, 1..=3600)),
             scheduler: self.scheduler(),
             log: self.log(),
             data,

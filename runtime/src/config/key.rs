@@ -45,6 +45,8 @@ keys! {
     PostgresBinDir "postgres_bin_dir";
     PostgresCacheDir "postgres_cache_dir";
     Yes "yes";
+    // Mail.
+    SmtpUrl "smtp_url";
     // Output.
     Log "log";
     LogFormat "log_format";
@@ -84,7 +86,7 @@ impl Key {
 
     /// Whether the value must not be shown to anyone.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Key::DatabaseUrl)
+        matches!(self, Key::DatabaseUrl | Key::SmtpUrl)
     }
 
     /// The setting of that name in the file.

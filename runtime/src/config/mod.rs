@@ -8,6 +8,7 @@
 mod check;
 mod import;
 pub mod key;
+mod mail;
 pub mod raw;
 pub mod report;
 pub mod resolved;

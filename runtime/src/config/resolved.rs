@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::{Reading, Role};
 use super::raw::Raw;
 use super::report::Report;
 use crate::accounts::SignUp;
+use crate::delivery::mail::server::SmtpServer;
 use crate::postgres::Consent;
 
 /// The configuration of a server, of `dev` and `serve` alike.
@@ -46,6 +48,8 @@ pub struct ServeConfig {
     pub caps: OperatorCaps,
     /// What this node takes on.
     pub limits: NodeLimits,
+    /// Where mail is handed over.
+    pub smtp: Option<Arc<SmtpServer>>,
     /// How long requests in flight get at shutdown.
     pub drain_timeout: Duration,
     /// How long the head of a request may take, and how long an idle connection is kept.

@@ -12,6 +12,7 @@
 mod answer;
 mod audit;
 mod auth;
+mod email;
 mod error;
 mod etag;
 mod extract;
@@ -35,6 +36,7 @@ mod health;
 mod jwt_secret;
 mod logs;
 mod members;
+mod messages;
 mod metrics;
 mod native_mirror;
 mod operators;

@@ -7,9 +7,10 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deliveries, deploy, explain, functions, health, jwt_secret, logs,
-    members, native_mirror, operators, policies, policy_readable, projects, removal, roles, rows,
-    schedules, schema, secrets, sessions, tables, tokens, users, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
+    logs, members, messages, native_mirror, operators, policies, policy_readable, projects,
+    removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users, verify,
+    webhooks,
 };
 
 /// Every route of the control listener.
@@ -149,7 +150,7 @@ fn policies() -> Vec<Route> {
     ]
 }
 
-/// What is sent: webhooks and their deliveries.
+/// What is sent: webhooks and their deliveries, mail.
 #[rustfmt::skip] // One line a route, so that the table reads as one.
 fn outbox() -> Vec<Route> {
     vec![
@@ -162,6 +163,20 @@ fn outbox() -> Vec<Route> {
         get("/v1/projects/{project}/webhooks/deliveries", P::WebhookRead, deliveries::list),
         get("/v1/projects/{project}/webhooks/deliveries/{id}", P::WebhookWrite, deliveries::show),
         post("/v1/projects/{project}/webhooks/deliveries/replay", P::WebhookWrite, deliveries::replay),
+        get("/v1/projects/{project}/email/senders", P::EmailRead, email::senders),
+        post("/v1/projects/{project}/email/senders", P::EmailWrite, email::add_sender),
+        delete("/v1/projects/{project}/email/senders/{id}", P::EmailWrite, email::remove_sender),
+        get("/v1/projects/{project}/email/templates", P::EmailRead, email::templates),
+        get("/v1/projects/{project}/email/templates/{name}", P::EmailRead, email::show_template),
+        put("/v1/projects/{project}/email/templates/{name}", P::EmailWrite, email::put_template),
+        delete("/v1/projects/{project}/email/templates/{name}", P::EmailWrite, email::remove_template),
+        post("/v1/projects/{project}/email/templates/{name}/preview", P::EmailRead, email::preview),
+        get("/v1/projects/{project}/email/suppressions", P::EmailRead, email::suppressions),
+        delete("/v1/projects/{project}/email/suppressions/{name}", P::EmailWrite, email::unsuppress),
+        get("/v1/projects/{project}/email/messages", P::EmailRead, messages::list),
+        post("/v1/projects/{project}/email/messages/{id}/resend", P::EmailWrite, messages::resend),
+        get("/v1/projects/{project}/mailbox", P::EmailRead, messages::mailbox),
+        get("/v1/projects/{project}/mailbox/{id}", P::EmailWrite, messages::read),
     ]
 }
 

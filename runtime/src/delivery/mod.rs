@@ -7,8 +7,9 @@
 //! Whatever leaves here leaves through `egress`. One endpoint has a few deliveries at work at a time, and
 //! a single one while it fails, so a slow one delays nobody else. Never here: SQL.
 //!
-//! Reading order: `target` (where), `message` (what), `send` (how), `outcome` (what follows; pure).
+//! `mail` does the same for messages. Reading order: `target` (where), `message` (what), `send` (how), `outcome` (what follows; pure).
 
+pub mod mail;
 mod message;
 mod outcome;
 mod send;

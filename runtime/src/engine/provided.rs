@@ -51,12 +51,16 @@ const PROVIDED: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "koyalite:host",
-        &["types", "tables", "webhooks", "identity", "log", "config"],
+        &[
+            "types", "tables", "webhooks", "email", "identity", "log", "config",
+        ],
         &["0.1"],
     ),
     (
         "koyalite:host-sync",
-        &["types", "tables", "webhooks", "identity", "log", "config"],
+        &[
+            "types", "tables", "webhooks", "email", "identity", "log", "config",
+        ],
         &["0.1"],
     ),
 ];
@@ -73,7 +77,11 @@ pub fn missing(surface: &Surface) -> Vec<String> {
 
 /// Interfaces with functions that have to be awaited. The others of `koyalite:host` answer at once,
 /// so anybody may call them.
-const ASYNC: &[&str] = &["koyalite:host/tables", "koyalite:host/webhooks"];
+const ASYNC: &[&str] = &[
+    "koyalite:host/tables",
+    "koyalite:host/webhooks",
+    "koyalite:host/email",
+];
 
 /// Imports with async functions of a component in which nothing can wait for them: a 0.2 handler is
 /// a synchronous task, and such a call would trap. `scheduled` is async, so beside it they are fine.

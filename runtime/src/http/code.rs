@@ -77,6 +77,10 @@ codes! {
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
     UnknownMember       "unknown_member"       NOT_FOUND "There is no such member";
     UnknownToken        "unknown_token"        NOT_FOUND "There is no such token";
+    UnknownSender       "unknown_sender"       NOT_FOUND "There is no such sender";
+    UnknownTemplate     "unknown_template"     NOT_FOUND "There is no such template";
+    UnknownMessage      "unknown_message"      NOT_FOUND "There is no such message";
+    UnknownSuppression  "unknown_suppression"  NOT_FOUND "That address is not suppressed";
     UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
     UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";

@@ -329,6 +329,7 @@ fn taken(constraint: &str) -> Meaning {
         }
         "api_keys_project_id_name_key" => "the project has an API key of this name",
         "roles_name_key" => "a role of this name exists; choose another name",
+        "email_senders_project_id_address_key" => "the project sends from this address already",
         "users_email_key" => "a user with this email exists",
         _ => {
             let reason = "it was changed by somebody else at the same moment; look again and retry";

@@ -34,6 +34,7 @@ pub mod indexes;
 pub mod jwt_secret;
 pub(crate) mod leases;
 mod listed_values;
+pub mod mail;
 pub mod manifest;
 pub mod members;
 pub mod migration;

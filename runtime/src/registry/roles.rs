@@ -93,6 +93,12 @@ pub enum Permission {
     /// Make and change endpoints, see what was sent, send it again.
     #[serde(rename = "webhook:write")]
     WebhookWrite,
+    /// See senders, templates and how messages went, never what they said.
+    #[serde(rename = "email:read")]
+    EmailRead,
+    /// Change senders and templates, send again, read the local mailbox.
+    #[serde(rename = "email:write")]
+    EmailWrite,
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -127,7 +133,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -153,6 +159,8 @@ impl Permission {
         Self::OperatorCreate,
         Self::WebhookRead,
         Self::WebhookWrite,
+        Self::EmailRead,
+        Self::EmailWrite,
         Self::MetricsRead,
         Self::PolicyReadableSet,
         Self::AuditRead,
@@ -206,6 +214,7 @@ impl BuiltInRole {
             Permission::PolicyRead,
             Permission::LogRead,
             Permission::WebhookRead,
+            Permission::EmailRead,
             Permission::MetricsRead,
             Permission::UserRead,
             Permission::RoleRead,
@@ -220,6 +229,7 @@ impl BuiltInRole {
             Permission::TableWrite,
             Permission::PolicyWrite,
             Permission::WebhookWrite,
+            Permission::EmailWrite,
             Permission::TokenCreate,
         ];
         match self {

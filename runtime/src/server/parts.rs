@@ -18,6 +18,7 @@ use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
 use crate::control::{Control, Metrics};
 use crate::cores::{self, Cores};
 use crate::delivery::Deliveries;
+use crate::delivery::mail::Exit;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
@@ -129,6 +130,15 @@ impl Parts {
             Arc::clone(&self.registry),
             targets(self.mode),
         )?)
+    }
+
+    /// Where messages go.
+    pub(super) fn mail_exit(&self, config: &ServeConfig) -> Exit {
+        match (&config.smtp, self.mode) {
+            (Some(server), _) => Exit::Server(Arc::clone(server)),
+            (None, Mode::Dev) => Exit::Mailbox,
+            (None, Mode::Serve) => Exit::Closed,
+        }
     }
 }
 

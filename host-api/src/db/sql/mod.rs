@@ -29,7 +29,7 @@ pub(crate) use aggregate::{Aggregate, MeasureOf, SortedBy, aggregate};
 pub(crate) use compare::{Comparison, comparison};
 pub(crate) use embed::{Embed, Link, Through};
 pub(crate) use keyset::{Keyset, PageKey};
-pub(crate) use outbox::{look_up, queue};
+pub(crate) use outbox::{ask, look_up, queue};
 pub(crate) use select::{Select, count, select};
 pub(crate) use upsert::{Permits, Upsert, upsert};
 pub(crate) use write::{

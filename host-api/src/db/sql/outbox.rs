@@ -74,3 +74,26 @@ pub(crate) fn look_up(
         reading: Reading::default(),
     }
 }
+
+/// What a function of `koyalite_api` answers that the caller's own rows do not depend on: the permit says
+/// that there is a caller who may go on with it.
+pub(crate) fn ask(
+    _permit: &Permit,
+    (function, columns): (&str, &[&str]),
+    arguments: Vec<Bind>,
+) -> Statement {
+    let mut binds = Binds(Vec::new());
+    let arguments: Vec<_> = arguments.into_iter().map(|bind| binds.push(bind)).collect();
+    let columns: Vec<_> = columns.iter().map(|name| format!("{ROW}.{name}")).collect();
+    Statement {
+        text: format!(
+            "SELECT {} FROM koyalite_api.{function}({}) AS {ROW}",
+            columns.join(", "),
+            arguments.join(", ")
+        ),
+        binds: binds.0,
+        plan: Plan::Kept,
+        effect: Effect::Reads,
+        reading: Reading::default(),
+    }
+}

@@ -105,6 +105,28 @@ actions! {
     TokenCreate = "token.create" on "user",
     /// A control token was issued.
     OperatorCreate = "operator.create" on "operator",
+    /// An endpoint of webhooks was made.
+    EndpointCreate = "endpoint.create" on "endpoint",
+    /// An endpoint was changed.
+    EndpointUpdate = "endpoint.update" on "endpoint",
+    /// An endpoint was deleted.
+    EndpointDelete = "endpoint.delete" on "endpoint",
+    /// An endpoint signs with a new secret.
+    EndpointRotate = "endpoint.rotate_secret" on "endpoint",
+    /// A project sends from one more address.
+    SenderCreate = "sender.create" on "sender",
+    /// A project sends from an address no longer.
+    SenderDelete = "sender.delete" on "sender",
+    /// A template of mail was made or replaced.
+    TemplatePut = "template.put" on "template",
+    /// A template was deleted.
+    TemplateDelete = "template.delete" on "template",
+    /// An address takes mail again.
+    SuppressionLift = "suppression.lift" on "address",
+    /// A message is sent again.
+    MessageResend = "message.resend" on "message",
+    /// Deliveries were made again.
+    DeliveriesReplay = "deliveries.replay" on "project",
     /// A control token was taken back.
     OperatorRevoke = "operator.revoke" on "operator",
     /// Somebody made an account for themselves.
@@ -137,16 +159,6 @@ actions! {
     MemberRemove = "member.remove" on "user",
     /// Who may sign up as a user of the project's functions was changed.
     SignUpSet = "sign_up.set" on "project",
-    /// An endpoint of webhooks was made.
-    EndpointCreate = "endpoint.create" on "endpoint",
-    /// An endpoint was changed.
-    EndpointUpdate = "endpoint.update" on "endpoint",
-    /// An endpoint was deleted.
-    EndpointDelete = "endpoint.delete" on "endpoint",
-    /// An endpoint signs with a new secret.
-    EndpointRotate = "endpoint.rotate_secret" on "endpoint",
-    /// Deliveries were made again.
-    DeliveriesReplay = "deliveries.replay" on "project",
     /// Somebody asked for what their role does not allow.
     Denied = "access.denied" on "route",
 }

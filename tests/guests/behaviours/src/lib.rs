@@ -60,6 +60,8 @@ async fn handle(request: Request) -> Result<Response> {
         ["use-kept"] => steps::use_kept(&request).await,
         ["emit"] => outbox::emit(&request).await,
         ["emitted", id] => outbox::emitted(id).await,
+        ["mail"] => outbox::mail(&request).await,
+        ["mailed", id] => outbox::mailed(id).await,
         ["outbound"] => host::outbound(&request).await,
 
         ["count"] => shared::count(),

@@ -1,0 +1,143 @@
+//! Mail: who a project sends as, its templates, who takes no mail.
+
+use axum::extract::State;
+use http::StatusCode;
+use koyalite_host_api::outbox::email::render;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::http::Mistake;
+use crate::registry::mail::senders::{self, NewSender, Sender};
+use crate::registry::mail::suppressions::{self, Suppression};
+use crate::registry::mail::templates::{self, NewTemplate, Template};
+
+use super::Shared;
+use super::answer::{Answer, Items, created, items, ok};
+use super::error::ApiError;
+use super::extract::{At, InProject};
+use super::json::Json;
+use super::webhooks::id_of;
+
+pub(super) async fn senders(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Items<Sender>>, ApiError> {
+    Ok(items(
+        senders::list(&control.registry, &project.name).await?,
+    ))
+}
+
+pub(super) async fn add_sender(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    Json(new): Json<NewSender>,
+) -> Result<Answer<Sender>, ApiError> {
+    let made = senders::create(&control.registry, &project.name, &new).await?;
+    Ok(created(made))
+}
+
+pub(super) async fn remove_sender(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let id = id_of("sender", &id)?;
+    senders::delete(&control.registry, &project.name, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn templates(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Items<Template>>, ApiError> {
+    Ok(items(
+        templates::list(&control.registry, &project.name).await?,
+    ))
+}
+
+pub(super) async fn show_template(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+) -> Result<Answer<Template>, ApiError> {
+    Ok(ok(
+        templates::get(&control.registry, &project.name, &name).await?
+    ))
+}
+
+pub(super) async fn put_template(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+    Json(new): Json<NewTemplate>,
+) -> Result<Answer<Template>, ApiError> {
+    Ok(ok(templates::put(
+        &control.registry,
+        &project.name,
+        &name,
+        &new,
+    )
+    .await?))
+}
+
+pub(super) async fn remove_template(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    templates::delete(&control.registry, &project.name, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Values to see a template with.
+#[derive(Deserialize)]
+pub(super) struct Values {
+    values: Value,
+}
+
+/// What would be sent.
+#[derive(Serialize)]
+pub(super) struct Preview {
+    subject: String,
+    text: String,
+    html: Option<String>,
+}
+
+pub(super) async fn preview(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+    Json(Values { values }): Json<Values>,
+) -> Result<Answer<Preview>, ApiError> {
+    let found = templates::get(&control.registry, &project.name, &name).await?;
+    let parts = (
+        found.subject.as_str(),
+        found.text.as_deref(),
+        found.html.as_deref(),
+    );
+    let filled = render(parts, &values)
+        .map_err(|error| ApiError::Invalid(vec![Mistake::at("values", error.to_string())]))?;
+    Ok(ok(Preview {
+        subject: filled.subject,
+        text: filled.text,
+        html: filled.html,
+    }))
+}
+
+pub(super) async fn suppressions(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+) -> Result<Answer<Items<Suppression>>, ApiError> {
+    Ok(items(
+        suppressions::list(&control.registry, &project.name).await?,
+    ))
+}
+
+pub(super) async fn unsuppress(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, address)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    suppressions::delete(&control.registry, &project.name, &address).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,114 @@
+//! The log of mail, sending a message again, and the local mailbox of `dev`.
+
+use axum::extract::State;
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::registry::mail::messages::{self, Caught, Filter, MESSAGES_LISTED_MAX, Message};
+
+use super::Shared;
+use super::answer::{Answer, Items, ok, paged};
+use super::error::ApiError;
+use super::extract::{Asked, At, InProject};
+use super::webhooks::id_of;
+
+/// What a screen holds.
+const LISTED_DEFAULT: u32 = 50;
+
+/// The states of a message.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Queued,
+    Sending,
+    Sent,
+    Deferred,
+    Bounced,
+    Suppressed,
+    Failed,
+}
+
+impl Status {
+    fn word(self) -> String {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Deferred => "deferred",
+            Self::Bounced => "bounced",
+            Self::Suppressed => "suppressed",
+            Self::Failed => "failed",
+        }
+        .to_owned()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    status: Option<Status>,
+    to: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<i64>,
+}
+
+impl Wanted {
+    async fn list(
+        self,
+        control: Shared,
+        project: InProject,
+        caught: Option<bool>,
+    ) -> Result<Answer<Items<Message>>, ApiError> {
+        let limit = self.limit.unwrap_or(LISTED_DEFAULT);
+        let limit = limit.clamp(1, MESSAGES_LISTED_MAX);
+        let filter = Filter {
+            status: self.status.map(Status::word),
+            to: self.to,
+            caught,
+        };
+        let (registry, name) = (&control.registry, &project.0.name);
+        let listed = messages::list(registry, name, &filter, self.cursor, limit).await?;
+        // A full page may have another after it.
+        let full = u32::try_from(listed.len()).is_ok_and(|listed| listed == limit);
+        let last = listed.last().filter(|_| full);
+        let next = last.map(|last| last.number.to_string());
+        Ok(paged(listed, next))
+    }
+}
+
+pub(super) async fn list(
+    State(control): State<Shared>,
+    project: InProject,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Answer<Items<Message>>, ApiError> {
+    wanted.list(control, project, None).await
+}
+
+pub(super) async fn mailbox(
+    State(control): State<Shared>,
+    project: InProject,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Answer<Items<Message>>, ApiError> {
+    wanted.list(control, project, Some(true)).await
+}
+
+pub(super) async fn read(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<Answer<Caught>, ApiError> {
+    let id = id_of("message", &id)?;
+    Ok(ok(
+        messages::caught(&control.registry, &project.name, id).await?
+    ))
+}
+
+pub(super) async fn resend(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    let id = id_of("message", &id)?;
+    messages::resend(&control.registry, &project.name, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,185 @@
+//! Mail: takes messages that are due out of the outbox, hands them to a mail server, records how it went.
+//!
+//! As with webhooks, a message is claimed with a lease and a fence before anybody is talked to. Unlike
+//! there, nobody can tell a message that comes twice: one that was cut off in its content is marked and
+//! not sent again by itself. `dev` keeps messages in a local mailbox in place of sending them.
+//!
+//! The mail server is the operator's, not a tenant's, so it is dialled as configured and not through
+//! `egress`. Reading order: `server` (which), `compose` (what), `smtp` (how), `outcome` (what follows;
+//! pure).
+
+mod compose;
+mod outcome;
+pub mod server;
+mod smtp;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::outcome::Outcome;
+use self::server::SmtpServer;
+use crate::registry::mail::due::{self, Claimed, Then};
+use crate::registry::{Registry, RegistryError};
+
+/// The longest time between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Messages at work on one node, each on a connection of its own: what mail servers let one client have.
+const MESSAGES_MAX: usize = 8;
+
+/// How long a node may hold a message, in seconds: every step of an attempt at its longest, and more.
+const LEASE_S: f64 = 180.0;
+
+/// How long the end of a message is tried to be written while the database is away.
+const FINISH_TRIES: u32 = 60;
+
+/// How long the log of messages is kept, in days.
+pub const MESSAGES_KEPT_DAYS: i32 = 90;
+
+/// How often old messages are looked for.
+const FORGET_INTERVAL: Duration = Duration::from_secs(600);
+
+const LEASE_LOST: &str =
+    "the node that sent it went silent; if it was marked failed, it may have arrived";
+const NO_SERVER: &str = "no mail server is configured (smtp_url); send it again once there is one";
+
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub enum Exit {
+    /// To the world.
+    Server(Arc<SmtpServer>),
+    /// Nowhere: they can be read here.
+    Mailbox,
+    /// Nowhere, and that is a failure.
+    Closed,
+}
+
+/// Sends mail until it is stopped.
+pub struct Mails {
+    registry: Arc<Registry>,
+    exit: Exit,
+    slots: Arc<Semaphore>,
+    running: JoinSet<()>,
+    forget_at: Instant,
+}
+
+impl Mails {
+    /// A worker that has not started yet.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, exit: Exit) -> Self {
+        Self {
+            registry,
+            exit,
+            slots: Arc::new(Semaphore::new(MESSAGES_MAX)),
+            running: JoinSet::new(),
+            forget_at: Instant::now(),
+        }
+    }
+
+    /// Works until `stop`, then lets what is on its way arrive. The caller bounds how long it waits.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut healthy = true;
+        while !stop.is_cancelled() {
+            let looked = self.look().await;
+            // Once per outage, not once per look.
+            match (&looked, healthy) {
+                (Err(error), true) => tracing::warn!(error = error.detail(), "mail is held up"),
+                (Ok(()), false) => tracing::info!("mail goes on"),
+                (Ok(()), true) | (Err(_), false) => {}
+            }
+            healthy = looked.is_ok();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            }
+        }
+        while self.running.join_next().await.is_some() {}
+    }
+
+    async fn look(&mut self) -> Result<(), RegistryError> {
+        // What has ended is kept until it is asked for.
+        while self.running.try_join_next().is_some() {}
+        let mut conn = self.registry.acquire().await?;
+        let lost = due::expire(&mut conn, LEASE_LOST).await?;
+        if lost > 0 {
+            tracing::warn!(lost, "messages ended without a word from their node");
+        }
+        if Instant::now() >= self.forget_at {
+            due::forget(&mut conn, MESSAGES_KEPT_DAYS).await?;
+            self.forget_at = Instant::now() + FORGET_INTERVAL;
+        }
+        loop {
+            let free = || self.slots.clone().try_acquire_owned().ok();
+            let slots: Vec<_> = std::iter::from_fn(free).collect();
+            let wanted = i64::try_from(slots.len()).unwrap_or(i64::MAX);
+            if wanted == 0 {
+                return Ok(());
+            }
+            let claimed = due::claim(&mut conn, wanted, LEASE_S).await?;
+            if claimed.is_empty() {
+                return Ok(());
+            }
+            for (message, slot) in claimed.into_iter().zip(slots) {
+                let (registry, exit) = (Arc::clone(&self.registry), self.exit.clone());
+                self.running.spawn(async move {
+                    deliver(&registry, &exit, &message).await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+}
+
+/// Sends one message and records how it went.
+async fn deliver(registry: &Registry, exit: &Exit, message: &Claimed) {
+    let outcome = match exit {
+        Exit::Mailbox => Outcome::of(Then::Caught),
+        Exit::Closed => Outcome::failed(NO_SERVER),
+        Exit::Server(server) => match compose::compose(message) {
+            Err(error) => Outcome::failed(&error),
+            Ok(composed) => {
+                let begin = async || begin(registry, message).await;
+                let answer = smtp::send(server, &composed, begin).await;
+                let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+                outcome::outcome(answer, attempts, rand::random())
+            }
+        },
+    };
+    for _ in 0..FINISH_TRIES {
+        match record(registry, message, &outcome).await {
+            Ok(()) => return,
+            Err(RegistryError::Unavailable(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
+            Err(error) => {
+                tracing::error!(error = error.detail(), message = %message.id, "a message's end is lost");
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the content may be sent: it is noted first that it was.
+async fn begin(registry: &Registry, message: &Claimed) -> bool {
+    let noted = async {
+        let mut conn = registry.acquire().await?;
+        due::begin_content(&mut conn, (message.id, message.fence)).await
+    };
+    noted.await.unwrap_or(false)
+}
+
+async fn record(
+    registry: &Registry,
+    message: &Claimed,
+    outcome: &Outcome,
+) -> Result<(), RegistryError> {
+    let mut tx = registry.begin().await?;
+    let said = (outcome.smtp_status, outcome.reason.as_deref());
+    if !due::finish(&mut tx, (message.id, message.fence), &outcome.then, said).await? {
+        tracing::warn!(message = %message.id, "a message ended after its lease");
+    }
+    Ok(tx.commit().await?)
+}
