@@ -1,6 +1,7 @@
 //! From text to meaning, one setting after the other. A wrong one is noted and replaced by its
 //! default, so that the next one is judged as well; nothing is returned if anything was noted.
 
+mod names;
 mod networks;
 
 use std::net::SocketAddr;
@@ -146,31 +147,6 @@ impl<'a> Reading<'a> {
             );
         }
         text.to_owned()
-    }
-
-    fn domain(&mut self) -> String {
-        let given = self
-            .text(Key::Domain)
-            .unwrap_or_else(|| "localhost".to_owned());
-        let domain = given.trim_matches('.').to_ascii_lowercase();
-        if domain.is_empty() || !domain.split('.').all(is_label) {
-            self.wrong(
-                Key::Domain,
-                "must be a domain name without port, for example example.org",
-            );
-        }
-        domain
-    }
-
-    fn region(&mut self) -> String {
-        let region = self.text(Key::Region).unwrap_or_else(|| "local".to_owned());
-        if !is_label(&region) {
-            self.wrong(
-                Key::Region,
-                "must be lower-case letters, digits and dashes, at most 63",
-            );
-        }
-        region
     }
 
     fn database(&mut self, data: &DataDir) -> DatabaseChoice {

@@ -1,20 +1,19 @@
 //! The gateway behind a real listener, with a function that reports what it was called with.
 
-use std::collections::BTreeMap;
+mod entries;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
-use koyalite_policy::Schema;
 use serde_json::{Map, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use self::entries::project;
 use super::*;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{Audience, ControlRole, ControlToken, Grant, KeyRing, SigningKey, token};
-use crate::registry::manifest::{Manifest, Verify};
-use crate::registry::{Environment, FunctionEntry, Handler, Secret, VersionEntry};
+use crate::registry::Environment;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const PROJECT: Uuid = Uuid::from_u128(7);
@@ -62,69 +61,6 @@ impl Behind for Fake {
             .insert("clear-site-data", HeaderValue::from_static("\"*\""));
         Ok(response)
     }
-}
-
-fn version(name: &str, number: u32, change: impl FnOnce(&mut Manifest)) -> Arc<VersionEntry> {
-    let mut manifest = Manifest::default_for(&name.parse().unwrap());
-    change(&mut manifest);
-    Arc::new(VersionEntry {
-        id: Uuid::now_v7(),
-        function_id: Uuid::now_v7(),
-        number,
-        sha256: String::new(),
-        config: None,
-        manifest: Arc::new(manifest),
-        handler: Handler::P3,
-        scheduled: false,
-    })
-}
-
-fn function(name: &str, versions: Vec<Arc<VersionEntry>>) -> Arc<FunctionEntry> {
-    Arc::new(FunctionEntry {
-        id: Uuid::now_v7(),
-        name: name.parse().unwrap(),
-        owner_id: Uuid::nil(),
-        enabled: name != "off",
-        active: Arc::clone(versions.last().unwrap()),
-        versions: versions
-            .into_iter()
-            .map(|v| (v.number, v))
-            .collect::<BTreeMap<_, _>>(),
-    })
-}
-
-fn project(environment: Environment) -> Arc<ProjectEntry> {
-    let plain = |name: &str| version(name, 1, |_| {});
-    let private = version("private", 1, |m| m.verify = Verify::Required);
-    let far = version("far", 1, |m| m.region = vec!["mars".to_owned()]);
-    let small = version("small", 1, |m| m.limits.body_mib = 0);
-    let database = DatabaseAccess {
-        role: String::new(),
-        password: Password::new(b""),
-        schema: String::new(),
-    };
-    Arc::new(ProjectEntry {
-        id: PROJECT,
-        name: "demo".parse().unwrap(),
-        environment,
-        schema: Arc::new(Schema::default()),
-        relationships: Arc::from([]),
-        settings: Default::default(),
-        limiter: None,
-        redaction: None,
-        api_keys: Default::default(),
-        secrets: Default::default(),
-        jwt_secret: Secret::new(SECRET.to_vec()),
-        database,
-        mirror: Mirror::Off,
-        functions: vec![
-            function("private", vec![private]),
-            function("small", vec![small]),
-            function("hello", vec![plain("hello"), version("hello", 2, |_| {})]),
-            function("far", vec![far]),
-            function("off", vec![plain("off")]),
-        ],
-    })
 }
 
 struct Server {
