@@ -1,6 +1,9 @@
 //! People through the front door: operators who sign in, and users of a project's functions, who do so
 //! at another door with tokens that open no other.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -279,24 +282,37 @@ async fn a_production_server_gives_no_accounts_away() {
     refused.problem(403, "forbidden");
 }
 
+/// A server where anybody may sign up, and a project of it.
+async fn open_server() -> TestApp {
+    TestApp::launch(Launch::serve().await.set("KOYALITE_SIGN_UP", "true")).await
+}
+
+/// A folder with the password in a file, as people keep none: for the shell to read it from.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("password"), format!("{PASSWORD}\n")).unwrap();
+    home
+}
+
+/// Ada at the terminal: signed up, or signed in again.
+async fn login(ada: &CommandLine, folder: &Path, flags: &str) -> String {
+    let line = format!("koyalite login ada@example.org {flags} < password");
+    ada.shell(folder, &line).await.expect(0)
+}
+
 #[tokio::test]
 async fn a_person_signs_in_works_and_signs_out_on_the_command_line() {
-    let launch = Launch::serve().await.set("KOYALITE_SIGN_UP", "true");
-    let app = TestApp::launch(launch).await;
+    let app = open_server().await;
     let project = app.project_named("shop").await;
-    let home = tempfile::tempdir().unwrap();
+    let home = home();
     let folder = home.path();
-    std::fs::write(folder.join("password"), format!("{PASSWORD}\n")).unwrap();
     let admin = CommandLine::of(&app, &project.name);
     let ada = CommandLine::person(&app, &project.name, folder);
-    let login = |flags: &str| format!("koyalite login ada@example.org {flags} < password");
-    let shell = async |line: &str| ada.shell(folder, line).await;
 
-    let said = shell(&login("--sign-up")).await.expect(0);
+    let said = login(&ada, folder, "--sign-up").await;
     assert_eq!(said.trim(), "signed in as ada@example.org (member)");
     let kept = folder.join("koyalite/sessions.json");
-    let mode =
-        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&kept).unwrap().permissions());
+    let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let refused = ada.run(folder, &["functions"]).await;
     assert!(
@@ -307,6 +323,8 @@ async fn a_person_signs_in_works_and_signs_out_on_the_command_line() {
     let said = admin.run(folder, &put).await.expect(0);
     assert_eq!(said.trim(), "ada@example.org is developer in shop");
     ada.run(folder, &["functions"]).await.expect(0);
+    let members = admin.run(folder, &["members"]).await.expect(0);
+    assert!(members.contains("ada@example.org  developer"), "{members}");
     let who = ada.run(folder, &["whoami"]).await.expect(0);
     assert!(
         who.starts_with("ada@example.org\nrole         member"),
@@ -323,67 +341,58 @@ async fn a_person_signs_in_works_and_signs_out_on_the_command_line() {
     ada.run(folder, &["whoami"]).await.expect(0);
     assert_ne!(std::fs::read_to_string(&kept).unwrap(), ended);
 
-    let members = admin.run(folder, &["members"]).await.expect(0);
-    assert!(members.contains("ada@example.org  developer"), "{members}");
-    let make = [
-        "roles",
-        "create",
-        "support",
-        "--permissions",
-        "project:read,log:read",
-    ];
-    let said = admin.run(folder, &make).await.expect(0);
-    assert_eq!(said.trim(), "support permits project:read, log:read");
-    let users = admin
-        .run(folder, &["users", "--email", "ada", "--json"])
-        .await
-        .expect(0);
-    let users: Value = serde_json::from_str(&users).unwrap();
-    let id = text(&users["items"][0]["id"]);
-    admin
-        .run(folder, &["users", "change", &id, "--role", "support"])
-        .await
-        .expect(0);
-    assert!(
-        ada.run(folder, &["whoami"])
-            .await
-            .expect(0)
-            .contains("log:read")
-    );
-    assert!(
-        admin
-            .run(folder, &["roles", "delete", "support"])
-            .await
-            .errors
-            .contains("in use")
-    );
-
-    let given = ["token", "operator", "--subject", "ci", "--role", "viewer"];
-    let given = admin.run(folder, &given).await.expect(0);
-    let list = admin
-        .run(folder, &["token", "list", "--json"])
-        .await
-        .expect(0);
-    let list: Value = serde_json::from_str(&list).unwrap();
-    let with = ["functions", "--token", given.trim()];
-    admin.run(folder, &with).await.expect(0);
-    admin
-        .run(folder, &["token", "revoke", &text(&list["items"][0]["id"])])
-        .await
-        .expect(0);
-    assert!(admin.run(folder, &with).await.errors.contains("taken back"));
-
-    assert_eq!(
-        ada.run(folder, &["logout"]).await.expect(0).trim(),
-        "signed out"
-    );
+    let said = ada.run(folder, &["logout"]).await.expect(0);
+    assert_eq!(said.trim(), "signed out");
     ada.run(folder, &["logout"]).await.expect(2);
     assert_eq!(ada.run(folder, &["whoami"]).await.code, 1);
-    shell(&login("")).await.expect(0);
-    admin.run(folder, &["users", "delete", &id]).await.expect(0);
-    assert_eq!(
-        ada.run(folder, &["whoami"]).await.code,
-        1,
-        "deleted, and out at once"
-    );
+}
+
+#[tokio::test]
+async fn roles_and_users_are_kept_on_the_command_line() {
+    let app = open_server().await;
+    let project = app.project_named("shop").await;
+    let home = home();
+    let folder = home.path();
+    let admin = CommandLine::of(&app, &project.name);
+    let ada = CommandLine::person(&app, &project.name, folder);
+    login(&ada, folder, "--sign-up").await;
+    let run = async |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        admin.run(folder, &words).await
+    };
+
+    let made = run("roles create support --permissions project:read,log:read").await;
+    let said = made.expect(0);
+    assert_eq!(said.trim(), "support permits project:read, log:read");
+    let users = run("users --email ada --json").await.expect(0);
+    let users: Value = serde_json::from_str(&users).unwrap();
+    let id = text(&users["items"][0]["id"]);
+    let change = format!("users change {id} --role support");
+    run(&change).await.expect(0);
+    let who = ada.run(folder, &["whoami"]).await.expect(0);
+    assert!(who.contains("log:read"), "{who}");
+    let kept = run("roles delete support").await;
+    assert!(kept.errors.contains("in use"), "{kept:?}");
+    run(&format!("users delete {id}")).await.expect(0);
+    let gone = ada.run(folder, &["whoami"]).await;
+    assert_eq!(gone.code, 1, "deleted, and out at once");
+}
+
+#[tokio::test]
+async fn a_token_that_was_given_out_is_listed_and_taken_back_on_the_command_line() {
+    let app = open_server().await;
+    let project = app.project_named("shop").await;
+    let home = home();
+    let folder = home.path();
+    let admin = CommandLine::of(&app, &project.name);
+    let given = ["token", "operator", "--subject", "ci", "--role", "viewer"];
+    let given = admin.run(folder, &given).await.expect(0);
+    let list = admin.run(folder, &["token", "list", "--json"]).await;
+    let list: Value = serde_json::from_str(&list.expect(0)).unwrap();
+    let with = ["functions", "--token", given.trim()];
+    admin.run(folder, &with).await.expect(0);
+    let revoke = ["token", "revoke", &text(&list["items"][0]["id"])];
+    admin.run(folder, &revoke).await.expect(0);
+    let refused = admin.run(folder, &with).await;
+    assert!(refused.errors.contains("taken back"), "{refused:?}");
 }

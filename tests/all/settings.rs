@@ -16,7 +16,7 @@ async fn settings_are_a_closed_set_and_each_is_checked() {
     let all = json!({ "settings": {
         "rate_limits": { "caller": { "requests": 10, "seconds": 1 } },
         "retention_days": 30, "data_residency": null, "pii_redaction": ["users.email"],
-        "audit_reads": true } });
+        "webhook_events_per_minute": 60, "emails_per_hour": 0 } });
     let set = patch(&project, all).await.expect(200).json();
     assert_eq!(set["settings"]["retention_days"], 30);
     assert_eq!(set["settings"]["rate_limits"]["caller"]["requests"], 10);

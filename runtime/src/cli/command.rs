@@ -225,6 +225,10 @@ mod tests {
         check("koyalite email add-sender shop@example.com", true);
         check("koyalite email put-template a", false);
         check("koyalite mailbox", true);
+    }
+
+    #[test]
+    fn command_lines_about_tables_are_understood() {
         check("koyalite tables", true);
         check("koyalite tables todos --json", true);
         check(

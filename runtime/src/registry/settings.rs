@@ -20,6 +20,9 @@ pub const RATE_SECONDS_MAX: u32 = 3600;
 /// Ten years, longer than any law asks for.
 pub const RETENTION_DAYS_MAX: u32 = 3650;
 
+/// Of what leaves for others; more is a matter for a service of its own.
+pub const QUOTA_MAX: u32 = 1_000_000;
+
 /// Each is looked for in every line that a function logs.
 pub const REDACTED_COLUMNS_MAX: usize = 50;
 
@@ -41,8 +44,10 @@ pub struct Settings {
     pub data_residency: Vec<String>,
     /// Columns whose values are masked in what its functions log.
     pub pii_redaction: Vec<Redacted>,
-    /// Whether what is read of its tables belongs into the audit log.
-    pub audit_reads: bool,
+    /// Events of webhooks that its functions may emit in a minute; none: a thousand.
+    pub webhook_events_per_minute: Option<u32>,
+    /// Messages that its functions may send in an hour; none: five hundred.
+    pub emails_per_hour: Option<u32>,
 }
 
 /// How often a project's functions may be called, on each node.
@@ -109,9 +114,12 @@ pub struct SettingsPatch {
     /// Other columns, all of them.
     #[serde(default, deserialize_with = "given")]
     pub pii_redaction: Option<Option<Vec<Redacted>>>,
-    /// On or off.
+    /// Another quota.
     #[serde(default, deserialize_with = "given")]
-    pub audit_reads: Option<Option<bool>>,
+    pub webhook_events_per_minute: Option<Option<u32>>,
+    /// Another quota.
+    #[serde(default, deserialize_with = "given")]
+    pub emails_per_hour: Option<Option<u32>>,
 }
 
 impl SettingsPatch {
@@ -122,13 +130,18 @@ impl SettingsPatch {
                 *field = wanted.unwrap_or_default();
             }
         }
-        set(&mut settings.rate_limits, self.rate_limits);
-        if let Some(days) = self.retention_days {
-            settings.retention_days = days;
+        fn replace(field: &mut Option<u32>, wanted: Option<Option<u32>>) {
+            if let Some(wanted) = wanted {
+                *field = wanted;
+            }
         }
+        set(&mut settings.rate_limits, self.rate_limits);
+        replace(&mut settings.retention_days, self.retention_days);
+        let events = self.webhook_events_per_minute;
+        replace(&mut settings.webhook_events_per_minute, events);
+        replace(&mut settings.emails_per_hour, self.emails_per_hour);
         set(&mut settings.data_residency, self.data_residency);
         set(&mut settings.pii_redaction, self.pii_redaction);
-        set(&mut settings.audit_reads, self.audit_reads);
         settings.data_residency.sort();
         settings.data_residency.dedup();
     }
@@ -175,6 +188,16 @@ impl Settings {
         {
             let message = format!("write 1 to {RETENTION_DAYS_MAX} days");
             mistakes.push(Mistake::new("settings.retention_days", message));
+        }
+        let quotas = [
+            ("webhook_events_per_minute", self.webhook_events_per_minute),
+            ("emails_per_hour", self.emails_per_hour),
+        ];
+        for (field, quota) in quotas {
+            if quota.is_some_and(|quota| quota > QUOTA_MAX) {
+                let message = format!("write 0 to {QUOTA_MAX}");
+                mistakes.push(Mistake::new(format!("settings.{field}"), message));
+            }
         }
         let named = |name: &String| !name.is_empty() && name != EVERYWHERE;
         let regions = &self.data_residency;
@@ -324,8 +347,9 @@ mod tests {
 
     #[test]
     fn others_words_in_the_row_are_passed_over() {
-        let stored = json!({ "native_mirror": true, "audit_reads": true });
+        let stored = json!({ "native_mirror": true, "emails_per_hour": 7 });
         let settings = Settings::from_stored(stored).unwrap();
-        assert!(settings.audit_reads && settings.allows_region("anywhere"));
+        assert_eq!(settings.emails_per_hour, Some(7));
+        assert!(settings.allows_region("anywhere"));
     }
 }
