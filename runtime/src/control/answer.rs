@@ -27,12 +27,10 @@ pub(super) fn created<T: Serialize>(document: T) -> Answer<T> {
 
 /// 200 with a whole list.
 pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    paged(items, None)
-}
-
-/// 200 with a page of a list, and where the next one begins.
-pub(super) fn paged<T: Serialize>(items: Vec<T>, next_cursor: Option<String>) -> Answer<Items<T>> {
-    ok(Items { items, next_cursor })
+    ok(Items {
+        items,
+        next_cursor: None,
+    })
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {

@@ -6,20 +6,19 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::http::Mistake;
-use crate::registry::webhooks::deliveries::{
-    self, DELIVERIES_LISTED_MAX, Delivery, Filter, WholeDelivery,
-};
+use crate::registry::webhooks::deliveries::{self, Delivery, Filter, WholeDelivery};
 use crate::registry::webhooks::replay;
 
 use super::Shared;
-use super::answer::{Answer, Items, ok, paged};
+use super::answer::{Answer, Items, ok};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::json::Json;
+use super::paging::{Paging, part};
 use super::webhooks::id_of;
 
-/// What a screen holds.
-const LISTED_DEFAULT: u32 = 50;
+/// The list, in its cursors.
+const DELIVERIES: &str = "deliveries";
 
 /// The states of a delivery.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -52,7 +51,7 @@ pub(super) struct Wanted {
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
     limit: Option<u32>,
-    cursor: Option<i64>,
+    cursor: Option<String>,
 }
 
 pub(super) async fn list(
@@ -60,8 +59,8 @@ pub(super) async fn list(
     InProject(project): InProject,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Answer<Items<Delivery>>, ApiError> {
-    let limit = wanted.limit.unwrap_or(LISTED_DEFAULT);
-    let limit = limit.clamp(1, DELIVERIES_LISTED_MAX);
+    let (limit, cursor) = (wanted.limit, wanted.cursor);
+    let page = Paging { limit, cursor }.page(DELIVERIES)?;
     let filter = Filter {
         status: wanted.status.map(Status::word),
         endpoint: wanted.endpoint,
@@ -69,13 +68,8 @@ pub(super) async fn list(
         from: wanted.from,
         to: wanted.to,
     };
-    let (registry, before) = (&control.registry, wanted.cursor);
-    let listed = deliveries::list(registry, &project.name, &filter, before, limit).await?;
-    // A full page may have another after it.
-    let full = u32::try_from(listed.len()).is_ok_and(|listed| listed == limit);
-    let last = listed.last().filter(|_| full);
-    let next = last.map(|last| last.number.to_string());
-    Ok(paged(listed, next))
+    let listed = deliveries::list(&control.registry, &project.name, &filter, &page).await?;
+    part(DELIVERIES, listed, |delivery| delivery.number)
 }
 
 pub(super) async fn show(

@@ -15,14 +15,17 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::json::Json;
-use super::page::Page;
+use super::paging::{Paging, part};
 use super::users::permitted;
 use super::{Control, Shared};
+
+/// The list, in its cursors.
+const MEMBERS: &str = "members";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
-    limit: Option<u16>,
+    limit: Option<u32>,
     cursor: Option<String>,
     role: Option<String>,
 }
@@ -32,11 +35,11 @@ pub(super) async fn list(
     InProject(project): InProject,
     Asked(query): Asked<Query>,
 ) -> Result<Answer<Items<Member>>, ApiError> {
-    let page = Page::read(query.limit, query.cursor.as_deref())?;
-    let asked = (page.after, page.and_one());
+    let (limit, cursor) = (query.limit, query.cursor);
+    let page = Paging { limit, cursor }.page(MEMBERS)?;
     let role = query.role.as_deref();
-    let found = members::list(&control.registry, &project.name, role, asked).await?;
-    Ok(page.answer(found, |member| member.user_id))
+    let found = members::list(&control.registry, &project.name, role, &page).await?;
+    part(MEMBERS, found, |member| member.user_id)
 }
 
 #[derive(Deserialize)]

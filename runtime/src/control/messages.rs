@@ -4,16 +4,17 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::registry::mail::messages::{self, Caught, Filter, MESSAGES_LISTED_MAX, Message};
+use crate::registry::mail::messages::{self, Caught, Filter, Message};
 
 use super::Shared;
-use super::answer::{Answer, Items, ok, paged};
+use super::answer::{Answer, Items, ok};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
+use super::paging::{Paging, part};
 use super::webhooks::id_of;
 
-/// What a screen holds.
-const LISTED_DEFAULT: u32 = 50;
+/// The list, in its cursors.
+const MESSAGES: &str = "messages";
 
 /// The states of a message.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -49,7 +50,7 @@ pub(super) struct Wanted {
     status: Option<Status>,
     to: Option<String>,
     limit: Option<u32>,
-    cursor: Option<i64>,
+    cursor: Option<String>,
 }
 
 impl Wanted {
@@ -59,20 +60,16 @@ impl Wanted {
         project: InProject,
         caught: Option<bool>,
     ) -> Result<Answer<Items<Message>>, ApiError> {
-        let limit = self.limit.unwrap_or(LISTED_DEFAULT);
-        let limit = limit.clamp(1, MESSAGES_LISTED_MAX);
+        let (limit, cursor) = (self.limit, self.cursor);
+        let page = Paging { limit, cursor }.page(MESSAGES)?;
         let filter = Filter {
             status: self.status.map(Status::word),
             to: self.to,
             caught,
         };
         let (registry, name) = (&control.registry, &project.0.name);
-        let listed = messages::list(registry, name, &filter, self.cursor, limit).await?;
-        // A full page may have another after it.
-        let full = u32::try_from(listed.len()).is_ok_and(|listed| listed == limit);
-        let last = listed.last().filter(|_| full);
-        let next = last.map(|last| last.number.to_string());
-        Ok(paged(listed, next))
+        let listed = messages::list(registry, name, &filter, &page).await?;
+        part(MESSAGES, listed, |message| message.number)
     }
 }
 

@@ -23,8 +23,11 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At};
 use super::json::Json;
-use super::page::Page;
+use super::paging::{Paging, part};
 use super::tokens::rfc3339;
+
+/// The list, in its cursors.
+const TOKENS: &str = "tokens";
 
 /// Thirty days: a build server's token that is forgotten ends by itself.
 const OPERATOR_TTL_DEFAULT_S: u32 = 30 * 24 * 3600;
@@ -86,20 +89,13 @@ pub(super) async fn create(
     }))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Query {
-    limit: Option<u16>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn list(
     State(control): State<Shared>,
-    Asked(query): Asked<Query>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<OperatorToken>>, ApiError> {
-    let page = Page::read(query.limit, query.cursor.as_deref())?;
-    let found = operator_tokens::list(&control.registry, page.after, page.and_one()).await?;
-    Ok(page.answer(found, |token| token.id))
+    let page = paging.page(TOKENS)?;
+    let found = operator_tokens::list(&control.registry, &page).await?;
+    part(TOKENS, found, |token| token.id)
 }
 
 pub(super) async fn revoke(

@@ -11,7 +11,7 @@ use crate::registry::settings::SettingsPatch;
 use crate::registry::{Environment, operators};
 
 use super::Shared;
-use super::answer::{Answer, Items, created};
+use super::answer::{Answer, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, InProject, name};
@@ -52,7 +52,7 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
 ) -> Result<Tagged<Project>, ApiError> {
-    tagged(projects::get(&control.registry, &project.name).await?)
+    tagged(ok(projects::get(&control.registry, &project.name).await?))
 }
 
 pub(super) async fn create(
@@ -92,5 +92,5 @@ pub(super) async fn change(
     let changed = project_change::update(&control.registry, &project.name, patch, &condition);
     let changed = changed.await?;
     tracing::info!(operator = operator.subject, project = %changed.name, "changed a project");
-    tagged(changed)
+    tagged(ok(changed))
 }

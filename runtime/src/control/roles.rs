@@ -14,10 +14,10 @@ use super::Shared;
 use super::answer::{Answer, Items, created, items, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::etag::{Seen, Tagged};
 use super::extract::At;
 use super::json::Json;
 use super::permission::name;
+use super::unchanged::{Tagged, Unchanged, tagged};
 
 pub(super) async fn list(State(control): State<Shared>) -> Result<Answer<Items<Role>>, ApiError> {
     Ok(items(custom_roles::list(&control.registry).await?))
@@ -27,7 +27,7 @@ pub(super) async fn show(
     State(control): State<Shared>,
     At(role): At<String>,
 ) -> Result<Tagged<Role>, ApiError> {
-    Ok(tagged(custom_roles::get(&control.registry, &role).await?))
+    tagged(ok(custom_roles::get(&control.registry, &role).await?))
 }
 
 #[derive(Deserialize)]
@@ -45,8 +45,7 @@ pub(super) async fn create(
     operator.hold(&permissions)?;
     let role = custom_roles::create(&control.registry, &wanted.name, &permissions).await?;
     tracing::info!(operator = operator.subject, role = role.name, "made a role");
-    let changed = role.updated_at;
-    Ok(Tagged(created(role), changed))
+    tagged(created(role))
 }
 
 #[derive(Deserialize)]
@@ -58,20 +57,18 @@ pub(super) async fn change(
     State(control): State<Shared>,
     operator: Operator,
     At(role): At<String>,
-    Seen(seen): Seen,
+    Unchanged(condition): Unchanged,
     Json(patch): Json<Patch>,
 ) -> Result<Tagged<Role>, ApiError> {
     let permissions = read(&patch.permissions)?;
     operator.hold(&permissions)?;
     // To take something away from a role is to take it from its holders.
-    let before = custom_roles::get(&control.registry, &role)
-        .await?
-        .permissions;
-    operator.hold(&before)?;
+    let before = custom_roles::get(&control.registry, &role).await?;
+    condition.check(&before)?;
+    operator.hold(&before.permissions)?;
     let wanted = RoleChange {
         permissions,
-        before,
-        seen,
+        before: before.permissions,
     };
     let role = custom_roles::change(&control.registry, &role, &wanted).await?;
     tracing::info!(
@@ -79,7 +76,7 @@ pub(super) async fn change(
         role = role.name,
         "changed a role"
     );
-    Ok(tagged(role))
+    tagged(ok(role))
 }
 
 pub(super) async fn remove(
@@ -90,11 +87,6 @@ pub(super) async fn remove(
     custom_roles::remove(&control.registry, &role).await?;
     tracing::info!(operator = operator.subject, role, "deleted a role");
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn tagged(role: Role) -> Tagged<Role> {
-    let changed = role.updated_at;
-    Tagged(ok(role), changed)
 }
 
 /// Permissions by their names; all that are none are told at once, with those that there are.

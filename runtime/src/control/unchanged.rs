@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::registry::condition::{Condition, Tag};
 
-use super::answer::{Answer, ok};
+use super::answer::Answer;
 use super::error::ApiError;
 
 /// The condition of a change, from `If-Match`; without the header there is none.
@@ -47,11 +47,11 @@ impl<S: Sync> FromRequestParts<S> for Unchanged {
 /// A document with the tag of its state.
 pub(super) struct Tagged<T>(Answer<T>, HeaderValue);
 
-/// 200 with a document and its tag.
-pub(super) fn tagged<T: Serialize>(document: T) -> Result<Tagged<T>, ApiError> {
-    let tag = format!("\"{}\"", Tag::of(&document)?);
+/// A document and its tag.
+pub(super) fn tagged<T: Serialize>(answer: Answer<T>) -> Result<Tagged<T>, ApiError> {
+    let tag = format!("\"{}\"", Tag::of(&answer.1)?);
     let tag = HeaderValue::from_str(&tag).map_err(|_| ApiError::Unwritable)?;
-    Ok(Tagged(ok(document), tag))
+    Ok(Tagged(answer, tag))
 }
 
 impl<T: Serialize> IntoResponse for Tagged<T> {

@@ -19,16 +19,20 @@ use crate::registry::{RegistryError, Standing, operators};
 use super::answer::{Answer, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::etag::{Seen, Tagged};
 use super::extract::{Asked, At};
 use super::json::Json;
-use super::page::Page;
+use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, tagged};
 use super::{Control, Shared};
+
+/// The lists, in their cursors.
+const USERS: &str = "users";
+const POSSESSIONS: &str = "possessions";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
-    limit: Option<u16>,
+    limit: Option<u32>,
     cursor: Option<String>,
     email: Option<String>,
     role: Option<String>,
@@ -38,13 +42,14 @@ pub(super) async fn list(
     State(control): State<Shared>,
     Asked(query): Asked<Query>,
 ) -> Result<Answer<Items<User>>, ApiError> {
-    let page = Page::read(query.limit, query.cursor.as_deref())?;
+    let (limit, cursor) = (query.limit, query.cursor);
+    let page = Paging { limit, cursor }.page(USERS)?;
     let filter = UserFilter {
         email: query.email,
         role: query.role,
     };
-    let found = users::list(&control.registry, &filter, (page.after, page.and_one())).await?;
-    Ok(page.answer(found, |user| user.id))
+    let found = users::list(&control.registry, &filter, &page).await?;
+    part(USERS, found, |user| user.id)
 }
 
 #[derive(Deserialize)]
@@ -69,8 +74,7 @@ pub(super) async fn create(
     };
     let user = users::create(&control.registry, &new).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "made a user");
-    let changed = user.updated_at;
-    Ok(Tagged(created(user), changed))
+    tagged(created(user))
 }
 
 pub(super) async fn show(
@@ -78,8 +82,7 @@ pub(super) async fn show(
     At(id): At<String>,
 ) -> Result<Tagged<User>, ApiError> {
     let user = users::get(&control.registry, known(&id)?).await?;
-    let changed = user.updated_at;
-    Ok(Tagged(ok(user), changed))
+    tagged(ok(user))
 }
 
 #[derive(Deserialize)]
@@ -93,10 +96,11 @@ pub(super) async fn change(
     State(control): State<Shared>,
     operator: Operator,
     At(id): At<String>,
-    Seen(seen): Seen,
+    Unchanged(condition): Unchanged,
     Json(patch): Json<Patch>,
 ) -> Result<Tagged<User>, ApiError> {
     let before = users::get(&control.registry, known(&id)?).await?;
+    condition.check(&before)?;
     operator.hold(&operators::reach(&control.registry, before.id).await?)?;
     if let Some(role) = &patch.role {
         operator.hold(&permitted(&control, role).await?)?;
@@ -112,11 +116,10 @@ pub(super) async fn change(
         hashed_password: hashed(&control, patch.password).await?,
     };
     // Judged as they were: if they have another role by now, somebody has to look again.
-    let seen = Some(seen.unwrap_or(before.updated_at));
-    let user = users::change(&control.registry, (before.id, seen), &wanted).await?;
+    let seen = (before.id, before.updated_at);
+    let user = users::change(&control.registry, seen, &wanted).await?;
     tracing::info!(operator = operator.subject, user = %user.id, role = user.role, "changed a user");
-    let changed = user.updated_at;
-    Ok(Tagged(ok(user), changed))
+    tagged(ok(user))
 }
 
 #[derive(Deserialize)]
@@ -141,13 +144,6 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Paging {
-    limit: Option<u16>,
-    cursor: Option<String>,
-}
-
 pub(super) async fn projects(
     State(control): State<Shared>,
     At(id): At<String>,
@@ -170,10 +166,9 @@ async fn possessions(
     kind: Owned,
     paging: &Paging,
 ) -> Result<Answer<Items<Possession>>, ApiError> {
-    let page = Page::read(paging.limit, paging.cursor.as_deref())?;
-    let asked = (page.after, page.and_one());
-    let found = owned::list(&control.registry, known(id)?, kind, asked).await?;
-    Ok(page.answer(found, |one| one.id))
+    let page = paging.page(POSSESSIONS)?;
+    let found = owned::list(&control.registry, known(id)?, kind, &page).await?;
+    part(POSSESSIONS, found, |one| one.id)
 }
 
 /// A user's id out of a path.

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, EgressError, Policy};
 use crate::registry::webhooks::due::{self, Attempt, Bounds, Claimed, Then};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Outage, Registry, RegistryError};
 
 pub use self::send::ANSWER_TIMEOUT;
 
@@ -84,18 +84,9 @@ impl Deliveries {
 
     /// Works until `stop`, then lets what is on its way arrive. The caller bounds how long it waits.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut healthy = true;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            let looked = self.look().await;
-            // Once per outage, not once per look.
-            match (&looked, healthy) {
-                (Err(error), true) => {
-                    tracing::warn!(error = error.detail(), "deliveries are held up");
-                }
-                (Ok(()), false) => tracing::info!("deliveries go on"),
-                (Ok(()), true) | (Err(_), false) => {}
-            }
-            healthy = looked.is_ok();
+            outage.note(self.look().await, "deliveries");
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}

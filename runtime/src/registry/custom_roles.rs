@@ -129,15 +129,13 @@ fn check_name(name: &str) -> Result<(), RegistryError> {
     }
 }
 
-/// What a change of a role says. `seen` is when the caller's copy was last changed.
+/// What a change of a role says.
 #[derive(Debug, Clone)]
 pub struct RoleChange {
     /// What it permits from now on.
     pub permissions: BTreeSet<Permission>,
     /// What it permitted when the caller was judged.
     pub before: BTreeSet<Permission>,
-    /// When the caller's copy was last changed.
-    pub seen: Option<DateTime<Utc>>,
 }
 
 /// Gives a custom role other permissions; its holders have them from their next request on.
@@ -151,8 +149,7 @@ pub async fn change(
 ) -> Result<Role, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let now = lock_custom(change.conn(), name).await?;
-    let is_old = wanted.seen.is_some_and(|seen| seen != now.updated_at);
-    if is_old || now.permissions != wanted.before {
+    if now.permissions != wanted.before {
         let reason = "the role was changed since; look again, and send the new ETag";
         return Err(RegistryError::conflict(Standing::ChangedSince, reason));
     }

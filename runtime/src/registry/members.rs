@@ -11,6 +11,7 @@ use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::RegistryError;
+use super::page::{Page, Part};
 use super::roles::BuiltInRole;
 use super::sessions::{self, Opened, Scope};
 use super::users::{self, NewUser, User};
@@ -30,7 +31,7 @@ pub struct Member {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A page of a project's members by the user's id; those of one role, where one is named.
+/// A part of a project's members by the user's id; those of one role, where one is named.
 ///
 /// # Errors
 /// `NotFound` where there is no such project.
@@ -38,8 +39,8 @@ pub async fn list(
     registry: &Registry,
     project: &ProjectName,
     role: Option<&str>,
-    (after, limit): (Option<Uuid>, u16),
-) -> Result<Vec<Member>, RegistryError> {
+    page: &Page<Uuid>,
+) -> Result<Part<Member>, RegistryError> {
     let project = project_id(registry, project).await?;
     let members = sqlx::query_as!(
         Member,
@@ -51,12 +52,12 @@ pub async fn list(
          ORDER BY m.user_id LIMIT $4",
         project,
         role,
-        after,
-        i64::from(limit),
+        page.after,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(members)
+    Ok(page.part(members))
 }
 
 /// Puts a user into a project with a role, or gives them another one there.

@@ -41,6 +41,7 @@ pub mod migration;
 pub mod mirror;
 pub mod operator_tokens;
 pub mod operators;
+pub mod outage;
 pub mod owned;
 pub mod page;
 pub mod policies;
@@ -85,6 +86,7 @@ use uuid::Uuid;
 
 pub use self::error::{Mistake, RegistryError, Standing};
 pub use self::manifest::Manifest;
+pub use self::outage::Outage;
 pub use self::secret::Secret;
 pub use self::snapshot::{
     Environment, FunctionEntry, Handler, ProjectEntry, Snapshot, VersionEntry,
@@ -190,20 +192,13 @@ impl Registry {
 
     /// Follows changes made by other nodes until `stop`.
     pub async fn follow(&self, stop: CancellationToken) {
-        let mut reachable = true;
+        let mut outage = Outage::default();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
-            let refreshed = self.refresh().await;
-            // Once per outage, not once per second of it.
-            match (&refreshed, reachable) {
-                (Err(error), true) => tracing::warn!(%error, "cannot follow changes"),
-                (Ok(()), false) => tracing::info!("following changes again"),
-                (Ok(()), true) | (Err(_), false) => {}
-            }
-            reachable = refreshed.is_ok();
+            outage.note(self.refresh().await, "following changes");
         }
     }
 

@@ -9,6 +9,7 @@ use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
+use super::page::{Page, Part};
 
 /// A token that was given out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,15 +78,14 @@ pub async fn create(registry: &Registry, new: &NewOperatorToken) -> Result<Uuid,
     Ok(id)
 }
 
-/// A page of the tokens, newest first, and where the next page begins.
+/// A part of the tokens, newest first.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
 pub async fn list(
     registry: &Registry,
-    before: Option<Uuid>,
-    limit: u16,
-) -> Result<Vec<OperatorToken>, RegistryError> {
+    page: &Page<Uuid>,
+) -> Result<Part<OperatorToken>, RegistryError> {
     let tokens = sqlx::query_as!(
         OperatorToken,
         "SELECT t.id, t.subject, r.name AS role, t.created_by, t.created_at, t.expires_at,
@@ -93,12 +93,12 @@ pub async fn list(
          FROM koyalite.operator_tokens t JOIN koyalite.roles r ON r.id = t.role_id
          WHERE $1::uuid IS NULL OR t.id < $1
          ORDER BY t.id DESC LIMIT $2",
-        before,
-        i64::from(limit),
+        page.after,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(tokens)
+    Ok(page.part(tokens))
 }
 
 /// Takes a token back: refused from the next request on, by every node.

@@ -12,6 +12,7 @@ use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
+use super::page::{Page, Part};
 use super::users;
 
 /// A kind of thing that users own.
@@ -36,7 +37,7 @@ pub struct Possession {
     pub created_at: DateTime<Utc>,
 }
 
-/// A page of what a user owns of one kind, by id.
+/// A part of what a user owns of one kind, by id.
 ///
 /// # Errors
 /// `NotFound` where there is no such user.
@@ -44,10 +45,9 @@ pub async fn list(
     registry: &Registry,
     user: Uuid,
     kind: Owned,
-    (after, limit): (Option<Uuid>, u16),
-) -> Result<Vec<Possession>, RegistryError> {
+    page: &Page<Uuid>,
+) -> Result<Part<Possession>, RegistryError> {
     users::get(registry, user).await?;
-    let limit = i64::from(limit);
     let found = match kind {
         Owned::Projects => {
             sqlx::query_as!(
@@ -55,8 +55,8 @@ pub async fn list(
                 "SELECT id, name, name AS project, created_at FROM koyalite.projects
                  WHERE owner_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
                 user,
-                after,
-                limit,
+                page.after,
+                page.rows(),
             )
             .fetch_all(&registry.pool)
             .await?
@@ -68,14 +68,14 @@ pub async fn list(
                  JOIN koyalite.projects p ON p.id = f.project_id
                  WHERE f.user_id = $1 AND ($2::uuid IS NULL OR f.id > $2) ORDER BY f.id LIMIT $3",
                 user,
-                after,
-                limit,
+                page.after,
+                page.rows(),
             )
             .fetch_all(&registry.pool)
             .await?
         }
     };
-    Ok(found)
+    Ok(page.part(found))
 }
 
 /// What becomes of what a user owns besides projects.

@@ -11,6 +11,7 @@ use super::audit::{Action, Deed};
 use super::change::Change;
 use super::email::Email;
 use super::error::{RegistryError, Standing};
+use super::page::{Page, Part};
 use super::sessions;
 
 /// A user as operators see one. The hash of their password is read by [`credentials`] alone.
@@ -132,15 +133,15 @@ async fn get_in(conn: &mut PgConnection, id: Uuid) -> Result<User, RegistryError
     user.ok_or_else(|| RegistryError::not_found("user", id))
 }
 
-/// A page of users in the order of their ids, which is that of their making.
+/// A part of the users in the order of their ids, which is that of their making.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
 pub async fn list(
     registry: &Registry,
     filter: &UserFilter,
-    (after, limit): (Option<Uuid>, u16),
-) -> Result<Vec<User>, RegistryError> {
+    page: &Page<Uuid>,
+) -> Result<Part<User>, RegistryError> {
     let users = sqlx::query_as!(
         User,
         "SELECT u.id, u.email, r.name AS role, u.created_at, u.updated_at
@@ -149,14 +150,14 @@ pub async fn list(
              AND ($2::text IS NULL OR position(lower($2) IN lower(u.email)) > 0)
              AND ($3::text IS NULL OR r.name = $3)
          ORDER BY u.id LIMIT $4",
-        after,
+        page.after,
         filter.email,
         filter.role,
-        i64::from(limit),
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(users)
+    Ok(page.part(users))
 }
 
 /// Changes a user. `seen` is when the caller's copy was last changed: a later change refuses it.
@@ -165,7 +166,7 @@ pub async fn list(
 /// `Conflict` where the e-mail is taken or the copy is old, `NotFound` for user or role.
 pub async fn change(
     registry: &Registry,
-    (id, seen): (Uuid, Option<DateTime<Utc>>),
+    (id, seen): (Uuid, DateTime<Utc>),
     wanted: &UserChange,
 ) -> Result<User, RegistryError> {
     let mut change = Change::begin(registry).await?;
@@ -176,7 +177,7 @@ pub async fn change(
     .fetch_optional(change.conn())
     .await?
     .ok_or_else(|| RegistryError::not_found("user", id))?;
-    if seen.is_some_and(|seen| seen != now) {
+    if seen != now {
         let reason = "the user was changed since; look again, and send the new ETag";
         return Err(RegistryError::conflict(Standing::ChangedSince, reason));
     }

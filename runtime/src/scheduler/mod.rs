@@ -35,7 +35,7 @@ pub use self::fire::{Fire, FireError};
 pub use self::plan::CATCH_UP_ROWS_MAX;
 use self::running::Running;
 use crate::registry::leases::{self, Room};
-use crate::registry::{Registry, RegistryError, runs};
+use crate::registry::{Outage, Registry, RegistryError, runs};
 
 /// The longest time between two looks: a task that another node has just deployed is due at the
 /// earliest a second from now, and is noticed in that second.
@@ -95,16 +95,9 @@ impl<F: Fire> Scheduler<F> {
     /// Works until `stop`, then lets the runs in flight end. The caller bounds how long it waits:
     /// runs that are cut off then are tried again when their lease ends.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut healthy = true;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            let looked = self.look().await;
-            // Once per outage, not once per second of it.
-            match (&looked, healthy) {
-                (Err(error), true) => tracing::warn!(error = error.detail(), "cron is held up"),
-                (Ok(_), false) => tracing::info!("cron goes on"),
-                (Ok(_), true) | (Err(_), false) => {}
-            }
-            healthy = looked.is_ok();
+            let looked = outage.note(self.look().await, "cron");
             let pause = looked.unwrap_or(LOOK_INTERVAL);
             tokio::select! {
                 () = stop.cancelled() => {}

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::outcome::Outcome;
 use self::server::SmtpServer;
 use crate::registry::mail::due::{self, Claimed, Then};
-use crate::registry::{Registry, RegistryError};
+use crate::registry::{Outage, Registry, RegistryError};
 
 /// The longest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -83,16 +83,9 @@ impl Mails {
 
     /// Works until `stop`, then lets what is on its way arrive. The caller bounds how long it waits.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut healthy = true;
+        let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            let looked = self.look().await;
-            // Once per outage, not once per look.
-            match (&looked, healthy) {
-                (Err(error), true) => tracing::warn!(error = error.detail(), "mail is held up"),
-                (Ok(()), false) => tracing::info!("mail goes on"),
-                (Ok(()), true) | (Err(_), false) => {}
-            }
-            healthy = looked.is_ok();
+            outage.note(self.look().await, "mail");
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}

@@ -11,8 +11,8 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::super::Registry;
 use super::super::error::RegistryError;
+use super::super::{Outage, Registry};
 use super::Chain;
 use super::chain::{self, Hash, Position, Record, START};
 use crate::keys::{KeyRing, Purpose};
@@ -28,18 +28,13 @@ const SEALER_LOCK: i64 = 0x6b6f_7961_6175_6474;
 
 /// Seals until `stop`.
 pub async fn keep_sealing(registry: &Registry, stop: CancellationToken) {
-    let mut healthy = true;
+    let mut outage = Outage::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SEAL_INTERVAL) => {}
         }
-        let sealed = seal(registry).await;
-        // Once per outage, not once per second of it.
-        if let (Err(error), true) = (&sealed, healthy) {
-            tracing::warn!(error = error.detail(), "the audit log is not sealed");
-        }
-        healthy = sealed.is_ok();
+        outage.note(seal(registry).await, "sealing the audit log");
     }
 }
 

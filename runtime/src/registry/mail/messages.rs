@@ -9,9 +9,7 @@ use super::super::Registry;
 use super::super::audit::{self, Action, Chain, Deed};
 use super::super::change::project_id;
 use super::super::error::{RegistryError, Standing};
-
-/// Messages of one page.
-pub const MESSAGES_LISTED_MAX: u32 = 200;
+use super::super::page::{Page, Part};
 
 /// A message in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,9 +86,8 @@ pub async fn list(
     registry: &Registry,
     project: &ProjectName,
     filter: &Filter,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<Message>, RegistryError> {
+    page: &Page<i64>,
+) -> Result<Part<Message>, RegistryError> {
     let project = project_id(registry, project).await?;
     let messages = sqlx::query_as!(
         Message,
@@ -108,12 +105,12 @@ pub async fn list(
         filter.status,
         filter.to,
         filter.caught,
-        before,
-        i64::from(limit.min(MESSAGES_LISTED_MAX)),
+        page.after,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(messages)
+    Ok(page.part(messages))
 }
 
 /// The message of that id in the local mailbox.

@@ -9,9 +9,7 @@ use uuid::Uuid;
 use super::super::Registry;
 use super::super::change::project_id;
 use super::super::error::RegistryError;
-
-/// Deliveries of one page.
-pub const DELIVERIES_LISTED_MAX: u32 = 200;
+use super::super::page::{Page, Part};
 
 /// One delivery to one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,9 +86,8 @@ pub async fn list(
     registry: &Registry,
     project: &ProjectName,
     filter: &Filter,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<Delivery>, RegistryError> {
+    page: &Page<i64>,
+) -> Result<Part<Delivery>, RegistryError> {
     let project = project_id(registry, project).await?;
     let deliveries = sqlx::query_as!(
         Delivery,
@@ -113,12 +110,12 @@ pub async fn list(
         filter.event_type,
         filter.from,
         filter.to,
-        before,
-        i64::from(limit.min(DELIVERIES_LISTED_MAX)),
+        page.after,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(deliveries)
+    Ok(page.part(deliveries))
 }
 
 /// The delivery of that id, with all of it.
