@@ -321,3 +321,24 @@ fn a_text_that_a_column_never_holds_is_refused() {
         Some("set status: line 1, column 1: status is never"),
     );
 }
+
+#[test]
+fn a_preset_of_json_takes_a_claim_as_it_is() {
+    let shape = super::fixtures::shape();
+    let table = shape.name.clone();
+    let claims = json!({"list": [1, "a"], "object": {"k": true}, "none": null});
+    for (claim, expected) in [
+        ("list", json!([1, "a"])),
+        ("object", json!({"k": true})),
+        ("none", json!(null)),
+    ] {
+        let set = json!({"meta": format!("auth.jwt() -> '{claim}'")});
+        let policy = policy(json!({"commands": ["insert"], "check": "true", "set": set}));
+        let schema = Schema::build(vec![shape.clone()], vec![policy]).unwrap();
+        let now = Timestamp::from_unix_micros(0);
+        let caller = user(claims.clone());
+        let permit = decide(&schema, &caller, Command::Insert, &table, now).unwrap();
+        let preset = Preset::Value(Value::Json(expected), ColumnType::Jsonb);
+        assert_eq!(permit.presets(), [(name("meta"), preset)], "{claim}");
+    }
+}

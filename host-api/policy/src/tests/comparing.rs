@@ -215,3 +215,33 @@ fn what_is_null_is_folded() {
     );
     assert_eq!(text.matches("NULL::boolean").count(), 1, "{text}");
 }
+
+#[test]
+fn truth_values_compare_and_lists_of_columns_are_searched() {
+    let row = row();
+    for (text, expected) in [
+        ("done = (n = 2)", Some(true)),
+        ("done = (n = 1)", Some(false)),
+        ("done <> (n = 1)", Some(true)),
+        ("n in (1, big)", Some(true)),
+        ("n in (1, small)", Some(true)),
+        ("n in (5, ratio)", Some(false)),
+    ] {
+        assert_eq!(asked(text, &row), expected, "{text}");
+    }
+}
+
+/// Among operands of several kinds of number the widest decides what a bare number is.
+#[test]
+fn a_bare_number_is_of_the_widest_type_beside_it() {
+    for (text, ty) in [
+        ("n in (ratio, 1.5)", "double precision"),
+        ("ratio in (n, 1.5)", "double precision"),
+        ("n in (factor, 1.5)", "double precision"),
+        ("factor in (factor, 0.1)", "real"),
+        ("price in (n, 1)", "numeric"),
+    ] {
+        let (_, binds) = sql(text, &[]);
+        assert_eq!(binds[0].1.to_string(), ty, "{text}");
+    }
+}

@@ -170,3 +170,34 @@ fn coverage_sees_the_check_of_an_update() {
         ]
     );
 }
+
+/// As text, whatever form it has; as a uuid, one that is none would be nobody.
+#[test]
+fn a_subject_that_is_no_uuid_is_somebody() {
+    let schema = schema(&[json!({"commands": ["select"], "using": "auth.uid() is not null"})]);
+    let somebody = Identity::User(User::new("auth0|7".to_owned(), serde_json::Map::new()));
+    let now = Timestamp::from_unix_micros(0);
+    let permit = decide(&schema, &somebody, Command::Select, &todos().name, now).unwrap();
+    assert_eq!(*permit.using(), Residual::True);
+}
+
+#[test]
+fn inside_a_subquery_a_readable_table_is_read_past_its_own_policies() {
+    let other = TableShape {
+        name: "other".parse().unwrap(),
+        ..todos()
+    };
+    let inside = "exists (select 1 from other o where o.owner_id = auth.uid())";
+    let outer = policy(json!({"commands": ["select"], "using": inside}));
+    let allowed = |readable: &[TableName]| {
+        let readable = readable.iter().cloned().collect();
+        let tables = vec![todos(), other.clone()];
+        let claims = Claims::default();
+        let schema = Schema::build_reading(tables, vec![outer.clone()], claims, &readable);
+        let now = Timestamp::from_unix_micros(0);
+        let who = user(json!({}));
+        decide(&schema.unwrap(), &who, Command::Select, &todos().name, now).is_ok()
+    };
+    assert!(allowed(std::slice::from_ref(&other.name)));
+    assert!(!allowed(&[]), "it has no policy, so nobody reads it");
+}
