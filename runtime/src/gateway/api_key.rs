@@ -67,13 +67,14 @@ pub(super) fn caller(key: &KeyEntry, function: &FunctionName) -> Caller {
 }
 
 /// Takes keys away: they are for us, and a guest could use them elsewhere.
-pub(super) fn take_away(headers: &mut HeaderMap) {
+pub(super) fn take_away(headers: &mut HeaderMap, credential: Credential) {
     let beside = headers.get(&APIKEY).and_then(|value| value.to_str().ok());
     if beside.is_some_and(api_key::is_one) {
         headers.remove(&APIKEY);
     }
-    let bearer = headers.get(AUTHORIZATION).map(bearer);
-    if let Some(Ok(Some(text))) = bearer
+    // Only who came with a key can have sent one there.
+    if let Credential::Key(_) = credential
+        && let Some(Ok(Some(text))) = headers.get(AUTHORIZATION).map(bearer)
         && api_key::is_one(text)
     {
         headers.remove(AUTHORIZATION);

@@ -55,7 +55,7 @@ pub(super) fn for_guest(
     if matches!(credential, Credential::Control(_)) {
         headers.remove(AUTHORIZATION);
     }
-    api_key::take_away(headers);
+    api_key::take_away(headers, credential);
     if let Ok(base) = HeaderValue::from_str(base_path) {
         headers.insert(BASE_PATH, base);
     }

@@ -184,7 +184,8 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Ready => Ok(says("ready\n", id)),
             RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Account(project, action) => {
-                self.account(id, (project, action), parts, body).await
+                // Rare and large: inside it would make the future of every request as large.
+                Box::pin(self.account(id, (project, action), parts, body)).await
             }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
@@ -237,7 +238,8 @@ impl<B: Behind> Gateway<B> {
     async fn ask(&self, chosen: &Chosen, project: &ProjectName) -> Result<(), GatewayError> {
         match chosen.credential {
             Credential::Control(right @ (Right::Listed(_) | Right::Session(_))) => {
-                match self.behind.may_preview(right, project).await {
+                // Boxed for the reason given in `answer`.
+                match Box::pin(self.behind.may_preview(right, project)).await {
                     true => Ok(()),
                     false => Err(AuthError::ControlToken.into()),
                 }
