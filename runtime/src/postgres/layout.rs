@@ -8,8 +8,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -163,13 +161,6 @@ pub(super) fn my_ids(dir: &Path) -> Result<Ids, PostgresError> {
     })
 }
 
-/// How long a lock is waited for. Whoever has just let go of it may have been starting another program at
-/// that moment, and a child that is not yet that program holds all that its parent had open.
-const LOCK_MAX: Duration = Duration::from_millis(500);
-
-/// Between two tries.
-const LOCK_RETRY: Duration = Duration::from_millis(10);
-
 fn lock(root: &Path) -> Result<DataDirLock, PostgresError> {
     let path = root.join("lock");
     let file = File::options()
@@ -180,20 +171,12 @@ fn lock(root: &Path) -> Result<DataDirLock, PostgresError> {
         .mode(0o600)
         .open(&path)
         .map_err(PostgresError::path("open", &path))?;
-    let end = Instant::now() + LOCK_MAX;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(DataDirLock { _file: file }),
-            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(LOCK_RETRY),
-            Err(TryLockError::WouldBlock) => {
-                return Err(PostgresError::InUse {
-                    data_dir: root.to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(PostgresError::path("lock", &path)(error));
-            }
-        }
+    match file.try_lock() {
+        Ok(()) => Ok(DataDirLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(PostgresError::InUse {
+            data_dir: root.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(PostgresError::path("lock", &path)(error)),
     }
 }
 

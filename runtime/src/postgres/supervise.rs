@@ -6,6 +6,7 @@
 //! here delays no request.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -155,13 +156,33 @@ async fn live(
     }
 }
 
+/// How long the lock of a folder is waited for. Whoever has just let go of it may have been starting
+/// another program at that moment, and a child that is not yet that program holds all that its parent
+/// had open.
+const LOCK_MAX: Duration = Duration::from_millis(500);
+
+/// Between two tries.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
+
+async fn open(data_dir: &Path) -> Result<(Layout, DataDirLock), PostgresError> {
+    let end = Instant::now() + LOCK_MAX;
+    loop {
+        match Layout::open(data_dir) {
+            Err(PostgresError::InUse { .. }) if Instant::now() < end => {
+                tokio::time::sleep(LOCK_RETRY).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Finds binaries and a user, and makes the cluster where there is none.
 pub(super) async fn prepare(
     options: &Options,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Cluster, PostgresError> {
     // The lock comes before everything that takes time: two at once shall not both download.
-    let (layout, lock) = Layout::open(&options.data_dir)?;
+    let (layout, lock) = open(&options.data_dir).await?;
     progress(Progress::Looking);
     let installation = installation(options, &layout, progress).await?;
     let me = layout::my_ids(&layout.root)?;

@@ -66,7 +66,7 @@ async fn users_come_in_pages_and_by_address_and_role() {
         .admin("GET", "/v1/users?role=viewer&email=CLE", json!({}))
         .await;
     assert_eq!(emails(&some), ["cleo@example.org"]);
-    for odd in ["limit=0", "limit=201", "cursor=x", "colour=red"] {
+    for odd in ["limit=0", "limit=1001", "cursor=x", "colour=red"] {
         assert_eq!(
             api.admin("GET", &format!("/v1/users?{odd}"), json!({}))
                 .await
@@ -101,10 +101,7 @@ async fn a_change_of_a_user_counts_at_once_and_only_on_what_was_seen() {
     assert_ne!(changed.headers()[ETAG].to_str().unwrap(), tag);
     let old = patch(Some(&tag), json!({ "role": "viewer" })).await;
     assert_eq!(code(old).await, "precondition_failed");
-    assert_eq!(
-        code(patch(Some("x"), json!({})).await).await,
-        "invalid_field"
-    );
+    assert_eq!(code(patch(Some("x"), json!({})).await).await, "bad_request");
     // The same token, another role.
     let (status, _) = api
         .by(&ada, "POST", "/v1/projects/demo/tables", json!({}))
