@@ -86,6 +86,37 @@ async fn a_deleted_project_is_gone_with_its_files_and_its_name_is_free() {
 }
 
 #[tokio::test]
+async fn the_functions_of_a_deleted_user_go_with_their_components() {
+    let app = TestApp::start().await;
+    let project = app.project().await;
+    project.deploy("hello").await;
+    let shared = hash_of(&project, "hello").await;
+    let ada = json!({ "email": "ada@example.org", "password": "correct horse battery" });
+    let mut wanted = ada.clone();
+    wanted["role"] = json!("developer");
+    let made = app.control(Method::POST, "/v1/users").json(&wanted);
+    let made = made.send().await.expect(201).json();
+    let sign_in = app.control(Method::POST, "/v1/auth/sign-in").anonymous();
+    let session = sign_in.json(&ada).send().await.expect(200).json();
+    let token = session["access_token"].as_str().unwrap();
+    for (name, of) in [("behaviours", "behaviours"), ("again", "hello")] {
+        let upload = project.upload(name, guest(of)).bearer(token);
+        upload.send().await.expect(201);
+    }
+    let own = hash_of(&project, "behaviours").await;
+    assert!(has_file(&app, &own));
+
+    let path = format!("/v1/users/{}", made["id"].as_str().unwrap());
+    let gone = app.control(Method::DELETE, &path).send().await;
+    gone.expect(204);
+    let nowhere = project.fetch("/behaviours/whoami").await;
+    nowhere.problem(404, "unknown_function");
+    assert!(!has_file(&app, &own), "a component or its code is left");
+    assert!(has_file(&app, &shared), "another's component is gone");
+    project.fetch("/hello").await.of_function(200);
+}
+
+#[tokio::test]
 async fn a_deleted_function_can_be_deployed_anew() {
     let app = TestApp::shared().await;
     let project = app.project().await;

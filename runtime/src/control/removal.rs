@@ -58,15 +58,20 @@ pub(super) async fn function(
 
 /// Takes away what nothing names any longer: components, their code, what was logged.
 async fn clear(control: &Shared, removed: &Removed, function: Option<FunctionName>) {
-    if let Err(error) = clear_components(control, &removed.components).await {
-        tracing::error!(%error, "components of what was deleted are left behind");
-    }
+    clear_components(control, &removed.components).await;
     if let Err(error) = control.records.forget(removed.project, function).await {
         tracing::error!(%error, "records of what was deleted are left behind");
     }
 }
 
-async fn clear_components(control: &Shared, components: &[String]) -> Result<(), ApiError> {
+/// Takes components away that no version names any longer.
+pub(super) async fn clear_components(control: &Shared, components: &[String]) {
+    if let Err(error) = try_clear(control, components).await {
+        tracing::error!(%error, "components of what was deleted are left behind");
+    }
+}
+
+async fn try_clear(control: &Shared, components: &[String]) -> Result<(), ApiError> {
     let unused = removal::unused(&control.registry, components).await?;
     for sha256 in &unused.components {
         match control.objects.delete(&engine::object_path(sha256)).await {

@@ -23,7 +23,7 @@ use super::extract::{Asked, At};
 use super::json::Json;
 use super::paging::{Paging, part};
 use super::unchanged::{Tagged, Unchanged, tagged};
-use super::{Control, Shared};
+use super::{Control, Shared, removal};
 
 /// The lists, in their cursors.
 const USERS: &str = "users";
@@ -139,8 +139,9 @@ pub(super) async fn remove(
     let estate = removal
         .transfer_to
         .map_or(Estate::Remove, Estate::TransferTo);
-    owned::remove_user(&control.registry, user.id, estate).await?;
+    let components = owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
+    removal::clear_components(&control, &components).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -201,21 +201,11 @@ impl<'a> Change<'a> {
     pub(crate) async fn commit(mut self, deed: Deed) -> Result<(), RegistryError> {
         self.alter_tables().await?;
         let (projects, row) = self.last_words(deed);
+        insert(self.conn(), &row).await?;
         sqlx::query!(
-            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
-             noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1))
-             INSERT INTO koyalite.audit_logs
-                 (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
-             VALUES ($2, $3, $4, $5, $6, $7, $8, $9)",
+            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq)
+             UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1)",
             &projects,
-            row.id,
-            row.project,
-            row.author.actor,
-            row.action,
-            row.target_type,
-            row.target,
-            row.author.request,
-            row.metadata,
         )
         .execute(self.conn())
         .await?;
@@ -229,15 +219,12 @@ impl<'a> Change<'a> {
         deed: Deed,
     ) -> Result<i64, RegistryError> {
         self.alter_tables().await?;
-        // One statement, so that the head is the last thing to be locked here too.
         let (projects, row) = self.last_words(deed);
+        insert(self.conn(), &row).await?;
+        // One statement, so that the head is the last thing to be locked here too.
         let seq = sqlx::query_scalar!(
             r#"WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
-               noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($5)),
-               recorded AS (
-                   INSERT INTO koyalite.audit_logs
-                       (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
-                   VALUES ($6, $2, $7, $8, $9, $10, $11, $12))
+               noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($5))
                INSERT INTO koyalite.schema_history (id, project_id, seq, applied_by, steps)
                SELECT $1, $2, moved.seq, $3, $4 FROM moved RETURNING seq"#,
             Uuid::now_v7(),
@@ -245,13 +232,6 @@ impl<'a> Change<'a> {
             entry.by,
             entry.steps,
             &projects,
-            row.id,
-            row.author.actor,
-            row.action,
-            row.target_type,
-            row.target,
-            row.author.request,
-            row.metadata,
         )
         .fetch_one(self.conn())
         .await?;

@@ -8,12 +8,11 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
 use super::page::{Page, Part};
-use super::users;
+use super::{Registry, removal, users};
 
 /// A kind of thing that users own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +86,8 @@ pub enum Estate {
     Remove,
 }
 
-/// Deletes a user, with their sessions, memberships and the tokens that they gave out.
+/// Deletes a user, with their sessions, memberships and the tokens that they gave out. Answers the
+/// components of what was removed with them; others may have them too.
 ///
 /// # Errors
 /// `NotFound`, `Conflict` where they own a project or the installation.
@@ -95,7 +95,7 @@ pub async fn remove_user(
     registry: &Registry,
     user: Uuid,
     estate: Estate,
-) -> Result<(), RegistryError> {
+) -> Result<Vec<String>, RegistryError> {
     if user == registry.admin() {
         let reason = "this user stands for the installation and stays";
         return Err(RegistryError::conflict(Standing::State, reason));
@@ -104,10 +104,16 @@ pub async fn remove_user(
     let touched = touched(change.conn(), user).await?;
     change.lock_all(&touched).await?;
     refuse_owner(change.conn(), user).await?;
+    let mut components = Vec::new();
     match estate {
         Estate::TransferTo(heir) => transfer(change.conn(), user, heir).await?,
         Estate::Remove => {
-            remove_functions(change.conn(), user).await?;
+            let functions =
+                sqlx::query_scalar!("SELECT id FROM koyalite.functions WHERE user_id = $1", user)
+                    .fetch_all(change.conn())
+                    .await?;
+            components = removal::components(change.conn(), &functions).await?;
+            removal::drop_functions(change.conn(), &functions).await?;
             sign_over(change.conn(), user).await?;
         }
     }
@@ -122,7 +128,8 @@ pub async fn remove_user(
                 Estate::TransferTo(heir) => deed.with("transfer_to", heir.to_string()),
                 Estate::Remove => deed,
             };
-            change.commit(deed).await
+            change.commit(deed).await?;
+            Ok(components)
         }
     }
 }
@@ -200,48 +207,6 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     )
     .execute(conn)
     .await?;
-    Ok(())
-}
-
-/// In the order in which they refer to each other.
-async fn remove_functions(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
-    sqlx::query!(
-        "DELETE FROM koyalite.runs WHERE task_id IN (SELECT t.id FROM koyalite.scheduled_tasks t
-             JOIN koyalite.functions f ON f.id = t.function_id WHERE f.user_id = $1)",
-        user,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM koyalite.scheduled_tasks
-         WHERE function_id IN (SELECT id FROM koyalite.functions WHERE user_id = $1)",
-        user,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "UPDATE koyalite.functions SET active_deployment_id = NULL WHERE user_id = $1",
-        user,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM koyalite.deployments
-         WHERE function_id IN (SELECT id FROM koyalite.functions WHERE user_id = $1)",
-        user,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM koyalite.versions
-         WHERE function_id IN (SELECT id FROM koyalite.functions WHERE user_id = $1)",
-        user,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!("DELETE FROM koyalite.functions WHERE user_id = $1", user)
-        .execute(conn)
-        .await?;
     Ok(())
 }
 

@@ -34,8 +34,14 @@ pub async fn project(registry: &Registry, name: &ProjectName) -> Result<Removed,
     let mut change = Change::begin(registry).await?;
     change.take_turn().await?;
     let locked = change.lock(name).await?;
-    let components = components(change.conn(), locked.id, None).await?;
-    drop_functions(change.conn(), locked.id, None).await?;
+    let functions = sqlx::query_scalar!(
+        "SELECT id FROM koyalite.functions WHERE project_id = $1",
+        locked.id,
+    )
+    .fetch_all(change.conn())
+    .await?;
+    let components = components(change.conn(), &functions).await?;
+    drop_functions(change.conn(), &functions).await?;
     drop_data(change.conn(), locked.id).await?;
     let database = sqlx::query_scalar!("SELECT current_database()::text AS \"database!\"")
         .fetch_one(change.conn())
@@ -73,8 +79,8 @@ pub async fn function(
     .fetch_optional(change.conn())
     .await?
     .ok_or_else(|| RegistryError::not_found("function", name))?;
-    let components = components(change.conn(), id, Some(function)).await?;
-    drop_functions(change.conn(), id, Some(function)).await?;
+    let components = components(change.conn(), &[function]).await?;
+    drop_functions(change.conn(), &[function]).await?;
     change
         .commit(Deed::new(Action::FunctionDelete, name))
         .await?;
@@ -84,65 +90,59 @@ pub async fn function(
     })
 }
 
-async fn components(
+/// The components of these functions' versions.
+pub(super) async fn components(
     conn: &mut PgConnection,
-    project: Uuid,
-    function: Option<Uuid>,
+    functions: &[Uuid],
 ) -> Result<Vec<String>, RegistryError> {
     let components = sqlx::query_scalar!(
-        "SELECT DISTINCT v.sha256
-         FROM koyalite.versions v JOIN koyalite.functions f ON f.id = v.function_id
-         WHERE f.project_id = $1 AND ($2::uuid IS NULL OR f.id = $2)",
-        project,
-        function,
+        "SELECT DISTINCT sha256 FROM koyalite.versions WHERE function_id = ANY($1)",
+        functions,
     );
     Ok(components.fetch_all(conn).await?)
 }
 
-/// One function's rows, or those of all functions of a project, the ones that refer to others first.
-async fn drop_functions(
+/// The rows of these functions, the ones that refer to others first.
+pub(super) async fn drop_functions(
     conn: &mut PgConnection,
-    project: Uuid,
-    function: Option<Uuid>,
+    functions: &[Uuid],
 ) -> Result<(), RegistryError> {
-    let functions = sqlx::query_scalar!(
-        "UPDATE koyalite.functions SET active_deployment_id = NULL
-         WHERE project_id = $1 AND ($2::uuid IS NULL OR id = $2) RETURNING id",
-        project,
-        function,
+    sqlx::query!(
+        "UPDATE koyalite.functions SET active_deployment_id = NULL WHERE id = ANY($1)",
+        functions,
     )
-    .fetch_all(&mut *conn)
+    .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "DELETE FROM koyalite.runs WHERE task_id IN
              (SELECT id FROM koyalite.scheduled_tasks WHERE function_id = ANY($1))",
-        &functions,
+        functions,
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "DELETE FROM koyalite.scheduled_tasks WHERE function_id = ANY($1)",
-        &functions,
+        functions,
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "DELETE FROM koyalite.deployments WHERE function_id = ANY($1)",
-        &functions,
+        functions,
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "DELETE FROM koyalite.versions WHERE function_id = ANY($1)",
-        &functions
+        functions
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "DELETE FROM koyalite.functions WHERE id = ANY($1)",
-        &functions
+        functions
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
     Ok(())
 }
