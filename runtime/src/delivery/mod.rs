@@ -7,24 +7,25 @@
 //! Whatever leaves here leaves through `egress`. One endpoint has a few deliveries at work at a time, and
 //! a single one while it fails, so a slow one delays nobody else. Never here: SQL.
 //!
-//! `mail` does the same for messages. Reading order: `target` (where), `message` (what), `send` (how), `outcome` (what follows; pure).
+//! `mail` does the same for messages, and `work` is what both have in common. Reading order: `target`
+//! (where), `message` (what), `send` (how), `outcome` (what follows; pure).
 
 pub mod mail;
 mod message;
 mod outcome;
 mod send;
 pub mod target;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::work::Work;
 use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, EgressError, Policy};
+use crate::registry::outage::outlast;
 use crate::registry::webhooks::due::{self, Attempt, Bounds, Claimed, Then};
 use crate::registry::{Outage, Registry, RegistryError};
 
@@ -48,13 +49,10 @@ const PER_ENDPOINT_MAX: i64 = 4;
 const LEASE_S: f64 = 60.0;
 
 /// How long the end of a delivery is tried to be written while the database is away.
-const FINISH_TRIES: u32 = 30;
+const FINISH_TRIES: u64 = 30;
 
 /// How long events are kept once they are over, in days.
 pub const EVENTS_KEPT_DAYS: i32 = 30;
-
-/// How often old events are looked for.
-const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
 const LEASE_LOST: &str = "lease_lost: the node that sent it went silent; it may have arrived";
 
@@ -62,9 +60,7 @@ const LEASE_LOST: &str = "lease_lost: the node that sent it went silent; it may 
 pub struct Deliveries {
     registry: Arc<Registry>,
     egress: Egress,
-    slots: Arc<Semaphore>,
-    running: JoinSet<()>,
-    forget_at: Instant,
+    work: Work,
 }
 
 impl Deliveries {
@@ -76,9 +72,7 @@ impl Deliveries {
         Ok(Self {
             registry,
             egress: Egress::waiting(policy, Arc::new(SystemResolver), ANSWER_TIMEOUT)?,
-            slots: Arc::new(Semaphore::new(DELIVERIES_MAX)),
-            running: JoinSet::new(),
-            forget_at: Instant::now(),
+            work: Work::new(DELIVERIES_MAX),
         })
     }
 
@@ -92,25 +86,24 @@ impl Deliveries {
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
         }
-        while self.running.join_next().await.is_some() {}
+        self.work.drain().await;
     }
 
     /// Sends all that is due.
     async fn look(&mut self) -> Result<(), RegistryError> {
-        // What has ended is kept until it is asked for.
-        while self.running.try_join_next().is_some() {}
+        self.work.reap();
         let mut conn = self.registry.acquire().await?;
         let lost = due::expire(&mut conn, LEASE_LOST).await?;
         if lost > 0 {
             tracing::warn!(lost, "deliveries ended without a word from their node");
         }
-        if Instant::now() >= self.forget_at {
+        if self.work.may_forget() {
             due::forget(&mut conn, EVENTS_KEPT_DAYS).await?;
-            self.forget_at = Instant::now() + FORGET_INTERVAL;
+            self.work.forgot();
         }
         drop(conn);
         loop {
-            let slots = self.free_slots();
+            let slots = self.work.free(BATCH_MAX);
             let bounds = Bounds {
                 all: slots.len().try_into().unwrap_or(i64::MAX),
                 per_endpoint: PER_ENDPOINT_MAX,
@@ -124,19 +117,11 @@ impl Deliveries {
             }
             for (delivery, slot) in claimed.into_iter().zip(slots) {
                 let (registry, egress) = (Arc::clone(&self.registry), self.egress.clone());
-                self.running.spawn(async move {
+                self.work.start(slot, async move {
                     deliver(&registry, &egress, delivery).await;
-                    drop(slot);
                 });
             }
         }
-    }
-
-    /// As many slots as are free, at most one batch of them.
-    fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
-        std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok())
-            .take(BATCH_MAX)
-            .collect()
     }
 }
 
@@ -145,15 +130,9 @@ async fn deliver(registry: &Registry, egress: &Egress, delivery: Claimed) {
     let answer = send::send(egress, &delivery).await;
     let retries = u32::try_from(delivery.retries).unwrap_or(u32::MAX);
     let then = outcome::then(&answer, retries, rand::random());
-    for _ in 0..FINISH_TRIES {
-        match record(registry, &delivery, &answer, then).await {
-            Ok(()) => return,
-            Err(RegistryError::Unavailable(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
-            Err(error) => {
-                tracing::error!(error = error.detail(), delivery = %delivery.id, "a delivery's end is lost");
-                return;
-            }
-        }
+    let tried = outlast(FINISH_TRIES, || record(registry, &delivery, &answer, then));
+    if let Err(error) = tried.await {
+        tracing::error!(error = error.detail(), delivery = %delivery.id, "a delivery's end is lost");
     }
 }
 

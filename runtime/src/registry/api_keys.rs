@@ -16,12 +16,12 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::page::{Page, Part};
 use super::snapshot::{ProjectEntry, Snapshot};
+use super::{Outage, Registry};
 use crate::keys::{ApiKey, KeyHash};
 
 /// Every node holds all of them; a project has one for each program that calls it.
@@ -275,17 +275,13 @@ pub(crate) async fn load(
 impl Registry {
     /// Writes down when keys were used, until `stop`, and a last time then.
     pub async fn note_used_keys(&self, stop: CancellationToken) {
+        let mut outage = Outage::default();
         loop {
             let stopped = tokio::select! {
                 () = stop.cancelled() => true,
                 () = tokio::time::sleep(NOTE_INTERVAL) => false,
             };
-            if let Err(error) = self.note_now().await {
-                tracing::warn!(
-                    error = error.detail(),
-                    "when API keys were used is not noted"
-                );
-            }
+            outage.note(self.note_now().await, "noting when API keys were used");
             if stopped {
                 return;
             }

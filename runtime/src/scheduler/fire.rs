@@ -10,6 +10,7 @@ use koyalite_host_api::db::RunFence;
 
 use crate::dispatch::{Dispatcher, ScheduledCall, Selected};
 use crate::registry::leases::{self, Claimed, Lease, Started};
+use crate::registry::outage::outlast;
 use crate::registry::{Registry, RegistryError};
 
 /// The reason of a run whose node went silent.
@@ -148,18 +149,16 @@ async fn finish(
     outcome: Result<(), FireError>,
     lease: Duration,
 ) {
-    for _ in 0..=lease.as_secs() {
-        match try_finish(registry, claimed, &outcome).await {
-            Ok(Lease::Held) => return,
-            Ok(Lease::Lost) => {
-                tracing::error!(run = %claimed.run, ?outcome, "a run ended after its lease");
-                return;
-            }
-            Err(RegistryError::Unavailable(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
-            Err(error) => {
-                tracing::error!(error = error.detail(), run = %claimed.run, "a run's end is lost");
-                return;
-            }
+    let tried = outlast(lease.as_secs() + 1, || {
+        try_finish(registry, claimed, &outcome)
+    });
+    match tried.await {
+        Ok(Lease::Held) => {}
+        Ok(Lease::Lost) => {
+            tracing::error!(run = %claimed.run, ?outcome, "a run ended after its lease");
+        }
+        Err(error) => {
+            tracing::error!(error = error.detail(), run = %claimed.run, "a run's end is lost");
         }
     }
 }

@@ -16,14 +16,13 @@ mod smtp;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::outcome::Outcome;
 use self::server::SmtpServer;
+use super::work::Work;
 use crate::registry::mail::due::{self, Claimed, Then};
+use crate::registry::outage::outlast;
 use crate::registry::{Outage, Registry, RegistryError};
 
 /// The longest time between two looks.
@@ -36,13 +35,10 @@ const MESSAGES_MAX: usize = 8;
 const LEASE_S: f64 = 180.0;
 
 /// How long the end of a message is tried to be written while the database is away.
-const FINISH_TRIES: u32 = 60;
+const FINISH_TRIES: u64 = 60;
 
 /// How long the log of messages is kept, in days.
 pub const MESSAGES_KEPT_DAYS: i32 = 90;
-
-/// How often old messages are looked for.
-const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
 const LEASE_LOST: &str =
     "the node that sent it went silent; if it was marked failed, it may have arrived";
@@ -63,9 +59,7 @@ pub enum Exit {
 pub struct Mails {
     registry: Arc<Registry>,
     exit: Exit,
-    slots: Arc<Semaphore>,
-    running: JoinSet<()>,
-    forget_at: Instant,
+    work: Work,
 }
 
 impl Mails {
@@ -75,9 +69,7 @@ impl Mails {
         Self {
             registry,
             exit,
-            slots: Arc::new(Semaphore::new(MESSAGES_MAX)),
-            running: JoinSet::new(),
-            forget_at: Instant::now(),
+            work: Work::new(MESSAGES_MAX),
         }
     }
 
@@ -91,24 +83,22 @@ impl Mails {
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
             }
         }
-        while self.running.join_next().await.is_some() {}
+        self.work.drain().await;
     }
 
     async fn look(&mut self) -> Result<(), RegistryError> {
-        // What has ended is kept until it is asked for.
-        while self.running.try_join_next().is_some() {}
+        self.work.reap();
         let mut conn = self.registry.acquire().await?;
         let lost = due::expire(&mut conn, LEASE_LOST).await?;
         if lost > 0 {
             tracing::warn!(lost, "messages ended without a word from their node");
         }
-        if Instant::now() >= self.forget_at {
+        if self.work.may_forget() {
             due::forget(&mut conn, MESSAGES_KEPT_DAYS).await?;
-            self.forget_at = Instant::now() + FORGET_INTERVAL;
+            self.work.forgot();
         }
         loop {
-            let free = || self.slots.clone().try_acquire_owned().ok();
-            let slots: Vec<_> = std::iter::from_fn(free).collect();
+            let slots = self.work.free(MESSAGES_MAX);
             let wanted = i64::try_from(slots.len()).unwrap_or(i64::MAX);
             if wanted == 0 {
                 return Ok(());
@@ -119,9 +109,8 @@ impl Mails {
             }
             for (message, slot) in claimed.into_iter().zip(slots) {
                 let (registry, exit) = (Arc::clone(&self.registry), self.exit.clone());
-                self.running.spawn(async move {
+                self.work.start(slot, async move {
                     deliver(&registry, &exit, &message).await;
-                    drop(slot);
                 });
             }
         }
@@ -143,15 +132,9 @@ async fn deliver(registry: &Registry, exit: &Exit, message: &Claimed) {
             }
         },
     };
-    for _ in 0..FINISH_TRIES {
-        match record(registry, message, &outcome).await {
-            Ok(()) => return,
-            Err(RegistryError::Unavailable(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
-            Err(error) => {
-                tracing::error!(error = error.detail(), message = %message.id, "a message's end is lost");
-                return;
-            }
-        }
+    let tried = outlast(FINISH_TRIES, || record(registry, message, &outcome));
+    if let Err(error) = tried.await {
+        tracing::error!(error = error.detail(), message = %message.id, "a message's end is lost");
     }
 }
 
