@@ -11,6 +11,7 @@ mod support;
 mod admission;
 mod api_keys;
 mod audit;
+mod audit_reads;
 mod bad_input;
 mod bad_policies;
 mod bad_requests;

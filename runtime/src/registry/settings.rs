@@ -42,6 +42,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// Where its functions may run; empty: anywhere. A deploy elsewhere is refused.
     pub data_residency: Vec<String>,
+    /// Whether reads of its tables are in the audit log; each is recorded before it is answered.
+    pub audit_reads: bool,
     /// Columns whose values are masked in what its functions log.
     pub pii_redaction: Vec<Redacted>,
     /// Events of webhooks that its functions may emit in a minute; none: a thousand.
@@ -111,6 +113,9 @@ pub struct SettingsPatch {
     /// Other regions, all of them.
     #[serde(default, deserialize_with = "given")]
     pub data_residency: Option<Option<Vec<String>>>,
+    /// On or off.
+    #[serde(default, deserialize_with = "given")]
+    pub audit_reads: Option<Option<bool>>,
     /// Other columns, all of them.
     #[serde(default, deserialize_with = "given")]
     pub pii_redaction: Option<Option<Vec<Redacted>>>,
@@ -141,6 +146,7 @@ impl SettingsPatch {
         replace(&mut settings.webhook_events_per_minute, events);
         replace(&mut settings.emails_per_hour, self.emails_per_hour);
         set(&mut settings.data_residency, self.data_residency);
+        set(&mut settings.audit_reads, self.audit_reads);
         set(&mut settings.pii_redaction, self.pii_redaction);
         settings.data_residency.sort();
         settings.data_residency.dedup();

@@ -25,6 +25,7 @@ use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
+use crate::registry::audit::ReadRecords;
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
@@ -50,6 +51,8 @@ pub(super) struct Parts {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
     pub(super) scheduler: SchedulerSettings,
+    /// Reads that wait to be recorded.
+    pub(super) reads: Arc<ReadRecords>,
     mode: Mode,
 }
 
@@ -73,13 +76,15 @@ impl Parts {
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
-        let dispatcher = Arc::new(Dispatcher::new(
+        let reads = Arc::<ReadRecords>::default();
+        let dispatcher = Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
             Arc::<Records>::clone(&records),
             admission(config),
             ring.derive(Purpose::CronTrigger),
-        ));
+        );
+        let dispatcher = Arc::new(dispatcher.recording(Arc::clone(&reads)));
         let sources = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
@@ -118,6 +123,7 @@ impl Parts {
             dispatcher,
             counters,
             scheduler: scheduler(config),
+            reads,
             mode,
         })
     }

@@ -77,6 +77,8 @@ actions! {
     IndexDrop = "index.drop" on "table",
     /// A schema file was applied, or a column changed.
     SchemaApply = "schema.apply" on "project",
+    /// Rows were read, in a project that wants it recorded.
+    RowsRead = "rows.read" on "table",
     /// Rows were written past the policies.
     RowsWrite = "rows.write" on "table",
     /// A policy was made.
