@@ -47,6 +47,8 @@ pub(crate) struct Room<'a> {
     pub(crate) per_project: i64,
     pub(crate) projects: &'a [Uuid],
     pub(crate) running: &'a [i64],
+    /// Where the node is: what may not run there waits for another one.
+    pub(crate) region: &'a str,
 }
 
 /// Starts runs whose turn it is: one project after the other, and of each the longest due first. Runs
@@ -84,6 +86,14 @@ pub(crate) async fn start(
                                OR (o.status = 'waiting'
                                    AND (o.trigger = 'backfill', o.scheduled_for, o.attempt)
                                      < (r.trigger = 'backfill', r.scheduled_for, r.attempt)))))
+                       AND NOT EXISTS (
+                           SELECT FROM koyalite.scheduled_tasks t
+                           JOIN koyalite.functions f ON f.id = t.function_id
+                           JOIN koyalite.projects o ON o.id = f.project_id
+                           LEFT JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+                           WHERE t.id = r.task_id AND (NOT d.regions && ARRAY['*', $7]
+                               OR (o.settings -> 'data_residency' <> '[]'
+                                   AND NOT o.settings -> 'data_residency' ? $7)))
                    ORDER BY r.not_before LIMIT $4 - coalesce(here.runs, 0)
                    FOR UPDATE SKIP LOCKED) w
                WHERE p.id IS NOT NULL AND coalesce(here.runs, 0) < $4
@@ -118,6 +128,7 @@ pub(crate) async fn start(
         room.per_project,
         room.projects,
         room.running,
+        room.region,
     )
     .fetch_all(conn)
     .await?;

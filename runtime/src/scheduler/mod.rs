@@ -59,6 +59,8 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 pub struct SchedulerSettings {
     /// What this node is called in the rows of its runs.
     pub node: String,
+    /// Where it is: what may not run there is left to others.
+    pub region: String,
     /// How long it may be silent before its runs are tried again.
     pub lease: Duration,
     /// How long runs that are over are kept.
@@ -158,6 +160,7 @@ impl<F: Fire> Scheduler<F> {
             per_project: per_project.try_into().unwrap_or(i64::MAX),
             projects: &projects,
             running: &running,
+            region: &self.settings.region,
         };
         let mut conn = self.registry.acquire().await?;
         let started = match leases::start(&mut conn, room).await {
