@@ -78,8 +78,8 @@ async fn a_forgotten_password_is_replaced_by_a_code_that_is_good_once() {
     let known = door
         .ask("password/forgot", json!({ "email": "Ann@example.com" }))
         .await;
-    assert_eq!((nobody.status, nobody.text()), (202, String::new()));
-    assert_eq!((known.status, known.text()), (202, String::new()));
+    assert_eq!((nobody.status, nobody.text()), (204, String::new()));
+    assert_eq!((known.status, known.text()), (204, String::new()));
     let code = door.code(1).await;
     assert_eq!(door.mail.wait_for(1).await[0].to, email);
 
@@ -126,9 +126,9 @@ async fn a_later_code_ends_the_one_before_and_too_many_are_refused() {
         door.ask("password/forgot", json!({ "email": "ben@example.com" }))
             .await
     };
-    forgot().await.expect(202);
+    forgot().await.expect(204);
     let first = door.code(1).await;
-    forgot().await.expect(202);
+    forgot().await.expect(204);
     let second = door.code(2).await;
     let reset = async |token: &str| {
         door.ask(
@@ -139,7 +139,7 @@ async fn a_later_code_ends_the_one_before_and_too_many_are_refused() {
     };
     reset(&first).await.problem(401, "invalid_token");
     reset(&second).await.expect(204);
-    forgot().await.expect(202);
+    forgot().await.expect(204);
     let refused = forgot().await;
     refused.problem(429, "too_many_requests");
     // The same for an address that nobody has.
@@ -148,7 +148,7 @@ async fn a_later_code_ends_the_one_before_and_too_many_are_refused() {
             .await
     };
     for _ in 0..3 {
-        nobody().await.expect(202);
+        nobody().await.expect(204);
     }
     nobody().await.problem(429, "too_many_requests");
 }
@@ -167,14 +167,14 @@ async fn an_operators_password_is_reset_at_the_control_api_and_at_no_projects_do
     door.sign("sign-in", email, PASSWORD).await.expect(200);
     door.ask("password/forgot", json!({ "email": email }))
         .await
-        .expect(202);
+        .expect(204);
     let control = async |path: &str, body: Value| {
         let path = format!("/v1/auth/{path}");
         app.control(Method::POST, &path).json(&body).send().await
     };
     control("password/forgot", json!({ "email": email }))
         .await
-        .expect(202);
+        .expect(204);
     let taken = door.mail.wait_for(1).await;
     assert_eq!(taken.len(), 1, "{taken:?}");
     assert!(taken[0].header("From").contains("koyalite@ops.example"));

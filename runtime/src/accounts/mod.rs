@@ -47,14 +47,15 @@ pub enum SignUp {
 }
 
 /// What somebody signs up or in with.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, utoipa::ToSchema)]
+#[schema(as = Credentials)]
 pub struct Claimed {
     email: String,
     password: String,
 }
 
 /// A password and the one to come.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     current: String,

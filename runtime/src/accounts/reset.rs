@@ -14,7 +14,7 @@ use crate::registry::email::Email;
 use crate::registry::password_resets::{self, Letter, ResetToken};
 
 /// A code, and the password to come.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordReset {
     token: String,

@@ -18,7 +18,8 @@ use super::json::Json;
 use super::permission::Permission;
 use super::route::Access;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = Promotion)]
 pub(super) struct Wanted {
     to: String,
     version: Option<u32>,

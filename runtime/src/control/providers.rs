@@ -2,7 +2,7 @@
 //! takes the permission for the secret that users' tokens are signed with.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 
 use crate::delivery::target;
@@ -10,14 +10,15 @@ use crate::http::Mistake;
 use crate::registry::providers::{self, NewProvider, Provider};
 
 use super::Shared;
-use super::answer::{Answer, Items, created};
+use super::answer::{Answer, Created, Items, created};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::json::Json;
 use super::paging::{Paging, part};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewIdentityProvider)]
 pub(super) struct Wanted {
     name: String,
     issuer: String,
@@ -42,7 +43,7 @@ pub(super) async fn create(
     InProject(project): InProject,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Answer<Provider>, ApiError> {
+) -> Result<Created<Provider>, ApiError> {
     target::check(&wanted.jwks_url, control.targets)
         .map_err(|error| ApiError::Invalid(vec![Mistake::at("jwks_url", error.to_string())]))?;
     let new = NewProvider {
@@ -67,8 +68,8 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, provider)): At<(String, String)>,
     operator: Operator,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     providers::delete(&control.registry, &project.name, &provider).await?;
     tracing::info!(operator = operator.subject, project = %project.name, provider, "removed an identity provider");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

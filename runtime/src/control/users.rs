@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -33,7 +33,7 @@ const POSSESSIONS: &str = "possessions";
 /// The log of their mail, in its cursors.
 const EMAIL_LOGS: &str = "email-logs";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     limit: Option<u32>,
@@ -56,7 +56,8 @@ pub(super) async fn list(
     part(USERS, found, |user| user.id)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewUser)]
 pub(super) struct Wanted {
     email: String,
     role: Option<String>,
@@ -67,7 +68,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Tagged<User>, ApiError> {
+) -> Result<Tagged<User, 201>, ApiError> {
     let member = || BuiltInRole::Member.name().to_owned();
     let role = wanted.role.unwrap_or_else(member);
     operator.hold(&permitted(&control, &role).await?)?;
@@ -89,7 +90,8 @@ pub(super) async fn show(
     tagged(ok(user))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = UserPatch)]
 pub(super) struct Patch {
     email: Option<String>,
     role: Option<String>,
@@ -126,7 +128,7 @@ pub(super) async fn change(
     tagged(ok(user))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Removal {
     transfer_to: Option<Uuid>,
@@ -137,7 +139,7 @@ pub(super) async fn remove(
     operator: Operator,
     At(id): At<String>,
     Asked(removal): Asked<Removal>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let user = users::get(&control.registry, known(&id)?).await?;
     operator.hold(&operators::reach(&control.registry, user.id).await?)?;
     let estate = removal
@@ -146,7 +148,7 @@ pub(super) async fn remove(
     let components = owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
     removal::clear_components(&control, &components).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn projects(

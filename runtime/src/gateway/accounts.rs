@@ -131,12 +131,7 @@ pub(super) fn answer(done: &Done) -> Response<Body> {
         Done::SignedUp(signed_in) => document(StatusCode::CREATED, signed_in),
         Done::SignedIn(signed_in) => document(StatusCode::OK, signed_in),
         Done::User(user) => document(StatusCode::OK, user),
-        Done::Asked => {
-            let mut response = Response::new(body::empty());
-            *response.status_mut() = StatusCode::ACCEPTED;
-            response
-        }
-        Done::SignedOut | Done::PasswordSet => {
+        Done::SignedOut | Done::PasswordSet | Done::Asked => {
             let mut response = Response::new(body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response

@@ -30,7 +30,8 @@ pub const PROVIDER_TEXT_BYTES_MAX: usize = 1000;
 const OWN_AUDIENCES: [&str; 2] = ["koyalite:", "project:"];
 
 /// An identity server, as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = IdentityProvider)]
 pub struct Provider {
     /// Its id.
     pub id: Uuid,

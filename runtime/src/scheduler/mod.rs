@@ -59,7 +59,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 pub struct SchedulerSettings {
     /// What this node is called in the rows of its runs.
     pub node: String,
-    /// Where it is: what may not run there is left to others.
+    /// Its region.
     pub region: String,
     /// How long it may be silent before its runs are tried again.
     pub lease: Duration,
@@ -155,12 +155,12 @@ impl<F: Fire> Scheduler<F> {
         let lease = self.settings.lease;
         let room = Room {
             node: &self.settings.node,
+            region: &self.settings.region,
             lease_s: lease.as_secs_f64(),
             runs: free.try_into().unwrap_or(i64::MAX),
             per_project: per_project.try_into().unwrap_or(i64::MAX),
             projects: &projects,
             running: &running,
-            region: &self.settings.region,
         };
         let mut conn = self.registry.acquire().await?;
         let started = match leases::start(&mut conn, room).await {

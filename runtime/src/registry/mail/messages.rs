@@ -13,7 +13,7 @@ use super::super::page::{Page, Part};
 use super::super::users;
 
 /// A message in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Message {
     /// Its id.
     pub id: Uuid,
@@ -55,7 +55,7 @@ pub struct Message {
 }
 
 /// A message of the local mailbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Caught {
     /// The message.
     #[serde(flatten)]
