@@ -70,7 +70,7 @@ async fn add(project: &Project<'_>, server: &Receiver, audience: &str) {
 
 #[tokio::test]
 async fn a_providers_tokens_are_users_of_the_project_and_policies_know_them() {
-    let app = TestApp::shared().await;
+    let app = TestApp::shared_dev().await;
     let (project, _, _) = prepared(&app).await;
     let (server, _) = identity_server(&["rsa", "ec", "ed"]).await;
     let before = titles(&project, &token("rsa", &json!({}))).await;
@@ -99,7 +99,7 @@ async fn a_providers_tokens_are_users_of_the_project_and_policies_know_them() {
 
 #[tokio::test]
 async fn a_providers_tokens_open_one_project_and_neither_door_of_accounts_nor_the_control_api() {
-    let app = TestApp::shared().await;
+    let app = TestApp::shared_dev().await;
     let (project, _, _) = prepared(&app).await;
     let (server, _) = identity_server(&["ed"]).await;
     add(&project, &server, "shop").await;
@@ -119,7 +119,7 @@ async fn a_providers_tokens_open_one_project_and_neither_door_of_accounts_nor_th
 
 #[tokio::test]
 async fn a_rotated_key_is_found_and_unknown_ones_do_not_make_the_node_ask_and_ask() {
-    let app = TestApp::shared().await;
+    let app = TestApp::shared_dev().await;
     let (project, _, _) = prepared(&app).await;
     let (server, keys) = identity_server(&["ec"]).await;
     *keys.lock().unwrap() = published(&["ec", "ec2"]);
@@ -156,7 +156,7 @@ async fn a_rotated_key_is_found_and_unknown_ones_do_not_make_the_node_ask_and_as
 
 #[tokio::test]
 async fn providers_are_added_listed_and_deleted_and_mistakes_are_named() {
-    let app = TestApp::shared().await;
+    let app = TestApp::shared_dev().await;
     let project = app.project().await;
     let shell = CommandLine::of(&app, &project.name);
     let folder = tempfile::tempdir().unwrap();

@@ -25,6 +25,7 @@ mod crashes;
 mod cron;
 mod deleting;
 mod deploy;
+mod domain_model;
 mod draining;
 mod dry_runs;
 mod egress;

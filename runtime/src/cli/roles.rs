@@ -94,7 +94,7 @@ impl RolesArgs {
 }
 
 async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let answer = server.client()?.get("/v1/roles").await?;
+    let answer = server.client()?.list("/v1/roles").await?;
     server.output().show(answer, |roles: Items<Role>| {
         let rows = roles.items.into_iter().map(|role| {
             let kind = if role.built_in { "built in" } else { "custom" };

@@ -11,16 +11,23 @@ use crate::registry::custom_roles::{self, Role, RoleChange};
 use crate::registry::roles::Permission;
 
 use super::Shared;
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
-use super::extract::At;
+use super::extract::{Asked, At};
 use super::json::Json;
+use super::paging::{Paging, part};
 use super::permission::name;
 use super::unchanged::{Tagged, Unchanged, tagged};
 
-pub(super) async fn list(State(control): State<Shared>) -> Result<Answer<Items<Role>>, ApiError> {
-    Ok(items(custom_roles::list(&control.registry).await?))
+pub(super) async fn list(
+    State(control): State<Shared>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Role>>, ApiError> {
+    let page = paging.page("roles")?;
+    let roles = custom_roles::list(&control.registry).await?;
+    let key = |role: &Role| role.name.clone();
+    part("roles", page.cut(roles, key), key)
 }
 
 pub(super) async fn show(

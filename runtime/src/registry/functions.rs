@@ -20,6 +20,8 @@ pub use super::policy_sets::Policies;
 pub struct Function {
     /// Its id.
     pub id: Uuid,
+    /// The project that it is in.
+    pub project_id: Uuid,
     /// Its name, unique in the project.
     pub name: FunctionName,
     /// Who deployed it last.
@@ -154,6 +156,7 @@ async fn select(
     let functions = rows.into_iter().map(|row| {
         Ok(Function {
             id: row.id,
+            project_id: project,
             name: row.name.parse().map_err(RegistryError::internal)?,
             user_id: row.user_id,
             path: row.path,

@@ -28,6 +28,8 @@ pub const TABLES_MAX: usize = 500;
 pub struct Table {
     /// Its id.
     pub id: Uuid,
+    /// The project that it is in.
+    pub project_id: Uuid,
     /// Its name, unique in the project.
     pub name: TableName,
     /// In order.
@@ -46,6 +48,7 @@ impl From<StoredTable> for Table {
     fn from(stored: StoredTable) -> Self {
         let StoredTable {
             id,
+            project_id,
             name,
             columns,
             indexes,
@@ -56,6 +59,7 @@ impl From<StoredTable> for Table {
         } = stored;
         Self {
             id,
+            project_id,
             name,
             columns,
             indexes,

@@ -17,6 +17,8 @@ use super::super::users;
 pub struct Message {
     /// Its id.
     pub id: Uuid,
+    /// The project that sent it; none: the installation.
+    pub project_id: Option<Uuid>,
     /// Whom the sending function acted for.
     pub user_id: Option<String>,
     /// To whom.
@@ -92,7 +94,7 @@ pub async fn list(
     let project = project_id(registry, project).await?;
     let messages = sqlx::query_as!(
         Message,
-        r#"SELECT id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
+        r#"SELECT id, project_id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
                CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
                    AS next_attempt_at,
                reason, smtp_status, template, template_id, caught, function, invocation_id,
@@ -126,7 +128,7 @@ pub async fn of_user(
     users::get(registry, user).await?;
     let messages = sqlx::query_as!(
         Message,
-        r#"SELECT id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
+        r#"SELECT id, project_id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
                CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
                    AS next_attempt_at,
                reason, smtp_status, template, template_id, caught, function, invocation_id,
@@ -154,7 +156,7 @@ pub async fn caught(
 ) -> Result<Caught, RegistryError> {
     let project = project_id(registry, project).await?;
     let row = sqlx::query!(
-        r#"SELECT id, user_id, recipient, sender, subject, status, attempts, last_attempt_at, reason,
+        r#"SELECT id, project_id, user_id, recipient, sender, subject, status, attempts, last_attempt_at, reason,
                smtp_status, template, template_id, caught, function, invocation_id, created_at,
                number, reply_to, body_text, body_html
            FROM koyalite.email_logs WHERE project_id = $1 AND id = $2 AND caught"#,
@@ -167,6 +169,7 @@ pub async fn caught(
     Ok(Caught {
         message: Message {
             id: row.id,
+            project_id: row.project_id,
             user_id: row.user_id,
             to: row.recipient,
             sender: row.sender,
