@@ -16,7 +16,7 @@ use crate::db::{Database, Mirror, Told};
 use crate::error::HostError;
 use crate::limits;
 use crate::relationship::Relationship;
-use crate::tables::TransactionSlot;
+use crate::tables::{Reads, TransactionSlot};
 use crate::usage::Usage;
 
 /// What a host call needs to know of the tenant. One per project and schema version, shared by all
@@ -35,6 +35,8 @@ pub struct Project {
     pub database: Database,
     /// Whether Postgres enforces the policies too, and so has to be told who asks.
     pub mirror: Mirror,
+    /// Where reads of its tables are put on record, if they are.
+    pub reads: Reads,
 }
 
 impl Project {

@@ -36,6 +36,18 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects/{project}/api-keys", Viewer),
     ("POST", "/v1/projects/{project}/api-keys", Developer),
     ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/promote",
+        Developer,
+    ),
+    ("GET", "/v1/projects/{project}/identity-providers", Viewer),
+    ("POST", "/v1/projects/{project}/identity-providers", Admin),
+    (
+        "DELETE",
+        "/v1/projects/{project}/identity-providers/{provider}",
+        Admin,
+    ),
     ("GET", "/v1/projects/{project}/secrets", Viewer),
     ("PUT", "/v1/projects/{project}/secrets/{name}", Developer),
     ("DELETE", "/v1/projects/{project}/secrets/{name}", Developer),
@@ -253,6 +265,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/users/{id}", Admin),
     ("GET", "/v1/users/{id}/projects", Viewer),
     ("GET", "/v1/users/{id}/functions", Viewer),
+    ("GET", "/v1/users/{id}/email-logs", Viewer),
     ("GET", "/v1/roles", Viewer),
     ("POST", "/v1/roles", Admin),
     ("GET", "/v1/roles/{role}", Viewer),
@@ -269,6 +282,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/auth/sign-up", WayIn),
     ("POST", "/v1/auth/sign-in", WayIn),
     ("POST", "/v1/auth/refresh", WayIn),
+    ("POST", "/v1/auth/password/forgot", WayIn),
+    ("POST", "/v1/auth/password/reset", WayIn),
     ("POST", "/v1/auth/sign-out", Person),
     ("POST", "/v1/auth/password", Person),
     ("GET", "/v1/auth/user", Viewer),
@@ -294,6 +309,7 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{column}", "nothing")
         .replace("{id}", nowhere)
         .replace("{key}", nowhere)
+        .replace("{provider}", nowhere)
         .replace("{user}", nowhere)
         .replace("{role}", "nobody")
         .replace("{task}", nowhere)

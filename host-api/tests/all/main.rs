@@ -28,6 +28,7 @@ mod native;
 mod pages;
 mod policy_readable;
 mod pool;
+mod reads;
 mod select;
 mod support;
 mod transaction;

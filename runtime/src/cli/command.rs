@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use super::error::{self, CliError};
 use super::{
     api_keys, audit, completions, deploy, dev, email, functions, invoke, jwt_secret, keys, login,
-    logs, members, migrate, new, policies, projects, roles, rollback, run, schedules, secrets,
-    serve, tables, token, users, versions, webhooks,
+    logs, members, migrate, new, policies, projects, promote, providers, roles, rollback, run,
+    schedules, secrets, serve, tables, token, users, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -57,6 +57,8 @@ pub(super) enum Command {
     Versions(versions::VersionsArgs),
     /// Go back to an earlier version
     Rollback(rollback::RollbackArgs),
+    /// Take a version of a function from one project to another
+    Promote(promote::PromoteArgs),
     /// List scheduled tasks and their runs
     Schedules(schedules::SchedulesArgs),
     /// List endpoints of webhooks and deliveries, make and change them, deliver again
@@ -87,6 +89,8 @@ pub(super) enum Command {
     JwtSecret(jwt_secret::JwtSecretArgs),
     /// Make, list or delete the keys that programs call functions with
     ApiKeys(api_keys::ApiKeysArgs),
+    /// Take the tokens of identity servers as those of a project's users
+    IdentityProviders(providers::ProvidersArgs),
     /// Set, list or delete what functions read as secrets
     Secrets(secrets::SecretsArgs),
     /// List what was done by whom, or verify the log of it
@@ -120,6 +124,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Functions(args) => wait_for(args.run()),
         Command::Versions(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
+        Command::Promote(args) => wait_for(args.run()),
         Command::Schedules(args) => wait_for(args.run()),
         Command::Webhooks(args) => wait_for(args.run()),
         Command::Email(args) => wait_for(args.run()),
@@ -135,6 +140,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Token(args) => args.run(),
         Command::JwtSecret(args) => wait_for(args.run()),
         Command::ApiKeys(args) => wait_for(args.run()),
+        Command::IdentityProviders(args) => wait_for(args.run()),
         Command::Secrets(args) => wait_for(args.run()),
         Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),

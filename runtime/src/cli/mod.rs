@@ -40,6 +40,8 @@ mod policies_mirror;
 mod policies_test;
 mod policies_verify;
 mod projects;
+mod promote;
+mod providers;
 mod roles;
 mod rollback;
 mod row_types;

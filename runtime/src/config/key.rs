@@ -47,6 +47,7 @@ keys! {
     Yes "yes";
     // Mail.
     SmtpUrl "smtp_url";
+    MailFrom "mail_from";
     // Output.
     Log "log";
     LogFormat "log_format";

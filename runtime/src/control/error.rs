@@ -315,6 +315,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "policy" => Code::UnknownPolicy,
             "secret" => Code::UnknownSecret,
             "api key" => Code::UnknownApiKey,
+            "identity provider" => Code::UnknownProvider,
             "user" => Code::UnknownUser,
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,

@@ -43,6 +43,8 @@ mod policies;
 mod policy_readable;
 mod production;
 mod projects;
+mod promote;
+mod providers;
 mod removal;
 mod roles;
 mod rows;

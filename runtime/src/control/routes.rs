@@ -9,8 +9,8 @@ use super::route::{Route, delete, get, patch, post, put};
 use super::{
     api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
     logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
-    projects, removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users,
-    verify, webhooks,
+    projects, promote, providers, removal, roles, rows, schedules, schema, secrets, sessions,
+    tables, tokens, users, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -38,6 +38,7 @@ fn accounts() -> Vec<Route> {
         delete("/v1/users/{id}", P::UserWrite, users::remove),
         get("/v1/users/{id}/projects", P::UserRead, users::projects),
         get("/v1/users/{id}/functions", P::UserRead, users::functions),
+        get("/v1/users/{id}/email-logs", P::UserRead, users::email_logs),
         get("/v1/roles", P::RoleRead, roles::list),
         post("/v1/roles", P::RoleWrite, roles::create),
         get("/v1/roles/{role}", P::RoleRead, roles::show),
@@ -51,6 +52,8 @@ fn accounts() -> Vec<Route> {
         post("/v1/auth/refresh", Open, sessions::refresh),
         post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
         post("/v1/auth/password", SignedIn, sessions::password),
+        post("/v1/auth/password/forgot", Open, sessions::forgot),
+        post("/v1/auth/password/reset", Open, sessions::reset),
         get("/v1/auth/user", SignedIn, sessions::whoami),
     ]
 }
@@ -72,6 +75,9 @@ fn projects() -> Vec<Route> {
         get("/v1/projects/{project}/api-keys", P::ApiKeyRead, api_keys::list),
         post("/v1/projects/{project}/api-keys", P::ApiKeyWrite, api_keys::create),
         delete("/v1/projects/{project}/api-keys/{key}", P::ApiKeyWrite, api_keys::remove),
+        get("/v1/projects/{project}/identity-providers", P::ProjectRead, providers::list),
+        post("/v1/projects/{project}/identity-providers", P::ProjectSecret, providers::create),
+        delete("/v1/projects/{project}/identity-providers/{provider}", P::ProjectSecret, providers::remove),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
@@ -94,6 +100,7 @@ fn functions() -> Vec<Route> {
         delete("/v1/projects/{project}/functions/{name}", P::FunctionDelete, removal::function),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
+        post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         post("/v1/projects/{project}/schedules", P::FunctionDeploy, schedules::create),

@@ -33,6 +33,7 @@ use crate::engine::{Answer, Call, Engine, Place, Trigger};
 use crate::http::Body;
 use crate::keys::SecretKey;
 use crate::records::{Ledger, Trigger as RecordedTrigger};
+use crate::registry::audit::{Asker, ReadRecords};
 use crate::registry::{FunctionEntry, ProjectEntry, VersionEntry};
 
 /// The door.
@@ -43,6 +44,7 @@ pub struct Dispatcher {
     admission: Admission,
     targets: Targets,
     cron_key: SecretKey,
+    reads: Arc<ReadRecords>,
 }
 
 /// The version of a function that is to run, in its project.
@@ -119,7 +121,14 @@ impl Dispatcher {
             admission,
             targets: Targets::default(),
             cron_key,
+            reads: Arc::default(),
         }
+    }
+
+    /// The same, with reads of tables recorded there, where projects want that.
+    #[must_use]
+    pub fn recording(self, reads: Arc<ReadRecords>) -> Self {
+        Self { reads, ..self }
     }
 
     /// Lets a version send wherever this list says, in place of what its manifest says.
@@ -257,6 +266,12 @@ impl Dispatcher {
         if let Some(fence) = run.fence {
             project.database = project.database.fenced(fence);
         }
+        let asker = || Asker {
+            function: function.name.clone(),
+            version: version.number,
+            invocation: run.started.id,
+        };
+        project.reads = self.reads.of(&selected.project, asker);
         Invocation {
             id: run.started.id,
             project: Arc::new(project),

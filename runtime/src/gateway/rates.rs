@@ -1,6 +1,7 @@
 //! A project's rate limits at the border: a request too many is answered 429, and every answer says how
 //! much is left. Where a project has none, nothing is looked at, locked or allocated.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -22,7 +23,7 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 pub(super) fn check(
     chosen: &Chosen,
     parts: &request::Parts,
-    proxies: &Proxies,
+    (proxies, nodes): (&Proxies, NonZeroU32),
 ) -> Result<Option<Pace>, GatewayError> {
     let Some(limiter) = &chosen.selected.project.limiter else {
         return Ok(None);
@@ -38,7 +39,7 @@ pub(super) fn check(
             limiter.caller(client::address(parts, proxies))
         }
     };
-    Ok(limiter.check(Asking { caller, key })?)
+    Ok(limiter.check(Asking { caller, key, nodes })?)
 }
 
 /// Says how much is left.

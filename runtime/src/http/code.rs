@@ -72,6 +72,7 @@ codes! {
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSecret       "unknown_secret"       NOT_FOUND "There is no such secret";
     UnknownApiKey       "unknown_api_key"      NOT_FOUND "There is no such API key";
+    UnknownProvider     "unknown_provider"     NOT_FOUND "There is no such identity provider";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";

@@ -328,6 +328,12 @@ fn taken(constraint: &str) -> Meaning {
             "another function of the project has this path; choose another `path`"
         }
         "api_keys_project_id_name_key" => "the project has an API key of this name",
+        "identity_providers_project_id_name_key" => {
+            "the project has an identity provider of this name"
+        }
+        "identity_providers_project_id_issuer_key" => {
+            "the project has a provider with this issuer; delete that one first"
+        }
         "roles_name_key" => "a role of this name exists; choose another name",
         "email_senders_project_id_address_key" => "the project sends from this address already",
         "users_email_key" => "a user with this email exists",

@@ -114,6 +114,7 @@ pub async fn remove_user(
                     .await?;
             components = removal::components(change.conn(), &functions).await?;
             removal::drop_functions(change.conn(), &functions).await?;
+            forget_mail(change.conn(), user).await?;
             sign_over(change.conn(), user).await?;
         }
     }
@@ -187,6 +188,13 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
+        "UPDATE koyalite.email_logs SET user_id = $2 WHERE user_id = $1",
+        user.to_string(),
+        heir.to_string(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
         "UPDATE koyalite.versions SET created_by = $2 WHERE created_by = $1",
         user,
         heir
@@ -207,6 +215,21 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// The log of what was sent for them. What is on its way arrives, and is nobody's.
+async fn forget_mail(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+    let user = user.to_string();
+    sqlx::query!(
+        "UPDATE koyalite.email_logs SET user_id = NULL WHERE user_id = $1 AND status = 'sending'",
+        user,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM koyalite.email_logs WHERE user_id = $1", user)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

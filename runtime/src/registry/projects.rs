@@ -61,6 +61,8 @@ impl ProjectEntry {
             relationships: self.relationships.clone(),
             database: databases.project(self.id, &self.database),
             mirror: self.mirror.clone(),
+            // Known where it is known who asks, and for what.
+            reads: Default::default(),
         }
     }
 }

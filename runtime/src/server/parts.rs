@@ -25,7 +25,9 @@ use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
+use crate::registry::audit::ReadRecords;
 use crate::registry::manifest::Limits;
+use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
@@ -50,6 +52,10 @@ pub(super) struct Parts {
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
     pub(super) scheduler: SchedulerSettings,
+    /// What other nodes know this one by.
+    pub(super) node: ThisNode,
+    /// Reads that wait to be recorded.
+    pub(super) reads: Arc<ReadRecords>,
     mode: Mode,
 }
 
@@ -68,18 +74,20 @@ impl Parts {
             make_dev_project(&registry).await?;
         }
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
-        let accounts = Arc::new(accounts);
+        let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
         let objects = objects(config)?;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
-        let dispatcher = Arc::new(Dispatcher::new(
+        let reads = Arc::<ReadRecords>::default();
+        let dispatcher = Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
             Arc::<Records>::clone(&records),
             admission(config),
             ring.derive(Purpose::CronTrigger),
-        ));
+        );
+        let dispatcher = Arc::new(dispatcher.recording(Arc::clone(&reads)));
         let sources = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
@@ -92,6 +100,7 @@ impl Parts {
             dispatcher: Arc::clone(&dispatcher),
             accounts: Arc::clone(&accounts),
             home: tokio::runtime::Handle::current(),
+            egress: Egress::new(targets(mode))?,
         };
         let gateway = gateway(config, node, &authority, drain);
         let control = Control {
@@ -118,6 +127,8 @@ impl Parts {
             dispatcher,
             counters,
             scheduler: scheduler(config),
+            reads,
+            node: this_node(config),
             mode,
         })
     }
@@ -266,15 +277,28 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
     }
 }
 
+/// This process, for other nodes.
+fn this_node(config: &ServeConfig) -> ThisNode {
+    ThisNode {
+        id: uuid::Uuid::now_v7(),
+        name: node_name(config),
+        region: config.region.clone(),
+    }
+}
+
 /// This process's name in the rows of its runs: where it is, and which one there.
-fn scheduler(config: &ServeConfig) -> SchedulerSettings {
+fn node_name(config: &ServeConfig) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "node",
         host => host,
     };
+    format!("{}/{host}:{}", config.region, std::process::id())
+}
+
+fn scheduler(config: &ServeConfig) -> SchedulerSettings {
     SchedulerSettings {
-        node: format!("{}/{host}:{}", config.region, std::process::id()),
+        node: node_name(config),
         region: config.region.clone(),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),

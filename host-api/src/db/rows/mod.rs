@@ -54,6 +54,8 @@ pub(crate) struct Read {
     pub(crate) hidden: Vec<String>,
     /// Whether there were more rows than [`Reading::cut`].
     pub(crate) more: bool,
+    /// How many rows are in `rows`.
+    pub(crate) count: u64,
 }
 
 /// Writes rows of one statement into a JSON array.
@@ -64,6 +66,7 @@ pub(crate) struct RowsWriter {
     hidden: Vec<Vec<u8>>,
     rows_left: Option<u32>,
     more: bool,
+    count: u64,
 }
 
 struct ColumnWriter {
@@ -99,6 +102,7 @@ impl RowsWriter {
             hidden: vec![Vec::new(); reading.hidden],
             rows_left: reading.cut,
             more: false,
+            count: 0,
             out: vec![b'['],
         }
     }
@@ -116,6 +120,7 @@ impl RowsWriter {
             Some(left) => *left -= 1,
             None => {}
         }
+        self.count += 1;
         if self.out.len() > 1 {
             self.out.push(b',');
         }
@@ -174,6 +179,7 @@ impl RowsWriter {
                 .map(text)
                 .collect::<Result<_, _>>()?,
             more: self.more,
+            count: self.count,
         })
     }
 }
@@ -185,6 +191,7 @@ impl Read {
             rows: "[]".to_owned(),
             hidden: Vec::new(),
             more: false,
+            count: 0,
         }
     }
 }

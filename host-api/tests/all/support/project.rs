@@ -100,6 +100,7 @@ impl TestDatabase {
             relationships: relationships.into(),
             database: self.databases.project(id, &access),
             mirror: Mirror::Off,
+            reads: Default::default(),
         };
         TestProject { project, access }
     }

@@ -41,6 +41,8 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("POST /v1/auth/refresh", "refresh_session", "Take the next access token of a session"),
         ("POST /v1/auth/sign-out", "sign_out", "End this session"),
         ("POST /v1/auth/password", "change_password", "Change one's password"),
+        ("POST /v1/auth/password/forgot", "forget_password", "Have a code for another password sent"),
+        ("POST /v1/auth/password/reset", "reset_password", "Set another password by such a code"),
         ("GET /v1/auth/user", "whoami", "Who is asking, and what they may do"),
     ]),
     ("users", &[
@@ -51,6 +53,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("DELETE /v1/users/{id}", "delete_user", "Delete a user; what they own goes too, or to somebody else"),
         ("GET /v1/users/{id}/projects", "list_user_projects", "Projects that a user owns"),
         ("GET /v1/users/{id}/functions", "list_user_functions", "Functions that a user owns"),
+        ("GET /v1/users/{id}/email-logs", "list_user_email_logs", "Mail that was sent on behalf of a user"),
     ]),
     ("roles and tokens", &[
         ("GET /v1/roles", "list_roles", "Roles, built in and made here"),
@@ -76,6 +79,9 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("GET /v1/projects/{project}/api-keys", "list_api_keys", "API keys, without the keys"),
         ("POST /v1/projects/{project}/api-keys", "create_api_key", "Make an API key, which is shown once"),
         ("DELETE /v1/projects/{project}/api-keys/{key}", "delete_api_key", "Take an API key back"),
+        ("GET /v1/projects/{project}/identity-providers", "list_identity_providers", "Identity servers whose tokens it takes"),
+        ("POST /v1/projects/{project}/identity-providers", "create_identity_provider", "Take the tokens of an identity server"),
+        ("DELETE /v1/projects/{project}/identity-providers/{provider}", "delete_identity_provider", "Take them no longer"),
         ("POST /v1/projects/{project}/tokens", "create_project_token", "Make a token of one of its users"),
         ("GET /v1/projects/{project}/members", "list_members", "Members and their roles"),
         ("PUT /v1/projects/{project}/members/{user}", "put_member", "Take a user in, or give them another role"),
@@ -91,6 +97,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("DELETE /v1/projects/{project}/functions/{name}", "delete_function", "Delete a function with its versions"),
         ("GET /v1/projects/{project}/functions/{name}/versions", "list_versions", "Its versions"),
         ("POST /v1/projects/{project}/functions/{name}/rollback", "rollback_function", "Serve an older version again"),
+        ("POST /v1/projects/{project}/functions/{name}/promote", "promote_function", "Serve a version in another project"),
         ("GET /v1/projects/{project}/functions/{name}/logs", "read_logs", "Its log, a JSON document a line"),
     ]),
     ("schedules", &[

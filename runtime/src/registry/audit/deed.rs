@@ -41,6 +41,10 @@ actions! {
     ProjectUpdate = "project.update" on "project",
     /// It was deleted. Recorded in the installation's log.
     ProjectDelete = "project.delete" on "project",
+    /// Tokens of an identity server count as those of its users.
+    ProviderCreate = "identity_provider.create" on "identity_provider",
+    /// They count no longer.
+    ProviderDelete = "identity_provider.delete" on "identity_provider",
     /// Its secret for users' tokens was replaced.
     JwtSecretReplace = "jwt_secret.replace" on "project",
     /// Its secret for users' tokens was read.
@@ -49,6 +53,8 @@ actions! {
     FunctionDeploy = "function.deploy" on "function",
     /// An older version serves again.
     FunctionRollback = "function.rollback" on "function",
+    /// A version of another project's function serves here.
+    FunctionPromote = "function.promote" on "function",
     /// A function was switched on or off.
     FunctionSwitch = "function.switch" on "function",
     /// A function was deleted.
@@ -77,6 +83,8 @@ actions! {
     IndexDrop = "index.drop" on "table",
     /// A schema file was applied, or a column changed.
     SchemaApply = "schema.apply" on "project",
+    /// Rows were read, in a project that wants it recorded.
+    RowsRead = "rows.read" on "table",
     /// Rows were written past the policies.
     RowsWrite = "rows.write" on "table",
     /// A policy was made.
@@ -143,6 +151,10 @@ actions! {
     TokenReuse = "session.token_reuse" on "user",
     /// A user changed their password.
     PasswordChange = "password.change" on "user",
+    /// A code for another password was sent to a user.
+    PasswordForgotten = "password.forgotten" on "user",
+    /// A user has set another password by such a code.
+    PasswordReset = "password.reset" on "user",
     /// A user was made.
     UserCreate = "user.create" on "user",
     /// A user was changed.
