@@ -58,6 +58,27 @@ const ROUTES: &[(&str, &str, Who)] = &[
         Viewer,
     ),
     (
+        "PUT",
+        "/v1/projects/{project}/email/senders/{id}/return-path",
+        Developer,
+    ),
+    (
+        "PUT",
+        "/v1/projects/{project}/email/senders/{id}/dkim",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/email/senders/{id}/dkim",
+        Developer,
+    ),
+    ("POST", "/v1/projects/{project}/email/bounces", Developer),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/fetch",
+        Developer,
+    ),
+    (
         "POST",
         "/v1/projects/{project}/functions/{name}/rollback",
         Developer,

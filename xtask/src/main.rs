@@ -16,6 +16,7 @@ mod javascript;
 mod packages;
 mod paths;
 mod pgvector;
+mod pip;
 mod postgres;
 mod server;
 mod signals;
@@ -24,6 +25,7 @@ mod step;
 mod stopwatch;
 mod test;
 mod toolchain;
+mod verifier;
 mod wit;
 
 use std::process::ExitCode;

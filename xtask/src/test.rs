@@ -8,20 +8,21 @@ use std::process::Stdio;
 
 use anyhow::{Context, bail};
 
-use crate::{guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain};
+use crate::{guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, verifier};
 
 const USAGE: &str =
     "usage: cargo xtask test [--long] [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
 
 /// Tests that find more the longer they run: test program, part of the name, and how much `--long`
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
-/// attack after the other; the fourth walks through ten years of minutes. Together they take about a
-/// quarter of an hour on two cores.
-const LONG: [(&str, &str, &str, u32); 4] = [
+/// attack after the other; the fourth walks through ten years of minutes; the fifth kills nodes so often.
+/// Together they take about twenty minutes on two cores.
+const LONG: [(&str, &str, &str, u32); 5] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
     ("all", "hostile::", "HOSTILE_CALLS", 100),
     ("all", "cron::every_schedule", "ORACLE_DAYS", 3_653),
+    ("all", "outbox_crashes::", "OUTBOX_ROUNDS", 40),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,6 +72,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         watch.step("install Postgres", || {
             postgres::install(postgres::Need::ForTests)
         })?;
+    }
+    if let Err(reason) = verifier::have() {
+        let what = "signatures by the public verifier of Standard Webhooks";
+        totals.not_made.push(format!("{what}: {reason:#}"));
     }
     watch.step("build the koyalite program and the tests", || {
         // Together: alone the program would get its dependencies with other features, once more.

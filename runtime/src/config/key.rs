@@ -47,6 +47,7 @@ keys! {
     Yes "yes";
     // Mail.
     SmtpUrl "smtp_url";
+    SmtpCa "smtp_ca";
     // Output.
     Log "log";
     LogFormat "log_format";

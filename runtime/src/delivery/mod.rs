@@ -83,7 +83,7 @@ impl Deliveries {
             outage.note(self.look().await, "deliveries");
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = self.work.rest(LOOK_INTERVAL) => {}
             }
         }
         self.work.drain().await;

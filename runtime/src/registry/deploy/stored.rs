@@ -16,6 +16,8 @@ use crate::registry::snapshot::handler_word;
 pub(super) struct Active {
     pub(super) function: Uuid,
     pub(super) deployment_number: i32,
+    /// Where its component was fetched from.
+    pub(super) source_url: Option<String>,
     pub(super) version: StoredVersion,
 }
 
@@ -71,7 +73,7 @@ pub(super) async fn active(
     name: &FunctionName,
 ) -> Result<Option<Active>, RegistryError> {
     let row = sqlx::query!(
-        "SELECT f.id AS function, d.number AS deployment_number, v.id, v.number, v.sha256,
+        "SELECT f.id AS function, f.source_url, d.number AS deployment_number, v.id, v.number, v.sha256,
              v.manifest, v.manifest_hash, v.imports, v.exports
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
@@ -85,6 +87,7 @@ pub(super) async fn active(
     Ok(row.map(|row| Active {
         function: row.function,
         deployment_number: row.deployment_number,
+        source_url: row.source_url,
         version: StoredVersion {
             id: row.id,
             number: row.number,
