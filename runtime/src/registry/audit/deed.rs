@@ -109,6 +109,8 @@ actions! {
     EndpointCreate = "endpoint.create" on "endpoint",
     /// An endpoint was changed.
     EndpointUpdate = "endpoint.update" on "endpoint",
+    /// The host switched an endpoint off.
+    EndpointDisable = "endpoint.disable" on "endpoint",
     /// An endpoint was deleted.
     EndpointDelete = "endpoint.delete" on "endpoint",
     /// An endpoint signs with a new secret.
