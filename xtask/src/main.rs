@@ -6,6 +6,7 @@
 
 mod bench;
 mod check;
+mod contract;
 mod demo;
 mod fuzz;
 mod guests;
@@ -18,6 +19,7 @@ mod paths;
 mod pgvector;
 mod pip;
 mod postgres;
+mod reference;
 mod server;
 mod signals;
 mod sqlx;

@@ -1,8 +1,8 @@
 //! Senders: how their mail is signed, where its bounces go to, and the bounces themselves.
 
 use axum::extract::{FromRequest, Request, State};
+use axum::response::NoContent;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use crate::registry::mail::dkim::{self, Dkim, NewDkim};
 use crate::registry::mail::senders::{self, Sender};
 
 /// Where bounces are to go.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct ReturnPath {
     address: Option<String>,
 }
@@ -56,10 +56,10 @@ pub(super) async fn unsign(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let id = id_of("sender", &id)?;
     dkim::remove(&control.registry, &project.name, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// A message of mail, as it came.

@@ -14,7 +14,7 @@ use koyalite_policy::FunctionName;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::Either;
 use super::auth::Operator;
 use super::deploy::{self, What};
 use super::error::ApiError;
@@ -72,7 +72,7 @@ impl SourceError {
 }
 
 /// What is to be fetched.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Fetch {
     /// None: from where it was fetched last.
     source_url: Option<String>,
@@ -88,7 +88,7 @@ pub(super) async fn fetch(
     At((_, wanted)): At<(String, String)>,
     operator: Operator,
     Json(asked): Json<Fetch>,
-) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
+) -> Result<Either<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
     let manifest = asked.manifest.map(manifest).transpose()?;
     let source = match asked.source_url {

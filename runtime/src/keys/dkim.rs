@@ -18,7 +18,7 @@ const RSA_BITS: usize = 2048;
 const RSA_BITS_BROUGHT: std::ops::RangeInclusive<usize> = 2048..=4096;
 
 /// How mail is signed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum DkimAlgorithm {
     /// What every receiver knows.
     #[default]

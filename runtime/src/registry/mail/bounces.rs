@@ -32,7 +32,8 @@ pub enum Verdict {
 }
 
 /// What came of a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = NotedBounce)]
 pub struct Noted {
     /// The message that it speaks of.
     pub message: Uuid,

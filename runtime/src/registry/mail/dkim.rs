@@ -14,7 +14,7 @@ use crate::keys::{Context, DkimAlgorithm, DkimKey, KeyRing, Sealed};
 const SELECTOR_BYTES_MAX: usize = 63;
 
 /// How mail of an address is signed, and what its domain has to say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Dkim {
     /// Names the key among those of the domain.
     pub selector: String,
@@ -27,7 +27,7 @@ pub struct Dkim {
 }
 
 /// How mail of an address is to be signed.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub struct NewDkim {
     /// A label of DNS.
     pub selector: String,

@@ -16,7 +16,7 @@ use super::dkim::Dkim;
 pub const SENDER_NAME_CHARS_MAX: usize = 100;
 
 /// An address to send from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Sender {
     /// Its id.
     pub id: Uuid,
@@ -59,7 +59,7 @@ impl Row {
 }
 
 /// An address to add.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 pub struct NewSender {
     /// The address.
     pub address: String,
