@@ -10,6 +10,7 @@ mod audit;
 mod client;
 mod command;
 mod email;
+mod email_senders;
 mod error;
 mod find_token;
 mod output;

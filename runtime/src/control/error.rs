@@ -16,6 +16,7 @@ use crate::registry::{self, RegistryError, Standing};
 
 use super::json::JsonError;
 use super::permission::{Permission, name};
+use super::source::SourceError;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +123,9 @@ pub enum ApiError {
     /// A refusal of the component.
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    /// A component that could not be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// No such policy in the project.
     #[error("there is no policy `{0}`")]
     UnknownPolicy(String),
@@ -207,6 +211,7 @@ impl ApiError {
             ApiError::Unconfirmed(_) => Code::Unconfirmed,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
+            ApiError::Source(error) => error.code(),
             ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
             ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),

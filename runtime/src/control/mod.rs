@@ -51,7 +51,9 @@ mod rows;
 mod schedules;
 mod schema;
 mod secrets;
+mod senders;
 mod sessions;
+mod source;
 mod tables;
 mod tokens;
 mod unchanged;
@@ -81,7 +83,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
-use crate::egress::Policy;
+use crate::egress::{Egress, Policy};
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -97,6 +99,7 @@ use self::routes::routes;
 pub use self::auth::Operator;
 pub use self::metrics::{Description, Kind, Metrics};
 pub use self::permission::Permission;
+pub use self::source::ANSWER_TIMEOUT as SOURCE_ANSWER_TIMEOUT;
 
 /// What the handlers work with. One per node.
 pub struct Control {
@@ -124,8 +127,10 @@ pub struct Control {
     pub public_base: String,
     /// What project hosts end in.
     pub domain: String,
-    /// Which addresses deliveries may go to.
+    /// Which addresses deliveries may go to, and components come from.
     pub targets: Policy,
+    /// Fetches components.
+    pub egress: Egress,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }

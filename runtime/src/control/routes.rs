@@ -9,8 +9,8 @@ use super::route::{Route, delete, get, patch, post, put};
 use super::{
     api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
     logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
-    projects, promote, providers, removal, roles, rows, schedules, schema, secrets, sessions,
-    tables, tokens, users, verify, webhooks,
+    projects, promote, providers, removal, roles, rows, schedules, schema, secrets, senders,
+    sessions, source, tables, tokens, users, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -98,6 +98,7 @@ fn functions() -> Vec<Route> {
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
         patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
         delete("/v1/projects/{project}/functions/{name}", P::FunctionDelete, removal::function),
+        post("/v1/projects/{project}/functions/{name}/fetch", P::FunctionDeploy, source::fetch),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
         post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
@@ -174,6 +175,10 @@ fn outbox() -> Vec<Route> {
         get("/v1/projects/{project}/email/senders", P::EmailRead, email::senders),
         post("/v1/projects/{project}/email/senders", P::EmailWrite, email::add_sender),
         delete("/v1/projects/{project}/email/senders/{id}", P::EmailWrite, email::remove_sender),
+        put("/v1/projects/{project}/email/senders/{id}/return-path", P::EmailWrite, senders::set_return_path),
+        put("/v1/projects/{project}/email/senders/{id}/dkim", P::EmailWrite, senders::sign),
+        delete("/v1/projects/{project}/email/senders/{id}/dkim", P::EmailWrite, senders::unsign),
+        post("/v1/projects/{project}/email/bounces", P::EmailWrite, senders::bounce),
         get("/v1/projects/{project}/email/templates", P::EmailRead, email::templates),
         get("/v1/projects/{project}/email/templates/{name}", P::EmailRead, email::show_template),
         put("/v1/projects/{project}/email/templates/{name}", P::EmailWrite, email::put_template),

@@ -110,6 +110,8 @@ codes! {
     NoHandler           "no_handler"           UNPROCESSABLE_ENTITY "The component exports no handler";
     AsyncImports        "async_imports"        UNPROCESSABLE_ENTITY "The component imports what its handler cannot wait for";
     UnknownImports      "unknown_imports"      UNPROCESSABLE_ENTITY "The component imports what the host does not have";
+    SourceFailed        "source_failed"        BAD_GATEWAY "The component could not be fetched";
+    SourceChanged       "source_changed"       CONFLICT "The source has other bytes";
     CompileLimit        "compile_limit"        UNPROCESSABLE_ENTITY "The component takes too much to compile";
 
     // The function.

@@ -15,11 +15,13 @@ use super::database::Database;
 use super::ready::Addresses;
 use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
-use crate::control::{Control, Metrics};
+use crate::control::{Control, Metrics, SOURCE_ANSWER_TIMEOUT};
 use crate::cores::{self, Cores};
 use crate::delivery::Deliveries;
 use crate::delivery::mail::Exit;
+use crate::delivery::mail::smtp::Pool;
 use crate::dispatch::{AdmissionLimits, Dispatcher};
+use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
@@ -117,6 +119,11 @@ impl Parts {
             public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             targets: targets(mode),
+            egress: Egress::waiting(
+                targets(mode),
+                Arc::new(SystemResolver),
+                SOURCE_ANSWER_TIMEOUT,
+            )?,
             draining: drain.clone(),
         };
         Ok(Self {
@@ -146,7 +153,7 @@ impl Parts {
     /// Where messages go.
     pub(super) fn mail_exit(&self, config: &ServeConfig) -> Exit {
         match (&config.smtp, self.mode) {
-            (Some(server), _) => Exit::Server(Arc::clone(server)),
+            (Some(server), _) => Exit::Server(Arc::new(Pool::new(Arc::clone(server)))),
             (None, Mode::Dev) => Exit::Mailbox,
             (None, Mode::Serve) => Exit::Closed,
         }

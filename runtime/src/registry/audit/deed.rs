@@ -119,12 +119,20 @@ actions! {
     EndpointCreate = "endpoint.create" on "endpoint",
     /// An endpoint was changed.
     EndpointUpdate = "endpoint.update" on "endpoint",
+    /// The host switched an endpoint off.
+    EndpointDisable = "endpoint.disable" on "endpoint",
     /// An endpoint was deleted.
     EndpointDelete = "endpoint.delete" on "endpoint",
     /// An endpoint signs with a new secret.
     EndpointRotate = "endpoint.rotate_secret" on "endpoint",
     /// A project sends from one more address.
     SenderCreate = "sender.create" on "sender",
+    /// Bounces of an address go to another one.
+    SenderReturnPath = "sender.return_path" on "sender",
+    /// Mail of an address is signed with another key.
+    SenderSign = "sender.sign" on "sender",
+    /// Mail of an address is signed no longer.
+    SenderUnsign = "sender.unsign" on "sender",
     /// A project sends from an address no longer.
     SenderDelete = "sender.delete" on "sender",
     /// A template of mail was made or replaced.
@@ -133,6 +141,8 @@ actions! {
     TemplateDelete = "template.delete" on "template",
     /// An address takes mail again.
     SuppressionLift = "suppression.lift" on "address",
+    /// A bounce of a message was handed in.
+    MessageBounce = "message.bounce" on "message",
     /// A message is sent again.
     MessageResend = "message.resend" on "message",
     /// Deliveries were made again.
