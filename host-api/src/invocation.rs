@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::db::{Database, Mirror, Told};
 use crate::error::HostError;
+use crate::files::Files;
 use crate::limits;
 use crate::relationship::Relationship;
 use crate::tables::TransactionSlot;
@@ -35,6 +36,8 @@ pub struct Project {
     pub database: Database,
     /// Whether Postgres enforces the policies too, and so has to be told who asks.
     pub mirror: Mirror,
+    /// Where its files lie, and what it takes.
+    pub files: Files,
 }
 
 impl Project {

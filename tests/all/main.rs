@@ -29,6 +29,8 @@ mod egress;
 mod email;
 mod examples;
 mod explaining;
+mod files;
+mod files_signed;
 mod hostile;
 mod identity;
 mod importing;

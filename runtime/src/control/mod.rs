@@ -86,6 +86,7 @@ use crate::records::Records;
 use crate::registry::audit::{Author, on_behalf};
 use crate::registry::manifest::Limits;
 use crate::registry::{Environment, ProjectEntry, Registry};
+use crate::sweeper::Sweeper;
 
 use self::auth::Gate;
 use self::error::ApiError;
@@ -103,6 +104,8 @@ pub struct Control {
     pub engine: Arc<Engine>,
     /// Keeps components.
     pub objects: Arc<dyn ObjectStore>,
+    /// Takes away what files have left.
+    pub sweeper: Arc<Sweeper>,
     /// Tenants' tables, for the rows that an administrator fills one with.
     pub databases: Databases,
     /// Logs and invocations.

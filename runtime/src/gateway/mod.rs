@@ -11,6 +11,8 @@ mod bare;
 mod choose;
 mod client;
 mod error;
+mod file_error;
+mod files;
 pub mod find;
 mod headers;
 mod known;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use http::{HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body as _;
-use koyalite_host_api::Usage;
+use koyalite_host_api::{Project, Usage};
 use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -61,6 +63,9 @@ pub trait Behind: Send + Sync + 'static {
     /// Signs somebody up, in or out.
     fn account(&self, call: AccountCall)
     -> impl Future<Output = Result<Done, AccountError>> + Send;
+
+    /// A project as host calls know it; none where there are no files.
+    fn host_project(&self, project: &ProjectEntry) -> Option<Project>;
 
     /// Runs a function.
     fn http(
@@ -115,6 +120,10 @@ impl Behind for Node {
         let run = async move { accounts.run(call.project, call.errand, call.from).await };
         let ran = self.home.spawn(run).await;
         ran.unwrap_or(Err(AccountError::Internal("the errand was given up")))
+    }
+
+    fn host_project(&self, project: &ProjectEntry) -> Option<Project> {
+        Some(self.dispatcher.host_project(project))
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -187,6 +196,10 @@ impl<B: Behind> Gateway<B> {
                 // Rare and large: inside it would make the future of every request as large.
                 Box::pin(self.account(id, (project, action), parts, body)).await
             }
+            RequestKind::Files(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Files(project, path) => {
+                Box::pin(self.file(id, (project, path), Request::from_parts(parts, body))).await
+            }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
                 let chosen = self.choose(&parts, &target)?;
@@ -220,6 +233,28 @@ impl<B: Behind> Gateway<B> {
         };
         let done = self.behind.account(call).await?;
         Ok(from_gateway(accounts::answer(&done), id))
+    }
+
+    async fn file(
+        &self,
+        id: Uuid,
+        (name, path): (ProjectName, &str),
+        request: Request<Body>,
+    ) -> Result<Response<Body>, GatewayError> {
+        let entry = self.behind.project(&name);
+        let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
+        let project = self.behind.host_project(&entry);
+        let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
+        let (parts, body) = request.into_parts();
+        let asking = files::asking(&parts, (&entry, &project), (&self.callers, path))?;
+        let whose = (&asking.identity, asking.credential);
+        let pace = rates::count(&entry, whose, &parts, &self.settings.proxies)?;
+        let request = Request::from_parts(parts, body);
+        let mut response = from_gateway(files::serve(asking, project, request).await?, id);
+        if let Some(pace) = pace {
+            rates::tell(response.headers_mut(), pace);
+        }
+        Ok(response)
     }
 
     /// Project, function, region, identity, version: everything that is known before the body.

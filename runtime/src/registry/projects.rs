@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use koyalite_host_api::db::Databases;
+use koyalite_host_api::files::Files;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -61,6 +62,7 @@ impl ProjectEntry {
             relationships: self.relationships.clone(),
             database: databases.project(self.id, &self.database),
             mirror: self.mirror.clone(),
+            files: Files::taking(self.settings.files.limits()),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a project's owner has decided about it: rate limits, and what its data is held to. A closed set;
 //! each has an effect, which its field names.
 
+mod files;
+
 use koyalite_policy::{ColumnName, TableName};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -9,6 +11,8 @@ use uuid::Uuid;
 use super::error::{Mistake, RegistryError, refuse_if_any};
 use super::manifest::Manifest;
 use super::policy_input::given;
+
+pub use self::files::FileSettings;
 
 /// Requests that one limit may let through: a million a second is more than a node serves.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
@@ -48,6 +52,8 @@ pub struct Settings {
     pub webhook_events_per_minute: Option<u32>,
     /// Messages that its functions may send in an hour; none: five hundred.
     pub emails_per_hour: Option<u32>,
+    /// What it takes as files.
+    pub files: FileSettings,
 }
 
 /// How often a project's functions may be called, on each node.
@@ -120,6 +126,9 @@ pub struct SettingsPatch {
     /// Another quota.
     #[serde(default, deserialize_with = "given")]
     pub emails_per_hour: Option<Option<u32>>,
+    /// Others for files, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub files: Option<Option<FileSettings>>,
 }
 
 impl SettingsPatch {
@@ -142,6 +151,7 @@ impl SettingsPatch {
         replace(&mut settings.emails_per_hour, self.emails_per_hour);
         set(&mut settings.data_residency, self.data_residency);
         set(&mut settings.pii_redaction, self.pii_redaction);
+        set(&mut settings.files, self.files);
         settings.data_residency.sort();
         settings.data_residency.dedup();
     }
@@ -209,6 +219,7 @@ impl Settings {
             let message = format!("name at most {REDACTED_COLUMNS_MAX} columns");
             mistakes.push(Mistake::new("settings.pii_redaction", message));
         }
+        self.files.check(&mut mistakes);
         refuse_if_any(mistakes)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::Utc;
 use koyalite_host_api::db::{self, Databases, Homes};
+use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
@@ -23,12 +24,13 @@ use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
-use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
+use crate::keys::{ControlAuthority, FileUrls, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
 use crate::registry::manifest::Limits;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
+use crate::sweeper::Sweeper;
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -49,6 +51,7 @@ pub(super) struct Parts {
     pub(super) control: Arc<Control>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
+    pub(super) sweeper: Arc<Sweeper>,
     pub(super) scheduler: SchedulerSettings,
     mode: Mode,
 }
@@ -70,16 +73,20 @@ impl Parts {
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
         let accounts = Arc::new(accounts);
         let objects = objects(config)?;
+        let store = files(config, &ring, around.addresses)?;
+        let sweeper = Arc::new(sweeper(config, &registry, &store));
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
-        let dispatcher = Arc::new(Dispatcher::new(
+        let dispatcher = Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
             Arc::<Records>::clone(&records),
             admission(config),
             ring.derive(Purpose::CronTrigger),
-        ));
+        );
+        let dispatcher = dispatcher.with_files(store);
+        let dispatcher = Arc::new(dispatcher);
         let sources = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
@@ -98,6 +105,7 @@ impl Parts {
             registry: Arc::clone(&registry),
             engine,
             objects,
+            sweeper: Arc::clone(&sweeper),
             databases,
             records: Arc::clone(&records),
             authority,
@@ -117,6 +125,7 @@ impl Parts {
             control: Arc::new(control),
             dispatcher,
             counters,
+            sweeper,
             scheduler: scheduler(config),
             mode,
         })
@@ -212,6 +221,21 @@ fn objects(config: &ServeConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let dir = config.data.objects();
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(Arc::new(LocalFileSystem::new_with_prefix(&dir)?))
+}
+
+/// Where files lie. What was acknowledged outlives a power cut, so this store waits for the disk.
+fn files(config: &ServeConfig, ring: &Arc<KeyRing>, addresses: Addresses) -> anyhow::Result<Store> {
+    let objects = LocalFileSystem::new_with_prefix(config.data.objects())?.with_fsync(true);
+    Ok(Store {
+        objects: Arc::new(objects),
+        signer: Arc::new(FileUrls(Arc::clone(ring))),
+        base: public_base(config, addresses).into(),
+    })
+}
+
+fn sweeper(config: &ServeConfig, registry: &Arc<Registry>, store: &Store) -> Sweeper {
+    let folder = Some(config.data.objects());
+    Sweeper::new(Arc::clone(registry), Arc::clone(&store.objects), folder)
 }
 
 fn engine(
