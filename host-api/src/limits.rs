@@ -103,6 +103,12 @@ pub const FILE_PARTS_OF_A_SIZE: u32 = 1_000;
 /// Uploads that one instance may have open, each with [`FILE_PART_BYTES`] of the host's memory.
 pub const OPEN_UPLOADS: usize = 4;
 
+/// How long a resumable upload may be unfinished: overnight, and a morning to notice.
+pub const UPLOAD_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a resumable upload may lose when the server is killed: what arrived since is written down.
+pub const RESUMABLE_PART_BYTES: u64 = 64 << 20;
+
 /// Files in one part of a list.
 pub const LISTED_FILES: u32 = 1000;
 

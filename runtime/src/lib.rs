@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod dispatch;
 pub mod egress;
 pub mod engine;
+mod file_code;
 pub mod gateway;
 pub mod http;
 pub mod import;

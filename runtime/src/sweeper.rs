@@ -122,3 +122,6 @@ fn clear(folder: &Path, begun: &str) -> std::io::Result<()> {
         Ok(()) | Err(_) => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,7 @@ mod email;
 mod examples;
 mod explaining;
 mod files;
+mod files_kept;
 mod files_signed;
 mod hostile;
 mod identity;

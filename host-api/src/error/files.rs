@@ -94,6 +94,24 @@ impl HostError {
         HostError::new(ErrorKind::Invalid, "upload_over", message)
     }
 
+    /// No such resumable upload, or none of this caller's, or its time is over.
+    pub fn unknown_upload() -> HostError {
+        let message = "there is no such upload of this caller's, or its time is over";
+        HostError::new(ErrorKind::NotFound, "unknown_upload", message)
+    }
+
+    /// Bytes that do not follow those that have arrived.
+    pub fn upload_elsewhere() -> HostError {
+        let message = "the upload does not go on there; ask where it does";
+        HostError::new(ErrorKind::Conflict, "upload_elsewhere", message)
+    }
+
+    /// The project has begun as many as it may.
+    pub fn uploads_waiting() -> HostError {
+        let message = "too many uploads of this project wait to be finished";
+        HostError::new(ErrorKind::Limit, "uploads_waiting", message)
+    }
+
     /// Too many at once.
     pub fn uploads_open() -> HostError {
         let message = format!("an instance may have {OPEN_UPLOADS} uploads open; finish one first");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::rows::FileInfo;
@@ -95,20 +96,8 @@ impl Download {
     /// # Errors
     /// `store_away`
     pub async fn next(&mut self) -> Result<Option<Bytes>, HostError> {
-        if self.left.is_empty() {
-            return Ok(None);
-        }
-        let end = self.left.end.min(self.left.start + FILE_CHUNK_BYTES);
         let key = content::key(self.project, self.file.version);
-        let piece = self.objects.get_range(&key, self.left.start..end).await;
-        let piece = piece.map_err(HostError::store_away)?;
-        if piece.is_empty() {
-            return Err(HostError::store_away(
-                "content is shorter than its row says",
-            ));
-        }
-        self.left.start += piece.len() as u64;
-        Ok(Some(piece))
+        read(self.objects.as_ref(), &key, &mut self.left).await
     }
 
     /// All that is to come.
@@ -118,6 +107,27 @@ impl Download {
             Ok(piece.map(|piece| (piece, download)))
         })
     }
+}
+
+/// The next bytes of content; none at the end.
+pub(super) async fn read(
+    objects: &dyn ObjectStore,
+    key: &Path,
+    left: &mut Range<u64>,
+) -> Result<Option<Bytes>, HostError> {
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let end = left.end.min(left.start + FILE_CHUNK_BYTES);
+    let piece = objects.get_range(key, left.start..end).await;
+    let piece = piece.map_err(HostError::store_away)?;
+    if piece.is_empty() {
+        return Err(HostError::store_away(
+            "content is shorter than its row says",
+        ));
+    }
+    left.start += piece.len() as u64;
+    Ok(Some(piece))
 }
 
 #[cfg(test)]

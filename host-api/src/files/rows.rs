@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Caller, FilePath};
 use crate::db::bind::Bind;
 use crate::db::rows::Read;
-use crate::db::run::Statement;
+use crate::db::run::{Effect, Statement};
 use crate::db::sql::{self, FileCell, FileWrite, Found};
 use crate::error::{HostError, Refused};
 use crate::outbox;
@@ -44,7 +44,7 @@ impl FileInfo {
 }
 
 /// Large numbers come as text.
-fn number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+pub(super) fn number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -106,12 +106,27 @@ impl Caller {
         serde_json::from_str(&read.rows).map_err(HostError::internal)
     }
 
+    /// That this caller may write somewhere.
+    pub(super) fn writing(&self) -> Result<Permit, HostError> {
+        let insert = self.permit(Command::Insert);
+        insert.or_else(|refused| self.permit(Command::Update).map_err(|_| refused))
+    }
+
+    /// Asks a function of `koyalite_api` about uploads; its rows.
+    pub(super) async fn ask_uploads<T: serde::de::DeserializeOwned>(
+        &self,
+        asked: (&str, &[&str], Effect),
+        arguments: Vec<Bind>,
+    ) -> Result<Vec<T>, HostError> {
+        let permit = self.writing()?;
+        let statement = sql::call_files(&permit, asked, arguments);
+        let read = self.run(permit.command(), &statement).await?;
+        serde_json::from_str(&read.rows).map_err(HostError::internal)
+    }
+
     /// What is at a path, for a caller who may write somewhere.
     pub(super) async fn peek(&self, path: &FilePath) -> Result<Option<Present>, HostError> {
-        let permit = match self.permit(Command::Insert) {
-            Ok(permit) => permit,
-            Err(refused) => self.permit(Command::Update).map_err(|_| refused)?,
-        };
+        let permit = self.writing()?;
         let statement = sql::peek_file(&permit, path.as_str().to_owned());
         let read = self.run(permit.command(), &statement).await?;
         let found: Vec<Present> = serde_json::from_str(&read.rows).map_err(HostError::internal)?;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use koyalite_policy::{Command, Identity, Service, User};
+use koyalite_policy::{Identity, Service, User};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -115,8 +115,7 @@ pub async fn sign(caller: &Caller, wanted: Sign) -> Result<String, HostError> {
     let version = match wanted.method {
         Method::Get => Some(operations::stat(caller, &wanted.path).await?.version),
         Method::Put => {
-            let insert = caller.permit(Command::Insert);
-            insert.or_else(|refused| caller.permit(Command::Update).map_err(|_| refused))?;
+            caller.writing()?;
             None
         }
     };

@@ -11,6 +11,7 @@ mod client;
 mod command;
 mod email;
 mod error;
+mod files;
 mod find_token;
 mod output;
 mod pages;

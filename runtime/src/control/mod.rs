@@ -29,6 +29,7 @@ mod deliveries;
 mod deploy;
 mod dry_run;
 mod explain;
+mod files;
 mod functions;
 mod health;
 mod jwt_secret;
@@ -72,6 +73,7 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use koyalite_host_api::db::Databases;
+use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -104,6 +106,8 @@ pub struct Control {
     pub engine: Arc<Engine>,
     /// Keeps components.
     pub objects: Arc<dyn ObjectStore>,
+    /// Where files lie; none where there is no such place.
+    pub files: Option<Store>,
     /// Takes away what files have left.
     pub sweeper: Arc<Sweeper>,
     /// Tenants' tables, for the rows that an administrator fills one with.

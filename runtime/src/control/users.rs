@@ -142,6 +142,7 @@ pub(super) async fn remove(
     let components = owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
     removal::clear_components(&control, &components).await;
+    control.sweeper.sweep().await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,6 +160,14 @@ pub(super) async fn functions(
     Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Possession>>, ApiError> {
     possessions(&control, &id, Owned::Functions, &paging).await
+}
+
+pub(super) async fn files(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::Files, &paging).await
 }
 
 async fn possessions(

@@ -4,6 +4,7 @@ use http::HeaderValue;
 use http::header::CONTENT_RANGE;
 use koyalite_host_api::{ErrorKind, HostError};
 
+use crate::file_code::file_code;
 use crate::http::{Code, Problem};
 
 /// The problem that an error of `files` is. What only the host may know goes into its log, here.
@@ -39,25 +40,12 @@ pub(super) fn no_such_part(size: u64, error: &HostError) -> Problem {
 }
 
 fn code(error: &HostError) -> Code {
-    match error.code() {
-        "invalid_path" => Code::InvalidPath,
-        "unknown_file" => Code::UnknownFile,
-        "file_exists" => Code::FileExists,
-        "file_changed" => Code::PreconditionFailed,
-        "invalid_range" => Code::InvalidRange,
-        "file_too_large" => Code::FileTooLarge,
-        "storage_quota" => Code::StorageQuota,
-        "invalid_type" | "type_not_allowed" | "type_mismatch" => Code::TypeRefused,
-        "upload_incomplete" => Code::BodyIncomplete,
-        "invalid_url" | "expired_url" => Code::InvalidUrl,
-        "url_used" => Code::UrlUsed,
-        _ => match error.kind() {
-            ErrorKind::Denied => Code::Forbidden,
-            ErrorKind::NotFound => Code::UnknownFile,
-            ErrorKind::Invalid => Code::BadRequest,
-            ErrorKind::Conflict => Code::Conflict,
-            ErrorKind::Limit | ErrorKind::Unavailable => Code::Unavailable,
-            ErrorKind::Internal => Code::Internal,
-        },
-    }
+    file_code(error).unwrap_or(match error.kind() {
+        ErrorKind::Denied => Code::Forbidden,
+        ErrorKind::NotFound => Code::UnknownFile,
+        ErrorKind::Invalid => Code::BadRequest,
+        ErrorKind::Conflict => Code::Conflict,
+        ErrorKind::Limit | ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Internal => Code::Internal,
+    })
 }

@@ -85,7 +85,7 @@ impl Parts {
             admission(config),
             ring.derive(Purpose::CronTrigger),
         );
-        let dispatcher = dispatcher.with_files(store);
+        let dispatcher = dispatcher.with_files(store.clone());
         let dispatcher = Arc::new(dispatcher);
         let sources = Sources {
             databases: databases.clone(),
@@ -105,6 +105,7 @@ impl Parts {
             registry: Arc::clone(&registry),
             engine,
             objects,
+            files: Some(store),
             sweeper: Arc::clone(&sweeper),
             databases,
             records: Arc::clone(&records),

@@ -184,6 +184,25 @@ pub(crate) fn delete_file(
     writes(statement, binds)
 }
 
+/// A function of `koyalite_api` about an upload that a caller has begun, who may write somewhere.
+pub(crate) fn call_files(
+    _permit: &Permit,
+    (function, columns, effect): (&str, &[&str], Effect),
+    arguments: Vec<Bind>,
+) -> Statement {
+    let mut binds = Binds(Vec::new());
+    let arguments: Vec<_> = arguments.into_iter().map(|bind| binds.push(bind)).collect();
+    let called = format!("koyalite_api.{function}({})", arguments.join(", "));
+    let statement = match columns {
+        [] => format!("SELECT {called} AS done"),
+        columns => format!("SELECT {} FROM {called}", columns.join(", ")),
+    };
+    Statement {
+        effect,
+        ..reads(statement, binds)
+    }
+}
+
 /// Lets go of content that was begun under a permit and will not be a file.
 pub(crate) fn drop_content(version: Uuid) -> Statement {
     let mut binds = Binds(Vec::new());

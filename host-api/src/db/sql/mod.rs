@@ -30,7 +30,8 @@ pub(crate) use aggregate::{Aggregate, MeasureOf, SortedBy, aggregate};
 pub(crate) use compare::{Comparison, comparison};
 pub(crate) use embed::{Embed, Link, Through};
 pub(crate) use files::{
-    FileCell, FileWrite, Found, delete_file, drop_content, find_files, peek_file, write_file,
+    FileCell, FileWrite, Found, call_files, delete_file, drop_content, find_files, peek_file,
+    write_file,
 };
 pub(crate) use keyset::{Keyset, PageKey};
 pub(crate) use outbox::{ask, look_up, queue};

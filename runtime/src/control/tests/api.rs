@@ -50,6 +50,7 @@ impl Api {
             .unwrap();
         let sweeper = Sweeper::new(registry.registry.clone(), objects.clone(), None);
         let control = Arc::new(Control {
+            files: None,
             sweeper: Arc::new(sweeper),
             registry: registry.registry.clone(),
             engine: Arc::new(Engine::new(&settings, objects.clone(), egress).unwrap()),

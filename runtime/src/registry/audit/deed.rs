@@ -79,6 +79,12 @@ actions! {
     SchemaApply = "schema.apply" on "project",
     /// Rows were written past the policies.
     RowsWrite = "rows.write" on "table",
+    /// A file was read past the policies.
+    FileRead = "file.read" on "file",
+    /// A file was written past the policies.
+    FileWrite = "file.write" on "file",
+    /// A file was deleted past the policies.
+    FileDelete = "file.delete" on "file",
     /// A policy was made.
     PolicyCreate = "policy.create" on "policy",
     /// A policy was changed.

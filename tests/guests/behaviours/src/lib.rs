@@ -63,7 +63,7 @@ async fn handle(request: Request) -> Result<Response> {
         ["emitted", id] => outbox::emitted(id).await,
         ["mail"] => outbox::mail(&request).await,
         ["mailed", id] => outbox::mailed(id).await,
-        ["file", path @ ..] => files::file(&request, &path.join("/")).await,
+        ["file", ref path @ ..] => files::file(&request, &path.join("/")).await,
         ["files-under"] => files::under(&request).await,
         ["outbound"] => host::outbound(&request).await,
 
