@@ -18,6 +18,8 @@ pub(crate) fn file_code(error: &HostError) -> Option<Code> {
         "upload_incomplete" => Code::BodyIncomplete,
         "invalid_url" | "expired_url" => Code::InvalidUrl,
         "url_used" => Code::UrlUsed,
+        "unknown_upload" => Code::UnknownUpload,
+        "upload_elsewhere" => Code::Conflict,
         _ => return None,
     })
 }

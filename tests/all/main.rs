@@ -31,6 +31,7 @@ mod examples;
 mod explaining;
 mod files;
 mod files_kept;
+mod files_resumed;
 mod files_signed;
 mod hostile;
 mod identity;

@@ -93,6 +93,11 @@ impl Files {
         }
     }
 
+    /// The largest file that the project takes.
+    pub fn file_bytes(&self) -> u64 {
+        self.limits.file_bytes
+    }
+
     fn store(&self) -> Result<&Store, HostError> {
         let nowhere = || HostError::store_away("this process keeps no files");
         self.store.as_ref().ok_or_else(nowhere)

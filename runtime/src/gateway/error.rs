@@ -66,6 +66,10 @@ pub(super) enum GatewayError {
     File(#[from] HostError),
     #[error("{error}")]
     NoSuchPart { size: u64, error: HostError },
+    #[error("send application/offset+octet-stream")]
+    NotOffset,
+    #[error("send tus-resumable: 1.0.0")]
+    TusVersion,
     #[error("this node keeps no files")]
     NoFiles,
 }
@@ -97,6 +101,8 @@ impl From<GatewayError> for Problem {
             GatewayError::NoSuchPart { size, error } => {
                 return file_error::no_such_part(size, &error);
             }
+            GatewayError::NotOffset => Code::UnsupportedMediaType,
+            GatewayError::TusVersion => Code::PreconditionFailed,
             GatewayError::NoFiles => Code::Unavailable,
         };
         Problem::new(code, detail)

@@ -84,6 +84,7 @@ codes! {
     UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
     UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
     UnknownFile         "unknown_file"         NOT_FOUND "There is no such file";
+    UnknownUpload       "unknown_upload"       NOT_FOUND "There is no such upload";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     RateLimited         "rate_limited"         TOO_MANY_REQUESTS "Too many requests";

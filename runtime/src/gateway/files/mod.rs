@@ -6,6 +6,7 @@
 
 mod answer;
 mod conditions;
+mod tus;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use koyalite_host_api::files::{
 };
 use koyalite_host_api::{HostError, Project};
 use koyalite_policy::Identity;
+use uuid::Uuid;
 
 use self::conditions::Conditions;
 use super::auth::{self, Callers, Credential, Trust};
@@ -40,9 +42,31 @@ const SERVICE: &str = "files";
 pub(super) struct Asking {
     pub(super) identity: Identity,
     pub(super) credential: Credential,
-    /// None without a path: the list is meant.
-    path: Option<FilePath>,
+    meant: Meant,
     url: Option<Redeemed>,
+}
+
+/// What a path stands for.
+enum Meant {
+    /// Nothing behind the project's name: the list.
+    All,
+    /// A file.
+    File(FilePath),
+    /// An upload that goes on.
+    Upload(Uuid),
+}
+
+impl Meant {
+    fn by(path: &str) -> Result<Meant, HostError> {
+        match (path, tus::upload_of(path)) {
+            ("", _) => Ok(Meant::All),
+            (_, Some(id)) => Ok(Meant::Upload(id)),
+            (path, None) => match path.parse() {
+                Ok(path) => Ok(Meant::File(path)),
+                Err(error) => Err(HostError::invalid_path(&error)),
+            },
+        }
+    }
 }
 
 /// Reads who asks for which file. A signed URL speaks for itself, whoever sends it.
@@ -52,15 +76,9 @@ pub(super) fn asking(
     (callers, path): (&Callers, &str),
 ) -> Result<Asking, GatewayError> {
     let decoded = route::decode(path).map_err(route::RouteError::from)?;
-    let path = match decoded.as_ref() {
-        "" => None,
-        text => Some(text.parse::<FilePath>()),
-    };
-    let path = path
-        .transpose()
-        .map_err(|error| HostError::invalid_path(&error))?;
+    let meant = Meant::by(&decoded)?;
     let signature = parameter(parts, "signature");
-    if let (Some(sealed), Some(path)) = (signature, &path) {
+    if let (Some(sealed), Meant::File(path)) = (signature, &meant) {
         let method = match parts.method {
             Method::PUT => files::Method::Put,
             _ => files::Method::Get,
@@ -73,7 +91,7 @@ pub(super) fn asking(
         return Ok(Asking {
             identity: url.identity.clone(),
             credential: Credential::None,
-            path: Some(path.clone()),
+            meant,
             url: Some(url),
         });
     }
@@ -90,7 +108,7 @@ pub(super) fn asking(
     Ok(Asking {
         identity: caller.identity,
         credential: caller.credential,
-        path,
+        meant,
         url: None,
     })
 }
@@ -106,11 +124,15 @@ pub(super) async fn serve(
         project,
         identity: asking.identity,
     };
-    let Some(path) = asking.path else {
-        return match parts.method {
-            Method::GET => list(&caller, &parts).await,
-            _ => Err(route::RouteError::Method { allowed: "GET" }.into()),
-        };
+    let path = match (asking.meant, &parts.method) {
+        (_, &Method::OPTIONS) => return Ok(tus::options(&caller)),
+        (Meant::All, &Method::GET) => return list(&caller, &parts).await,
+        (Meant::All, _) => return Err(route::RouteError::Method { allowed: "GET" }.into()),
+        (Meant::Upload(id), _) => return tus::go_on(caller, id, (&parts, body)).await,
+        (Meant::File(path), &Method::POST) if tus::is_spoken(&parts) => {
+            return tus::create(caller, path, (&parts, body)).await;
+        }
+        (Meant::File(path), _) => path,
     };
     let conditions = Conditions::of(&parts.headers)?;
     match (&parts.method, asking.url) {
