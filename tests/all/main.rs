@@ -30,6 +30,7 @@ mod email;
 mod examples;
 mod explaining;
 mod files;
+mod files_called;
 mod files_kept;
 mod files_resumed;
 mod files_signed;

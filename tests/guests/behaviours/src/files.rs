@@ -1,6 +1,6 @@
 //! Files, by their path after `/file/…`: GET reads, PUT writes the body as it streams (`?type=`, `?etag=`,
 //! `?absent`), DELETE deletes; `?stat`, `?copy=`, `?move=`, `?sign=get|put&seconds=` (with `?type=` and
-//! `?size=`), `?part=3-5`, and `?give-up` drops an upload half-way. `/files-under?prefix=&after=&limit=` lists.
+//! `?size=`, and `?of=` for a path with other letters), `?part=3-5`, and `?give-up` drops an upload half-way. `/files-under?prefix=&after=&limit=` lists.
 
 use koyalite::{Error, Method, Request, Response, Result, files};
 use serde_json::json;
@@ -53,6 +53,8 @@ async fn get(request: &Request, path: &str) -> Result<Response> {
         return Response::json(&files::rename(path, target).await?);
     }
     if let Some(method) = request.query("sign") {
+        let of = request.query("of");
+        let path = of.as_deref().unwrap_or(path);
         let seconds: u32 = number_or(request, "seconds", 60)?;
         let size = request.query("size").map(|size| number(&size)).transpose()?;
         let url = match method.as_str() {
