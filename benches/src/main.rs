@@ -4,7 +4,7 @@
 //! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
-//! program under another command, so that each is a process of its own.
+//! program under another command, so that each is a process of its own; one is a program of others ([`reference`]).
 
 mod bare;
 mod bulk;
@@ -18,6 +18,7 @@ mod machine;
 mod neighbours;
 mod opponent;
 mod process;
+mod reference;
 mod report;
 mod requests;
 mod rounds;
@@ -39,7 +40,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// A constant answer: fresh instances, shared ones, JavaScript, bare hyper
-    Hello(Setting),
+    Hello {
+        #[command(flatten)]
+        setting: Setting,
+        /// A `wasmtime` program, whose `serve` is measured beside
+        #[arg(long, value_name = "PROGRAM")]
+        reference: Option<PathBuf>,
+    },
     /// Rows under policies: one by its key, a list, many inserted; against handlers by hand
     Tables(Setting),
     /// A well-behaved function beside a hundred hostile calls
@@ -92,7 +99,7 @@ fn seconds(text: &str) -> anyhow::Result<Duration> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Hello(setting) => hello::run(&setting).await,
+        Command::Hello { setting, reference } => hello::run(&setting, reference).await,
         Command::Tables(setting) => tables::run(&setting).await,
         Command::Neighbours(setting) => neighbours::run(&setting).await,
         Command::Density { setting, functions } => density::run(&setting, functions).await,

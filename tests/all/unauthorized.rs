@@ -127,6 +127,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/projects/{project}/schedules", Developer),
     ("GET", "/v1/projects/{project}/schedules/{task}", Viewer),
     (
+        "PATCH",
+        "/v1/projects/{project}/schedules/{task}",
+        Developer,
+    ),
+    (
         "DELETE",
         "/v1/projects/{project}/schedules/{task}",
         Developer,
@@ -275,6 +280,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/metrics", Viewer),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
+    ("GET", "/openapi.json", Anyone),
+    ("GET", "/docs", Anyone),
+    ("GET", "/docs/{file}", Anyone),
 ];
 
 /// The list as method and path, for whoever compares it with the product's.

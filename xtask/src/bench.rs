@@ -7,7 +7,10 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{guests, host, packages, paths, postgres};
+use crate::{guests, host, packages, paths, postgres, reference};
+
+/// Asks `hello` to measure `wasmtime serve` too.
+const REFERENCE: &str = "--reference";
 
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
@@ -15,7 +18,7 @@ const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--
 const BENCHES: [(&str, &str); 5] = [
     (
         "hello",
-        "a constant answer: fresh, shared and JavaScript instances against bare hyper",
+        "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
     ),
     (
         "tables",
@@ -60,7 +63,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         .arg(name)
         .arg("--program")
         .arg(released.join("koyalite"));
-    host::run(bench.arg("--guests").arg(paths::guests()).args(rest))
+    bench.arg("--guests").arg(paths::guests());
+    for word in rest {
+        bench.arg(word);
+        if word == REFERENCE {
+            bench.arg(reference::wasmtime()?);
+        }
+    }
+    host::run(&mut bench)
 }
 
 fn print_benches() {

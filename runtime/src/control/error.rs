@@ -311,6 +311,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
     match error {
         RegistryError::NotFound { what, .. } => match *what {
             "project" => Code::UnknownProject,
+            "file" => Code::UnknownFile,
             "function" => Code::UnknownFunction,
             "version" => Code::UnknownVersion,
             "table" => Code::UnknownTable,

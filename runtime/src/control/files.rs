@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, NoContent};
 use futures::TryStreamExt as _;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 use http_body_util::{BodyExt as _, StreamBody};
 use koyalite_host_api::HostError;
 use koyalite_host_api::files::{
-    self as host, Caller, Download, FileInfo, FilePath, Part, Precondition, Upload, Wanted,
+    self as host, Caller, Download, FilePath, Part, Precondition, Upload, Wanted,
 };
 use koyalite_policy::{Identity, Resource, Service};
 use serde::Deserialize;
@@ -34,12 +36,33 @@ const FILES: &str = "files";
 /// What acts, in the log: there is no function behind it.
 const OPERATOR: &str = "operator";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = FileQuery)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     prefix: Option<String>,
     limit: Option<u32>,
     cursor: Option<String>,
+}
+
+/// A file as it leaves.
+pub(super) struct Content(Response<Body>);
+
+impl IntoResponse for Content {
+    fn into_response(self) -> Response<Body> {
+        self.0
+    }
+}
+
+/// A file as it arrives.
+pub(super) struct Sent(Request);
+
+impl<S: Send + Sync> FromRequest<S> for Sent {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Sent, ApiError> {
+        Ok(Sent(request))
+    }
 }
 
 pub(super) async fn list(
@@ -59,7 +82,7 @@ pub(super) async fn read(
     InProject(project): InProject,
     At((_, path)): At<(String, String)>,
     operator: Operator,
-) -> Result<Response<axum::body::Body>, ApiError> {
+) -> Result<Content, ApiError> {
     let (caller, path) = meant(&control, &project, &path)?;
     let download = Download::begin(&caller, &path, Part::All).await?;
     record(&control, &project, (Action::FileRead, &path)).await?;
@@ -67,7 +90,7 @@ pub(super) async fn read(
     let length = download.file().size;
     let kind = HeaderValue::from_str(&download.file().mime_type);
     let pieces = download.stream().map_ok(http_body::Frame::data);
-    let mut response = Response::new(axum::body::Body::new(StreamBody::new(pieces)));
+    let mut response = Response::new(Body::new(StreamBody::new(pieces)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, length.into());
     if let Ok(kind) = kind {
@@ -77,7 +100,7 @@ pub(super) async fn read(
     headers.insert(http::header::CONTENT_DISPOSITION, attachment);
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    Ok(response)
+    Ok(Content(response))
 }
 
 pub(super) async fn write(
@@ -85,8 +108,8 @@ pub(super) async fn write(
     InProject(project): InProject,
     At((_, path)): At<(String, String)>,
     operator: Operator,
-    request: Request,
-) -> Result<Answer<FileInfo>, ApiError> {
+    Sent(request): Sent,
+) -> Result<Answer<Listed>, ApiError> {
     let (caller, path) = meant(&control, &project, &path)?;
     let (parts, mut body) = request.into_parts();
     let declared = parts.headers.get(CONTENT_TYPE);
@@ -107,9 +130,14 @@ pub(super) async fn write(
             upload.write(bytes).await?;
         }
     }
-    let written = upload.finish().await?;
+    upload.finish().await?;
     tracing::info!(operator = operator.subject, project = %project.name, %path, "wrote a file");
-    Ok(ok(written.file))
+    Ok(ok(files::find(
+        &control.registry,
+        project.id,
+        path.as_str(),
+    )
+    .await?))
 }
 
 pub(super) async fn remove(
@@ -117,13 +145,13 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, path)): At<(String, String)>,
     operator: Operator,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let (caller, path) = meant(&control, &project, &path)?;
     host::stat(&caller, &path).await?;
     record(&control, &project, (Action::FileDelete, &path)).await?;
     host::delete(&caller, &path, &Precondition::Anything).await?;
     tracing::info!(operator = operator.subject, project = %project.name, %path, "deleted a file");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Which file, past its policies.

@@ -11,7 +11,8 @@ use super::owned::Possession;
 use super::page::{Page, Part};
 
 /// A file, as those who operate see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = File)]
 pub struct Listed {
     /// Its id.
     pub id: Uuid,
@@ -57,6 +58,18 @@ pub async fn list(
     .fetch_all(&registry.pool)
     .await?;
     Ok(page.part(found))
+}
+
+/// The file of that path.
+///
+/// # Errors
+/// `NotFound`, `Unavailable` or `Internal`.
+pub async fn find(registry: &Registry, project: Uuid, path: &str) -> Result<Listed, RegistryError> {
+    let first = Page::first(1);
+    let found = list(registry, project, path, &first).await?;
+    // What begins so comes after what is so.
+    let found = found.items.into_iter().find(|file| file.path == path);
+    found.ok_or_else(|| RegistryError::not_found("file", path))
 }
 
 /// A part of what a user owns, by id.

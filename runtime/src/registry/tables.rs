@@ -24,7 +24,7 @@ use super::{Registry, mirror, webhooks};
 pub const TABLES_MAX: usize = 500;
 
 /// A table of a project.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Table {
     /// Its id.
     pub id: Uuid,

@@ -13,7 +13,7 @@ pub const FILES_QUOTA_MIB_MAX: u64 = 10 << 20;
 pub const FILE_TYPES_MAX: usize = 50;
 
 /// The settings of a project's files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileSettings {
     /// How many mebibytes its files may have together; none: 10 240. The database holds it to that.
