@@ -1,6 +1,7 @@
 //! Files, by their path after `/file/…`: GET reads, PUT writes the body as it streams (`?type=`, `?etag=`,
 //! `?absent`), DELETE deletes; `?stat`, `?copy=`, `?move=`, `?sign=get|put&seconds=` (with `?type=` and
-//! `?size=`, and `?of=` for a path with other letters), `?part=3-5`, and `?give-up` drops an upload half-way. `/files-under?prefix=&after=&limit=` lists.
+//! `?size=`, and `?of=` for a path with other letters), `?part=3-5`, and `?give-up` drops an upload
+//! half-way. `/files-under?prefix=&after=&limit=` lists.
 
 use koyalite::{Error, Method, Request, Response, Result, files};
 use serde_json::json;
