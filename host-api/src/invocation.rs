@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::db::{Database, Mirror, Told};
 use crate::error::HostError;
+use crate::files::Files;
 use crate::limits;
 use crate::relationship::Relationship;
 use crate::tables::{Reads, TransactionSlot};
@@ -37,6 +38,8 @@ pub struct Project {
     pub mirror: Mirror,
     /// Where reads of its tables are put on record, if they are.
     pub reads: Reads,
+    /// Where its files lie, and what it takes.
+    pub files: Files,
 }
 
 impl Project {

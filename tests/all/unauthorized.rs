@@ -269,6 +269,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ),
     ("GET", "/v1/projects/{project}/mailbox", Viewer),
     ("GET", "/v1/projects/{project}/mailbox/{id}", Developer),
+    ("GET", "/v1/projects/{project}/files", Viewer),
+    ("GET", "/v1/projects/{project}/files/{*path}", Admin),
+    ("PUT", "/v1/projects/{project}/files/{*path}", Admin),
+    ("DELETE", "/v1/projects/{project}/files/{*path}", Admin),
+    ("GET", "/v1/users/{id}/files", Viewer),
     ("POST", "/v1/projects/{project}/tokens", Developer),
     ("GET", "/v1/projects/{project}/members", Viewer),
     ("PUT", "/v1/projects/{project}/members/{user}", Admin),
@@ -321,6 +326,7 @@ pub(crate) fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn filled(path: &str, project: &str) -> String {
     let nowhere = "00000000-0000-4000-8000-000000000000";
     path.replace("{project}", project)
+        .replace("{*path}", "no/such.txt")
         .replace("{name}", "hello")
         .replace("{table}", "notes")
         .replace("{column}", "nothing")

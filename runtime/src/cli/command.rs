@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    api_keys, audit, completions, deploy, dev, email, functions, invoke, jwt_secret, keys, login,
-    logs, members, migrate, new, policies, projects, promote, providers, roles, rollback, run,
-    schedules, secrets, serve, tables, token, users, versions, webhooks,
+    api_keys, audit, completions, deploy, dev, email, files, functions, invoke, jwt_secret, keys,
+    login, logs, members, migrate, new, policies, projects, promote, providers, roles, rollback,
+    run, schedules, secrets, serve, tables, token, users, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -67,6 +67,8 @@ pub(super) enum Command {
     Email(email::EmailArgs),
     /// Read the mail that `dev` kept in place of sending it
     Mailbox(email::MailboxArgs),
+    /// List, send, fetch or delete files of a project
+    Files(files::FilesArgs),
     /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
     /// List policies, check the text of one, explain a case, or test expectations
@@ -128,6 +130,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Schedules(args) => wait_for(args.run()),
         Command::Webhooks(args) => wait_for(args.run()),
         Command::Email(args) => wait_for(args.run()),
+        Command::Files(args) => wait_for(args.run()),
         Command::Mailbox(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
@@ -227,6 +230,9 @@ mod tests {
         check("koyalite webhooks create https://a.example/", false);
         check("koyalite webhooks change 1 --enable --disable", false);
         check("koyalite webhooks replay --status dead", true);
+        check("koyalite files ls avatars/", true);
+        check("koyalite files put a.png b.png --type image/png", true);
+        check("koyalite files get", false);
         check("koyalite email --status failed", true);
         check("koyalite email add-sender shop@example.com", true);
         check("koyalite email put-template a", false);

@@ -12,6 +12,7 @@ mod command;
 mod email;
 mod email_senders;
 mod error;
+mod files;
 mod find_token;
 mod output;
 mod pages;

@@ -7,10 +7,10 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
-    logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
-    projects, promote, providers, removal, roles, rows, schedules, schema, secrets, senders,
-    sessions, source, tables, tokens, users, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, email, explain, files, functions, health,
+    jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
+    policy_readable, projects, promote, providers, removal, roles, rows, schedules, schema,
+    secrets, senders, sessions, source, tables, tokens, users, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -22,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         tables(),
         policies(),
         outbox(),
+        files(),
         node(),
     ];
     groups.into_iter().flatten().collect()
@@ -190,6 +191,18 @@ fn outbox() -> Vec<Route> {
         post("/v1/projects/{project}/email/messages/{id}/resend", P::EmailWrite, messages::resend),
         get("/v1/projects/{project}/mailbox", P::EmailRead, messages::mailbox),
         get("/v1/projects/{project}/mailbox/{id}", P::EmailWrite, messages::read),
+    ]
+}
+
+/// Files, and what users own of them.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn files() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/files", P::FileRead, files::list),
+        get("/v1/projects/{project}/files/{*path}", P::FileWrite, files::read),
+        put("/v1/projects/{project}/files/{*path}", P::FileWrite, files::write),
+        delete("/v1/projects/{project}/files/{*path}", P::FileWrite, files::remove),
+        get("/v1/users/{id}/files", P::UserRead, users::files),
     ]
 }
 

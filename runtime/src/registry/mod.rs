@@ -27,6 +27,7 @@ mod deploy;
 pub mod email;
 pub mod error;
 mod extensions;
+pub mod files;
 pub mod functions;
 pub mod idempotency;
 pub mod identity;

@@ -12,7 +12,7 @@ use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
 use super::page::{Page, Part};
-use super::{Registry, removal, users};
+use super::{Registry, files, removal, users};
 
 /// A kind of thing that users own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Owned {
     Projects,
     /// Functions that they deployed last.
     Functions,
+    /// Files that they made as users of a project's functions.
+    Files,
 }
 
 /// One thing that a user owns.
@@ -73,6 +75,7 @@ pub async fn list(
             .fetch_all(&registry.pool)
             .await?
         }
+        Owned::Files => files::owned(registry, user, page).await?,
     };
     Ok(page.part(found))
 }
@@ -106,7 +109,10 @@ pub async fn remove_user(
     refuse_owner(change.conn(), user).await?;
     let mut components = Vec::new();
     match estate {
-        Estate::TransferTo(heir) => transfer(change.conn(), user, heir).await?,
+        Estate::TransferTo(heir) => {
+            transfer(change.conn(), user, heir).await?;
+            files::transfer(change.conn(), user, heir).await?;
+        }
         Estate::Remove => {
             let functions =
                 sqlx::query_scalar!("SELECT id FROM koyalite.functions WHERE user_id = $1", user)
@@ -116,6 +122,7 @@ pub async fn remove_user(
             removal::drop_functions(change.conn(), &functions).await?;
             forget_mail(change.conn(), user).await?;
             sign_over(change.conn(), user).await?;
+            files::remove(change.conn(), user).await?;
         }
     }
     let gone = sqlx::query!("DELETE FROM koyalite.users WHERE id = $1", user)

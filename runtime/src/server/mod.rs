@@ -247,6 +247,7 @@ impl Tasks {
             Arc::clone(&parts.records),
             stop.clone(),
         ));
+        background.spawn(Arc::clone(&parts.sweeper).keep(stop.clone()));
         let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });
         let (registry, node) = (Arc::clone(&parts.registry), parts.node.clone());

@@ -54,6 +54,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("GET /v1/users/{id}/projects", "list_user_projects", "Projects that a user owns"),
         ("GET /v1/users/{id}/functions", "list_user_functions", "Functions that a user owns"),
         ("GET /v1/users/{id}/email-logs", "list_user_email_logs", "Mail that was sent on behalf of a user"),
+        ("GET /v1/users/{id}/files", "list_user_files", "Files that a user owns"),
     ]),
     ("roles and tokens", &[
         ("GET /v1/roles", "list_roles", "Roles, built in and made here"),
@@ -175,6 +176,12 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("POST /v1/projects/{project}/email/messages/{id}/resend", "resend_message", "Send a mail again"),
         ("GET /v1/projects/{project}/mailbox", "list_mailbox", "Mail that was caught here"),
         ("GET /v1/projects/{project}/mailbox/{id}", "read_mailbox", "One of these, with its text"),
+    ]),
+    ("files", &[
+        ("GET /v1/projects/{project}/files", "list_files", "Files, never what is in them"),
+        ("GET /v1/projects/{project}/files/{*path}", "read_file", "The content of a file, past its policies"),
+        ("PUT /v1/projects/{project}/files/{*path}", "write_file", "Write a file, past its policies"),
+        ("DELETE /v1/projects/{project}/files/{*path}", "delete_file", "Delete a file, past its policies"),
     ]),
     ("audit", &[
         ("GET /v1/projects/{project}/audit", "list_project_audit", "What was done in a project"),

@@ -87,6 +87,12 @@ actions! {
     RowsRead = "rows.read" on "table",
     /// Rows were written past the policies.
     RowsWrite = "rows.write" on "table",
+    /// A file was read past the policies.
+    FileRead = "file.read" on "file",
+    /// A file was written past the policies.
+    FileWrite = "file.write" on "file",
+    /// A file was deleted past the policies.
+    FileDelete = "file.delete" on "file",
     /// A policy was made.
     PolicyCreate = "policy.create" on "policy",
     /// A policy was changed.
