@@ -59,6 +59,7 @@ mod tables_seed_csv;
 mod template;
 mod token;
 mod users;
+mod vector_indexes;
 mod versions;
 mod webhooks;
 

@@ -9,8 +9,8 @@ use super::route::{Route, delete, get, patch, post, put};
 use super::{
     api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
     logs, members, messages, native_mirror, operators, policies, policy_readable, projects,
-    removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users, verify,
-    webhooks,
+    removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users,
+    vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -38,6 +38,7 @@ fn accounts() -> Vec<Route> {
         delete("/v1/users/{id}", P::UserWrite, users::remove),
         get("/v1/users/{id}/projects", P::UserRead, users::projects),
         get("/v1/users/{id}/functions", P::UserRead, users::functions),
+        get("/v1/users/{id}/vector-indexes", P::UserRead, users::vector_indexes),
         get("/v1/roles", P::RoleRead, roles::list),
         post("/v1/roles", P::RoleWrite, roles::create),
         get("/v1/roles/{role}", P::RoleRead, roles::show),
@@ -123,6 +124,11 @@ fn tables() -> Vec<Route> {
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
         put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
         put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
+        get("/v1/projects/{project}/vector-indexes", P::VectorIndexRead, vector_indexes::list),
+        post("/v1/projects/{project}/vector-indexes", P::VectorIndexWrite, vector_indexes::create),
+        get("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexRead, vector_indexes::show),
+        patch("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::change),
+        delete("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::remove),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),

@@ -161,6 +161,14 @@ pub(super) async fn functions(
     possessions(&control, &id, Owned::Functions, &paging).await
 }
 
+pub(super) async fn vector_indexes(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::VectorIndexes, &paging).await
+}
+
 async fn possessions(
     control: &Control,
     id: &str,

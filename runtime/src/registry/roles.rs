@@ -72,6 +72,12 @@ pub enum Permission {
     /// Make, change and drop tables.
     #[serde(rename = "table:write")]
     TableWrite,
+    /// See vector indexes.
+    #[serde(rename = "vector_index:read")]
+    VectorIndexRead,
+    /// Make, change and delete vector indexes.
+    #[serde(rename = "vector_index:write")]
+    VectorIndexWrite,
     /// Write rows past the policies, to fill a table.
     #[serde(rename = "row:write")]
     RowWrite,
@@ -133,7 +139,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -152,6 +158,8 @@ impl Permission {
         Self::LogRead,
         Self::TableRead,
         Self::TableWrite,
+        Self::VectorIndexRead,
+        Self::VectorIndexWrite,
         Self::RowWrite,
         Self::PolicyRead,
         Self::PolicyWrite,
@@ -211,6 +219,7 @@ impl BuiltInRole {
             Permission::ProjectRead,
             Permission::FunctionRead,
             Permission::TableRead,
+            Permission::VectorIndexRead,
             Permission::PolicyRead,
             Permission::LogRead,
             Permission::WebhookRead,
@@ -227,6 +236,7 @@ impl BuiltInRole {
             Permission::FunctionDelete,
             Permission::FunctionPreview,
             Permission::TableWrite,
+            Permission::VectorIndexWrite,
             Permission::PolicyWrite,
             Permission::WebhookWrite,
             Permission::EmailWrite,

@@ -98,6 +98,7 @@ impl TestDatabase {
             name: "demo".parse().unwrap(),
             schema: Arc::new(Schema::build(shapes, policies).unwrap()),
             relationships: relationships.into(),
+            vectors: Arc::default(),
             database: self.databases.project(id, &access),
             mirror: Mirror::Off,
         };
