@@ -6,6 +6,7 @@
 
 mod outbox;
 mod requests;
+mod vectors;
 
 use std::fmt;
 

@@ -177,10 +177,10 @@ pub(super) fn page(read: Read, order: &PageOrder) -> Result<Page, HostError> {
     })
 }
 
-struct Planning<'a>(Surroundings<'a>);
+pub(super) struct Planning<'a>(Surroundings<'a>);
 
 impl<'a> Planning<'a> {
-    fn new(project: &'a Project, identity: &'a Identity) -> Planning<'a> {
+    pub(super) fn new(project: &'a Project, identity: &'a Identity) -> Planning<'a> {
         Planning(Surroundings {
             project,
             identity,
@@ -188,7 +188,7 @@ impl<'a> Planning<'a> {
         })
     }
 
-    fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
+    pub(super) fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
         // A text that can be no table's name names no table.
         let name: TableName = table.parse().map_err(|_| HostError::unknown_table(table))?;
         permit(

@@ -112,6 +112,8 @@ pub struct Vectors {
 impl Vectors {
     /// The index of that name.
     pub(crate) fn index(&self, name: &str) -> Option<&VectorIndex> {
-        self.indexes.iter().find(|index| index.name.as_str() == name)
+        self.indexes
+            .iter()
+            .find(|index| index.name.as_str() == name)
     }
 }

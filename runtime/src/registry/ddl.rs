@@ -235,11 +235,7 @@ pub(crate) fn row_security(statements: &[String]) -> Ddl {
 const LOCK_TIMEOUT: &str = "3s";
 
 /// One column in full.
-fn column(
-    project: &LockedProject,
-    column: &ColumnDefinition,
-    key: Option<&ForeignKey>,
-) -> String {
+fn column(project: &LockedProject, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
     let name = quote_ident(column.name.as_str());
     let mut text = format!("{name} {}", vectors::stored_type(project, column.ty.ty));
     // So that the host's evaluator, which compares bytes, and Postgres always agree.

@@ -62,7 +62,10 @@ pub async fn build_next(registry: &Registry) -> Result<bool, RegistryError> {
     let Some(due) = next(&mut conn).await? else {
         return Ok(false);
     };
-    let mine = sqlx::query_scalar!(r#"SELECT pg_try_advisory_lock($1) AS "mine!""#, BUILDING_LOCK);
+    let mine = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock($1) AS "mine!""#,
+        BUILDING_LOCK
+    );
     if !mine.fetch_one(&mut *conn).await? {
         return Ok(false);
     }
@@ -75,7 +78,12 @@ pub async fn build_next(registry: &Registry) -> Result<bool, RegistryError> {
         Err(RegistryError::Unavailable(_)) => return built.map(|()| true),
         Err(error) => {
             let (project, index) = (&due.project, &due.name);
-            tracing::error!(project, index, error = error.detail(), "a graph is not built");
+            tracing::error!(
+                project,
+                index,
+                error = error.detail(),
+                "a graph is not built"
+            );
             State::Failed
         }
     };

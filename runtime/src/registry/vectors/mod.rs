@@ -157,7 +157,9 @@ impl TryFrom<Row> for VectorIndex {
 fn dimension_of(ty: &str) -> Result<u16, RegistryError> {
     match ty.parse::<ColumnType>().map_err(RegistryError::internal)? {
         ColumnType::Vector(dimensions) => Ok(dimensions),
-        other => Err(RegistryError::internal(format!("a vector index on {other}"))),
+        other => Err(RegistryError::internal(format!(
+            "a vector index on {other}"
+        ))),
     }
 }
 
@@ -328,9 +330,12 @@ pub async fn delete(
     let locked = change.lock(project).await?;
     let before = find(change.conn(), (locked.id, name)).await?;
     condition.check(&before)?;
-    sqlx::query!("DELETE FROM koyalite.vector_indexes WHERE id = $1", before.id)
-        .execute(change.conn())
-        .await?;
+    sqlx::query!(
+        "DELETE FROM koyalite.vector_indexes WHERE id = $1",
+        before.id
+    )
+    .execute(change.conn())
+    .await?;
     change.run(ddl::drop_hnsw(&locked, before.id)).await?;
     let deed = Deed::new(Action::VectorIndexDelete, name).with("before", recorded(&before)?);
     change.commit(deed).await
