@@ -112,6 +112,7 @@
 //! - [`config`]: values from the manifest.
 //! - [`log`]: lines in the function's log.
 //! - [`email`]: mail, by templates or in the function's own words.
+//! - [`vectors`]: the nearest rows of a table.
 //! - [`webhooks`]: events for whoever has subscribed to them.
 //! - [`fetch`]: requests to the hosts that the manifest allows.
 //! - [`sleep`] and [`spawn`]: waiting, and work beside or after the answer.
@@ -142,6 +143,7 @@ pub mod fetch;
 pub mod identity;
 pub mod log;
 pub mod tables;
+pub mod vectors;
 pub mod webhooks;
 
 pub use body::{Body, Sender};

@@ -11,6 +11,7 @@ mod email;
 mod logged;
 mod plain;
 mod tables;
+mod vectors;
 mod webhooks;
 
 use std::collections::HashMap;

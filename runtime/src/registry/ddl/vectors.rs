@@ -35,8 +35,9 @@ pub(super) fn stored_check(
         return None;
     }
     let column = quote_ident(column.as_str());
+    // NULL is no vector and may be there; an array of nothing has no dimension to ask for.
     Some(format!(
-        " CHECK (array_ndims({column}) = 1 AND array_length({column}, 1) = {dimensions}
+        " CHECK (cardinality({column}) = {dimensions} AND array_ndims({column}) = 1
               AND array_position({column}, NULL) IS NULL)"
     ))
 }
