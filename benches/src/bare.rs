@@ -1,9 +1,9 @@
-//! The ceiling: hyper answering a constant, with nothing behind it.
+//! The ceiling: hyper answering a constant, or a body with itself, and nothing behind it.
 
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, body::Incoming};
@@ -29,6 +29,11 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
     }
 }
 
-async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(ANSWER))))
+async fn answer(request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    Ok(Response::new(match request.uri().path() {
+        "/echo" => Either::Left(request.into_body()),
+        _ => Either::Right(Full::new(Bytes::from_static(ANSWER))),
+    }))
 }
+
+type Answer = Either<Incoming, Full<Bytes>>;

@@ -1,10 +1,10 @@
 //! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
 //! and the ratios between them.
 //!
-//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
+//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`vectors`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
-//! program under another command, so that each is a process of its own.
+//! program under another command, so that each is a process of its own; one is a program of others ([`reference`]).
 
 mod bare;
 mod bulk;
@@ -18,11 +18,13 @@ mod machine;
 mod neighbours;
 mod opponent;
 mod process;
+mod reference;
 mod report;
 mod requests;
 mod rounds;
 mod scheduler;
 mod tables;
+mod vectors;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,7 +41,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// A constant answer: fresh instances, shared ones, JavaScript, bare hyper
-    Hello(Setting),
+    Hello {
+        #[command(flatten)]
+        setting: Setting,
+        /// A `wasmtime` program, whose `serve` is measured beside
+        #[arg(long, value_name = "PROGRAM")]
+        reference: Option<PathBuf>,
+    },
     /// Rows under policies: one by its key, a list, many inserted; against handlers by hand
     Tables(Setting),
     /// A well-behaved function beside a hundred hostile calls
@@ -58,6 +66,13 @@ enum Command {
         setting: Setting,
         #[command(flatten)]
         sizes: scheduler::Sizes,
+    },
+    /// The nearest rows for callers who see much or little; beside pgvector under row security
+    Vectors {
+        #[command(flatten)]
+        setting: Setting,
+        #[command(flatten)]
+        sizes: vectors::Sizes,
     },
     /// An opponent: bare hyper answering a constant
     ServeBare,
@@ -92,11 +107,12 @@ fn seconds(text: &str) -> anyhow::Result<Duration> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Hello(setting) => hello::run(&setting).await,
+        Command::Hello { setting, reference } => hello::run(&setting, reference).await,
         Command::Tables(setting) => tables::run(&setting).await,
         Command::Neighbours(setting) => neighbours::run(&setting).await,
         Command::Density { setting, functions } => density::run(&setting, functions).await,
         Command::Scheduler { setting, sizes } => scheduler::run(&setting, sizes).await,
+        Command::Vectors { setting, sizes } => vectors::run(sizes, setting.json).await,
         Command::ServeBare => bare::serve().await,
         Command::ServeHandwritten(database) => handwritten::serve(&database).await,
     }

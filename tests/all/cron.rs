@@ -298,7 +298,7 @@ fn compare(expression: &str, (zone, range): (Tz, Range), minutes: &[Minute]) -> 
 
 #[test]
 fn every_schedule_fires_exactly_when_a_walk_through_all_minutes_says() {
-    let days = Settings::oracle_days().unwrap_or(USUAL_DAYS);
+    let days = Settings::number("ORACLE_DAYS").unwrap_or(USUAL_DAYS);
     let mut wrong = Vec::new();
     for zone in ZONES {
         for range in ranges(zone, days) {

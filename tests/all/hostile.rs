@@ -174,10 +174,11 @@ async fn told(app: &TestApp, stories: &[Story], calls: usize) {
 #[tokio::test]
 async fn a_neighbour_of_every_attack_at_once_is_served_and_nothing_stays_behind() {
     let app = app().await;
-    match Settings::hostile_calls() {
+    match Settings::number("HOSTILE_CALLS") {
         None => told(&app, STORIES, CALLS).await,
         // The long form: a hundred calls of one attack after the other.
         Some(calls) => {
+            let calls = usize::try_from(calls).unwrap();
             for story in STORIES {
                 eprintln!("{calls} × {}", story.path);
                 told(&app, std::slice::from_ref(story), calls).await;

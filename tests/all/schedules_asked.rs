@@ -40,6 +40,49 @@ async fn over(project: &Project<'_>, enough: usize) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn a_schedule_made_over_the_api_is_changed_where_it_is_and_keeps_its_runs() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    rare(&project).await;
+    post(&project, "/schedules/clock.rare/run", &json!({}))
+        .await
+        .expect(201);
+    over(&project, 1).await;
+    let path = "/schedules/clock.rare";
+    let seen = project.control(Method::GET, path).send().await;
+    let tag = seen.header("etag").to_owned();
+    let change = |body: Value| {
+        let patch = project
+            .control(Method::PATCH, path)
+            .header("if-match", &tag);
+        patch.json(&body)
+    };
+    let wanted = json!({ "cron": "0 4 1 1 *", "retries": null, "overlap": "queue" });
+    let changed = change(wanted.clone()).send().await.expect(200).json();
+    assert_eq!(changed["id"], seen.json()["id"]);
+    let next = changed["next_run"].as_str().unwrap();
+    assert!(next.ends_with("-01-01T03:00:00Z"), "{next}");
+    assert_eq!(
+        (
+            &changed["overlap"],
+            &changed["retries"],
+            &changed["timezone"]
+        ),
+        (&json!("queue"), &json!(0), &json!("Europe/Berlin"))
+    );
+    assert_eq!(over(&project, 1).await.len(), 1);
+    // Whoever has not seen that is told so; a firing in between would change nothing.
+    change(wanted)
+        .send()
+        .await
+        .problem(412, "precondition_failed");
+    let other = |body: Value| project.control(Method::PATCH, path).json(&body).send();
+    other(json!({ "name": "other" })).await.expect(400);
+    other(json!({ "cron": "never" })).await.expect(400);
+    other(json!({ "crom": "0 5 1 1 *" })).await.expect(400);
+}
+
+#[tokio::test]
 async fn a_schedule_made_over_the_api_is_shown_in_plain_words_with_its_next_firings() {
     let app = TestApp::shared().await;
     let project = app.project().await;

@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 use super::schedules::firings;
 use crate::support::{Launch, Project, Settings, TestApp, eventually, send, skewed};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long Postgres is away; `SCHEDULER_OUTAGE_S` asks for longer.
+const OUTAGE_S: u64 = 5;
 
 /// The shortest lease that can be set, so that nobody waits long for the end of one.
-const LEASE: &str = "6";
+pub(crate) const LEASE: &str = "6";
 
-fn steps() -> Value {
+pub(crate) fn steps() -> Value {
     json!({ "tables": [{
         "name": "steps",
         "columns": [
@@ -35,11 +38,11 @@ fn steps() -> Value {
 }
 
 /// A second node beside the first: another folder, the same keys, objects and database.
-async fn second(launch: &Launch) -> TestApp {
+pub(crate) async fn second(launch: &Launch) -> TestApp {
     TestApp::launch(launch.neighbour()).await
 }
 
-async fn runs(project: &Project<'_>, task: &str) -> Vec<Value> {
+pub(crate) async fn runs(project: &Project<'_>, task: &str) -> Vec<Value> {
     let mut runs = project
         .list(&format!("/schedules/{task}/runs?limit=1000"))
         .await;
@@ -48,7 +51,7 @@ async fn runs(project: &Project<'_>, task: &str) -> Vec<Value> {
 }
 
 /// Runs that have begun a step, and what each attempt wrote.
-async fn written(project: &Project<'_>) -> BTreeMap<i64, Vec<String>> {
+pub(crate) async fn written(project: &Project<'_>) -> BTreeMap<i64, Vec<String>> {
     let client = project.app.launch.database().connect().await;
     let schema: String = client
         .query_one(
@@ -85,6 +88,43 @@ async fn begun(project: &Project<'_>, attempt: i64) {
         written(project).await.contains_key(&attempt).then_some(())
     })
     .await;
+}
+
+/// Returns when a node is in the middle of a run of `clock.waits`, which either of two may take.
+pub(crate) async fn caught_running(node: &TestApp, project: &Project<'_>) {
+    let here = format!(":{}", node.process.id());
+    for _ in 0..50 {
+        run_now(project).await;
+        let first = eventually("somebody runs it", PATIENCE, async || {
+            runs(project, "clock.waits")
+                .await
+                .pop()
+                .filter(|run| run["node"].is_string())
+        })
+        .await;
+        if first["node"].as_str().unwrap().ends_with(&here) && first["status"] == "running" {
+            return;
+        }
+        eventually("the run is over", PATIENCE, async || {
+            let last = runs(project, "clock.waits").await.pop()?;
+            last["finished_at"].is_string().then_some(())
+        })
+        .await;
+        forget(project).await;
+    }
+    panic!("the node never takes a run");
+}
+
+/// As if there had been no run.
+async fn forget(project: &Project<'_>) {
+    let client = project.app.launch.database().connect().await;
+    let clear = format!(
+        "DELETE FROM koyalite.runs;
+         DO $$ BEGIN EXECUTE (SELECT format('DELETE FROM %I.steps', database_schema)
+         FROM koyalite.projects WHERE name = '{}'); END $$",
+        project.name
+    );
+    client.batch_execute(&clear).await.unwrap();
 }
 
 /// Every write, alone, in a batch or at the end of a transaction, is refused where the lease was lost.
@@ -146,36 +186,8 @@ async fn a_node_that_is_killed_in_a_run_is_noticed_and_the_run_is_tried_again_el
     deploy_waiting(&project, 600).await;
     let other = second(&one.launch).await;
     let project = other.existing("survivor");
-    for round in 0.. {
-        run_now(&project).await;
-        let first = eventually("somebody runs it", PATIENCE, async || {
-            runs(&project, "clock.waits")
-                .await
-                .pop()
-                .filter(|run| run["node"].is_string())
-        })
-        .await;
-        // Whoever took it is killed, unless it is the one that this test needs.
-        let here = format!(":{}", one.process.id());
-        if first["node"].as_str().unwrap().ends_with(&here) && first["status"] == "running" {
-            send(one.process.id(), libc::SIGKILL);
-            break;
-        }
-        assert!(round < 50, "the first node never takes a run");
-        eventually("the run is over", PATIENCE, async || {
-            let last = runs(&project, "clock.waits").await.pop()?;
-            last["finished_at"].is_string().then_some(())
-        })
-        .await;
-        let client = other.launch.database().connect().await;
-        client
-            .batch_execute("DELETE FROM koyalite.runs")
-            .await
-            .unwrap();
-        let clear = "DO $$ BEGIN EXECUTE (SELECT format('DELETE FROM %I.steps', database_schema)
-                     FROM koyalite.projects WHERE name = 'survivor'); END $$";
-        client.batch_execute(clear).await.unwrap();
-    }
+    caught_running(&one, &project).await;
+    send(one.process.id(), libc::SIGKILL);
     let over = eventually("the second attempt is over", PATIENCE, async || {
         let runs = runs(&project, "clock.waits").await;
         let over = runs.len() >= 2 && runs.iter().all(|run| run["finished_at"].is_string());
@@ -200,6 +212,42 @@ async fn a_node_that_is_killed_in_a_run_is_noticed_and_the_run_is_tried_again_el
         written[&2],
         ["batched", "began", "in a transaction", "inserted"]
     );
+}
+
+/// A function runs where it was deployed to, on a schedule as by a request; and where its project's data
+/// may be.
+#[tokio::test]
+async fn a_firing_waits_for_a_node_of_its_functions_region() {
+    let launch = Launch::serve().await.set("KOYALITE_REGION", "home");
+    let here = TestApp::launch(launch).await;
+    let project = here.project_named("traveller").await;
+    project.schema(&firings()).await;
+    for (function, region) in [("everywhere", "*"), ("far", "away")] {
+        let lines = format!(
+            "region = [\"{region}\"]\n[[schedules]]\nname = \"rare\"\ncron = \"0 0 1 1 *\"\n"
+        );
+        project.deploy_as(function, "cron-only", &lines).await;
+        let path = format!("/schedules/{function}.rare/run");
+        let asked = project.control(Method::POST, &path).json(&json!({}));
+        asked.send().await.expect(201);
+    }
+    let over = async |task: &str| {
+        let last = runs(&project, task).await.pop().unwrap();
+        last["finished_at"].is_string().then_some(last)
+    };
+    let near = eventually("the near one has run", PATIENCE, async || {
+        over("everywhere.rare").await
+    });
+    assert!(near.await["node"].as_str().unwrap().starts_with("home/"));
+    // Asked for later and due before it: a node that could take it would have.
+    let waiting = runs(&project, "far.rare").await.pop().unwrap();
+    assert_eq!(waiting["status"], "waiting", "{waiting}");
+    let away = here.launch.neighbour().set("KOYALITE_REGION", "away");
+    let _away = TestApp::launch(away).await;
+    let far = eventually("the far one has run", PATIENCE, async || {
+        over("far.rare").await
+    });
+    assert!(far.await["node"].as_str().unwrap().starts_with("away/"));
 }
 
 /// Nothing that a node decides comes from its own clock: five minutes before and five minutes after make
@@ -265,8 +313,14 @@ async fn what_was_due_while_postgres_was_away_is_up_to_the_schedule() {
     let app = TestApp::launch(launch).await;
     let project = app.project().await;
     project.schema(&firings()).await;
+    let away = Settings::number("SCHEDULER_OUTAGE_S").unwrap_or(OUTAGE_S);
+    let away = i64::try_from(away).unwrap();
+    // At most a hundred firings of a task are made up for.
+    let step = 1 + away / 100;
     let each = |name: &str| {
-        format!("[[schedules]]\nname = \"{name}\"\ncron = \"* * * * * *\"\ncatch_up = \"{name}\"\n")
+        format!(
+            "[[schedules]]\nname = \"{name}\"\ncron = \"*/{step} * * * * *\"\ncatch_up = \"{name}\"\n"
+        )
     };
     let lines = [each("latest"), each("all")].concat();
     project.deploy_as("clock", "cron-only", &lines).await;
@@ -286,14 +340,14 @@ async fn what_was_due_while_postgres_was_away_is_up_to_the_schedule() {
     enough(1).await;
     let before = handled("clock.all").await;
     server.stop().await.unwrap();
-    let back = Utc::now() + TimeDelta::seconds(5);
-    eventually("five firings are due", PATIENCE, async || {
+    let back = Utc::now() + TimeDelta::seconds(away);
+    eventually("so many firings are due", PATIENCE * 4, async || {
         (Utc::now() > back).then_some(())
     })
     .await;
     assert!(app.process.ended().is_none(), "the node waits");
     let _server = Supervised::start(options(), |_| {}).await.unwrap();
-    enough(before + 8).await;
+    enough(before + usize::try_from(away / step).unwrap() + 3).await;
     for task in ["clock.latest", "clock.all"] {
         let all = runs(&project, task).await;
         let times: Vec<_> = all
@@ -303,11 +357,15 @@ async fn what_was_due_while_postgres_was_away_is_up_to_the_schedule() {
         let first: DateTime<Utc> = times[0].parse().unwrap();
         let expected: Vec<_> = (0..)
             .take(times.len())
-            .map(|n| first + TimeDelta::seconds(n))
+            .map(|n| first + TimeDelta::seconds(n * step))
             .collect();
         let times: Vec<DateTime<Utc>> = times.iter().map(|time| time.parse().unwrap()).collect();
-        assert_eq!(times, expected, "{task}: one row for each second");
+        assert_eq!(times, expected, "{task}: one row for each due time");
         let missed = all.iter().filter(|run| run["status"] == "missed").count();
-        assert_eq!(missed >= 4, task == "clock.latest", "{task}: {all:?}");
+        assert_eq!(
+            missed as i64 > away / step - 2,
+            task == "clock.latest",
+            "{task}: {all:?}"
+        );
     }
 }

@@ -33,6 +33,23 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/projects/{project}", Admin),
     ("GET", "/v1/projects/{project}/jwt-secret", Admin),
     ("PUT", "/v1/projects/{project}/jwt-secret", Admin),
+    ("GET", "/v1/projects/{project}/vector-indexes", Viewer),
+    ("POST", "/v1/projects/{project}/vector-indexes", Developer),
+    (
+        "GET",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Viewer,
+    ),
+    (
+        "PATCH",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Developer,
+    ),
     ("GET", "/v1/projects/{project}/api-keys", Viewer),
     ("POST", "/v1/projects/{project}/api-keys", Developer),
     ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
@@ -126,6 +143,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/projects/{project}/schedules", Viewer),
     ("POST", "/v1/projects/{project}/schedules", Developer),
     ("GET", "/v1/projects/{project}/schedules/{task}", Viewer),
+    (
+        "PATCH",
+        "/v1/projects/{project}/schedules/{task}",
+        Developer,
+    ),
     (
         "DELETE",
         "/v1/projects/{project}/schedules/{task}",
@@ -248,6 +270,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/users/{id}", Admin),
     ("GET", "/v1/users/{id}/projects", Viewer),
     ("GET", "/v1/users/{id}/functions", Viewer),
+    ("GET", "/v1/users/{id}/vector-indexes", Viewer),
     ("GET", "/v1/roles", Viewer),
     ("POST", "/v1/roles", Admin),
     ("GET", "/v1/roles/{role}", Viewer),
@@ -270,6 +293,9 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/metrics", Viewer),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),
+    ("GET", "/openapi.json", Anyone),
+    ("GET", "/docs", Anyone),
+    ("GET", "/docs/{file}", Anyone),
 ];
 
 /// The list as method and path, for whoever compares it with the product's.
@@ -286,6 +312,7 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{column}", "nothing")
         .replace("{id}", nowhere)
         .replace("{key}", nowhere)
+        .replace("{index}", "nothing")
         .replace("{user}", nowhere)
         .replace("{role}", "nobody")
         .replace("{task}", nowhere)

@@ -22,19 +22,12 @@ impl Settings {
         said.into_iter().flatten().collect()
     }
 
-    /// How many calls of each attack `hostile` makes, one attack after the other; without it, all at
-    /// once and few.
+    /// How much a test that can go on for long is asked to do: the variable of that name.
     #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
-    pub(crate) fn hostile_calls() -> Option<usize> {
-        let text = std::env::var("HOSTILE_CALLS").ok()?;
-        Some(text.parse().expect("HOSTILE_CALLS is a number"))
-    }
-
-    /// How many days `cron` walks through; without it, those around transitions.
-    #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
-    pub(crate) fn oracle_days() -> Option<u64> {
-        let text = std::env::var("ORACLE_DAYS").ok()?;
-        Some(text.parse().expect("ORACLE_DAYS is a number"))
+    pub(crate) fn number(variable: &str) -> Option<u64> {
+        let text = std::env::var(variable).ok()?;
+        let number = text.parse();
+        Some(number.unwrap_or_else(|_| panic!("{variable} is a number")))
     }
 
     /// The `koyalite` program of the same build as these tests: one folder up from them.

@@ -7,15 +7,21 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{guests, host, packages, paths, postgres};
+use crate::{guests, host, packages, paths, pgvector, postgres, reference};
+
+/// Asks `hello` to measure `wasmtime serve` too.
+const REFERENCE: &str = "--reference";
+
+/// The bench that needs a Postgres with pgvector.
+const VECTORS: &str = "vectors";
 
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 5] = [
+const BENCHES: [(&str, &str); 6] = [
     (
         "hello",
-        "a constant answer: fresh, shared and JavaScript instances against bare hyper",
+        "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
     ),
     (
         "tables",
@@ -32,6 +38,10 @@ const BENCHES: [(&str, &str); 5] = [
     (
         "scheduler",
         "tasks due at one moment on two nodes, beside graphile-worker; idle cost (--tasks, --stored COUNT)",
+    ),
+    (
+        VECTORS,
+        "the nearest rows for who sees much or little, beside pgvector under row security (--vectors, --searches COUNT)",
     ),
 ];
 
@@ -60,7 +70,17 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         .arg(name)
         .arg("--program")
         .arg(released.join("koyalite"));
-    host::run(bench.arg("--guests").arg(paths::guests()).args(rest))
+    bench.arg("--guests").arg(paths::guests());
+    if name == VECTORS {
+        bench.arg("--postgres").arg(pgvector::bin_folder()?);
+    }
+    for word in rest {
+        bench.arg(word);
+        if word == REFERENCE {
+            bench.arg(reference::wasmtime()?);
+        }
+    }
+    host::run(&mut bench)
 }
 
 fn print_benches() {

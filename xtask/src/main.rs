@@ -6,6 +6,7 @@
 
 mod bench;
 mod check;
+mod contract;
 mod demo;
 mod fuzz;
 mod guests;
@@ -17,6 +18,7 @@ mod packages;
 mod paths;
 mod pgvector;
 mod postgres;
+mod reference;
 mod server;
 mod signals;
 mod sqlx;

@@ -8,20 +8,22 @@ use std::process::Stdio;
 
 use anyhow::{Context, bail};
 
-use crate::{guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain};
+use crate::{contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain};
 
 const USAGE: &str =
     "usage: cargo xtask test [--long] [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
 
 /// Tests that find more the longer they run: test program, part of the name, and how much `--long`
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
-/// attack after the other; the fourth walks through ten years of minutes. Together they take about a
-/// quarter of an hour on two cores.
-const LONG: [(&str, &str, &str, u32); 4] = [
+/// attack after the other; the fourth walks through ten years of minutes; the fifth kills so many
+/// nodes; in the last Postgres is away for so long. Together they take about twenty minutes on two cores.
+const LONG: [(&str, &str, &str, u32); 6] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
     ("all", "hostile::", "HOSTILE_CALLS", 100),
     ("all", "cron::every_schedule", "ORACLE_DAYS", 3_653),
+    ("all", "killed_again_and_again", "SCHEDULER_KILLS", 60),
+    ("all", "while_postgres_was_away", "SCHEDULER_OUTAGE_S", 120),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -100,7 +102,11 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
                     cargo.env(variable, count.to_string());
                     test(&mut cargo, &Options::default(), &mut totals, &mut show)
                 })
-            }),
+            })
+            .and(watch.step(
+                "hold the server against its OpenAPI document",
+                contract::run,
+            )),
     };
     watch.print_table();
     totals.print();

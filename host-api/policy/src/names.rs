@@ -28,6 +28,12 @@ const DASHED_RULE: &str = "write a lower-case letter, then up to 62 lower-case l
                            or dashes, not ending in a dash";
 const SNAKE_RULE: &str = "write a lower-case letter or underscore, then up to 62 lower-case letters, digits or underscores";
 
+// The same two rules as readers of the OpenAPI document understand them.
+#[cfg(feature = "openapi")]
+const DASHED_PATTERN: &str = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
+#[cfg(feature = "openapi")]
+const SNAKE_PATTERN: &str = "^[a-z_][a-z0-9_]{0,62}$";
+
 fn is_dashed(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_lowercase())
@@ -46,7 +52,7 @@ fn is_snake(text: &str) -> bool {
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $type:ident, $noun:literal, $accepts:path, $rule:path) => {
+    ($(#[$doc:meta])* $type:ident, $noun:literal, $accepts:path, $rule:path, $pattern:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(String);
@@ -113,28 +119,40 @@ macro_rules! name_type {
                 text.parse().map_err(serde::de::Error::custom)
             }
         }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                use utoipa::openapi::schema::{Object, Type};
+                let text = Object::builder().schema_type(Type::String);
+                text.pattern(Some($pattern)).description(Some($rule)).into()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $type {}
     };
 }
 
 name_type!(
     /// The name of a project: `[a-z][a-z0-9-]{0,62}`, no trailing dash.
-    ProjectName, "project", is_dashed, DASHED_RULE
+    ProjectName, "project", is_dashed, DASHED_RULE, DASHED_PATTERN
 );
 name_type!(
     /// The name of a function: `[a-z][a-z0-9-]{0,62}`, no trailing dash.
-    FunctionName, "function", is_dashed, DASHED_RULE
+    FunctionName, "function", is_dashed, DASHED_RULE, DASHED_PATTERN
 );
 name_type!(
     /// The name of a table: `[a-z_][a-z0-9_]{0,62}`.
-    TableName, "table", is_snake, SNAKE_RULE
+    TableName, "table", is_snake, SNAKE_RULE, SNAKE_PATTERN
 );
 name_type!(
     /// The name of a column: `[a-z_][a-z0-9_]{0,62}`.
-    ColumnName, "column", is_snake, SNAKE_RULE
+    ColumnName, "column", is_snake, SNAKE_RULE, SNAKE_PATTERN
 );
 name_type!(
     /// The name of an index: `[a-z_][a-z0-9_]{0,62}`.
-    IndexName, "index", is_snake, SNAKE_RULE
+    IndexName, "index", is_snake, SNAKE_RULE, SNAKE_PATTERN
 );
 
 #[cfg(test)]

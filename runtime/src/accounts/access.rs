@@ -35,7 +35,7 @@ impl Door<'_> {
 }
 
 /// The answer to whoever signed in. Its tokens are credentials: no `Debug`.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct SignedIn {
     access_token: String,
     token_type: &'static str,

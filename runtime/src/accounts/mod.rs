@@ -45,14 +45,15 @@ pub enum SignUp {
 }
 
 /// What somebody signs up or in with.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, utoipa::ToSchema)]
+#[schema(as = Credentials)]
 pub struct Claimed {
     email: String,
     password: String,
 }
 
 /// A password and the one to come.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, utoipa::ToSchema)]
 pub struct PasswordChange {
     current: String,
     new: String,

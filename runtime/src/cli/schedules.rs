@@ -10,7 +10,7 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{or_dash, table, typed};
-use super::schedules_create::CreateArgs;
+use super::schedules_create::{ChangeArgs, CreateArgs};
 use super::schedules_runs::{BackfillArgs, RunsArgs};
 
 /// The tasks, or what to do about one.
@@ -20,6 +20,7 @@ use super::schedules_runs::{BackfillArgs, RunsArgs};
     after_help = "Examples:\n  koyalite schedules\n  \
                   koyalite schedules show ticker.nightly\n  \
                   koyalite schedules create ticker --name nightly --cron '0 3 * * *' --timezone Europe/Berlin\n  \
+                  koyalite schedules change ticker.nightly --cron '0 4 * * *'\n  \
                   koyalite schedules pause ticker.nightly\n  \
                   koyalite schedules run ticker.nightly\n  \
                   koyalite schedules backfill ticker.nightly --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z\n  \
@@ -40,6 +41,8 @@ enum Action {
     Show(TaskArgs),
     /// Make a task beside those of the function's manifest
     Create(Box<CreateArgs>),
+    /// Change a task that was made here; it keeps its name and its runs
+    Change(Box<ChangeArgs>),
     /// Remove a task that was made here; those of a manifest go with a deploy
     Delete(TaskArgs),
     /// Let a task fire no more until it is resumed
@@ -133,9 +136,10 @@ impl SchedulesArgs {
             Some(Action::List(args)) => list(&args.server).await,
             Some(Action::Show(args)) => show(&args).await,
             Some(Action::Create(args)) => args.run().await,
+            Some(Action::Change(args)) => args.run().await,
             Some(Action::Delete(args)) => delete(&args).await,
-            Some(Action::Pause(args)) => change(&args, "pause").await,
-            Some(Action::Resume(args)) => change(&args, "resume").await,
+            Some(Action::Pause(args)) => set(&args, "pause").await,
+            Some(Action::Resume(args)) => set(&args, "resume").await,
             Some(Action::Run(args)) => run_now(&args).await,
             Some(Action::Backfill(args)) => args.run().await,
             Some(Action::Runs(args)) => args.run().await,
@@ -164,7 +168,7 @@ async fn show(args: &TaskArgs) -> Result<(), CliError> {
     args.server.output().show(answer, Shown::text)
 }
 
-async fn change(args: &TaskArgs, what: &str) -> Result<(), CliError> {
+async fn set(args: &TaskArgs, what: &str) -> Result<(), CliError> {
     let path = args.server.path(["schedules", &args.task, what]);
     let client = args.server.client()?;
     let answer = client.send(Method::POST, &path, &json!({})).await?;

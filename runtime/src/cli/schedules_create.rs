@@ -1,5 +1,5 @@
-//! `koyalite schedules create`: a task beside those of the manifest. The server judges every value; what
-//! is not given is the server's default.
+//! `koyalite schedules create` and `change`: tasks beside those of the manifest. The server judges every
+//! value; what is not given is the server's default, or stays.
 
 use clap::Args;
 use http::Method;
@@ -32,6 +32,14 @@ struct Wanted {
     #[arg(long, value_name = "EXPRESSION")]
     cron: String,
 
+    #[command(flatten)]
+    #[serde(flatten)]
+    rules: Rules,
+}
+
+/// What can be said of a task beside its name and its times.
+#[derive(Debug, Args, Serialize)]
+struct Rules {
     /// Zone that the expression is read in (default UTC)
     #[arg(long, value_name = "ZONE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +89,39 @@ struct Wanted {
     #[arg(long, value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_s: Option<u64>,
+}
+
+/// What is to be different.
+#[derive(Debug, Args)]
+pub(super) struct ChangeArgs {
+    /// The task, as `koyalite schedules` names it: <function>.<name>
+    task: String,
+    #[command(flatten)]
+    schedule: Difference,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Args, Serialize)]
+struct Difference {
+    /// When: five fields, or six with seconds first
+    #[arg(long, value_name = "EXPRESSION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<String>,
+
+    #[command(flatten)]
+    #[serde(flatten)]
+    rules: Rules,
+}
+
+impl ChangeArgs {
+    /// Changes it and says what it means now.
+    pub(super) async fn run(self) -> Result<(), CliError> {
+        let path = self.server.path(["schedules", &self.task]);
+        let client = self.server.client()?;
+        let answer = client.send(Method::PATCH, &path, &self.schedule).await?;
+        self.server.output().show(answer, Shown::text)
+    }
 }
 
 impl CreateArgs {

@@ -1,14 +1,14 @@
 //! A project's API keys. A key is in the answer that makes it, and in no other.
 
 use axum::extract::State;
+use axum::response::NoContent;
 use chrono::{DateTime, Utc};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::api_keys::{self, Listed, NewKey, Scope};
 
 use super::Shared;
-use super::answer::{Answer, Items, created};
+use super::answer::{Answer, Created, Items, created};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
@@ -16,7 +16,8 @@ use super::json::Json;
 use super::paging::{Paging, part};
 use super::permission::Permission;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewApiKey)]
 pub(super) struct Wanted {
     name: String,
     scopes: Vec<Scope>,
@@ -24,7 +25,8 @@ pub(super) struct Wanted {
 }
 
 /// A key, this once.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = NewApiKeyMade)]
 pub(super) struct Made {
     key: String,
     #[serde(flatten)]
@@ -46,7 +48,7 @@ pub(super) async fn create(
     InProject(project): InProject,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Answer<Made>, ApiError> {
+) -> Result<Created<Made>, ApiError> {
     if wanted.scopes.contains(&Scope::Service) {
         operator.demand(Permission::ServiceKeyGrant)?;
     }
@@ -75,8 +77,8 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, key)): At<(String, String)>,
     operator: Operator,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     api_keys::delete(&control.registry, &project.name, &key).await?;
     tracing::info!(operator = operator.subject, project = %project.name, key, "deleted an API key");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -13,7 +13,7 @@ use super::error::ApiError;
 use super::extract::{Asked, InProject};
 use super::paging::{Paging, part};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     actor: Option<String>,

@@ -25,7 +25,7 @@ use crate::keys::{Audience, token::ISSUER};
 const ONE_ROW: &str = "a test reads no table; give its `row`";
 
 /// What is asked.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Case {
     #[serde(default)]
     identity: Who,
@@ -46,7 +46,8 @@ pub(super) struct Case {
 }
 
 /// Who acts.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = CaseIdentity)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Who {
     /// Nobody signed in.

@@ -21,7 +21,8 @@ use super::webhooks::id_of;
 const DELIVERIES: &str = "deliveries";
 
 /// The states of a delivery.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[schema(as = DeliveryStatus)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Pending,
@@ -42,7 +43,7 @@ impl Status {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     status: Option<Status>,
@@ -84,7 +85,7 @@ pub(super) async fn show(
 }
 
 /// Which deliveries to make again. All that is said must be true of them.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Again {
     ids: Option<Vec<Uuid>>,
     status: Option<Status>,
@@ -94,7 +95,7 @@ pub(super) struct Again {
     to: Option<DateTime<Utc>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Replayed {
     replayed: u64,
 }

@@ -4,7 +4,6 @@
 
 use axum::extract::State;
 use bytes::Bytes;
-use http::StatusCode;
 use koyalite_policy::FunctionName;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
@@ -14,7 +13,7 @@ use crate::registry::functions::{self, DeployInput, Deployed};
 use crate::registry::manifest::Limits;
 use crate::registry::{Manifest, Mistake, ProjectEntry, RegistryError};
 
-use super::answer::Answer;
+use super::answer::Either;
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
@@ -28,7 +27,7 @@ pub(super) async fn deploy(
     At((_, wanted)): At<(String, String)>,
     operator: Operator,
     upload: Upload,
-) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
+) -> Result<Either<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
     let manifest = match upload.manifest {
         Some(manifest) => {
@@ -65,12 +64,10 @@ pub(super) async fn deploy(
         .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
     // Whoever has just removed the last other use of it may have taken it away in between.
     keep(objects, &sha256, upload.component).await?;
-    let status = if deployed.changed {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok(Answer(status, with_url(&control, &project, deployed)))
+    Ok(match deployed.changed {
+        true => Either::Created(with_url(&control, &project, deployed)),
+        false => Either::Found(with_url(&control, &project, deployed)),
+    })
 }
 
 /// The manifest of a function that is deployed for the first time and without one: the usual, or

@@ -29,7 +29,7 @@ pub(super) enum Live {
 }
 
 /// How a decision came about and, on live rows, what would happen.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Explained {
     #[serde(flatten)]
     pub(super) explanation: Explanation,
@@ -38,7 +38,7 @@ pub(super) struct Explained {
 }
 
 /// What would happen.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct DryRun {
     /// How many rows would be read or written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,10 +56,11 @@ pub(super) struct DryRun {
 }
 
 /// One row.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Judged {
     /// The key of a stored row.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     key: Option<JsonRow>,
     /// The place of a new row among those that were sent, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +71,7 @@ struct Judged {
     failing: Vec<Failing>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Failing {
     policy: String,
     command: Command,

@@ -1,7 +1,7 @@
 //! Mail: who a project sends as, its templates, who takes no mail.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use koyalite_host_api::outbox::email::render;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::registry::mail::suppressions::{self, Suppression};
 use crate::registry::mail::templates::{self, NewTemplate, Template};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Created, Items, created, items, ok};
 use super::error::ApiError;
 use super::extract::{At, InProject};
 use super::json::Json;
@@ -31,7 +31,7 @@ pub(super) async fn add_sender(
     State(control): State<Shared>,
     InProject(project): InProject,
     Json(new): Json<NewSender>,
-) -> Result<Answer<Sender>, ApiError> {
+) -> Result<Created<Sender>, ApiError> {
     let made = senders::create(&control.registry, &project.name, &new).await?;
     Ok(created(made))
 }
@@ -40,10 +40,10 @@ pub(super) async fn remove_sender(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let id = id_of("sender", &id)?;
     senders::delete(&control.registry, &project.name, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn templates(
@@ -84,19 +84,20 @@ pub(super) async fn remove_template(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     templates::delete(&control.registry, &project.name, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Values to see a template with.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = TemplateValues)]
 pub(super) struct Values {
     values: Value,
 }
 
 /// What would be sent.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Preview {
     subject: String,
     text: String,
@@ -137,7 +138,7 @@ pub(super) async fn unsuppress(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, address)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     suppressions::delete(&control.registry, &project.name, &address).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -57,13 +57,13 @@ pub(super) async fn explain(
 const CASES_MAX: usize = 1000;
 
 /// Cases that are weighed together.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Cases {
     cases: Vec<Case>,
 }
 
 /// What became of each, in their order, and which tests of policies they showed.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Tested {
     results: Vec<Explanation>,
     coverage: Vec<AtomCoverage>,

@@ -96,7 +96,8 @@ pub(super) async fn versions(
     part("versions", versions, |one| one.version)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = FunctionPatch)]
 pub(super) struct Patch {
     enabled: bool,
 }
@@ -118,7 +119,7 @@ pub(super) async fn change(
     Ok(ok(with_url(&control, &project, function)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Rollback {
     version: Option<u32>,
     #[serde(default)]

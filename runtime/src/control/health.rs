@@ -2,13 +2,13 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
 use std::sync::atomic::Ordering;
 
 use crate::http::Code;
 use crate::http::Problem;
 
 use super::Shared;
+use super::answer::Text;
 use super::metrics::{Description, Kind};
 
 const BUILD: Description = Description {
@@ -24,29 +24,45 @@ const SNAPSHOT: Description = Description {
 };
 
 /// The process answers. Says nothing about the database: restarting us would not mend that.
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
+pub(super) async fn healthz() -> Text {
+    plain("ok\n")
 }
 
 /// The node wants traffic: not draining, and its database answers.
-pub(super) async fn readyz(State(control): State<Shared>) -> Response {
+pub(super) async fn readyz(State(control): State<Shared>) -> Result<Text, Unready> {
     if control.draining.is_cancelled() {
-        return unready(Code::Draining, "this node is shutting down");
+        return Err(Unready(Code::Draining, "this node is shutting down"));
     }
     match control.registry.ping().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(_) => unready(Code::Unavailable, "the control database does not answer"),
+        Ok(()) => Ok(plain("ready\n")),
+        Err(_) => Err(Unready(
+            Code::Unavailable,
+            "the control database does not answer",
+        )),
     }
 }
 
-fn unready(code: Code, detail: &str) -> Response {
-    let mut response = code.status().into_response();
-    response.extensions_mut().insert(Problem::new(code, detail));
-    response
+/// Why the node wants no traffic.
+pub(super) struct Unready(Code, &'static str);
+
+impl IntoResponse for Unready {
+    fn into_response(self) -> Response {
+        let Self(code, detail) = self;
+        let mut response = code.status().into_response();
+        response.extensions_mut().insert(Problem::new(code, detail));
+        response
+    }
+}
+
+fn plain(text: &str) -> Text {
+    Text {
+        media: "text/plain; charset=utf-8",
+        text: text.to_owned(),
+    }
 }
 
 /// All counters, in the Prometheus text format.
-pub(super) async fn metrics(State(control): State<Shared>) -> impl IntoResponse {
+pub(super) async fn metrics(State(control): State<Shared>) -> Text {
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     control
         .metrics
@@ -57,8 +73,8 @@ pub(super) async fn metrics(State(control): State<Shared>) -> impl IntoResponse 
         .metrics
         .number(SNAPSHOT)
         .store(seq, Ordering::Relaxed);
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        control.metrics.render(),
-    )
+    Text {
+        media: "text/plain; version=0.0.4; charset=utf-8",
+        text: control.metrics.render(),
+    }
 }

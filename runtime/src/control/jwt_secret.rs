@@ -2,8 +2,6 @@
 //! anew. Only administrators may: who knows it can be any user of the project.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::audit::{self, Action, Chain, Deed};
@@ -11,14 +9,15 @@ use crate::registry::jwt_secret::{self, Encoding};
 use crate::registry::{ProjectEntry, Secret};
 
 use super::Shared;
-use super::answer::{Answer, ok};
+use super::answer::{Answer, OrNothing, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::InProject;
 use super::json::Json;
 
 /// The secret, as it is pasted elsewhere.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = JwtSecret)]
 pub(super) struct Shown {
     secret: String,
     encoding: Encoding,
@@ -29,7 +28,8 @@ pub(super) struct Shown {
 }
 
 /// Left out: a new one is made.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewJwtSecret)]
 pub(super) struct Wanted {
     secret: Option<String>,
 }
@@ -51,16 +51,13 @@ pub(super) async fn replace(
     InProject(project): InProject,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Response, ApiError> {
+) -> Result<OrNothing<Shown>, ApiError> {
     // Its owner knows a secret of theirs, and an answer that repeats it only finds its way into logs.
     let (secret, answer) = match wanted.secret {
-        Some(text) => (
-            jwt_secret::chosen(text)?,
-            StatusCode::NO_CONTENT.into_response(),
-        ),
+        Some(text) => (jwt_secret::chosen(text)?, OrNothing::Nothing),
         None => {
             let secret = Secret::random_key();
-            let answer = ok(shown(&project, &secret)).into_response();
+            let answer = OrNothing::Document(shown(&project, &secret));
             (secret, answer)
         }
     };

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Deserializer};
 use tokio_stream::wrappers::IntervalStream;
@@ -17,6 +15,7 @@ use uuid::Uuid;
 use crate::records::RecordLine;
 
 use super::Shared;
+use super::answer::Ndjson;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::functions;
@@ -30,10 +29,11 @@ const LIMIT_DEFAULT: usize = 100;
 /// What a terminal scrolls through; whoever wants all of it reads the segment files.
 const LIMIT_MAX: usize = 10_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     #[serde(default, deserialize_with = "flag")]
+    #[schema(value_type = Option<String>)]
     follow: Follow,
     limit: Option<usize>,
     /// The lines of one invocation alone.
@@ -52,7 +52,7 @@ pub(super) async fn read(
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
     Asked(wanted): Asked<Wanted>,
-) -> Result<Response, ApiError> {
+) -> Result<Ndjson, ApiError> {
     let function = functions::find(&project, &name)?.name.clone();
     let body = match wanted.follow {
         Follow::No => {
@@ -73,11 +73,7 @@ pub(super) async fn read(
             Body::from_stream(stream::select(lines, heartbeat()).take_until(end))
         }
     };
-    let headers = [
-        (CONTENT_TYPE, "application/x-ndjson"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, body).into_response())
+    Ok(Ndjson(body))
 }
 
 impl Wanted {

@@ -2,7 +2,7 @@
 //! role everywhere, for this project alone.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ use super::{Control, Shared};
 /// The list, in its cursors.
 const MEMBERS: &str = "members";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     limit: Option<u32>,
@@ -42,7 +42,8 @@ pub(super) async fn list(
     part(MEMBERS, found, |member| member.user_id)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewMember)]
 pub(super) struct Wanted {
     role: String,
 }
@@ -70,14 +71,14 @@ pub(super) async fn remove(
     InProject(project): InProject,
     operator: Operator,
     At((_, who)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let user = user(&control, &who).await?;
     weigh(&control, &operator, (project.id, user)).await?;
     members::remove(&control.registry, &project.name, user).await?;
     tracing::info!(
         operator = operator.subject, project = %project.name, %user, "took a user out of a project"
     );
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Nobody takes a role from whoever may do more than they.
@@ -104,7 +105,7 @@ async fn user(control: &Control, who: &str) -> Result<Uuid, ApiError> {
 }
 
 /// Whether anybody may become a user of the project's functions.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
 pub(super) struct SignUp {
     enabled: bool,
 }

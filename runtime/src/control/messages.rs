@@ -1,7 +1,7 @@
 //! The log of mail, sending a message again, and the local mailbox of `dev`.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 
 use crate::registry::mail::messages::{self, Caught, Filter, Message};
@@ -17,7 +17,8 @@ use super::webhooks::id_of;
 const MESSAGES: &str = "messages";
 
 /// The states of a message.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[schema(as = MessageStatus)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     Queued,
@@ -44,7 +45,7 @@ impl Status {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     status: Option<Status>,
@@ -104,8 +105,8 @@ pub(super) async fn resend(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let id = id_of("message", &id)?;
     messages::resend(&control.registry, &project.name, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -17,6 +17,7 @@ mod error;
 mod extract;
 mod idempotency;
 mod json;
+mod openapi;
 mod paging;
 mod permission;
 mod route;

@@ -17,13 +17,14 @@ use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::json::Json;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = MirrorWanted)]
 pub(super) struct Wanted {
     enabled: bool,
 }
 
 /// The setting as it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct NativeMirror {
     /// Whether all tables are mirrored.
     enabled: bool,

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::response::NoContent;
 use chrono::Utc;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::registry::roles::BuiltInRole;
 use crate::registry::{RegistryError, custom_roles};
 
 use super::Shared;
-use super::answer::{Answer, Items, created};
+use super::answer::{Answer, Created, Items, created};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At};
@@ -38,7 +38,7 @@ const SUBJECT_CHARS_MAX: usize = 255;
 /// A year, as long as the administrator's own in its file.
 const OPERATOR_TTL_MAX_S: u32 = 365 * 24 * 3600;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct NewOperator {
     subject: String,
     role: String,
@@ -51,7 +51,7 @@ fn ttl_default() -> u32 {
 }
 
 /// What is answered once, and never again.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Issued {
     id: Uuid,
     token: String,
@@ -62,7 +62,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<NewOperator>,
-) -> Result<Answer<Issued>, ApiError> {
+) -> Result<Created<Issued>, ApiError> {
     let now = Utc::now();
     let lifetime = wanted.check()?;
     let role = custom_roles::get(&control.registry, &wanted.role).await?;
@@ -102,7 +102,7 @@ pub(super) async fn revoke(
     State(control): State<Shared>,
     operator: Operator,
     At(id): At<String>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let unknown = || RegistryError::NotFound {
         what: "token",
         name: id.clone(),
@@ -110,7 +110,7 @@ pub(super) async fn revoke(
     let parsed = Uuid::parse_str(&id).map_err(|_| unknown())?;
     operator_tokens::revoke(&control.registry, parsed).await?;
     tracing::info!(operator = operator.subject, id, "took a control token back");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 impl NewOperator {

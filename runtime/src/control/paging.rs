@@ -20,7 +20,7 @@ pub(super) const PAGE_DEFAULT: u32 = 100;
 pub(super) const PAGE_MAX: u32 = 1000;
 
 /// The query of a list that has no other words.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Paging {
     pub(super) limit: Option<u32>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use koyalite_policy::{ColumnName, Command, Effect, TableName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,14 +13,14 @@ use crate::registry::RegistryError;
 use crate::registry::policies::{self, NewPolicy, Policy, PolicyPatch, SavedPolicy};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::{ApiError, registry_mistake};
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 use super::paging::{Paging, part};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     table: Option<String>,
@@ -59,7 +59,7 @@ pub(super) async fn create(
     InProject(project): InProject,
     operator: Operator,
     Json(new): Json<NewPolicy>,
-) -> Result<Answer<SavedPolicy>, ApiError> {
+) -> Result<Created<SavedPolicy>, ApiError> {
     let creator = operator.user_id(&control.registry);
     let saved = policies::create(&control.registry, &project.name, &new, creator).await;
     Ok(created(
@@ -82,9 +82,9 @@ pub(super) async fn remove(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     policies::delete(&control.registry, &project.name, policy_id(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 fn policy_id(text: &str) -> Result<Uuid, ApiError> {
@@ -93,7 +93,8 @@ fn policy_id(text: &str) -> Result<Uuid, ApiError> {
 }
 
 /// A policy to judge. Only what the verdict depends on has to be given.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyDraft)]
 pub(super) struct Draft {
     #[serde(default = "draft_name")]
     name: String,
@@ -120,7 +121,8 @@ fn allow() -> Effect {
 }
 
 /// Whether a policy could be saved. Being told no is a successful answer: 200.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = DraftVerdict)]
 pub(super) struct Verdict {
     valid: bool,
     errors: Vec<Mistake>,

@@ -13,7 +13,8 @@ use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::json::Json;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyReadable)]
 pub(super) struct Wanted {
     enabled: bool,
 }

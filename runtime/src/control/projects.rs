@@ -11,7 +11,7 @@ use crate::registry::settings::SettingsPatch;
 use crate::registry::{Environment, operators};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, InProject, name};
@@ -19,7 +19,8 @@ use super::json::Json;
 use super::paging::{Paging, part};
 use super::unchanged::{Tagged, Unchanged, tagged};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewProject)]
 pub(super) struct Wanted {
     name: String,
     #[serde(default)]
@@ -59,7 +60,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Answer<Project>, ApiError> {
+) -> Result<Created<Project>, ApiError> {
     let new = NewProject {
         name: name(&wanted.name)?,
         environment: wanted.environment,
@@ -68,7 +69,8 @@ pub(super) async fn create(
     Ok(created(projects::create(&control.registry, new).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = ProjectPatch)]
 pub(super) struct Patch {
     name: Option<String>,
     owner_id: Option<Uuid>,

@@ -2,7 +2,7 @@
 //! lies outside the database. What fails there is in the log, and harms nobody: nothing names it.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use koyalite_policy::FunctionName;
 use object_store::ObjectStoreExt as _;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 
 /// The name once more, so that a slip of a finger deletes nothing.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Meant {
     confirm: Option<String>,
@@ -27,7 +27,7 @@ pub(super) async fn project(
     InProject(project): InProject,
     operator: Operator,
     Asked(meant): Asked<Meant>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     if meant.confirm.as_deref() != Some(project.name.as_str()) {
         return Err(ApiError::Unconfirmed(project.name.to_string()));
     }
@@ -35,7 +35,7 @@ pub(super) async fn project(
     tracing::info!(operator = operator.subject, project = %project.name, "deleted a project");
     control.databases.forget(removed.project);
     clear(&control, &removed, None).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn function(
@@ -43,7 +43,7 @@ pub(super) async fn function(
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
     operator: Operator,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
     let removed = removal::function(&control.registry, &project.name, &wanted).await?;
     tracing::info!(
@@ -53,7 +53,7 @@ pub(super) async fn function(
         "deleted a function"
     );
     clear(&control, &removed, Some(wanted)).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Takes away what nothing names any longer: components, their code, what was logged.

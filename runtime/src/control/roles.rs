@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 
 use crate::http::Mistake;
@@ -30,7 +30,8 @@ pub(super) async fn show(
     tagged(ok(custom_roles::get(&control.registry, &role).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewRole)]
 pub(super) struct Wanted {
     name: String,
     permissions: Vec<String>,
@@ -40,7 +41,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Tagged<Role>, ApiError> {
+) -> Result<Tagged<Role, 201>, ApiError> {
     let permissions = read(&wanted.permissions)?;
     operator.hold(&permissions)?;
     let role = custom_roles::create(&control.registry, &wanted.name, &permissions).await?;
@@ -48,7 +49,8 @@ pub(super) async fn create(
     tagged(created(role))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = RolePatch)]
 pub(super) struct Patch {
     permissions: Vec<String>,
 }
@@ -83,10 +85,10 @@ pub(super) async fn remove(
     State(control): State<Shared>,
     operator: Operator,
     At(role): At<String>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     custom_roles::remove(&control.registry, &role).await?;
     tracing::info!(operator = operator.subject, role, "deleted a role");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Permissions by their names; all that are none are told at once, with those that there are.

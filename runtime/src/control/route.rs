@@ -15,6 +15,7 @@ use super::Shared;
 use super::auth::{Demand, Gate, require};
 use super::error::ApiError;
 use super::idempotency::once;
+use super::openapi::{Described, Sketch};
 use super::permission::Permission;
 
 /// Who may call a route.
@@ -40,19 +41,33 @@ pub(super) struct Route<S = Shared> {
     pub(super) path: &'static str,
     pub(super) access: Access,
     answer: MethodRouter<S>,
+    /// What the types of its handler say.
+    describe: fn(&mut Sketch),
 }
 
 impl Route {
     /// What makes something can be asked for under a key of the caller's own.
     pub(super) fn idempotent(self, control: &Shared) -> Route {
-        let answer = match (self.method, self.access) {
-            ("POST", Access::Needs(_)) => {
+        let answer = match self.takes_key() {
+            true => {
                 let once = from_fn_with_state(Arc::clone(control), once);
                 self.answer.layer(once)
             }
-            _ => self.answer,
+            false => self.answer,
         };
         Route { answer, ..self }
+    }
+
+    /// Whether it listens to an `Idempotency-Key`.
+    pub(super) fn takes_key(&self) -> bool {
+        matches!((self.method, self.access), ("POST", Access::Needs(_)))
+    }
+
+    /// What its handler reads and answers.
+    pub(super) fn sketch(&self) -> Sketch {
+        let mut sketch = Sketch::default();
+        (self.describe)(&mut sketch);
+        sketch
     }
 }
 
@@ -65,11 +80,17 @@ macro_rules! methods {
             handler: H,
         ) -> Route<S>
         where
-            H: Handler<T, S>,
+            H: Handler<T, S> + Described<T>,
             T: 'static,
             S: Clone + Send + Sync + 'static,
         {
-            Route { method: $method, path, access: access.into(), answer: routing::$name(handler) }
+            Route {
+                method: $method,
+                path,
+                access: access.into(),
+                answer: routing::$name(handler),
+                describe: H::describe,
+            }
         }
     )*};
 }

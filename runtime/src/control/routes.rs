@@ -8,8 +8,8 @@ use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
     api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
-    logs, members, messages, native_mirror, operators, policies, policy_readable, projects,
-    removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users,
+    logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
+    projects, removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users,
     vector_indexes, verify, webhooks,
 };
 
@@ -99,6 +99,7 @@ fn functions() -> Vec<Route> {
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         post("/v1/projects/{project}/schedules", P::FunctionDeploy, schedules::create),
         get("/v1/projects/{project}/schedules/{task}", P::FunctionRead, schedules::show),
+        patch("/v1/projects/{project}/schedules/{task}", P::FunctionDeploy, schedules::change),
         delete("/v1/projects/{project}/schedules/{task}", P::FunctionDeploy, schedules::remove),
         post("/v1/projects/{project}/schedules/{task}/pause", P::FunctionDeploy, schedules::pause),
         post("/v1/projects/{project}/schedules/{task}/resume", P::FunctionDeploy, schedules::resume),
@@ -196,5 +197,8 @@ fn node() -> Vec<Route> {
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),
+        get("/openapi.json", Open, openapi::json),
+        get("/docs", Open, openapi::pages),
+        get("/docs/{file}", Open, openapi::file),
     ]
 }

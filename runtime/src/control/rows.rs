@@ -13,7 +13,7 @@ use crate::registry::audit::{self, Action, Chain, Deed};
 use crate::registry::identity::advance;
 
 use super::Shared;
-use super::answer::{Answer, created};
+use super::answer::{Created, created};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
@@ -22,12 +22,13 @@ use super::json::Json;
 /// What acts, in the log: there is no function behind it.
 const SEEDER: &str = "seed";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct NewRows {
+    #[schema(value_type = Vec<Object>)]
     rows: Vec<Box<RawValue>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Inserted {
     inserted: usize,
 }
@@ -38,7 +39,7 @@ pub(super) async fn insert(
     At((_, table)): At<(String, String)>,
     operator: Operator,
     Json(new): Json<NewRows>,
-) -> Result<Answer<Inserted>, ApiError> {
+) -> Result<Created<Inserted>, ApiError> {
     let table: TableName = name(&table)?;
     let project = entry.for_host(&control.databases);
     let identity = Identity::Service(Service::past_policies(SEEDER, [table.clone()])?);

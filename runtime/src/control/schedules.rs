@@ -2,8 +2,8 @@
 //! are paused, resumed, run and looked at here.
 
 use axum::extract::State;
+use axum::response::NoContent;
 use chrono::{DateTime, Utc};
-use http::StatusCode;
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,21 +11,24 @@ use serde_json::{Map, Value};
 use crate::registry::RegistryError;
 use crate::registry::manifest::ScheduleSpec;
 use crate::registry::run_history::{self, Backfilled, Range, Run, RunFilter};
+use crate::registry::schedule_change;
 use crate::registry::schedules::{self, Firing, ScheduledTask};
 use crate::scheduler::cron::Schedule;
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, tagged_as};
 
 /// How many of the coming firings are shown: enough to see the rhythm, and a weekend in it.
 const NEXT_SHOWN: usize = 5;
 
 /// A task with the name that it goes by in paths and on the command line.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Schedule)]
 pub(super) struct Named {
     /// `<function>.<name>`.
     task: String,
@@ -43,7 +46,8 @@ impl From<ScheduledTask> for Named {
 }
 
 /// A task with what its expression means.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ScheduleWithFirings)]
 pub(super) struct Shown {
     #[serde(flatten)]
     named: Named,
@@ -72,7 +76,8 @@ impl From<ScheduledTask> for Shown {
 }
 
 /// A run with where its log is.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ScheduleRun)]
 pub(super) struct Logged {
     #[serde(flatten)]
     run: Run,
@@ -106,16 +111,24 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-) -> Result<Answer<Shown>, ApiError> {
+) -> Result<Tagged<Shown>, ApiError> {
     let found = schedules::find(&control.registry, &project.name, &task).await;
-    Ok(ok(known(found, task)?.into()))
+    shown(known(found, task)?)
+}
+
+/// With the tag of what was decided about it: that it has fired since changes nothing of that.
+fn shown(task: ScheduledTask) -> Result<Tagged<Shown>, ApiError> {
+    let spec = task.spec();
+    tagged_as(ok(task.into()), &spec)
 }
 
 /// `function` beside the fields that a schedule has in a manifest.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewSchedule)]
 pub(super) struct Wanted {
     function: String,
     #[serde(flatten)]
+    #[schema(value_type = ScheduleSpec)]
     schedule: Map<String, Value>,
 }
 
@@ -123,21 +136,39 @@ pub(super) async fn create(
     State(control): State<Shared>,
     InProject(project): InProject,
     Json(wanted): Json<Wanted>,
-) -> Result<Answer<Shown>, ApiError> {
+) -> Result<Created<Shown>, ApiError> {
     let function: FunctionName = name(&wanted.function)?;
     let spec = ScheduleSpec::parse(&Value::Object(wanted.schedule))?;
     let made = schedules::create(&control.registry, &project.name, &function, &spec).await?;
     Ok(created(made.into()))
 }
 
+/// The fields to change; `null` stands for the usual value.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(transparent)]
+#[schema(as = SchedulePatch, value_type = Object)]
+pub(super) struct Patch(Map<String, Value>);
+
+pub(super) async fn change(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
+    Json(Patch(patch)): Json<Patch>,
+) -> Result<Tagged<Shown>, ApiError> {
+    let change = (&condition, patch);
+    let changed = schedule_change::change(&control.registry, &project.name, &task, change).await;
+    shown(known(changed, task)?)
+}
+
 pub(super) async fn remove(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let removed = schedules::remove(&control.registry, &project.name, &task).await;
     known(removed, task)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn pause(
@@ -164,7 +195,7 @@ pub(super) async fn run(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-) -> Result<Answer<Run>, ApiError> {
+) -> Result<Created<Run>, ApiError> {
     let run = run_history::run_now(&control.registry, &project.name, &task).await;
     Ok(created(known(run, task)?))
 }
@@ -174,7 +205,7 @@ pub(super) async fn backfill(
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
     Json(range): Json<Range>,
-) -> Result<Answer<Backfilled>, ApiError> {
+) -> Result<Created<Backfilled>, ApiError> {
     let done = run_history::backfill(&control.registry, &project.name, &task, range).await;
     Ok(created(known(done, task)?))
 }

@@ -30,7 +30,8 @@ use super::paging::{Paging, part};
 use super::production::may_drop;
 
 /// The file.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = SchemaDocument)]
 pub(super) struct Document {
     #[serde(default)]
     tables: Vec<Table>,
@@ -40,7 +41,8 @@ pub(super) struct Document {
 }
 
 /// A table with the policies that guard it.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = TableDocument)]
 struct Table {
     name: String,
     #[serde(default)]
@@ -52,7 +54,7 @@ struct Table {
 }
 
 /// A policy whose table is the one it stands in.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 struct TablePolicy {
     name: String,
     effect: Option<Effect>,
@@ -69,7 +71,7 @@ struct TablePolicy {
 }
 
 /// How a file is to be applied, as the query says.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asking {
     #[serde(default)]
@@ -80,7 +82,7 @@ pub(super) struct Asking {
 }
 
 /// What applying would do.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Planned {
     state: String,
     steps: Vec<Step>,
@@ -91,7 +93,7 @@ pub(super) struct Planned {
 
 /// A refusal that applying would answer: the parts of its problem document that are not the same for
 /// every request.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Refusal {
     code: &'static str,
     detail: String,

@@ -1,7 +1,7 @@
 //! A project's secrets: set and deleted, listed by name. Their values never come out here again.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 
 use crate::registry::reseal::{self, Resealed};
@@ -25,7 +25,8 @@ pub(super) async fn list(
     part("secrets", secrets, |secret| secret.name.clone())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = SecretValue)]
 pub(super) struct Wanted {
     value: String,
 }
@@ -36,11 +37,11 @@ pub(super) async fn set(
     At((_, name)): At<(String, String)>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let (name, value) = (name.parse::<SecretName>()?, secrets::chosen(wanted.value)?);
     secrets::set(&control.registry, &project.name, &name, &value).await?;
     tracing::info!(operator = operator.subject, project = %project.name, secret = %name, "set a secret");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn remove(
@@ -48,11 +49,11 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
     operator: Operator,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let name = name.parse::<SecretName>()?;
     secrets::delete(&control.registry, &project.name, &name).await?;
     tracing::info!(operator = operator.subject, project = %project.name, secret = %name, "deleted a secret");
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Seals every stored secret with the active key of the ring.

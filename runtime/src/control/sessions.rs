@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{FromRequestParts, State};
-use http::StatusCode;
+use axum::response::NoContent;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,10 +17,11 @@ use crate::registry::sessions::RefreshToken;
 use crate::registry::users::{self, User};
 
 use super::Shared;
-use super::answer::{Answer, created, ok};
+use super::answer::{Answer, Created, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::json::Json;
+use super::openapi::{Sketch, Takes};
 
 /// The address at the other end of the connection.
 pub(super) struct From(IpAddr);
@@ -36,7 +37,12 @@ impl<S: Sync> FromRequestParts<S> for From {
     }
 }
 
-#[derive(Deserialize)]
+/// It comes with the connection, not with the request.
+impl Takes for From {
+    fn describe(_: &mut Sketch) {}
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct Refresh {
     refresh_token: String,
 }
@@ -45,7 +51,7 @@ pub(super) async fn sign_up(
     State(control): State<Shared>,
     From(from): From,
     Json(claimed): Json<Claimed>,
-) -> Result<Answer<SignedIn>, ApiError> {
+) -> Result<Created<SignedIn>, ApiError> {
     let signed_in = control
         .accounts
         .sign_up(Door::Control, claimed, from)
@@ -76,10 +82,10 @@ pub(super) async fn refresh(
 pub(super) async fn sign_out(
     State(control): State<Shared>,
     operator: Operator,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let session = signed_in(&operator)?;
     control.accounts.sign_out(Door::Control, session).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn password(
@@ -87,10 +93,10 @@ pub(super) async fn password(
     operator: Operator,
     From(from): From,
     Json(wanted): Json<PasswordChange>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let who = signed_in(&operator)?;
     control.accounts.change_password(who, wanted, from).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 fn signed_in(operator: &Operator) -> Result<(Uuid, Uuid), ApiError> {
@@ -101,7 +107,7 @@ fn signed_in(operator: &Operator) -> Result<(Uuid, Uuid), ApiError> {
 }
 
 /// Who is asking.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Whoami {
     subject: String,
     role: String,

@@ -1,7 +1,7 @@
 //! Tables, columns and indexes: the shape of a project's data, never its rows.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 
 use crate::http::Code;
@@ -11,7 +11,7 @@ use crate::registry::migration::{self, ColumnPatch};
 use crate::registry::tables::{self, Data, Table};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
@@ -48,7 +48,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     InProject(project): InProject,
     Json(new): Json<NewTable>,
-) -> Result<Answer<Table>, ApiError> {
+) -> Result<Created<Table>, ApiError> {
     let made = tables::create(&control.registry, &project.name, &new).await;
     Ok(created(
         made.map_err(ApiError::invalid_as(Code::InvalidSchema))?,
@@ -56,7 +56,7 @@ pub(super) async fn create(
 }
 
 /// What whoever drops something says about the data in it.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Said {
     #[serde(default)]
@@ -77,11 +77,11 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
     Asked(said): Asked<Said>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let table = name(&table)?;
     may_drop(&project, said.data())?;
     tables::drop(&control.registry, &project.name, &table, said.data()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn add_column(
@@ -89,7 +89,7 @@ pub(super) async fn add_column(
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
     Json(new): Json<NewColumn>,
-) -> Result<Answer<Table>, ApiError> {
+) -> Result<Created<Table>, ApiError> {
     let table = name(&table)?;
     let made = tables::add_column(&control.registry, &project.name, &table, &new).await;
     Ok(created(
@@ -134,7 +134,7 @@ pub(super) async fn create_index(
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
     Json(new): Json<NewIndex>,
-) -> Result<Answer<Table>, ApiError> {
+) -> Result<Created<Table>, ApiError> {
     let table = name(&table)?;
     let made = indexes::create(&control.registry, &project.name, &table, &new).await;
     Ok(created(

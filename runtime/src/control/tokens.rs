@@ -16,7 +16,7 @@ use crate::keys::{Audience, Grant, SigningKey, token};
 use crate::registry::audit::{self, Action, Chain, Deed};
 
 use super::Shared;
-use super::answer::{Answer, created};
+use super::answer::{Created, created};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::InProject;
@@ -29,7 +29,7 @@ const TTL_DEFAULT_S: u32 = 3600;
 /// Thirty days: for a demonstration that lasts. Whoever needs more signs with a key of their own.
 const TTL_MAX_S: u32 = 30 * 24 * 3600;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 pub(super) struct NewToken {
     subject: String,
     #[serde(default)]
@@ -42,7 +42,7 @@ fn ttl_default() -> u32 {
     TTL_DEFAULT_S
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Minted {
     token: String,
     expires_at: String,
@@ -53,7 +53,7 @@ pub(super) async fn create(
     InProject(project): InProject,
     operator: Operator,
     Json(wanted): Json<NewToken>,
-) -> Result<Answer<Minted>, ApiError> {
+) -> Result<Created<Minted>, ApiError> {
     may_mint(&project)?;
     let now = Utc::now();
     let subject = wanted.subject.clone();

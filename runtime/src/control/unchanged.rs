@@ -45,16 +45,34 @@ impl<S: Sync> FromRequestParts<S> for Unchanged {
 }
 
 /// A document with the tag of its state.
-pub(super) struct Tagged<T>(Answer<T>, HeaderValue);
+pub(super) struct Tagged<T, const STATUS: u16 = 200>(Answer<T, STATUS>, HeaderValue);
 
 /// A document and its tag.
-pub(super) fn tagged<T: Serialize>(answer: Answer<T>) -> Result<Tagged<T>, ApiError> {
-    let tag = format!("\"{}\"", Tag::of(&answer.1)?);
+pub(super) fn tagged<T: Serialize, const STATUS: u16>(
+    answer: Answer<T, STATUS>,
+) -> Result<Tagged<T, STATUS>, ApiError> {
+    let tag = Tag::of(&answer.0)?;
+    with_tag(answer, &tag)
+}
+
+/// A document and the tag of that part of it that changes are made to.
+pub(super) fn tagged_as<T: Serialize, const STATUS: u16>(
+    answer: Answer<T, STATUS>,
+    part: &impl Serialize,
+) -> Result<Tagged<T, STATUS>, ApiError> {
+    with_tag(answer, &Tag::of(part)?)
+}
+
+fn with_tag<T, const STATUS: u16>(
+    answer: Answer<T, STATUS>,
+    tag: &Tag,
+) -> Result<Tagged<T, STATUS>, ApiError> {
+    let tag = format!("\"{tag}\"");
     let tag = HeaderValue::from_str(&tag).map_err(|_| ApiError::Unwritable)?;
     Ok(Tagged(answer, tag))
 }
 
-impl<T: Serialize> IntoResponse for Tagged<T> {
+impl<T: Serialize, const STATUS: u16> IntoResponse for Tagged<T, STATUS> {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         response.headers_mut().insert(ETAG, self.1);

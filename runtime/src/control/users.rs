@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ use super::{Control, Shared, removal};
 const USERS: &str = "users";
 const POSSESSIONS: &str = "possessions";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Query {
     limit: Option<u32>,
@@ -52,7 +52,8 @@ pub(super) async fn list(
     part(USERS, found, |user| user.id)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewUser)]
 pub(super) struct Wanted {
     email: String,
     role: Option<String>,
@@ -63,7 +64,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Tagged<User>, ApiError> {
+) -> Result<Tagged<User, 201>, ApiError> {
     let member = || BuiltInRole::Member.name().to_owned();
     let role = wanted.role.unwrap_or_else(member);
     operator.hold(&permitted(&control, &role).await?)?;
@@ -85,7 +86,8 @@ pub(super) async fn show(
     tagged(ok(user))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = UserPatch)]
 pub(super) struct Patch {
     email: Option<String>,
     role: Option<String>,
@@ -122,7 +124,7 @@ pub(super) async fn change(
     tagged(ok(user))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Removal {
     transfer_to: Option<Uuid>,
@@ -133,7 +135,7 @@ pub(super) async fn remove(
     operator: Operator,
     At(id): At<String>,
     Asked(removal): Asked<Removal>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let user = users::get(&control.registry, known(&id)?).await?;
     operator.hold(&operators::reach(&control.registry, user.id).await?)?;
     let estate = removal
@@ -142,7 +144,7 @@ pub(super) async fn remove(
     let components = owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
     removal::clear_components(&control, &components).await;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn projects(

@@ -1,7 +1,7 @@
 //! Vector indexes: what rows are found by that are near.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 
 use crate::registry::vectors::{self, NewVectorIndex, VectorIndex, VectorIndexPatch};
 
@@ -41,7 +41,7 @@ pub(super) async fn create(
     InProject(project): InProject,
     operator: Operator,
     Json(new): Json<NewVectorIndex>,
-) -> Result<Tagged<VectorIndex>, ApiError> {
+) -> Result<Tagged<VectorIndex, 201>, ApiError> {
     let owner = operator.user_id(&control.registry);
     let made = vectors::create(&control.registry, &project.name, (&new, owner)).await?;
     tracing::info!(
@@ -69,7 +69,7 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
     Unchanged(condition): Unchanged,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     vectors::delete(&control.registry, &project.name, &name, &condition).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

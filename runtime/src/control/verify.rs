@@ -28,7 +28,8 @@ use super::extract::InProject;
 const CALLERS_MAX: usize = 20;
 
 /// Who is compared, beside nobody.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = Verification)]
 pub(super) struct Wanted {
     #[serde(default)]
     identities: Vec<Who>,
@@ -42,7 +43,8 @@ fn yes() -> bool {
 }
 
 /// How the two agree.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = VerificationReport)]
 pub(super) struct Report {
     /// Whether row security was in force, and so asked itself.
     mirrored: bool,
@@ -54,7 +56,7 @@ pub(super) struct Report {
     tables: Vec<TableReport>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct TableReport {
     table: TableName,
     /// Why there is nothing to compare: policies that row security cannot say.
@@ -63,7 +65,7 @@ struct TableReport {
     callers: Vec<CallerReport>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct CallerReport {
     caller: String,
     rows: u64,
@@ -80,14 +82,15 @@ struct CallerReport {
 }
 
 /// A row that one of the two shows and the other does not.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Disagreement)]
 struct Shown {
     key: Json,
     host: bool,
     postgres: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Failure {
     code: &'static str,
     message: String,

@@ -3,7 +3,7 @@
 //! A secret is in the answer to its making and its rotation, and nowhere else.
 
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::NoContent;
 use uuid::Uuid;
 
 use crate::delivery::target;
@@ -11,7 +11,7 @@ use crate::http::Mistake;
 use crate::registry::webhooks::endpoints::{self, Endpoint, Revealed};
 use crate::registry::webhooks::input::{EndpointPatch, NewEndpoint};
 
-use super::answer::{Answer, Items, created, items, ok};
+use super::answer::{Answer, Created, Items, created, items, ok};
 use super::error::ApiError;
 use super::extract::{At, InProject};
 use super::json::Json;
@@ -42,7 +42,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     InProject(project): InProject,
     Json(new): Json<NewEndpoint>,
-) -> Result<Answer<Revealed>, ApiError> {
+) -> Result<Created<Revealed>, ApiError> {
     control.check_target(&new.target_url)?;
     let made = endpoints::create(&control.registry, &project.name, &new).await?;
     Ok(created(made))
@@ -71,10 +71,10 @@ pub(super) async fn remove(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let id = id_of("endpoint", &id)?;
     endpoints::delete(&control.registry, &project.name, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn rotate(

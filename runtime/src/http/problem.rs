@@ -30,7 +30,7 @@ pub struct Problem {
 }
 
 /// One mistake among several in a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Mistake {
     /// What is wrong and what would be right.
     pub message: String,

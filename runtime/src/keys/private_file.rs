@@ -4,7 +4,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -15,6 +17,11 @@ const BYTES_MAX: u64 = 256 * 1024;
 
 /// Any permission for group or others.
 const NOT_PRIVATE: u32 = 0o077;
+
+/// The one that root may give our group: systemd and Kubernetes hand out secrets like that.
+const GROUP_READS: u32 = 0o040;
+
+const ROOT: u32 = 0;
 
 /// Why a private file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +63,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, FileError> {
     let file = file.map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & NOT_PRIVATE != 0 {
+    if mode & open_to_others(metadata.uid()) != 0 {
         return Err(FileError::NotPrivate {
             path: path.to_owned(),
             mode,
@@ -73,6 +80,16 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, FileError> {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(not_text()),
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// What makes a file of this owner one that others can read. Root's is for us where our group reads it;
+/// one of our own is opened up by somebody's mistake.
+fn open_to_others(owner: u32) -> u32 {
+    let ours = || fs::metadata("/proc/self").map_or(owner, |own| own.uid());
+    match owner == ROOT && ours() != ROOT {
+        true => NOT_PRIVATE & !GROUP_READS,
+        false => NOT_PRIVATE,
     }
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 const SECRET_BYTES: usize = 32;
 
 /// How webhooks of an endpoint are signed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum Signature {
     /// `v1`: by a secret that the receiver has too.
     #[default]

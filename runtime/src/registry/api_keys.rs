@@ -34,7 +34,9 @@ pub const API_KEY_NAME_CHARS_MAX: usize = 100;
 const NOTE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// As whom a key's bearer calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// As nobody: `anon`.
@@ -55,7 +57,8 @@ impl Scope {
 }
 
 /// A key as operators see it, without the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ApiKey)]
 pub struct Listed {
     /// Its id.
     pub id: Uuid,

@@ -18,7 +18,7 @@ use super::error::RegistryError;
 use super::indexes::{self, Index};
 
 /// A column of a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Column {
     /// Its id.
     pub id: Uuid,
@@ -26,6 +26,7 @@ pub struct Column {
     pub name: ColumnName,
     /// Its type; written with its values where they are listed.
     #[serde(rename = "type")]
+    #[schema(value_type = String)]
     pub ty: DefinedType,
     /// May it hold NULL?
     pub nullable: bool,
@@ -51,7 +52,7 @@ impl Column {
 }
 
 /// A reference from a column to a column of a table of the same project.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Relationship {
     /// The table referred to.
     pub table: TableName,

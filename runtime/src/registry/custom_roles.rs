@@ -16,7 +16,7 @@ use super::operators::permissions;
 use super::roles::{BuiltInRole, Permission};
 
 /// A role as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Role {
     /// Its id.
     pub id: Uuid,

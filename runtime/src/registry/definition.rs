@@ -23,7 +23,7 @@ pub const COLUMNS_MAX: usize = 200;
 const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
 
 /// A table to create. Unknown fields are for the reader of the request to refuse.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewTable {
     /// `[a-z_][a-z0-9_]{0,62}`.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct NewTable {
 }
 
 /// A column to create.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewColumn {
     /// `[a-z_][a-z0-9_]{0,62}`.
     pub name: String,
@@ -61,7 +61,7 @@ pub struct NewColumn {
 }
 
 /// A reference to a column of a table of the same project.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewReference {
     /// The table.
     pub table: String,
@@ -78,7 +78,7 @@ fn id() -> String {
 }
 
 /// What happens to a row when the row that it refers to is deleted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDelete {
     /// Deleting the other row is refused.

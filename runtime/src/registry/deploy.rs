@@ -45,7 +45,7 @@ pub struct DeployInput {
 }
 
 /// What a deploy or a rollback came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Deployed {
     /// The function.
     pub name: FunctionName,

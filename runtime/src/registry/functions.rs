@@ -16,7 +16,7 @@ use super::page::{Page, Part};
 pub use super::policy_sets::Policies;
 
 /// A function as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Function {
     /// Its id.
     pub id: Uuid,
@@ -41,7 +41,7 @@ pub struct Function {
 }
 
 /// A version of a function as operators see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Version {
     /// Its id.
     pub id: Uuid,

@@ -25,7 +25,7 @@ pub const INDEXES_MAX: usize = 16;
 pub const INDEX_COLUMNS_MAX: usize = 8;
 
 /// An index to create.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewIndex {
     /// `[a-z_][a-z0-9_]{0,62}`; left out, it is made of the names of the table and the columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ pub struct NewIndex {
 }
 
 /// An index of a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Index {
     /// Its id.
     pub id: Uuid,

@@ -21,7 +21,7 @@ use crate::keys::token::SECRET_BYTES_MIN;
 pub const SECRET_BYTES_MAX: usize = 1024;
 
 /// How a secret is written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// As it is: the key is the text's bytes.

@@ -42,6 +42,7 @@ pub(crate) struct Started {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room<'a> {
     pub(crate) node: &'a str,
+    pub(crate) region: &'a str,
     pub(crate) lease_s: f64,
     pub(crate) runs: i64,
     pub(crate) per_project: i64,
@@ -50,7 +51,8 @@ pub(crate) struct Room<'a> {
 }
 
 /// Starts runs whose turn it is: one project after the other, and of each the longest due first. Runs
-/// of one task that wait for each other start in their order. Of a function that was switched off
+/// of one task that wait for each other start in their order. What may not be in this node's region,
+/// by its function's regions or its project's `data_residency`, is left to others. Of a function that was switched off
 /// meanwhile they are skipped.
 ///
 /// A run that another node started at the same moment beside one of these is a `Conflict`: nothing
@@ -77,6 +79,11 @@ pub(crate) async fn start(
                CROSS JOIN LATERAL (
                    SELECT r.id, r.project_id, r.not_before FROM koyalite.runs r
                    WHERE r.status = 'waiting' AND r.project_id = p.id AND r.not_before <= now()
+                       AND EXISTS (
+                           SELECT FROM koyalite.scheduled_tasks t
+                           JOIN koyalite.functions f ON f.id = t.function_id
+                           JOIN koyalite.deployments d ON d.id = f.active_deployment_id
+                           WHERE t.id = r.task_id AND d.regions && ARRAY['*', $7])
                        AND (NOT r.serial OR NOT EXISTS (
                            SELECT FROM koyalite.runs o
                            WHERE o.task_id = r.task_id AND o.id <> r.id AND (
@@ -87,6 +94,10 @@ pub(crate) async fn start(
                    ORDER BY r.not_before LIMIT $4 - coalesce(here.runs, 0)
                    FOR UPDATE SKIP LOCKED) w
                WHERE p.id IS NOT NULL AND coalesce(here.runs, 0) < $4
+                   AND EXISTS (
+                       SELECT FROM koyalite.projects at
+                       WHERE at.id = p.id AND (at.settings -> 'data_residency' ? $7
+                           OR coalesce(at.settings -> 'data_residency', '[]') = '[]'))
            ), picked AS (
                SELECT l.id FROM (
                    SELECT id, not_before,
@@ -118,6 +129,7 @@ pub(crate) async fn start(
         room.per_project,
         room.projects,
         room.running,
+        room.region,
     )
     .fetch_all(conn)
     .await?;

@@ -17,7 +17,7 @@ use super::sessions::{self, Opened, Scope};
 use super::users::{self, NewUser, User};
 
 /// A user in a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Member {
     /// The user's id.
     pub user_id: Uuid,

@@ -58,6 +58,7 @@ pub mod retention;
 pub mod roles;
 pub mod run_history;
 pub(crate) mod runs;
+pub mod schedule_change;
 mod schedule_sync;
 pub mod schedules;
 pub mod secret;

@@ -12,7 +12,7 @@ use super::error::RegistryError;
 use super::page::{Page, Part};
 
 /// A token that was given out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OperatorToken {
     /// Its id.
     pub id: Uuid,

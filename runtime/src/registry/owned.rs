@@ -26,7 +26,7 @@ pub enum Owned {
 }
 
 /// One thing that a user owns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Possession {
     /// Its id.
     pub id: Uuid,

@@ -19,7 +19,7 @@ use super::verdict::{Rules, verdict};
 use super::{Registry, mirror, tables};
 
 /// A policy as operators see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Policy {
     /// The policy itself.
     #[serde(flatten)]
@@ -33,7 +33,7 @@ pub struct Policy {
 }
 
 /// A policy that was saved, with what its author should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct SavedPolicy {
     /// The policy.
     #[serde(flatten)]

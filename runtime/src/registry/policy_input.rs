@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A policy to create. Unknown fields are for the reader of the request to refuse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NewPolicy {
     /// What people will call it; unique on its table.
     pub name: String,
@@ -57,7 +57,7 @@ fn enabled() -> bool {
 }
 
 /// What to change of a policy. A field left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 pub struct PolicyPatch {
     /// A new name.
     pub name: Option<String>,

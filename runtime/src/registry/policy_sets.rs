@@ -28,7 +28,7 @@ pub enum Policies {
 }
 
 /// What restoring came to: names of policies, each with its table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Restored {
     /// Made again, or made to say what they said.
     pub restored: Vec<String>,

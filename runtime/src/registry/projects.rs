@@ -21,7 +21,7 @@ use super::snapshot::{Environment, ProjectEntry};
 use super::{Registry, ddl};
 
 /// A project as operators see it. Its secrets are in the snapshot only.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Project {
     /// Its id.
     pub id: Uuid,

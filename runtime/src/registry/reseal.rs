@@ -23,7 +23,7 @@ const SEALED: [(&str, &str, &str); 6] = [
 ];
 
 /// What was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Resealed {
     /// The active key of this node's ring.
     pub key: String,

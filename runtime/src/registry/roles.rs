@@ -16,7 +16,19 @@ use super::users::UNUSABLE_PASSWORD;
 pub const ADMIN_EMAIL: &str = "admin@localhost";
 
 /// One thing that a control token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 pub enum Permission {
     /// List projects and see one.
     #[serde(rename = "project:read")]

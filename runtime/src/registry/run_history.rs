@@ -21,7 +21,7 @@ use crate::scheduler::rules::Overlap;
 pub const BACKFILL_MAX: usize = 1440;
 
 /// One attempt of one firing of a scheduled task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Run {
     /// Its id; the invocation's too.
     pub id: Uuid,
@@ -54,7 +54,7 @@ pub struct Run {
 }
 
 /// Which runs; a field that is not given narrows nothing.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunFilter {
     /// One of the statuses.
@@ -203,7 +203,8 @@ fn asked_for(task: &ScheduledTask, now: DateTime<Utc>) -> NewRun {
 }
 
 /// A range of the past.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[schema(as = TimeRange)]
 pub struct Range {
     /// From this time on, itself included.
     pub from: DateTime<Utc>,
@@ -212,7 +213,7 @@ pub struct Range {
 }
 
 /// What a backfill came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Backfilled {
     /// Firings in the range.
     pub due: usize,

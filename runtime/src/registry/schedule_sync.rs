@@ -128,6 +128,16 @@ async fn upsert(
         tracing::debug!(%id, name = spec.name, "a new schedule");
         return Ok(());
     }
+    update(conn, owner.function, spec, next).await
+}
+
+/// Makes a task what the spec says. It keeps its next time where its expression stays.
+pub(super) async fn update(
+    conn: &mut PgConnection,
+    function: Uuid,
+    spec: &ScheduleSpec,
+    next: Option<DateTime<Utc>>,
+) -> Result<(), RegistryError> {
     let row = Row::of(spec);
     sqlx::query!(
         "UPDATE koyalite.scheduled_tasks SET
@@ -139,7 +149,7 @@ async fn upsert(
              catch_up_window_s = $9, retries = $10, backoff_s = $11, backoff_max_s = $12,
              timeout_s = $13, jitter_s = $14, updated_at = now()
          WHERE function_id = $1 AND name = $2",
-        owner.function,
+        function,
         spec.name,
         spec.cron,
         spec.timezone,

@@ -16,11 +16,12 @@ use super::error::{RegistryError, Standing};
 use super::manifest::ScheduleSpec;
 use super::manifest::schedules::SCHEDULES_MAX;
 use super::runs::whole;
+use super::schedule_change::of_manifest;
 use super::schedule_sync::{Origin, Owner, drop_waiting, insert, next};
 use crate::scheduler::rules::Rules;
 
 /// A cron entry of a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ScheduledTask {
     /// Its id.
     pub id: Uuid,
@@ -224,12 +225,7 @@ pub async fn remove(
     .execute(&mut *tx)
     .await?;
     if removed.rows_affected() == 0 {
-        let reason = format!(
-            "{} is in the manifest of {}; take it out there and deploy, or pause it",
-            task.task(),
-            task.function
-        );
-        return Err(RegistryError::conflict(Standing::InUse, reason));
+        return Err(of_manifest(&task));
     }
     drop_waiting(&mut tx, &[task.id]).await?;
     let deed = Deed::new(Action::ScheduleDelete, task.task());

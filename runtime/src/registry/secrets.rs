@@ -66,7 +66,8 @@ impl fmt::Display for SecretName {
 }
 
 /// That a secret is there, for operators.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = SecretListed)]
 pub struct Listed {
     /// Its name.
     pub name: String,

@@ -33,7 +33,7 @@ pub const RESIDENCE_REGIONS_MAX: usize = 50;
 const EVERYWHERE: &str = "*";
 
 /// The settings of a project.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Settings {
     /// How often its functions may be called; the gateway answers 429 beyond it.
@@ -43,6 +43,7 @@ pub struct Settings {
     /// Where its functions may run; empty: anywhere. A deploy elsewhere is refused.
     pub data_residency: Vec<String>,
     /// Columns whose values are masked in what its functions log.
+    #[schema(value_type = Vec<String>)]
     pub pii_redaction: Vec<Redacted>,
     /// Events of webhooks that its functions may emit in a minute; none: a thousand.
     pub webhook_events_per_minute: Option<u32>,
@@ -51,7 +52,7 @@ pub struct Settings {
 }
 
 /// How often a project's functions may be called, on each node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct RateLimits {
     /// By all callers together.
@@ -63,7 +64,7 @@ pub struct RateLimits {
 }
 
 /// So many requests in so many seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rate {
     /// As many may come at once.
     pub requests: u32,
@@ -100,7 +101,7 @@ impl From<Redacted> for String {
 }
 
 /// Settings to change. What is left out stays; `null` takes one back to what it is by itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 pub struct SettingsPatch {
     /// Other limits, all of them.
     #[serde(default, deserialize_with = "given")]
@@ -113,6 +114,7 @@ pub struct SettingsPatch {
     pub data_residency: Option<Option<Vec<String>>>,
     /// Other columns, all of them.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
     pub pii_redaction: Option<Option<Vec<Redacted>>>,
     /// Another quota.
     #[serde(default, deserialize_with = "given")]

@@ -23,7 +23,7 @@ use super::{Registry, mirror, vectors, webhooks};
 pub const TABLES_MAX: usize = 500;
 
 /// A table of a project.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Table {
     /// Its id.
     pub id: Uuid,

@@ -15,7 +15,7 @@ use super::page::{Page, Part};
 use super::sessions;
 
 /// A user as operators see one. The hash of their password is read by [`credentials`] alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct User {
     /// Their id: `auth.uid()` in policies.
     pub id: Uuid,

@@ -59,6 +59,8 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 pub struct SchedulerSettings {
     /// What this node is called in the rows of its runs.
     pub node: String,
+    /// Its region.
+    pub region: String,
     /// How long it may be silent before its runs are tried again.
     pub lease: Duration,
     /// How long runs that are over are kept.
@@ -153,6 +155,7 @@ impl<F: Fire> Scheduler<F> {
         let lease = self.settings.lease;
         let room = Room {
             node: &self.settings.node,
+            region: &self.settings.region,
             lease_s: lease.as_secs_f64(),
             runs: free.try_into().unwrap_or(i64::MAX),
             per_project: per_project.try_into().unwrap_or(i64::MAX),

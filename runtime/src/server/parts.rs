@@ -275,6 +275,7 @@ fn scheduler(config: &ServeConfig) -> SchedulerSettings {
     };
     SchedulerSettings {
         node: format!("{}/{host}:{}", config.region, std::process::id()),
+        region: config.region.clone(),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),
         places: (

@@ -38,6 +38,7 @@ struct Seen {
 
 /// One test of one policy, and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AtomCoverage {
     /// The policy's id.
     pub policy: Uuid,

@@ -12,6 +12,7 @@ use crate::policy::{CheckedPolicy, Command, Schema, TableRules};
 
 /// A table that a subquery reads, and under which policies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubqueryView {
     /// The table.
     pub table: TableName,

@@ -12,6 +12,7 @@ use crate::policy::{Clause, Command, Effect};
 
 /// How a decision came about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Explanation {
     /// What becomes of the question.
     pub verdict: Verdict,
@@ -33,6 +34,7 @@ pub struct Explanation {
 
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reason {
     /// Its stable word.
     pub code: &'static str,
@@ -43,6 +45,7 @@ pub struct Reason {
 /// What is left of all policies, as it is sent to Postgres: over the row `t` and, in the check of
 /// an update, `old`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SqlView {
     /// What rows that exist must meet.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +59,7 @@ pub struct SqlView {
 
 /// One policy and what became of one of its conditions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicyView {
     /// Its id.
     pub id: Uuid,
@@ -87,6 +91,7 @@ pub struct PolicyView {
 
 /// One test of a condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AtomView {
     /// As it is understood.
     pub text: String,

@@ -17,6 +17,7 @@ const STANDARD: [&str; 9] = [
 
 /// What is known about one claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClaimRule {
     /// Whether every user's token must have it. A request with a token that lacks it is denied on
@@ -27,6 +28,7 @@ pub struct ClaimRule {
 
 /// The claims that a project declares, by their name at the top of the token.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Claims(pub BTreeMap<String, ClaimRule>);
 

@@ -10,6 +10,7 @@ use crate::names::{ColumnName, TableName};
 
 /// What is done to rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Command {
     /// Read rows.
@@ -55,6 +56,7 @@ impl fmt::Display for Command {
 
 /// Whether rows that meet a policy's condition are let through or held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// One allowing policy is enough…
@@ -65,6 +67,7 @@ pub enum Effect {
 
 /// A policy as it is written and stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicySource {
     /// Its id, by which denials name it in the log.
@@ -110,6 +113,7 @@ fn enabled_by_default() -> bool {
 
 /// Which of a policy's two conditions is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Clause {
     /// The condition on rows that exist.

@@ -101,6 +101,8 @@ actions! {
     NativeMirrorSet = "native_mirror.set" on "project",
     /// A schedule was made beside those of the manifest.
     ScheduleCreate = "schedule.create" on "schedule",
+    /// Such a schedule was changed.
+    ScheduleUpdate = "schedule.update" on "schedule",
     /// Such a schedule was removed.
     ScheduleDelete = "schedule.delete" on "schedule",
     /// A schedule was paused or resumed.

@@ -10,7 +10,8 @@ use super::super::error::RegistryError;
 use super::Chain;
 
 /// A record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditRecord)]
 pub struct Entry {
     /// Its id.
     pub id: Uuid,
@@ -27,6 +28,7 @@ pub struct Entry {
     /// In which request.
     pub request_id: Option<Uuid>,
     /// Facts about it.
+    #[schema(value_type = Object)]
     pub metadata: Box<RawValue>,
     /// Its place in the chain; none until it is sealed.
     pub position: Option<i64>,

@@ -19,7 +19,8 @@ use super::walk::{Checkpoint, Sealed, Walk};
 use crate::keys::{KeyRing, Purpose, SecretKey};
 
 /// What became of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditReport)]
 pub struct Report {
     /// Records that have a place.
     pub sealed: Position,
@@ -34,7 +35,8 @@ pub struct Report {
 }
 
 /// Where a chain led at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditCheckpoint)]
 pub struct Mark {
     /// The place of the last record.
     pub position: Position,

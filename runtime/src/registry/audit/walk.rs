@@ -11,7 +11,8 @@ use super::chain::{self, Hash, Position, Record, START};
 const FINDINGS_MAX: usize = 100;
 
 /// Something that is not as it was sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditFinding)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Finding {
     /// What is in this place is not what was sealed there.

@@ -12,7 +12,7 @@ use super::super::error::{RegistryError, Standing};
 use super::super::page::{Page, Part};
 
 /// A message in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Message {
     /// Its id.
     pub id: Uuid,
@@ -54,7 +54,7 @@ pub struct Message {
 }
 
 /// A message of the local mailbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Caught {
     /// The message.
     #[serde(flatten)]

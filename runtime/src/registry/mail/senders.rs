@@ -15,7 +15,7 @@ use super::super::error::{Mistake, RegistryError, refuse_if_any};
 pub const SENDER_NAME_CHARS_MAX: usize = 100;
 
 /// An address to send from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Sender {
     /// Its id.
     pub id: Uuid,
@@ -28,7 +28,7 @@ pub struct Sender {
 }
 
 /// An address to add.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 pub struct NewSender {
     /// The address.
     pub address: String,

@@ -10,7 +10,7 @@ use super::super::change::{Change, project_id};
 use super::super::error::RegistryError;
 
 /// An address that takes no mail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Suppression {
     /// In lower case.
     pub address: String,

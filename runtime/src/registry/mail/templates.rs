@@ -16,7 +16,7 @@ use super::super::error::{Mistake, RegistryError, refuse_if_any};
 pub const TEMPLATE_BYTES_MAX: usize = koyalite_host_api::limits::EMAIL_BYTES;
 
 /// A template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Template {
     /// Its id.
     pub id: Uuid,
@@ -35,7 +35,7 @@ pub struct Template {
 }
 
 /// A template to make, or to put in the place of one.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 pub struct NewTemplate {
     /// One line.
     pub subject: String,

@@ -148,7 +148,7 @@ pub struct Outbound {
 }
 
 /// A cron entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ScheduleSpec {
     /// Unique in the function.
     pub name: String,

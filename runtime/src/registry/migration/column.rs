@@ -15,7 +15,7 @@ use super::super::tables::{self, Table};
 use super::{Author, SchemaFile, Terms, apply_schema, state};
 
 /// What to change of a column. A field left out stays.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
 pub struct ColumnPatch {
     /// A wider type, or another list of values.
     #[serde(rename = "type")]

@@ -12,7 +12,7 @@ use super::super::page::{Page, Part};
 use super::plan::Step;
 
 /// One file that was applied and changed something.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct MigrationEntry {
     /// The number of the change, growing.
     pub seq: i64,

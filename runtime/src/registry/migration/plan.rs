@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::error::{RegistryError, Standing};
 
 /// One thing that a migration does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Step {
     /// What is done.
     pub action: Action,
@@ -25,7 +25,7 @@ pub struct Step {
 }
 
 /// The kinds of steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is what its name says")]
 pub enum Action {
@@ -45,7 +45,7 @@ pub enum Action {
 }
 
 /// Data that a step would destroy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Loss {
     /// Rows of a table, or values of a column that are not NULL.
     pub of: Lost,
@@ -54,7 +54,7 @@ pub struct Loss {
 }
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is what its name says")]
 pub enum Lost {
@@ -118,7 +118,7 @@ impl Plan {
 }
 
 /// What applying a file did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Applied {
     /// Tables that were made.
     pub created_tables: Vec<String>,

@@ -12,7 +12,7 @@ use crate::registry::definition::keep;
 use crate::registry::error::{Mistake, RegistryError};
 
 /// A vector index to make.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewVectorIndex {
     /// `[a-z_][a-z0-9_]{0,62}`; left out, it is made of the names of the table and the column.
@@ -35,7 +35,7 @@ pub struct NewVectorIndex {
 }
 
 /// A change of one. What is left out stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VectorIndexPatch {
     /// Another name.

@@ -32,7 +32,7 @@ pub(crate) use load::load;
 pub const VECTOR_INDEXES_MAX: i64 = 64;
 
 /// A vector index as operators see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct VectorIndex {
     /// Its id.
     pub id: Uuid,

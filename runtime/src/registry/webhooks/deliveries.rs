@@ -12,7 +12,7 @@ use super::super::error::RegistryError;
 use super::super::page::{Page, Part};
 
 /// One delivery to one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Delivery {
     /// Its id.
     pub id: Uuid,
@@ -44,12 +44,13 @@ pub struct Delivery {
 }
 
 /// A delivery with what was sent and what came back.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct WholeDelivery {
     /// The delivery.
     #[serde(flatten)]
     pub delivery: Delivery,
     /// What the event carries.
+    #[schema(value_type = Object)]
     pub payload: Box<RawValue>,
     /// The beginning of the last answer's body.
     pub response_snippet: Option<String>,

@@ -25,7 +25,7 @@ pub const ENDPOINTS_MAX: i64 = 1000;
 pub const ROTATION_HOURS: i32 = 24;
 
 /// An endpoint as operators see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Endpoint {
     /// Its id.
     pub id: Uuid,
@@ -36,6 +36,7 @@ pub struct Endpoint {
     /// What it has subscribed to.
     pub event_types: Vec<String>,
     /// What events of tables carry beside the primary key.
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub columns: Columns,
     /// How deliveries are signed.
     pub signature: Signature,
@@ -62,7 +63,7 @@ pub struct Endpoint {
 }
 
 /// An endpoint with what its receiver verifies with: the only time that it is shown.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Revealed {
     /// The endpoint.
     #[serde(flatten)]

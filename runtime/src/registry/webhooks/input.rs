@@ -28,7 +28,7 @@ const OPERATIONS: [&str; 3] = ["insert", "update", "delete"];
 pub type Columns = BTreeMap<TableName, Vec<ColumnName>>;
 
 /// An endpoint to make.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 pub struct NewEndpoint {
     /// Where deliveries go.
     pub target_url: String,
@@ -39,6 +39,7 @@ pub struct NewEndpoint {
     pub event_types: Vec<String>,
     /// What events of tables carry beside the primary key.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub columns: Columns,
     /// How deliveries are signed.
     #[serde(default)]
@@ -49,7 +50,7 @@ pub struct NewEndpoint {
 }
 
 /// What changes of an endpoint. What is left out stays.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 pub struct EndpointPatch {
     /// Where deliveries go.
     pub target_url: Option<String>,
@@ -58,6 +59,7 @@ pub struct EndpointPatch {
     /// Which types.
     pub event_types: Option<Vec<String>>,
     /// What events of tables carry.
+    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
     pub columns: Option<Columns>,
     /// One delivery after the other.
     pub ordered: Option<bool>,

@@ -26,6 +26,7 @@ impl Fire for Told {
 fn settings() -> SchedulerSettings {
     SchedulerSettings {
         node: "here".to_owned(),
+        region: "local".to_owned(),
         lease: Duration::from_secs(60),
         runs_days: 30,
         places: (256, 64),

@@ -140,6 +140,7 @@ impl Hourly {
 
 async fn start_on(node: &Registry, runs: i64) -> Vec<Started> {
     let room = Room {
+        region: "local",
         node: "here",
         lease_s: 60.0,
         runs,

@@ -1,0 +1,67 @@
+//! What each kind of answer says of its operation.
+
+use axum::response::NoContent;
+use http::StatusCode;
+use utoipa::ToSchema;
+
+use super::super::answer::{Answer, Either, Ndjson, OrNothing, Text};
+use super::super::unchanged::Tagged;
+use super::sketch::Sketch;
+
+/// Something that a handler answers.
+pub(in crate::control) trait Gives {
+    /// Adds its statuses, bodies and headers.
+    fn describe(sketch: &mut Sketch);
+}
+
+/// Refusals are known by what is taken and done; see [`super::refusals`].
+impl<T: Gives, E> Gives for Result<T, E> {
+    fn describe(sketch: &mut Sketch) {
+        T::describe(sketch);
+    }
+}
+
+impl<T: ToSchema, const STATUS: u16> Gives for Answer<T, STATUS> {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_json::<T>(Self::status());
+    }
+}
+
+impl<T: ToSchema, const STATUS: u16> Gives for Tagged<T, STATUS> {
+    fn describe(sketch: &mut Sketch) {
+        Answer::<T, STATUS>::describe(sketch);
+        sketch.with_header("etag", "Names this state, for `If-Match`.");
+    }
+}
+
+impl<T: ToSchema> Gives for Either<T> {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_json::<T>(StatusCode::OK);
+        sketch.answers_json::<T>(StatusCode::CREATED);
+    }
+}
+
+impl<T: ToSchema> Gives for OrNothing<T> {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_json::<T>(StatusCode::OK);
+        sketch.answers_nothing(StatusCode::NO_CONTENT);
+    }
+}
+
+impl Gives for NoContent {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_nothing(StatusCode::NO_CONTENT);
+    }
+}
+
+impl Gives for Ndjson {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_text(StatusCode::OK, "application/x-ndjson");
+    }
+}
+
+impl Gives for Text {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_text(StatusCode::OK, "text/plain");
+    }
+}
