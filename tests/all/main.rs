@@ -74,6 +74,7 @@ mod tables_reading;
 mod tables_together;
 mod tidy;
 mod unauthorized;
+mod vectors;
 mod verifying;
 mod webhook_endpoints;
 mod webhooks;

@@ -29,6 +29,23 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/projects/{project}", Admin),
     ("GET", "/v1/projects/{project}/jwt-secret", Admin),
     ("PUT", "/v1/projects/{project}/jwt-secret", Admin),
+    ("GET", "/v1/projects/{project}/vector-indexes", Viewer),
+    ("POST", "/v1/projects/{project}/vector-indexes", Developer),
+    (
+        "GET",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Viewer,
+    ),
+    (
+        "PATCH",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Developer,
+    ),
     ("GET", "/v1/projects/{project}/api-keys", Viewer),
     ("POST", "/v1/projects/{project}/api-keys", Developer),
     ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
@@ -288,6 +305,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/v1/users/{id}/projects", Viewer),
     ("GET", "/v1/users/{id}/functions", Viewer),
     ("GET", "/v1/users/{id}/email-logs", Viewer),
+    ("GET", "/v1/users/{id}/vector-indexes", Viewer),
     ("GET", "/v1/roles", Viewer),
     ("POST", "/v1/roles", Admin),
     ("GET", "/v1/roles/{role}", Viewer),
@@ -333,6 +351,7 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{id}", nowhere)
         .replace("{key}", nowhere)
         .replace("{provider}", nowhere)
+        .replace("{index}", "nothing")
         .replace("{user}", nowhere)
         .replace("{role}", "nobody")
         .replace("{task}", nowhere)

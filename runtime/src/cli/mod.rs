@@ -63,6 +63,7 @@ mod tables_seed_csv;
 mod template;
 mod token;
 mod users;
+mod vector_indexes;
 mod versions;
 mod webhooks;
 

@@ -345,7 +345,6 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::NotMirrorable => Code::NotMirrorable,
             Standing::NothingToRollBack => Code::NothingToRollBack,
             Standing::SchemaChanged => Code::SchemaChanged,
-            Standing::UnsupportedType => Code::UnsupportedType,
             Standing::ChangedSince => Code::PreconditionFailed,
             Standing::State => Code::Conflict,
         },

@@ -60,6 +60,7 @@ mod tokens;
 mod unchanged;
 mod upload;
 mod users;
+mod vector_indexes;
 mod verify;
 mod webhooks;
 

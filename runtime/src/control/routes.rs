@@ -10,7 +10,7 @@ use super::{
     api_keys, audit, claims, deliveries, deploy, email, explain, files, functions, health,
     jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
     policy_readable, projects, promote, providers, removal, roles, rows, schedules, schema,
-    secrets, senders, sessions, source, tables, tokens, users, verify, webhooks,
+    secrets, senders, sessions, source, tables, tokens, users, vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -40,6 +40,7 @@ fn accounts() -> Vec<Route> {
         get("/v1/users/{id}/projects", P::UserRead, users::projects),
         get("/v1/users/{id}/functions", P::UserRead, users::functions),
         get("/v1/users/{id}/email-logs", P::UserRead, users::email_logs),
+        get("/v1/users/{id}/vector-indexes", P::UserRead, users::vector_indexes),
         get("/v1/roles", P::RoleRead, roles::list),
         post("/v1/roles", P::RoleWrite, roles::create),
         get("/v1/roles/{role}", P::RoleRead, roles::show),
@@ -133,6 +134,11 @@ fn tables() -> Vec<Route> {
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
         put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
         put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
+        get("/v1/projects/{project}/vector-indexes", P::VectorIndexRead, vector_indexes::list),
+        post("/v1/projects/{project}/vector-indexes", P::VectorIndexWrite, vector_indexes::create),
+        get("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexRead, vector_indexes::show),
+        patch("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::change),
+        delete("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::remove),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),

@@ -186,6 +186,14 @@ pub(super) async fn files(
     possessions(&control, &id, Owned::Files, &paging).await
 }
 
+pub(super) async fn vector_indexes(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::VectorIndexes, &paging).await
+}
+
 async fn possessions(
     control: &Control,
     id: &str,

@@ -101,7 +101,6 @@ codes! {
     KeyInFlight         "idempotency_key_in_flight" CONFLICT "The same is being done";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
-    UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";
     NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";
 
     // Files.

@@ -55,6 +55,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("GET /v1/users/{id}/functions", "list_user_functions", "Functions that a user owns"),
         ("GET /v1/users/{id}/email-logs", "list_user_email_logs", "Mail that was sent on behalf of a user"),
         ("GET /v1/users/{id}/files", "list_user_files", "Files that a user owns"),
+        ("GET /v1/users/{id}/vector-indexes", "list_user_vector_indexes", "Vector indexes that a user owns"),
     ]),
     ("roles and tokens", &[
         ("GET /v1/roles", "list_roles", "Roles, built in and made here"),
@@ -130,6 +131,13 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("PUT /v1/projects/{project}/schema", "apply_schema", "Bring tables and policies to what a document says"),
         ("POST /v1/projects/{project}/schema/plan", "plan_schema", "What that would do"),
         ("GET /v1/projects/{project}/schema/history", "list_migrations", "What was done to tables and policies"),
+    ]),
+    ("vector indexes", &[
+        ("GET /v1/projects/{project}/vector-indexes", "list_vector_indexes", "What rows are found by that are near"),
+        ("POST /v1/projects/{project}/vector-indexes", "create_vector_index", "Make one on a column of vectors"),
+        ("GET /v1/projects/{project}/vector-indexes/{index}", "get_vector_index", "One vector index and its state"),
+        ("PATCH /v1/projects/{project}/vector-indexes/{index}", "update_vector_index", "Give it another name or metric"),
+        ("DELETE /v1/projects/{project}/vector-indexes/{index}", "delete_vector_index", "Delete it; the rows stay"),
     ]),
     ("policies", &[
         ("GET /v1/projects/{project}/policies", "list_policies", "Policies"),

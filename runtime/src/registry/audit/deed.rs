@@ -81,6 +81,14 @@ actions! {
     IndexCreate = "index.create" on "table",
     /// An index was dropped.
     IndexDrop = "index.drop" on "table",
+    /// A vector index was made.
+    VectorIndexCreate = "vector_index.create" on "vector_index",
+    /// A vector index was changed.
+    VectorIndexUpdate = "vector_index.update" on "vector_index",
+    /// A vector index was deleted.
+    VectorIndexDelete = "vector_index.delete" on "vector_index",
+    /// The graph of a vector index was built, or could not be.
+    VectorIndexBuild = "vector_index.build" on "vector_index",
     /// A schema file was applied, or a column changed.
     SchemaApply = "schema.apply" on "project",
     /// Rows were read, in a project that wants it recorded.
