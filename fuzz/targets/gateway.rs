@@ -146,6 +146,7 @@ fn project() -> Arc<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        vectors: Arc::default(),
         settings: Default::default(),
         limiter: None,
         redaction: None,

@@ -1,5 +1,6 @@
 //! The OpenAPI document against a server that runs: schemathesis asks everything that the document
-//! allows, and much that it does not, and holds every answer against it.
+//! allows, and much that it does not, and holds every answer against it: once with names at random, and
+//! once with those of what is there.
 //!
 //! A part of `cargo xtask test --long`. The tool comes from PyPI into a folder under `target`.
 
@@ -10,7 +11,7 @@ use anyhow::Context;
 
 use crate::server::Server;
 use crate::step::Step;
-use crate::{host, paths};
+use crate::{guests, host, paths};
 
 const TOOL: &str = "schemathesis==4.32.5";
 
@@ -18,6 +19,18 @@ const TOOL: &str = "schemathesis==4.32.5";
 /// refused is not asked: names that nobody has and rows that no table takes are good data to the tool.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance";
+
+const FILLING: [&str; 2] = ["todo", "ticker"];
+
+/// The names of what the first examples bring along.
+const KNOWN: &str = r#"[parameters]
+"path.project" = "demo"
+"path.name" = "todo"
+"path.table" = "todos"
+"path.column" = "title"
+"path.task" = "ticker.every-five-seconds"
+"path.role" = "developer"
+"#;
 
 /// Requests to each operation in each phase; a run takes some minutes.
 const EXAMPLES: &str = "40";
@@ -30,17 +43,38 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let tool = tool()?;
     let program = host::build()?;
     let data = paths::root().join("target/contract");
+    guests::run(&[])?;
     let mut server = Server::start(&program, &data)?;
-    let asked = ask(&tool, &server);
+    let asked = fill(&server)
+        .and_then(|()| ask(&tool, &server, None))
+        .and_then(|()| ask(&tool, &server, Some(&known()?)));
     let stopped = server.stop();
     // The next run begins with an empty server, as this one did.
     let _ = std::fs::remove_dir_all(&data);
     asked.and(stopped)
 }
 
-fn ask(tool: &Path, server: &Server) -> anyhow::Result<()> {
+/// Something to be asked about, in the project that `dev` makes.
+fn fill(server: &Server) -> anyhow::Result<()> {
+    for example in FILLING {
+        server.koyalite(&["deploy", &format!("examples/{example}")])?;
+    }
+    Ok(())
+}
+
+/// Names of what is there: at random nobody finds them.
+fn known() -> anyhow::Result<PathBuf> {
+    let file = paths::root().join("target/schemathesis.toml");
+    std::fs::write(&file, KNOWN)?;
+    Ok(file)
+}
+
+fn ask(tool: &Path, server: &Server, names: Option<&Path>) -> anyhow::Result<()> {
     let token = std::fs::read_to_string(server.token_file()).context("no control token")?;
     let mut command = Command::new(tool);
+    if let Some(names) = names {
+        command.arg("--config-file").arg(names);
+    }
     command
         .arg("run")
         .arg(format!("{}/openapi.json", server.control));

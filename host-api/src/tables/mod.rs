@@ -11,6 +11,7 @@
 pub mod query;
 
 mod check;
+pub(crate) mod near;
 mod plan;
 mod reads;
 mod related;

@@ -52,7 +52,7 @@ pub async fn select_page(
         (Some(statement), order) => {
             let asker = project.told(identity);
             let read = project.database.run(asker.as_ref(), &statement).await?;
-            told(whose, [(Some(look), read.count)]).await?;
+            told(whose, [(Some(look), read.count.into())]).await?;
             plan::page(read, &order)
         }
     }

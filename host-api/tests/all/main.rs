@@ -25,6 +25,7 @@ mod interference;
 mod interference_found;
 mod mirror;
 mod native;
+mod near;
 mod pages;
 mod policy_readable;
 mod pool;

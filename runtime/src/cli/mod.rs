@@ -10,7 +10,9 @@ mod audit;
 mod client;
 mod command;
 mod email;
+mod email_senders;
 mod error;
+mod files;
 mod find_token;
 mod output;
 mod pages;
@@ -61,6 +63,7 @@ mod tables_seed_csv;
 mod template;
 mod token;
 mod users;
+mod vector_indexes;
 mod versions;
 mod webhooks;
 

@@ -305,7 +305,7 @@ impl<'a> Reading<'a> {
         self.raw.get(key).map(|given| given.text.trim().to_owned())
     }
 
-    fn path(&mut self, key: Key) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, key: Key) -> Option<PathBuf> {
         let text = self.text(key)?;
         if text.is_empty() {
             self.wrong(key, "must be a path");

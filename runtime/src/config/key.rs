@@ -48,6 +48,7 @@ keys! {
     // Mail.
     SmtpUrl "smtp_url";
     MailFrom "mail_from";
+    SmtpCa "smtp_ca";
     // Output.
     Log "log";
     LogFormat "log_format";

@@ -7,10 +7,10 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
-    logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
-    projects, promote, providers, removal, roles, rows, schedules, schema, secrets, sessions,
-    tables, tokens, users, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, email, explain, files, functions, health,
+    jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
+    policy_readable, projects, promote, providers, removal, roles, rows, schedules, schema,
+    secrets, senders, sessions, source, tables, tokens, users, vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -22,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         tables(),
         policies(),
         outbox(),
+        files(),
         node(),
     ];
     groups.into_iter().flatten().collect()
@@ -39,6 +40,7 @@ fn accounts() -> Vec<Route> {
         get("/v1/users/{id}/projects", P::UserRead, users::projects),
         get("/v1/users/{id}/functions", P::UserRead, users::functions),
         get("/v1/users/{id}/email-logs", P::UserRead, users::email_logs),
+        get("/v1/users/{id}/vector-indexes", P::UserRead, users::vector_indexes),
         get("/v1/roles", P::RoleRead, roles::list),
         post("/v1/roles", P::RoleWrite, roles::create),
         get("/v1/roles/{role}", P::RoleRead, roles::show),
@@ -98,6 +100,7 @@ fn functions() -> Vec<Route> {
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
         patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
         delete("/v1/projects/{project}/functions/{name}", P::FunctionDelete, removal::function),
+        post("/v1/projects/{project}/functions/{name}/fetch", P::FunctionDeploy, source::fetch),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
         post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
@@ -131,6 +134,11 @@ fn tables() -> Vec<Route> {
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
         put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
         put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
+        get("/v1/projects/{project}/vector-indexes", P::VectorIndexRead, vector_indexes::list),
+        post("/v1/projects/{project}/vector-indexes", P::VectorIndexWrite, vector_indexes::create),
+        get("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexRead, vector_indexes::show),
+        patch("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::change),
+        delete("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::remove),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),
@@ -174,6 +182,10 @@ fn outbox() -> Vec<Route> {
         get("/v1/projects/{project}/email/senders", P::EmailRead, email::senders),
         post("/v1/projects/{project}/email/senders", P::EmailWrite, email::add_sender),
         delete("/v1/projects/{project}/email/senders/{id}", P::EmailWrite, email::remove_sender),
+        put("/v1/projects/{project}/email/senders/{id}/return-path", P::EmailWrite, senders::set_return_path),
+        put("/v1/projects/{project}/email/senders/{id}/dkim", P::EmailWrite, senders::sign),
+        delete("/v1/projects/{project}/email/senders/{id}/dkim", P::EmailWrite, senders::unsign),
+        post("/v1/projects/{project}/email/bounces", P::EmailWrite, senders::bounce),
         get("/v1/projects/{project}/email/templates", P::EmailRead, email::templates),
         get("/v1/projects/{project}/email/templates/{name}", P::EmailRead, email::show_template),
         put("/v1/projects/{project}/email/templates/{name}", P::EmailWrite, email::put_template),
@@ -185,6 +197,18 @@ fn outbox() -> Vec<Route> {
         post("/v1/projects/{project}/email/messages/{id}/resend", P::EmailWrite, messages::resend),
         get("/v1/projects/{project}/mailbox", P::EmailRead, messages::mailbox),
         get("/v1/projects/{project}/mailbox/{id}", P::EmailWrite, messages::read),
+    ]
+}
+
+/// Files, and what users own of them.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn files() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/files", P::FileRead, files::list),
+        get("/v1/projects/{project}/files/{*path}", P::FileWrite, files::read),
+        put("/v1/projects/{project}/files/{*path}", P::FileWrite, files::write),
+        delete("/v1/projects/{project}/files/{*path}", P::FileWrite, files::remove),
+        get("/v1/users/{id}/files", P::UserRead, users::files),
     ]
 }
 

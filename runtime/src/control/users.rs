@@ -148,6 +148,7 @@ pub(super) async fn remove(
     let components = owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
     removal::clear_components(&control, &components).await;
+    control.sweeper.sweep().await;
     Ok(NoContent)
 }
 
@@ -175,6 +176,22 @@ pub(super) async fn email_logs(
     let page = paging.page(EMAIL_LOGS)?;
     let found = messages::of_user(&control.registry, known(&id)?, &page).await?;
     part(EMAIL_LOGS, found, |message| message.number)
+}
+
+pub(super) async fn files(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::Files, &paging).await
+}
+
+pub(super) async fn vector_indexes(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::VectorIndexes, &paging).await
 }
 
 async fn possessions(

@@ -1,4 +1,5 @@
-//! Where deliveries may go: judged when an endpoint is made or changed, and each time one is sent.
+//! Where deliveries may go, and where components may be fetched from: judged when an endpoint is made or
+//! changed, and each time something is sent or fetched.
 //!
 //! What is said of names here is for early and clear refusals. The wall is the connector, which checks
 //! every address that a name leads to when it dials.
@@ -65,7 +66,7 @@ pub fn check(url: &str, policy: Policy) -> Result<(), TargetError> {
 }
 
 /// Permission to send to this target and to no other.
-pub(super) fn grant(uri: &Uri) -> Option<EgressGrant> {
+pub(crate) fn grant(uri: &Uri) -> Option<EgressGrant> {
     EgressGrant::to_origin_of(uri)
 }
 

@@ -17,8 +17,9 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
 use koyalite_host_api::db::{Databases, RunFence};
+use koyalite_host_api::files::Store;
 use koyalite_host_api::tables::TransactionSlot;
-use koyalite_host_api::{CallBudget, GuestLog, Invocation, Usage};
+use koyalite_host_api::{CallBudget, GuestLog, Invocation, Project, Usage};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ pub struct Dispatcher {
     targets: Targets,
     cron_key: SecretKey,
     reads: Arc<ReadRecords>,
+    /// None where functions have no files.
+    files: Option<Store>,
 }
 
 /// The version of a function that is to run, in its project.
@@ -122,6 +125,7 @@ impl Dispatcher {
             targets: Targets::default(),
             cron_key,
             reads: Arc::default(),
+            files: None,
         }
     }
 
@@ -129,6 +133,25 @@ impl Dispatcher {
     #[must_use]
     pub fn recording(self, reads: Arc<ReadRecords>) -> Self {
         Self { reads, ..self }
+    }
+
+    /// The same, with files that lie there.
+    #[must_use]
+    pub fn with_files(self, store: Store) -> Self {
+        Self {
+            files: Some(store),
+            ..self
+        }
+    }
+
+    /// A project as host calls know it.
+    #[must_use]
+    pub fn host_project(&self, project: &ProjectEntry) -> Project {
+        let mut project = project.for_host(&self.databases);
+        if let Some(store) = &self.files {
+            project.files = project.files.kept_in(store);
+        }
+        project
     }
 
     /// Lets a version send wherever this list says, in place of what its manifest says.
@@ -262,7 +285,7 @@ impl Dispatcher {
             function,
             version,
         } = selected;
-        let mut project = project.for_host(&self.databases);
+        let mut project = self.host_project(project);
         if let Some(fence) = run.fence {
             project.database = project.database.fenced(fence);
         }

@@ -12,6 +12,8 @@ mod choose;
 mod client;
 mod cors;
 mod error;
+mod file_error;
+mod files;
 pub mod find;
 mod headers;
 mod known;
@@ -28,7 +30,7 @@ use std::time::Instant;
 use chrono::Utc;
 use http::{HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body as _;
-use koyalite_host_api::Usage;
+use koyalite_host_api::{Project, Usage};
 use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -73,6 +75,9 @@ pub trait Behind: Send + Sync + 'static {
     /// Signs somebody up, in or out.
     fn account(&self, call: AccountCall)
     -> impl Future<Output = Result<Done, AccountError>> + Send;
+
+    /// A project as host calls know it; none where there are no files.
+    fn host_project(&self, project: &ProjectEntry) -> Option<Project>;
 
     /// Runs a function.
     fn http(
@@ -142,6 +147,10 @@ impl Behind for Node {
         let run = async move { accounts.run(call.project, call.errand, call.from).await };
         let ran = self.home.spawn(run).await;
         ran.unwrap_or(Err(AccountError::Internal("the errand was given up")))
+    }
+
+    fn host_project(&self, project: &ProjectEntry) -> Option<Project> {
+        Some(self.dispatcher.host_project(project))
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -227,6 +236,10 @@ impl<B: Behind> Gateway<B> {
                 cors::tell(answer.headers_mut(), origin);
                 Ok(answer)
             }
+            RequestKind::Files(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Files(project, path) => {
+                Box::pin(self.file(id, (project, path), Request::from_parts(parts, body))).await
+            }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
                 self.learn(&parts, &target.project).await;
@@ -278,6 +291,34 @@ impl<B: Behind> Gateway<B> {
             // Boxed for the reason given in `answer`.
             Box::pin(self.callers.key_sets.prepare(provider, asked, fetch)).await;
         }
+    }
+
+    async fn file(
+        &self,
+        id: Uuid,
+        (name, path): (ProjectName, &str),
+        request: Request<Body>,
+    ) -> Result<Response<Body>, GatewayError> {
+        let entry = self.behind.project(&name);
+        let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
+        let project = self.behind.host_project(&entry);
+        let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
+        let (parts, body) = request.into_parts();
+        self.learn(&parts, &entry.name).await;
+        let asking = files::asking(&parts, (&entry, &project), (&self.callers, path))?;
+        let whose = (&asking.identity, asking.credential);
+        let pace = rates::count(
+            &entry,
+            whose,
+            &parts,
+            (&self.settings.proxies, self.behind.nodes()),
+        )?;
+        let request = Request::from_parts(parts, body);
+        let mut response = from_gateway(files::serve(asking, project, request).await?, id);
+        if let Some(pace) = pace {
+            rates::tell(response.headers_mut(), pace);
+        }
+        Ok(response)
     }
 
     /// Project, function, region, identity, version: everything that is known before the body.

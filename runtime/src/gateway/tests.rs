@@ -47,6 +47,10 @@ impl Behind for Fake {
         Err(AccountError::SignUpOff)
     }
 
+    fn host_project(&self, _project: &ProjectEntry) -> Option<Project> {
+        None
+    }
+
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
         let (parts, body) = call.request.into_parts();
         let read = body::collect(body, u64::MAX)

@@ -84,6 +84,8 @@ codes! {
     UnknownSuppression  "unknown_suppression"  NOT_FOUND "That address is not suppressed";
     UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
     UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
+    UnknownFile         "unknown_file"         NOT_FOUND "There is no such file";
+    UnknownUpload       "unknown_upload"       NOT_FOUND "There is no such upload";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     RateLimited         "rate_limited"         TOO_MANY_REQUESTS "Too many requests";
@@ -99,8 +101,17 @@ codes! {
     KeyInFlight         "idempotency_key_in_flight" CONFLICT "The same is being done";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
-    UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";
     NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";
+
+    // Files.
+    InvalidPath         "invalid_path"         BAD_REQUEST "The file's path is not acceptable";
+    InvalidRange        "invalid_range"        RANGE_NOT_SATISFIABLE "The file has no such part";
+    FileExists          "file_exists"          CONFLICT "There is such a file";
+    FileTooLarge        "file_too_large"       PAYLOAD_TOO_LARGE "The file is too large";
+    StorageQuota        "storage_quota"        INSUFFICIENT_STORAGE "The project has no room for that";
+    TypeRefused         "type_refused"         UNSUPPORTED_MEDIA_TYPE "Files of that type are not taken";
+    InvalidUrl          "invalid_url"          FORBIDDEN "The signed URL is not accepted";
+    UrlUsed             "url_used"             CONFLICT "The signed URL was used";
 
     // Components.
     ComponentTooLarge   "component_too_large"  PAYLOAD_TOO_LARGE "The component is too large";
@@ -110,6 +121,8 @@ codes! {
     NoHandler           "no_handler"           UNPROCESSABLE_ENTITY "The component exports no handler";
     AsyncImports        "async_imports"        UNPROCESSABLE_ENTITY "The component imports what its handler cannot wait for";
     UnknownImports      "unknown_imports"      UNPROCESSABLE_ENTITY "The component imports what the host does not have";
+    SourceFailed        "source_failed"        BAD_GATEWAY "The component could not be fetched";
+    SourceChanged       "source_changed"       CONFLICT "The source has other bytes";
     CompileLimit        "compile_limit"        UNPROCESSABLE_ENTITY "The component takes too much to compile";
 
     // The function.

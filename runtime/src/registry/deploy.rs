@@ -42,6 +42,8 @@ pub struct DeployInput {
     pub shared_refused: Option<String>,
     /// None: as the active version's, or the default.
     pub manifest: Option<Manifest>,
+    /// Where the component was fetched from; none: it was sent.
+    pub source_url: Option<String>,
 }
 
 /// What a deploy or a rollback came to.
@@ -92,7 +94,10 @@ pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed,
     check_fit(&input, &manifest)?;
     let (version, changed) = place(change.conn(), project.id, current, (&input, &manifest)).await?;
     if changed == Changed::Yes {
-        let deed = version.deed(Action::FunctionDeploy, &input.name);
+        let mut deed = version.deed(Action::FunctionDeploy, &input.name);
+        if let Some(source) = &input.source_url {
+            deed = deed.with("source_url", source.as_str());
+        }
         change.commit(deed).await?;
     }
     version.deployed(&input.name, &manifest.path, changed)
@@ -108,6 +113,7 @@ pub(super) async fn place(
     let hash = manifest.hash();
     let same =
         |version: &StoredVersion| version.sha256 == input.sha256 && version.manifest_hash == hash;
+    let current = current.filter(|current| current.source_url == input.source_url);
     if let Some(current) = current.filter(|current| same(&current.version)) {
         return Ok((current.version, Changed::No));
     }
@@ -196,15 +202,17 @@ async fn upsert_function(
     path: &str,
 ) -> Result<Uuid, RegistryError> {
     let id = sqlx::query_scalar!(
-        "INSERT INTO koyalite.functions (id, project_id, user_id, name, path)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (project_id, name) DO UPDATE SET user_id = excluded.user_id
+        "INSERT INTO koyalite.functions (id, project_id, user_id, name, path, source_url)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (project_id, name) DO UPDATE SET user_id = excluded.user_id,
+             source_url = excluded.source_url
          RETURNING id",
         Uuid::now_v7(),
         project,
         input.deployer,
         input.name.as_str(),
         path,
+        input.source_url,
     )
     .fetch_one(conn)
     .await?;

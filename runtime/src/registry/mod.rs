@@ -26,7 +26,7 @@ pub mod definition;
 mod deploy;
 pub mod email;
 pub mod error;
-mod extensions;
+pub mod files;
 pub mod functions;
 pub mod idempotency;
 pub mod identity;
@@ -73,6 +73,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod tables;
 pub mod users;
+pub mod vectors;
 mod verdict;
 pub mod webhooks;
 
@@ -138,6 +139,7 @@ impl Registry {
             .connect_with(options.application_name("koyalite"))
             .await?;
         migrate(&pool).await?;
+        vectors::make_extension(&pool).await?;
         let admin = roles::seed(&pool).await?;
         let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {

@@ -2,6 +2,7 @@
 //! each has an effect, which its field names.
 
 mod check;
+mod files;
 
 use koyalite_policy::{ColumnName, TableName};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use uuid::Uuid;
 use super::error::RegistryError;
 use super::manifest::Manifest;
 use super::policy_input::given;
+
+pub use self::files::FileSettings;
 
 /// Requests that one limit may let through: a million a second is more than a node serves.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// The page that a mail about a forgotten password leads to; none: it has the code alone.
     pub password_reset_url: Option<String>,
+    /// What it takes as files.
+    pub files: FileSettings,
 }
 
 /// How often a project's functions may be called, on each node.
@@ -139,6 +144,9 @@ pub struct SettingsPatch {
     /// Another page.
     #[serde(default, deserialize_with = "given")]
     pub password_reset_url: Option<Option<String>>,
+    /// Others for files, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub files: Option<Option<FileSettings>>,
 }
 
 impl SettingsPatch {
@@ -164,6 +172,7 @@ impl SettingsPatch {
         set(&mut settings.allowed_origins, self.allowed_origins);
         replace(&mut settings.password_reset_url, self.password_reset_url);
         set(&mut settings.pii_redaction, self.pii_redaction);
+        set(&mut settings.files, self.files);
         settings.data_residency.sort();
         settings.data_residency.dedup();
     }

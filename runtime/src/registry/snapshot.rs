@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use koyalite_host_api::Relationship;
 use koyalite_host_api::db::{DatabaseAccess, Mirror};
+use koyalite_host_api::vectors::Vectors;
 use koyalite_policy::{FunctionName, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -74,6 +75,8 @@ pub struct ProjectEntry {
     pub schema: Arc<Schema>,
     /// Which of its tables refer to which.
     pub relationships: Arc<[Relationship]>,
+    /// What its rows are found by that are near.
+    pub vectors: Arc<Vectors>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
     /// What its owner has decided about it.

@@ -193,6 +193,7 @@ fn no_project() -> anyhow::Result<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        vectors: Arc::default(),
         settings: Default::default(),
         limiter: None,
         redaction: None,

@@ -52,10 +52,10 @@ pub(crate) struct Read {
     pub(crate) rows: String,
     /// JSON texts of the hidden columns of the last row that is in `rows`.
     pub(crate) hidden: Vec<String>,
+    /// How many rows are in `rows`.
+    pub(crate) count: u32,
     /// Whether there were more rows than [`Reading::cut`].
     pub(crate) more: bool,
-    /// How many rows are in `rows`.
-    pub(crate) count: u64,
 }
 
 /// Writes rows of one statement into a JSON array.
@@ -65,8 +65,8 @@ pub(crate) struct RowsWriter {
     hidden_types: Vec<Type>,
     hidden: Vec<Vec<u8>>,
     rows_left: Option<u32>,
+    count: u32,
     more: bool,
-    count: u64,
 }
 
 struct ColumnWriter {
@@ -101,8 +101,8 @@ impl RowsWriter {
             hidden_types: hidden.map(|column| column.type_().clone()).collect(),
             hidden: vec![Vec::new(); reading.hidden],
             rows_left: reading.cut,
-            more: false,
             count: 0,
+            more: false,
             out: vec![b'['],
         }
     }
@@ -120,7 +120,7 @@ impl RowsWriter {
             Some(left) => *left -= 1,
             None => {}
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         if self.out.len() > 1 {
             self.out.push(b',');
         }
@@ -178,8 +178,8 @@ impl RowsWriter {
                 .into_iter()
                 .map(text)
                 .collect::<Result<_, _>>()?,
-            more: self.more,
             count: self.count,
+            more: self.more,
         })
     }
 }
@@ -190,8 +190,8 @@ impl Read {
         Read {
             rows: "[]".to_owned(),
             hidden: Vec::new(),
-            more: false,
             count: 0,
+            more: false,
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn project(environment: Environment) -> Arc<ProjectEntry> {
         environment,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        vectors: Arc::default(),
         settings: Default::default(),
         limiter: None,
         redaction: None,

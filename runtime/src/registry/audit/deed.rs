@@ -81,12 +81,26 @@ actions! {
     IndexCreate = "index.create" on "table",
     /// An index was dropped.
     IndexDrop = "index.drop" on "table",
+    /// A vector index was made.
+    VectorIndexCreate = "vector_index.create" on "vector_index",
+    /// A vector index was changed.
+    VectorIndexUpdate = "vector_index.update" on "vector_index",
+    /// A vector index was deleted.
+    VectorIndexDelete = "vector_index.delete" on "vector_index",
+    /// The graph of a vector index was built, or could not be.
+    VectorIndexBuild = "vector_index.build" on "vector_index",
     /// A schema file was applied, or a column changed.
     SchemaApply = "schema.apply" on "project",
     /// Rows were read, in a project that wants it recorded.
     RowsRead = "rows.read" on "table",
     /// Rows were written past the policies.
     RowsWrite = "rows.write" on "table",
+    /// A file was read past the policies.
+    FileRead = "file.read" on "file",
+    /// A file was written past the policies.
+    FileWrite = "file.write" on "file",
+    /// A file was deleted past the policies.
+    FileDelete = "file.delete" on "file",
     /// A policy was made.
     PolicyCreate = "policy.create" on "policy",
     /// A policy was changed.
@@ -119,12 +133,20 @@ actions! {
     EndpointCreate = "endpoint.create" on "endpoint",
     /// An endpoint was changed.
     EndpointUpdate = "endpoint.update" on "endpoint",
+    /// The host switched an endpoint off.
+    EndpointDisable = "endpoint.disable" on "endpoint",
     /// An endpoint was deleted.
     EndpointDelete = "endpoint.delete" on "endpoint",
     /// An endpoint signs with a new secret.
     EndpointRotate = "endpoint.rotate_secret" on "endpoint",
     /// A project sends from one more address.
     SenderCreate = "sender.create" on "sender",
+    /// Bounces of an address go to another one.
+    SenderReturnPath = "sender.return_path" on "sender",
+    /// Mail of an address is signed with another key.
+    SenderSign = "sender.sign" on "sender",
+    /// Mail of an address is signed no longer.
+    SenderUnsign = "sender.unsign" on "sender",
     /// A project sends from an address no longer.
     SenderDelete = "sender.delete" on "sender",
     /// A template of mail was made or replaced.
@@ -133,6 +155,8 @@ actions! {
     TemplateDelete = "template.delete" on "template",
     /// An address takes mail again.
     SuppressionLift = "suppression.lift" on "address",
+    /// A bounce of a message was handed in.
+    MessageBounce = "message.bounce" on "message",
     /// A message is sent again.
     MessageResend = "message.resend" on "message",
     /// Deliveries were made again.

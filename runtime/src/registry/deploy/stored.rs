@@ -16,6 +16,8 @@ use crate::registry::snapshot::handler_word;
 pub(in crate::registry) struct Active {
     pub(in crate::registry) function: Uuid,
     pub(in crate::registry) deployment_number: i32,
+    /// Where its component was fetched from.
+    pub(in crate::registry) source_url: Option<String>,
     pub(in crate::registry) version: StoredVersion,
 }
 
@@ -71,7 +73,7 @@ pub(in crate::registry) async fn active(
     name: &FunctionName,
 ) -> Result<Option<Active>, RegistryError> {
     let row = sqlx::query!(
-        "SELECT f.id AS function, d.number AS deployment_number, v.id, v.number, v.sha256,
+        "SELECT f.id AS function, f.source_url, d.number AS deployment_number, v.id, v.number, v.sha256,
              v.manifest, v.manifest_hash, v.imports, v.exports
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
@@ -85,6 +87,7 @@ pub(in crate::registry) async fn active(
     Ok(row.map(|row| Active {
         function: row.function,
         deployment_number: row.deployment_number,
+        source_url: row.source_url,
         version: StoredVersion {
             id: row.id,
             number: row.number,

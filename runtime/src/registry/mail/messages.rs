@@ -37,6 +37,8 @@ pub struct Message {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Why it was not taken.
     pub reason: Option<String>,
+    /// Whether it may have arrived although it is `failed`.
+    pub ambiguous: bool,
     /// What the receiving side answered last.
     pub smtp_status: Option<i32>,
     /// The template that it was made of.
@@ -97,7 +99,7 @@ pub async fn list(
         r#"SELECT id, project_id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
                CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
                    AS next_attempt_at,
-               reason, smtp_status, template, template_id, caught, function, invocation_id,
+               reason, ambiguous, smtp_status, template, template_id, caught, function, invocation_id,
                created_at, number
            FROM koyalite.email_logs
            WHERE project_id = $1 AND ($2::text IS NULL OR status = $2)
@@ -131,7 +133,7 @@ pub async fn of_user(
         r#"SELECT id, project_id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
                CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
                    AS next_attempt_at,
-               reason, smtp_status, template, template_id, caught, function, invocation_id,
+               reason, ambiguous, smtp_status, template, template_id, caught, function, invocation_id,
                created_at, number
            FROM koyalite.email_logs
            WHERE user_id = $1 AND ($2::bigint IS NULL OR number < $2)
@@ -157,7 +159,7 @@ pub async fn caught(
     let project = project_id(registry, project).await?;
     let row = sqlx::query!(
         r#"SELECT id, project_id, user_id, recipient, sender, subject, status, attempts, last_attempt_at, reason,
-               smtp_status, template, template_id, caught, function, invocation_id, created_at,
+               ambiguous, smtp_status, template, template_id, caught, function, invocation_id, created_at,
                number, reply_to, body_text, body_html
            FROM koyalite.email_logs WHERE project_id = $1 AND id = $2 AND caught"#,
         project,
@@ -179,6 +181,7 @@ pub async fn caught(
             last_attempt_at: row.last_attempt_at,
             next_attempt_at: None,
             reason: row.reason,
+            ambiguous: row.ambiguous,
             smtp_status: row.smtp_status,
             template: row.template,
             template_id: row.template_id,
@@ -224,7 +227,7 @@ pub async fn resend(
     audit::record(registry, Chain::Project(project), deed).await?;
     sqlx::query!(
         "UPDATE koyalite.email_logs SET status = 'queued', attempts = 0, content_begun = false,
-             next_attempt_at = clock_timestamp()
+             ambiguous = false, next_attempt_at = clock_timestamp()
          WHERE project_id = $1 AND id = $2 AND status IN ('failed', 'deferred')",
         project,
         id,

@@ -66,6 +66,7 @@ impl Settings {
             mistakes.push(Mistake::new("settings.pii_redaction", message));
         }
         self.check_doors(&mut mistakes);
+        self.files.check(&mut mistakes);
         refuse_if_any(mistakes)
     }
 

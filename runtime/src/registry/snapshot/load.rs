@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use koyalite_host_api::db::{DatabaseAccess, Password};
+use koyalite_host_api::vectors::Vectors;
 use koyalite_policy::{PolicySource, ProjectName, Schema};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::registry::redaction::Redaction;
 use crate::registry::secret::{Column, Secret, unseal};
 use crate::registry::settings::Settings;
 use crate::registry::verdict::{Rules, policy_readable};
-use crate::registry::{claims, mirror, policies, providers, secrets};
+use crate::registry::{claims, mirror, policies, providers, secrets, vectors};
 
 /// Reads in one view of the database what has changed since `before`, and keeps the rest of it.
 pub(crate) async fn load(
@@ -91,6 +92,7 @@ async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>, RegistryError> {
 struct Parts {
     tables: HashMap<Uuid, Vec<StoredTable>>,
     policies: HashMap<Uuid, Vec<PolicySource>>,
+    vectors: HashMap<Uuid, Vectors>,
     secrets: Secrets,
     api_keys: HashMap<Uuid, Keys>,
     providers: HashMap<Uuid, Vec<Arc<ProviderEntry>>>,
@@ -117,6 +119,7 @@ impl Parts {
         Ok(Self {
             tables: grouped(tables, |table| table.project_id),
             policies,
+            vectors: vectors::load(conn, only).await?,
             functions: functions(conn, changed, &secrets).await?,
             secrets,
             api_keys: HashMap::new(),
@@ -192,6 +195,7 @@ fn entry(
         environment: row.environment.parse()?,
         schema: Arc::new(rules(&name, rules_of)),
         relationships,
+        vectors: parts.vectors.remove(&row.id).unwrap_or_default().into(),
         limiter: limiter(&settings, before),
         redaction: Redaction::of(&settings).map(Arc::new),
         settings,

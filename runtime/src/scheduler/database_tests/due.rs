@@ -198,6 +198,7 @@ async fn a_projects_crowd_leaves_room_for_others() {
     );
     // A project that has as many as it may has no more.
     let room = Room {
+        region: "local",
         node: "here",
         lease_s: 60.0,
         runs: 100,

@@ -51,6 +51,7 @@ impl Hourly {
             scheduled: true,
             shared_refused: None,
             manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
+            source_url: None,
         };
         functions::deploy(&self.registry, input).await.map(drop)
     }
@@ -140,6 +141,7 @@ impl Hourly {
 
 async fn start_on(node: &Registry, runs: i64) -> Vec<Started> {
     let room = Room {
+        region: "local",
         node: "here",
         lease_s: 60.0,
         runs,
