@@ -51,7 +51,7 @@ async fn a_read_is_on_record_when_it_is_answered_and_not_where_nobody_asked_for_
     let recorded = reads(&project).await;
     assert_eq!(recorded[0]["actor_id"], "anonymous", "{recorded:?}");
     assert_eq!(
-        recorded[0]["metadata"]["denied"], "no_policy",
+        recorded[0]["metadata"]["denied"], "denied_by_claims",
         "{recorded:?}"
     );
 

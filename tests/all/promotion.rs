@@ -120,7 +120,7 @@ async fn what_does_not_fit_there_is_refused_as_a_whole_and_rights_are_needed_in_
         "unknown_version",
     )
     .await;
-    check(json!({ "too": shop.name }), 400, "unknown_field").await;
+    check(json!({ "too": shop.name }), 400, "invalid_field").await;
     let reside = json!({ "settings": { "data_residency": ["mars"] } });
     let patch = shop.control(Method::PATCH, "").json(&reside);
     patch.send().await.expect(200);

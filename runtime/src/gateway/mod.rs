@@ -17,6 +17,7 @@ mod files;
 pub mod find;
 mod headers;
 mod known;
+mod node;
 pub mod providers;
 mod rates;
 pub mod route;
@@ -44,17 +45,15 @@ pub use self::client::Proxies;
 use self::error::GatewayError;
 use self::headers::Answered;
 use self::known::KnownTokens;
+pub use self::node::Node;
 use self::providers::{Fetched, KeySets};
 use self::route::{Action, RequestKind, Target};
-use crate::accounts::{AccountError, Accounts, Done};
-use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
-use crate::egress::Egress;
+use crate::accounts::{AccountError, Done};
+use crate::dispatch::{DispatchError, HttpCall};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
-use crate::keys::{ControlAuthority, Presented, Right};
-use crate::registry::operators;
-use crate::registry::roles::Permission;
-use crate::registry::{ProjectEntry, Registry};
+use crate::keys::{ControlAuthority, Right};
+use crate::registry::ProjectEntry;
 
 /// What the gateway reads and calls. One implementation serves; the tests have another.
 pub trait Behind: Send + Sync + 'static {
@@ -84,78 +83,6 @@ pub trait Behind: Send + Sync + 'static {
         &self,
         call: HttpCall,
     ) -> impl Future<Output = Result<Response<Body>, DispatchError>> + Send;
-}
-
-/// The registry's snapshot and the door to the engine.
-pub struct Node {
-    /// Where projects and functions are looked up.
-    pub registry: Arc<Registry>,
-    /// What runs them.
-    pub dispatcher: Arc<Dispatcher>,
-    /// Their users.
-    pub accounts: Arc<Accounts>,
-    /// Where the database is asked: connections of callers have threads of their own, and those are
-    /// for functions.
-    pub home: tokio::runtime::Handle,
-    /// By which identity servers are asked for their keys.
-    pub egress: Egress,
-}
-
-impl Behind for Node {
-    fn project(&self, name: &ProjectName) -> Option<Arc<ProjectEntry>> {
-        self.registry.snapshot().project(name).cloned()
-    }
-
-    async fn may_preview(&self, right: Right, project: &ProjectName) -> bool {
-        let presented = Presented {
-            subject: String::new(),
-            right,
-        };
-        let known = operators::known(&self.registry, &presented, Some(project.as_str())).await;
-        let preview = Permission::FunctionPreview;
-        match known {
-            Ok(Some(known)) => {
-                let here = known.here.is_some_and(|here| here.contains(&preview));
-                here || known.everywhere.contains(&preview)
-            }
-            Ok(None) => false,
-            Err(error) => {
-                tracing::warn!(
-                    error = error.detail(),
-                    "nobody can be asked about an operator"
-                );
-                false
-            }
-        }
-    }
-
-    fn nodes(&self) -> NonZeroU32 {
-        self.registry.live_nodes()
-    }
-
-    fn fetch(&self, url: String) -> Fetched {
-        let egress = self.egress.clone();
-        let fetched = self.home.spawn(async move { egress.fetch(&url).await });
-        Box::pin(async move {
-            let fetched = fetched.await.map_err(|error| error.to_string())?;
-            fetched.map_err(|error| error.to_string())
-        })
-    }
-
-    async fn account(&self, call: AccountCall) -> Result<Done, AccountError> {
-        let accounts = Arc::clone(&self.accounts);
-        let run = async move { accounts.run(call.project, call.errand, call.from).await };
-        let ran = self.home.spawn(run).await;
-        ran.unwrap_or(Err(AccountError::Internal("the errand was given up")))
-    }
-
-    fn host_project(&self, project: &ProjectEntry) -> Option<Project> {
-        Some(self.dispatcher.host_project(project))
-    }
-
-    async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
-        self.dispatcher.http(call).await
-    }
 }
 
 /// What the operator decided about the functions listener.

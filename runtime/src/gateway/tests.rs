@@ -13,7 +13,9 @@ use tokio::net::TcpStream;
 use self::entries::project;
 use super::*;
 use crate::http::{Listener, ListenerLimits};
-use crate::keys::{Audience, ControlRole, ControlToken, Grant, KeyRing, SigningKey, token};
+use crate::keys::{
+    Audience, ControlRole, ControlToken, Grant, KeyRing, Presented, SigningKey, token,
+};
 use crate::registry::Environment;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
