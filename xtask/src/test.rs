@@ -16,14 +16,16 @@ const USAGE: &str =
 /// Tests that find more the longer they run: test program, part of the name, and how much `--long`
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
 /// attack after the other; the fourth walks through ten years of minutes; the fifth kills so many
-/// nodes; in the last Postgres is away for so long. Together they take about twenty minutes on two cores.
-const LONG: [(&str, &str, &str, u32); 6] = [
+/// nodes; then Postgres is away for so long; the
+/// last sends and fetches a file of so many mebibytes. Together they take about twenty minutes on two cores.
+const LONG: [(&str, &str, &str, u32); 7] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
     ("all", "hostile::", "HOSTILE_CALLS", 100),
     ("all", "cron::every_schedule", "ORACLE_DAYS", 3_653),
     ("all", "killed_again_and_again", "SCHEDULER_KILLS", 60),
     ("all", "while_postgres_was_away", "SCHEDULER_OUTAGE_S", 120),
+    ("all", "a_large_file", "FILE_MIB", 5_120),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
