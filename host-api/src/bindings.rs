@@ -52,6 +52,7 @@ pub mod cron {
             "koyalite:host/types": super::concurrent::koyalite::host::types,
             "koyalite:host/tables": super::concurrent::koyalite::host::tables,
             "koyalite:host/files": super::concurrent::koyalite::host::files,
+            "koyalite:host/vectors": super::concurrent::koyalite::host::vectors,
             "koyalite:host/email": super::concurrent::koyalite::host::email,
             "koyalite:host/webhooks": super::concurrent::koyalite::host::webhooks,
             "koyalite:host/identity": super::concurrent::koyalite::host::identity,

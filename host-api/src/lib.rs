@@ -18,6 +18,7 @@ pub mod outbox;
 pub mod relationship;
 pub mod tables;
 pub mod usage;
+pub mod vectors;
 
 // The search for interference, taken in from the integration tests: here it meets a compiler that leaks.
 #[cfg(test)]

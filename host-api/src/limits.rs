@@ -18,6 +18,17 @@ pub const SELECT_ROWS: u32 = 1000;
 /// [`STATEMENT_TIME`] on a small database.
 pub const INSERT_ROWS: usize = 1000;
 
+/// Rows a search for near ones answers: as many as a select.
+pub const NEAREST_ROWS: u32 = SELECT_ROWS;
+
+/// Rows that the host compares by itself, where the database has no pgvector. 384 numbers each, that is
+/// 600 MB out of Postgres, about what [`STATEMENT_TIME`] lets through.
+pub const SCANNED_VECTORS: u32 = 200_000;
+
+/// Up to as many rows are compared one by one though there is a graph: 10 ms for 384 numbers each, always
+/// right, and the graph is hardly faster where few of its rows count.
+pub const EXACT_ROWS: u32 = 25_000;
+
 /// Rows an update or a delete may answer. The same as [`SELECT_ROWS`]: an answer is an answer.
 pub const RETURNED_ROWS: u32 = SELECT_ROWS;
 

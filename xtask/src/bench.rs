@@ -7,15 +7,18 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{guests, host, packages, paths, postgres, reference};
+use crate::{guests, host, packages, paths, pgvector, postgres, reference};
 
 /// Asks `hello` to measure `wasmtime serve` too.
 const REFERENCE: &str = "--reference";
 
+/// The bench that needs a Postgres with pgvector.
+const VECTORS: &str = "vectors";
+
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 5] = [
+const BENCHES: [(&str, &str); 7] = [
     (
         "hello",
         "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
@@ -35,6 +38,14 @@ const BENCHES: [(&str, &str); 5] = [
     (
         "scheduler",
         "tasks due at one moment on two nodes, beside graphile-worker; idle cost (--tasks, --stored COUNT)",
+    ),
+    (
+        "outbox",
+        "webhooks on one node and two, beside endpoints that hang; what emitting costs (--endpoints, --burst, --rate COUNT)",
+    ),
+    (
+        VECTORS,
+        "the nearest rows for who sees much or little, beside pgvector under row security (--vectors, --searches COUNT)",
     ),
 ];
 
@@ -64,6 +75,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         .arg("--program")
         .arg(released.join("koyalite"));
     bench.arg("--guests").arg(paths::guests());
+    if name == VECTORS {
+        bench.arg("--postgres").arg(pgvector::bin_folder()?);
+    }
     for word in rest {
         bench.arg(word);
         if word == REFERENCE {

@@ -12,6 +12,7 @@ mod files;
 mod logged;
 mod plain;
 mod tables;
+mod vectors;
 mod webhooks;
 
 use std::collections::HashMap;

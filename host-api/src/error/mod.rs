@@ -7,6 +7,7 @@
 mod files;
 mod outbox;
 mod requests;
+mod vectors;
 
 use std::fmt;
 

@@ -17,6 +17,7 @@ use crate::registry::{self, RegistryError, Standing};
 
 use super::json::JsonError;
 use super::permission::{Permission, name};
+use super::source::SourceError;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +124,9 @@ pub enum ApiError {
     /// A refusal of the component.
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    /// A component that could not be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// No such policy in the project.
     #[error("there is no policy `{0}`")]
     UnknownPolicy(String),
@@ -208,6 +212,7 @@ impl ApiError {
             ApiError::Unconfirmed(_) => Code::Unconfirmed,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
+            ApiError::Source(error) => error.code(),
             ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
             ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),
@@ -320,6 +325,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "policy" => Code::UnknownPolicy,
             "secret" => Code::UnknownSecret,
             "api key" => Code::UnknownApiKey,
+            "identity provider" => Code::UnknownProvider,
             "user" => Code::UnknownUser,
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,
@@ -339,7 +345,6 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::NotMirrorable => Code::NotMirrorable,
             Standing::NothingToRollBack => Code::NothingToRollBack,
             Standing::SchemaChanged => Code::SchemaChanged,
-            Standing::UnsupportedType => Code::UnsupportedType,
             Standing::ChangedSince => Code::PreconditionFailed,
             Standing::State => Code::Conflict,
         },

@@ -44,18 +44,23 @@ mod policies;
 mod policy_readable;
 mod production;
 mod projects;
+mod promote;
+mod providers;
 mod removal;
 mod roles;
 mod rows;
 mod schedules;
 mod schema;
 mod secrets;
+mod senders;
 mod sessions;
+mod source;
 mod tables;
 mod tokens;
 mod unchanged;
 mod upload;
 mod users;
+mod vector_indexes;
 mod verify;
 mod webhooks;
 
@@ -81,7 +86,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
-use crate::egress::Policy;
+use crate::egress::{Egress, Policy};
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -98,6 +103,7 @@ use self::routes::routes;
 pub use self::auth::Operator;
 pub use self::metrics::{Description, Kind, Metrics};
 pub use self::permission::Permission;
+pub use self::source::ANSWER_TIMEOUT as SOURCE_ANSWER_TIMEOUT;
 
 /// What the handlers work with. One per node.
 pub struct Control {
@@ -129,8 +135,10 @@ pub struct Control {
     pub public_base: String,
     /// What project hosts end in.
     pub domain: String,
-    /// Which addresses deliveries may go to.
+    /// Which addresses deliveries may go to, and components come from.
     pub targets: Policy,
+    /// Fetches components.
+    pub egress: Egress,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }

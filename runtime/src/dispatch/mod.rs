@@ -34,6 +34,7 @@ use crate::engine::{Answer, Call, Engine, Place, Trigger};
 use crate::http::Body;
 use crate::keys::SecretKey;
 use crate::records::{Ledger, Trigger as RecordedTrigger};
+use crate::registry::audit::{Asker, ReadRecords};
 use crate::registry::{FunctionEntry, ProjectEntry, VersionEntry};
 
 /// The door.
@@ -44,6 +45,7 @@ pub struct Dispatcher {
     admission: Admission,
     targets: Targets,
     cron_key: SecretKey,
+    reads: Arc<ReadRecords>,
     /// None where functions have no files.
     files: Option<Store>,
 }
@@ -122,8 +124,15 @@ impl Dispatcher {
             admission,
             targets: Targets::default(),
             cron_key,
+            reads: Arc::default(),
             files: None,
         }
+    }
+
+    /// The same, with reads of tables recorded there, where projects want that.
+    #[must_use]
+    pub fn recording(self, reads: Arc<ReadRecords>) -> Self {
+        Self { reads, ..self }
     }
 
     /// The same, with files that lie there.
@@ -280,6 +289,12 @@ impl Dispatcher {
         if let Some(fence) = run.fence {
             project.database = project.database.fenced(fence);
         }
+        let asker = || Asker {
+            function: function.name.clone(),
+            version: version.number,
+            invocation: run.started.id,
+        };
+        project.reads = self.reads.of(&selected.project, asker);
         Invocation {
             id: run.started.id,
             project: Arc::new(project),

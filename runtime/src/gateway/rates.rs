@@ -1,6 +1,7 @@
 //! A project's rate limits at the border: a request too many is answered 429, and every answer says how
 //! much is left. Where a project has none, nothing is looked at, locked or allocated.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -23,10 +24,10 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 pub(super) fn check(
     chosen: &Chosen,
     parts: &request::Parts,
-    proxies: &Proxies,
+    around: (&Proxies, NonZeroU32),
 ) -> Result<Option<Pace>, GatewayError> {
     let whose = (&chosen.identity, chosen.credential);
-    count(&chosen.selected.project, whose, parts, proxies)
+    count(&chosen.selected.project, whose, parts, around)
 }
 
 /// The same, for what is no call of a function.
@@ -34,7 +35,7 @@ pub(super) fn count(
     project: &ProjectEntry,
     (identity, credential): (&Identity, Credential),
     parts: &request::Parts,
-    proxies: &Proxies,
+    (proxies, nodes): (&Proxies, NonZeroU32),
 ) -> Result<Option<Pace>, GatewayError> {
     let Some(limiter) = &project.limiter else {
         return Ok(None);
@@ -50,7 +51,7 @@ pub(super) fn count(
             limiter.caller(client::address(parts, proxies))
         }
     };
-    Ok(limiter.check(Asking { caller, key })?)
+    Ok(limiter.check(Asking { caller, key, nodes })?)
 }
 
 /// Says how much is left.

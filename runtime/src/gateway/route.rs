@@ -4,14 +4,15 @@
 //! empty segments, backslashes, control characters or broken escapes, however they are spelt.
 //! The path itself is never rewritten; which function it belongs to is in `find`.
 
+mod account;
+
 use http::Method;
 use koyalite_policy::ProjectName;
 
+pub use self::account::Action;
+
 /// The first segment of path-style function URLs.
 const FUNCTIONS_PREFIX: &str = "/f/";
-
-/// Where users of a project's functions sign in.
-const ACCOUNTS_PREFIX: &str = "/auth/";
 
 /// Where a project's files are.
 const FILES_PREFIX: &str = "/files/";
@@ -27,23 +28,10 @@ pub enum RequestKind<'a> {
     Invoke(Target<'a>),
     /// Sign up, in or out as a user of this project's functions.
     Account(ProjectName, Action),
+    /// A browser asks whether a page may do so, by this method.
+    Preflight(ProjectName, &'static str),
     /// A file of this project, at a path as it stands in the URL; without one, the list of them.
     Files(ProjectName, &'a str),
-}
-
-/// What users of a project's functions come to sign in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// `sign-up`
-    SignUp,
-    /// `sign-in`
-    SignIn,
-    /// `refresh`
-    Refresh,
-    /// `sign-out`
-    SignOut,
-    /// `user`
-    User,
 }
 
 /// Where in which project.
@@ -132,6 +120,9 @@ pub fn route<'a>(
     check_path(path)?;
     if let Some(label) = project_label(host, domain) {
         let project = label.parse().map_err(|_| RouteError::NoProject)?;
+        if let Some(wanted) = account::below(path) {
+            return wanted.by(method, project);
+        }
         return Ok(RequestKind::Invoke(Target {
             project,
             prefix: "",
@@ -142,7 +133,7 @@ pub fn route<'a>(
     match path {
         "/healthz" => probe(method, RequestKind::Health),
         "/readyz" => probe(method, RequestKind::Ready),
-        _ if path.starts_with(ACCOUNTS_PREFIX) => account(method, path),
+        _ if path.starts_with(account::PREFIX) => account::route(method, path),
         _ if path.starts_with(FILES_PREFIX) => file(path),
         _ => path_style(path),
     }
@@ -160,27 +151,6 @@ fn probe<'a>(method: &Method, kind: RequestKind<'a>) -> Result<RequestKind<'a>, 
         _ => Err(RouteError::Method {
             allowed: "GET, HEAD",
         }),
-    }
-}
-
-/// `/auth/{project}/{action}`
-fn account<'a>(method: &Method, path: &str) -> Result<RequestKind<'a>, RouteError> {
-    let after = path.strip_prefix(ACCOUNTS_PREFIX);
-    let (project, action) = after
-        .and_then(|after| after.split_once('/'))
-        .ok_or(RouteError::Nowhere)?;
-    let (action, allowed) = match action {
-        "sign-up" => (Action::SignUp, "POST"),
-        "sign-in" => (Action::SignIn, "POST"),
-        "refresh" => (Action::Refresh, "POST"),
-        "sign-out" => (Action::SignOut, "POST"),
-        "user" => (Action::User, "GET"),
-        _ => return Err(RouteError::Nowhere),
-    };
-    let project = project.parse().map_err(|_| RouteError::NoProject)?;
-    match method.as_str() == allowed {
-        true => Ok(RequestKind::Account(project, action)),
-        false => Err(RouteError::Method { allowed }),
     }
 }
 

@@ -3,6 +3,7 @@
 mod entries;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::{Map, json};
@@ -32,6 +33,14 @@ impl Behind for Fake {
     /// Everybody whose token was not taken back.
     async fn may_preview(&self, right: Right, _project: &ProjectName) -> bool {
         right != Right::Listed(TAKEN_BACK)
+    }
+
+    fn nodes(&self) -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
+
+    fn fetch(&self, _url: String) -> Fetched {
+        Box::pin(async { Err("nothing is there".to_owned()) })
     }
 
     async fn account(&self, _call: AccountCall) -> Result<Done, AccountError> {

@@ -72,6 +72,7 @@ codes! {
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSecret       "unknown_secret"       NOT_FOUND "There is no such secret";
     UnknownApiKey       "unknown_api_key"      NOT_FOUND "There is no such API key";
+    UnknownProvider     "unknown_provider"     NOT_FOUND "There is no such identity provider";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
@@ -100,7 +101,6 @@ codes! {
     KeyInFlight         "idempotency_key_in_flight" CONFLICT "The same is being done";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
-    UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";
     NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";
 
     // Files.
@@ -121,6 +121,8 @@ codes! {
     NoHandler           "no_handler"           UNPROCESSABLE_ENTITY "The component exports no handler";
     AsyncImports        "async_imports"        UNPROCESSABLE_ENTITY "The component imports what its handler cannot wait for";
     UnknownImports      "unknown_imports"      UNPROCESSABLE_ENTITY "The component imports what the host does not have";
+    SourceFailed        "source_failed"        BAD_GATEWAY "The component could not be fetched";
+    SourceChanged       "source_changed"       CONFLICT "The source has other bytes";
     CompileLimit        "compile_limit"        UNPROCESSABLE_ENTITY "The component takes too much to compile";
 
     // The function.

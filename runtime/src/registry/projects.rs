@@ -60,8 +60,11 @@ impl ProjectEntry {
             name: self.name.clone(),
             schema: self.schema.clone(),
             relationships: self.relationships.clone(),
+            vectors: self.vectors.clone(),
             database: databases.project(self.id, &self.database),
             mirror: self.mirror.clone(),
+            // Known where it is known who asks, and for what.
+            reads: Default::default(),
             files: Files::taking(self.settings.files.limits()),
         }
     }

@@ -84,6 +84,12 @@ pub enum Permission {
     /// Make, change and drop tables.
     #[serde(rename = "table:write")]
     TableWrite,
+    /// See vector indexes.
+    #[serde(rename = "vector_index:read")]
+    VectorIndexRead,
+    /// Make, change and delete vector indexes.
+    #[serde(rename = "vector_index:write")]
+    VectorIndexWrite,
     /// Write rows past the policies, to fill a table.
     #[serde(rename = "row:write")]
     RowWrite,
@@ -151,7 +157,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -170,6 +176,8 @@ impl Permission {
         Self::LogRead,
         Self::TableRead,
         Self::TableWrite,
+        Self::VectorIndexRead,
+        Self::VectorIndexWrite,
         Self::RowWrite,
         Self::PolicyRead,
         Self::PolicyWrite,
@@ -231,6 +239,7 @@ impl BuiltInRole {
             Permission::ProjectRead,
             Permission::FunctionRead,
             Permission::TableRead,
+            Permission::VectorIndexRead,
             Permission::PolicyRead,
             Permission::LogRead,
             Permission::WebhookRead,
@@ -248,6 +257,7 @@ impl BuiltInRole {
             Permission::FunctionDelete,
             Permission::FunctionPreview,
             Permission::TableWrite,
+            Permission::VectorIndexWrite,
             Permission::PolicyWrite,
             Permission::WebhookWrite,
             Permission::EmailWrite,

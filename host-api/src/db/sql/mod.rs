@@ -5,7 +5,7 @@
 //! never becomes part of a statement. The one exception are the keys of an answer, which have
 //! passed the rule of `AnswerName` and are quoted too.
 //!
-//! `select`, `embed` and `keyset` read, `aggregate` sums up, `write` and `upsert` write.
+//! `select`, `embed` and `keyset` read, `near` reads by distance, `aggregate` sums up, `write` and `upsert` write.
 
 mod aggregate;
 mod compare;
@@ -14,6 +14,7 @@ mod files;
 mod keyset;
 #[cfg(test)]
 mod leak;
+pub(crate) mod near;
 mod outbox;
 mod select;
 mod unnest;
@@ -34,6 +35,7 @@ pub(crate) use files::{
     write_file,
 };
 pub(crate) use keyset::{Keyset, PageKey};
+pub(crate) use near::{Near, NearIn};
 pub(crate) use outbox::{ask, look_up, queue};
 pub(crate) use select::{Select, count, select};
 pub(crate) use upsert::{Permits, Upsert, upsert};

@@ -12,6 +12,7 @@ use super::super::auth::Operator;
 use super::super::extract::{Asked, At, InProject};
 use super::super::files::Sent;
 use super::super::json::Json;
+use super::super::senders::Raw;
 use super::super::unchanged::Unchanged;
 use super::super::upload::Upload;
 use super::sketch::{Sketch, content};
@@ -91,6 +92,17 @@ impl Takes for Upload {
         sketch.body = Some(body.build());
         read_as_body(sketch);
         sketch.refuses(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+impl Takes for Raw {
+    fn describe(sketch: &mut Sketch) {
+        let text = Object::builder().schema_type(Type::String);
+        let body = RequestBody::builder()
+            .content("message/rfc822", content(text.into()))
+            .required(Some(Required::True));
+        sketch.body = Some(body.build());
+        read_as_body(sketch);
     }
 }
 

@@ -73,6 +73,7 @@ impl Api {
             public_base: "http://127.0.0.1:8080".to_owned(),
             domain: "localhost".to_owned(),
             targets: Policy::Public,
+            egress: Egress::new(Policy::Public).unwrap(),
             draining: CancellationToken::new(),
         });
         Api {

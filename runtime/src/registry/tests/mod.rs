@@ -11,6 +11,7 @@ mod schema;
 mod secrets;
 mod sessions;
 mod tenants;
+mod vectors;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -51,6 +51,7 @@ impl Hourly {
             scheduled: true,
             shared_refused: None,
             manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
+            source_url: None,
         };
         functions::deploy(&self.registry, input).await.map(drop)
     }

@@ -1,6 +1,6 @@
 //! The host's interfaces, by its package of plain functions.
 
-use crate::koyalite::host_sync::{config, files, identity, tables};
+use crate::koyalite::host_sync::{config, files, identity, tables, vectors};
 
 /// Role and subject of the caller.
 pub fn whoami() -> String {
@@ -21,6 +21,24 @@ pub fn select() -> String {
         embeds: Vec::new(),
     };
     tables::select("todos", &query).unwrap_or_else(|error| error.code)
+}
+
+/// The titles that are near to `[1, 0, 0]` by the index `near`, as JSON, or the error's code.
+pub fn near() -> String {
+    let query = vectors::SearchQuery {
+        vector: vec![1.0, 0.0, 0.0],
+        k: 5,
+        filter: tables::Filter {
+            text: String::new(),
+            params: Vec::new(),
+        },
+        columns: vec!["title".to_owned()],
+        precision: vectors::Precision::Automatic,
+    };
+    match vectors::search("near", &query) {
+        Ok(found) => found.rows,
+        Err(error) => error.code,
+    }
 }
 
 /// Writes a row of the caller's own to `todos`; answers it, or the error's code.

@@ -55,6 +55,7 @@ impl Guest for Behaviours {
             "insert" => Answer::start(out, 200).send(host::insert().as_bytes()),
             "commit" => Answer::start(out, 200).send(host::transaction(true).as_bytes()),
             "abandon" => Answer::start(out, 200).send(host::transaction(false).as_bytes()),
+            "near" => Answer::start(out, 200).send(host::near().as_bytes()),
             "config" => Answer::start(out, 200).send(host::config().as_bytes()),
             "file" => Answer::start(out, 200).send(host::file().as_bytes()),
 
