@@ -153,7 +153,6 @@ async fn todo_does_not_let_anyone_write_for_another() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn a_picture_of_uploads_goes_by_links_and_is_what_the_policy_says() {
     let app = TestApp::shared().await;
     let project = app.project().await;
@@ -195,7 +194,9 @@ async fn a_picture_of_uploads_goes_by_links_and_is_what_the_policy_says() {
     avatar(Method::GET, "").send().await.of_function(404);
     let nobody = project.fetch("/uploads/avatar").await;
     nobody.problem(401, "unauthorized");
-=======
+}
+
+#[tokio::test]
 async fn search_finds_what_is_alike_among_what_the_caller_may_see() {
     let app = TestApp::shared().await;
     let project = app.project().await;
@@ -237,7 +238,6 @@ async fn search_finds_what_is_alike_among_what_the_caller_may_see() {
         .collect();
     assert_eq!(titles, ["Rye bread", "Bread", "Engines"]);
     project.fetch(asked).await.problem(401, "unauthenticated");
->>>>>>> main
 }
 
 /// Cron in `todo`'s neighbour: nobody calls it, and rows appear.

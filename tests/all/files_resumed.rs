@@ -225,13 +225,25 @@ async fn the_public_client_sends_a_file_in_two_goes_and_gives_one_up() {
     let here = dir.path().join("film.txt");
     let content: String = (0..2_000).map(|number| format!("{number};")).collect();
     std::fs::write(&here, &content).unwrap();
-    let endpoint = format!("{}/files/{}/film.txt", app.listening().functions, project.name);
+    let endpoint = format!(
+        "{}/files/{}/film.txt",
+        app.listening().functions,
+        project.name
+    );
     let mut node = tokio::process::Command::new("node");
     node.arg(root().join("tests/tus-client/upload.js"));
     node.arg(&endpoint).arg(&alice).arg(&here);
     let ran = node.env("NODE_PATH", &modules).output().await.unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    let got = file(&project, Method::GET, "film.txt").bearer(&alice).send().await.expect(200);
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let got = file(&project, Method::GET, "film.txt")
+        .bearer(&alice)
+        .send()
+        .await
+        .expect(200);
     assert_eq!(got.text(), content);
     assert_eq!(got.header("content-type"), "text/plain");
 }
