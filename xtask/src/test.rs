@@ -9,7 +9,8 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 
 use crate::{
-    contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, verifier,
+    contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, tus_client,
+    verifier,
 };
 
 const USAGE: &str =
