@@ -153,6 +153,50 @@ async fn todo_does_not_let_anyone_write_for_another() {
 }
 
 #[tokio::test]
+async fn a_picture_of_uploads_goes_by_links_and_is_what_the_policy_says() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    deploy_example(&project, "uploads").await;
+    let policies: Vec<Value> = serde_json::from_str(&file("uploads", "policies.json")).unwrap();
+    for policy in &policies {
+        let call = project.control(Method::POST, "/policies").json(policy);
+        call.send().await.expect(201);
+    }
+    let alice = project.token(ALICE).await;
+    let avatar = |method: Method, path: &str| {
+        let call = project.call(method, &format!("/uploads/avatar{path}"));
+        call.bearer(&alice)
+    };
+    let path_of = |url: &str| url[url.find("/files/").unwrap()..].to_owned();
+    let link = async |kind: &str| {
+        let asked = avatar(Method::POST, &format!("?type={kind}")).send().await;
+        let put = asked.of_function(200).json()["put"].clone();
+        path_of(put.as_str().unwrap())
+    };
+    let put = |link: &str, kind: &str, content: &'static [u8]| {
+        let call = app.call(Method::PUT, link);
+        call.header("content-type", kind).body(content)
+    };
+    let png: &[u8] = b"\x89PNG\r\n\x1a\n and some pixels";
+    let text = link("text/plain").await;
+    let refused = put(&text, "text/plain", b"no picture").send().await;
+    refused.problem(403, "forbidden");
+    let picture = link("image/png").await;
+    put(&picture, "image/png", png).send().await.expect(201);
+    put(&picture, "image/png", png)
+        .send()
+        .await
+        .problem(409, "url_used");
+    let sent_on = avatar(Method::GET, "").send().await.of_function(303);
+    let seen = app.call(Method::GET, &path_of(sent_on.header("location")));
+    assert_eq!(seen.send().await.expect(200).body, png);
+    avatar(Method::DELETE, "").send().await.of_function(204);
+    avatar(Method::GET, "").send().await.of_function(404);
+    let nobody = project.fetch("/uploads/avatar").await;
+    nobody.problem(401, "unauthorized");
+}
+
+#[tokio::test]
 async fn search_finds_what_is_alike_among_what_the_caller_may_see() {
     let app = TestApp::shared().await;
     let project = app.project().await;
@@ -193,7 +237,7 @@ async fn search_finds_what_is_alike_among_what_the_caller_may_see() {
         .map(|it| it["title"].as_str().unwrap())
         .collect();
     assert_eq!(titles, ["Rye bread", "Bread", "Engines"]);
-    project.fetch(asked).await.problem(401, "unauthenticated");
+    project.fetch(asked).await.problem(401, "unauthorized");
 }
 
 /// Cron in `todo`'s neighbour: nobody calls it, and rows appear.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 
 use super::files::{allow, file, own_files};
-use crate::support::{ALICE, Answer, BOB, Call, Project, TestApp};
+use crate::support::{ALICE, Answer, BOB, Call, Project, TestApp, root};
 
 const CONTENT: &str = "application/offset+octet-stream";
 
@@ -208,4 +208,42 @@ async fn policies_and_limits_are_asked_before_the_first_byte() {
         (said.header("tus-version"), said.header("tus-max-size")),
         ("1.0.0", "5368709120")
     );
+}
+
+/// The public client, where `cargo xtask test` has fetched it.
+#[tokio::test]
+async fn the_public_client_sends_a_file_in_two_goes_and_gives_one_up() {
+    let modules = root().join("target/tus-js-client-4.3.1/node_modules");
+    if !modules.exists() {
+        eprintln!("`cargo xtask test` fetches the public TUS client; it is not there");
+        return;
+    }
+    let app = TestApp::shared().await;
+    let project = own_files(&app).await;
+    let alice = project.token(ALICE).await;
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().join("film.txt");
+    let content: String = (0..2_000).map(|number| format!("{number};")).collect();
+    std::fs::write(&here, &content).unwrap();
+    let endpoint = format!(
+        "{}/files/{}/film.txt",
+        app.listening().functions,
+        project.name
+    );
+    let mut node = tokio::process::Command::new("node");
+    node.arg(root().join("tests/tus-client/upload.js"));
+    node.arg(&endpoint).arg(&alice).arg(&here);
+    let ran = node.env("NODE_PATH", &modules).output().await.unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let got = file(&project, Method::GET, "film.txt")
+        .bearer(&alice)
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(got.text(), content);
+    assert_eq!(got.header("content-type"), "text/plain");
 }

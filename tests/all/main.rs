@@ -36,6 +36,7 @@ mod explaining;
 mod files;
 mod files_called;
 mod files_kept;
+mod files_large;
 mod files_resumed;
 mod files_signed;
 mod hostile;

@@ -27,6 +27,7 @@ mod step;
 mod stopwatch;
 mod test;
 mod toolchain;
+mod tus_client;
 mod verifier;
 mod wit;
 

@@ -9,7 +9,8 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 
 use crate::{
-    contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, verifier,
+    contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, tus_client,
+    verifier,
 };
 
 const USAGE: &str =
@@ -18,9 +19,9 @@ const USAGE: &str =
 /// Tests that find more the longer they run: test program, part of the name, and how much `--long`
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
 /// attack after the other; the fourth walks through ten years of minutes; the fifth kills so many
-/// nodes; in the sixth Postgres is away for so long; the last kills nodes of the outbox so often. Together
-/// they take about half an hour on two cores.
-const LONG: [(&str, &str, &str, u32); 7] = [
+/// nodes; in the sixth Postgres is away for so long; the next kills nodes of the outbox so often; the last
+/// sends and fetches a file of so many mebibytes. Together they take about half an hour on two cores.
+const LONG: [(&str, &str, &str, u32); 8] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
     ("all", "hostile::", "HOSTILE_CALLS", 100),
@@ -28,6 +29,7 @@ const LONG: [(&str, &str, &str, u32); 7] = [
     ("all", "killed_again_and_again", "SCHEDULER_KILLS", 60),
     ("all", "while_postgres_was_away", "SCHEDULER_OUTAGE_S", 120),
     ("all", "outbox_crashes::", "OUTBOX_ROUNDS", 40),
+    ("all", "a_large_file", "FILE_MIB", 5_120),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -80,6 +82,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     }
     if let Err(reason) = verifier::have() {
         let what = "signatures by the public verifier of Standard Webhooks";
+        totals.not_made.push(format!("{what}: {reason:#}"));
+    }
+    if let Err(reason) = tus_client::have() {
+        let what = "resumable uploads by the public TUS client";
         totals.not_made.push(format!("{what}: {reason:#}"));
     }
     watch.step("build the koyalite program and the tests", || {

@@ -164,13 +164,13 @@ fn is_invisible(c: char) -> bool {
 fn is_reserved(segment: &str) -> bool {
     let lower = segment.to_lowercase();
     let stem = lower.split('.').next().unwrap_or_default();
-    let numbered = |word: &&str| {
-        let digit = stem.strip_prefix(*word);
+    let numbered = |word: &str| {
+        let digit = stem.strip_prefix(word);
         digit.is_some_and(|digit| matches!(digit.as_bytes(), [b'0'..=b'9']))
     };
     lower.starts_with(RESERVED)
         || DEVICES.contains(&stem)
-        || NUMBERED_DEVICES.iter().any(|word| numbered(&word))
+        || NUMBERED_DEVICES.iter().any(|word| numbered(word))
 }
 
 #[cfg(test)]

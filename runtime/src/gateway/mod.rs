@@ -220,34 +220,6 @@ impl<B: Behind> Gateway<B> {
         }
     }
 
-    async fn file(
-        &self,
-        id: Uuid,
-        (name, path): (ProjectName, &str),
-        request: Request<Body>,
-    ) -> Result<Response<Body>, GatewayError> {
-        let entry = self.behind.project(&name);
-        let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
-        let project = self.behind.host_project(&entry);
-        let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
-        let (parts, body) = request.into_parts();
-        self.learn(&parts, &entry.name).await;
-        let asking = files::asking(&parts, (&entry, &project), (&self.callers, path))?;
-        let whose = (&asking.identity, asking.credential);
-        let pace = rates::count(
-            &entry,
-            whose,
-            &parts,
-            (&self.settings.proxies, self.behind.nodes()),
-        )?;
-        let request = Request::from_parts(parts, body);
-        let mut response = from_gateway(files::serve(asking, project, request).await?, id);
-        if let Some(pace) = pace {
-            rates::tell(response.headers_mut(), pace);
-        }
-        Ok(response)
-    }
-
     /// Project, function, region, identity, version: everything that is known before the body.
     fn choose(&self, parts: &request::Parts, target: &Target<'_>) -> Result<Chosen, GatewayError> {
         let project = self

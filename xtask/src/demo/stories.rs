@@ -71,6 +71,11 @@ pub(super) fn tell(server: &mut Server, example: &str) -> anyhow::Result<()> {
             expect(&answer, 200, "hello, you")
         }
         ("todo", _) => todo(server, &url),
+        ("uploads", _) => {
+            // Who has not signed in has no picture; the story of one who has is in its README.
+            let avatar = format!("{url}/avatar");
+            expect(&show("nobody", Call::get(&avatar))?, 401, "")
+        }
         (_, Some(before)) => ticker(server, &url, &before),
         (_, None) => expect(&show("nobody", Call::get(&url))?, 200, ""),
     }

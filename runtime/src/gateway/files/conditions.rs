@@ -156,7 +156,7 @@ mod tests {
     fn one_part_of_bytes_is_read_and_all_else_passed_over() {
         let check = |text: &str, expected: Option<Part>| assert_eq!(part(text), expected, "{text}");
         check("bytes=0-0", Some(Part::From(0, Some(1))));
-        check("Bytes = 5-", None);
+        check("Bytes = 5-", Some(Part::From(5, None)));
         check("bytes=5-", Some(Part::From(5, None)));
         check("bytes=-5", Some(Part::Last(5)));
         check("bytes=5-4", None);

@@ -19,13 +19,14 @@ use koyalite_host_api::files::{
     self, Caller, Download, FileInfo, FilePath, List, Part, Redeemed, Upload, Wanted,
 };
 use koyalite_host_api::{HostError, Project};
-use koyalite_policy::Identity;
+use koyalite_policy::{Identity, ProjectName};
 use uuid::Uuid;
 
 use self::conditions::Conditions;
 use super::auth::{self, Callers, Credential, Trust};
 use super::error::GatewayError;
-use super::route;
+use super::{Behind, Gateway, rates, route};
+use crate::http::problem::from_gateway;
 use crate::http::{Body, BodyError};
 use crate::registry::ProjectEntry;
 
@@ -37,6 +38,37 @@ const ALLOWED: &str = "GET, HEAD, PUT, DELETE";
 
 /// What a key for services acts as here, where no function is called.
 const SERVICE: &str = "files";
+
+impl<B: Behind> Gateway<B> {
+    /// Answers a request for a file.
+    pub(super) async fn file(
+        &self,
+        id: Uuid,
+        (name, path): (ProjectName, &str),
+        request: Request<Body>,
+    ) -> Result<Response<Body>, GatewayError> {
+        let entry = self.behind.project(&name);
+        let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
+        let project = self.behind.host_project(&entry);
+        let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
+        let (parts, body) = request.into_parts();
+        self.learn(&parts, &entry.name).await;
+        let asked = asking(&parts, (&entry, &project), (&self.callers, path))?;
+        let whose = (&asked.identity, asked.credential);
+        let pace = rates::count(
+            &entry,
+            whose,
+            &parts,
+            (&self.settings.proxies, self.behind.nodes()),
+        )?;
+        let request = Request::from_parts(parts, body);
+        let mut response = from_gateway(serve(asked, project, request).await?, id);
+        if let Some(pace) = pace {
+            rates::tell(response.headers_mut(), pace);
+        }
+        Ok(response)
+    }
+}
 
 /// Whoever asks for a file, and what their URL lets them do.
 pub(super) struct Asking {
