@@ -193,7 +193,7 @@ async fn search_finds_what_is_alike_among_what_the_caller_may_see() {
         .map(|it| it["title"].as_str().unwrap())
         .collect();
     assert_eq!(titles, ["Rye bread", "Bread", "Engines"]);
-    project.fetch(asked).await.problem(401, "unauthenticated");
+    project.fetch(asked).await.problem(401, "unauthorized");
 }
 
 /// Cron in `todo`'s neighbour: nobody calls it, and rows appear.
