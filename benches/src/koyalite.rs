@@ -41,6 +41,18 @@ impl KoyaLite {
     /// # Errors
     /// Where one does not come up.
     pub(crate) async fn start(setting: &Setting) -> anyhow::Result<Self> {
+        Self::start_as("serve", setting).await
+    }
+
+    /// The same as `koyalite dev`, which delivers to this machine.
+    ///
+    /// # Errors
+    /// Where one does not come up.
+    pub(crate) async fn start_dev(setting: &Setting) -> anyhow::Result<Self> {
+        Self::start_as("dev", setting).await
+    }
+
+    async fn start_as(command: &'static str, setting: &Setting) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let options = Options {
             data_dir: folder.path().join("pg"),
@@ -53,6 +65,7 @@ impl KoyaLite {
         let keys = folder.path().join("keys.json");
         let authority = ControlAuthority::new(&KeyRing::create(&keys)?);
         let launch = Launch {
+            command,
             program: setting.program.clone(),
             folder: folder.path().to_owned(),
             keys,
@@ -217,7 +230,16 @@ impl KoyaLite {
         self.guests.join(format!("{guest}.wasm")).exists()
     }
 
-    async fn control(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+    /// A call of the control API.
+    ///
+    /// # Errors
+    /// Where it is refused.
+    pub(crate) async fn control(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
         let headers = [
             ("authorization", self.bearer.as_str()),
             ("content-type", "application/json"),
@@ -231,6 +253,7 @@ impl KoyaLite {
 /// How the server is started.
 #[derive(Clone)]
 struct Launch {
+    command: &'static str,
     program: PathBuf,
     folder: PathBuf,
     keys: PathBuf,
@@ -244,11 +267,11 @@ impl Launch {
         // One that ended orderly has removed it; one that was killed has not.
         drop(std::fs::remove_file(data.join("ready.json")));
         let child = tokio::process::Command::new(&self.program)
-            .arg("serve")
+            .arg(self.command)
             .env_clear()
             .env("KOYALITE_DATA_DIR", &data)
             .env("KOYALITE_KEY_FILE", &self.keys)
-            .env("DATABASE_URL", &self.database)
+            .env("KOYALITE_DATABASE_URL", &self.database)
             .env("KOYALITE_LISTEN", "127.0.0.1:0")
             .env("KOYALITE_CONTROL_LISTEN", "127.0.0.1:0")
             .stdout(Stdio::null())

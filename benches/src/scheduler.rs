@@ -101,7 +101,11 @@ pub(crate) async fn run(setting: &Setting, sizes: Sizes) -> anyhow::Result<()> {
     report.print(setting.json)
 }
 
-async fn connect(koyalite: &KoyaLite) -> anyhow::Result<Client> {
+/// A connection to the node's database, as its owner.
+///
+/// # Errors
+/// Where it is away.
+pub(crate) async fn connect(koyalite: &KoyaLite) -> anyhow::Result<Client> {
     let database = &koyalite.database;
     let mut config = tokio_postgres::Config::new();
     config

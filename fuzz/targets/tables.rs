@@ -57,6 +57,7 @@ fn project() -> &'static Project {
                 .expect("no certificates needed")
                 .project(Uuid::from_u128(7), &access),
             mirror: Mirror::Off,
+            reads: Default::default(),
         }
     })
 }

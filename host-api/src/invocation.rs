@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use crate::db::{Database, Mirror, Told};
 use crate::error::HostError;
+use crate::files::Files;
 use crate::limits;
 use crate::relationship::Relationship;
-use crate::tables::TransactionSlot;
+use crate::tables::{Reads, TransactionSlot};
 use crate::usage::Usage;
 use crate::vectors::Vectors;
 
@@ -38,6 +39,10 @@ pub struct Project {
     pub database: Database,
     /// Whether Postgres enforces the policies too, and so has to be told who asks.
     pub mirror: Mirror,
+    /// Where reads of its tables are put on record, if they are.
+    pub reads: Reads,
+    /// Where its files lie, and what it takes.
+    pub files: Files,
 }
 
 impl Project {

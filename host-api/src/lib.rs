@@ -11,6 +11,7 @@ pub mod adapter;
 pub mod bindings;
 pub mod db;
 pub mod error;
+pub mod files;
 pub mod invocation;
 pub mod limits;
 pub mod outbox;

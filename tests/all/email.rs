@@ -10,7 +10,7 @@ use crate::support::{ALICE, CommandLine, Launch, MailServer, Project, TestApp, e
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A project that sends as `shop@shop.example`, and in which everybody may write to example.com.
-async fn shop(app: &TestApp) -> Project<'_> {
+pub(crate) async fn shop(app: &TestApp) -> Project<'_> {
     let project = app.project().await;
     project.deploy("behaviours").await;
     let policies = [
@@ -30,11 +30,11 @@ async fn shop(app: &TestApp) -> Project<'_> {
     project
 }
 
-fn message(to: &str) -> Value {
+pub(crate) fn message(to: &str) -> Value {
     json!({ "to": to, "subject": "Grüße", "text": "It is on its way." })
 }
 
-async fn send(project: &Project<'_>, message: &Value) -> String {
+pub(crate) async fn send(project: &Project<'_>, message: &Value) -> String {
     let call = project.call(Method::POST, "/behaviours/mail").json(message);
     let answer = call.send().await.of_function(200).json();
     answer["id"].as_str().unwrap().to_owned()
@@ -47,7 +47,7 @@ async fn refused(project: &Project<'_>, message: &Value, status: u16, code: &str
 }
 
 /// The message in the log, once it has come to that.
-async fn logged(project: &Project<'_>, id: &str, status: &str) -> Value {
+pub(crate) async fn logged(project: &Project<'_>, id: &str, status: &str) -> Value {
     eventually("a message comes to that", PATIENCE, async || {
         let all = project.list("/email/messages").await;
         all.into_iter()

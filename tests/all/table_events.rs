@@ -1,10 +1,16 @@
 //! Events of tables: no line of guest code, in the same statement as the rows, and no column too many.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 
 use super::webhooks::{app, deliveries};
-use crate::support::{ALICE, Project, Receiver, Shared, TestApp, own_rows};
+use crate::support::{
+    ALICE, Launch, Project, Receiver, ReceiverAnswer, Shared, TestApp, eventually, own_rows,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn watched<'a>(app: &'a TestApp, receiver: &Receiver, types: &[&str]) -> Project<'a> {
     let project = app.project().await;
@@ -103,6 +109,34 @@ async fn a_refused_write_tells_nothing_and_an_unnamed_operation_neither() {
         came(&receiver, 1).await[0]["data"]["row"],
         json!({ "title": "a" })
     );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_the_host_switches_off_leaves_its_tables_silent() {
+    let app = TestApp::launch(Launch::dev_beside_others().await).await;
+    let gone = Receiver::answering(|_, _| ReceiverAnswer::Status(410)).await;
+    let project = watched(&app, &gone, &["table.notes.insert"]).await;
+    let client = app.launch.database().connect().await;
+    let triggers = async || -> i64 {
+        let sql = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
+        client.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    assert_eq!(triggers().await, 1);
+    assert_eq!(write(&project, "insert", &row("a")).await, 200);
+    eventually("the table is silent", PATIENCE, async || {
+        (triggers().await == 0).then_some(())
+    })
+    .await;
+    let endpoint = project.list("/webhooks/endpoints").await.remove(0);
+    assert_eq!(endpoint["enabled"], false, "{endpoint}");
+    let log = project.list("/audit?action=endpoint.disable").await;
+    assert_eq!(log[0]["actor_id"], "system", "{log:?}");
+    let path = format!("/webhooks/endpoints/{}", endpoint["id"].as_str().unwrap());
+    let on = project
+        .control(Method::PATCH, &path)
+        .json(&json!({ "enabled": true }));
+    on.send().await.expect(200);
+    assert_eq!(triggers().await, 1);
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! Endpoints of webhooks: where deliveries may go, who may say so, and a crash in between.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::webhooks::subscribe;
-use crate::support::{CommandLine, Launch, Receiver, TestApp, eventually, send};
+use crate::support::{CommandLine, Launch, Receiver, ReceiverAnswer, TestApp, eventually, send};
 
 #[tokio::test]
 async fn a_target_that_leads_inside_is_refused_when_made_and_when_changed() {
@@ -69,6 +70,59 @@ async fn a_name_that_leads_inside_is_refused_when_it_is_dialled() {
         all[0]["reason"].as_str().map(str::to_owned)
     });
     assert!(reason.await.starts_with("egress_address_refused"));
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_and_can_be_taken_away() {
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let seen = Arc::clone(&times);
+    let receiver = Receiver::answering(move |_, _| {
+        seen.lock().unwrap().push(Instant::now());
+        ReceiverAnswer::Status(204)
+    });
+    let receiver = receiver.await;
+    let app = TestApp::shared_dev().await;
+    let project = app.project().await;
+    project.deploy("behaviours").await;
+    let policy = json!({
+        "name": "send", "table": "koyalite_webhooks", "commands": ["insert"], "check": "true",
+    });
+    let call = project.control(Method::POST, "/policies").json(&policy);
+    call.send().await.expect(201);
+    let endpoint = json!({
+        "target_url": receiver.url, "event_types": ["*"], "rate_per_minute": 60,
+    });
+    let call = project.control(Method::POST, "/webhooks/endpoints");
+    let made = call.json(&endpoint).send().await.expect(201).json();
+    assert_eq!(made["rate_per_minute"], 60);
+    let emit = async || {
+        let call = project.call(Method::POST, "/behaviours/emit");
+        let event = json!({ "event_type": "order.paid" });
+        call.json(&event).send().await.of_function(200);
+    };
+    for _ in 0..4 {
+        emit().await;
+    }
+    receiver.wait_for(4).await;
+    let times = times.lock().unwrap().clone();
+    // From the claim, which was a moment before it came.
+    for pair in times.windows(2) {
+        let between = pair[1] - pair[0];
+        assert!(between > Duration::from_millis(700), "{between:?}");
+    }
+    let path = format!("/webhooks/endpoints/{}", made["id"].as_str().unwrap());
+    let patch = |rate: Value| {
+        project
+            .control(Method::PATCH, &path)
+            .json(&json!({ "rate_per_minute": rate }))
+    };
+    patch(json!(0)).send().await.problem(400, "invalid_field");
+    let free = patch(Value::Null).send().await.expect(200).json();
+    assert_eq!(free["rate_per_minute"], Value::Null);
+    for _ in 0..4 {
+        emit().await;
+    }
+    receiver.wait_for(8).await;
 }
 
 #[tokio::test]

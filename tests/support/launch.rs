@@ -45,6 +45,18 @@ impl Launch {
         Launch::new("dev")
     }
 
+    /// `koyalite dev` on a database of ours, so that it can have a neighbour.
+    pub(crate) async fn dev_beside_others() -> Launch {
+        let launch = Launch::new("dev");
+        launch.share_compiled();
+        let database = Database::create().await;
+        let launch = launch.set("KOYALITE_DATABASE_URL", &database.url());
+        Launch {
+            database: Some(database),
+            ..launch
+        }
+    }
+
     fn new(command: &'static str) -> Launch {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let launch = Launch {
@@ -69,6 +81,7 @@ impl Launch {
         std::fs::create_dir_all(&shared).unwrap();
         let keys = shared.join("keys.json");
         KeyRing::open_or_create(&keys).unwrap();
+        std::fs::create_dir_all(self.data()).unwrap();
         std::fs::copy(&keys, self.keys()).unwrap();
         let compiled = shared.join("compiled");
         let made = DirBuilder::new()
@@ -76,7 +89,6 @@ impl Launch {
             .mode(0o700)
             .create(&compiled);
         made.unwrap();
-        std::fs::create_dir_all(self.data()).unwrap();
         std::os::unix::fs::symlink(compiled, self.data().join("compiled")).unwrap();
     }
 
@@ -145,6 +157,6 @@ impl Launch {
     pub(crate) fn database(&self) -> &Database {
         self.database
             .as_ref()
-            .expect("only `serve` has a database of ours")
+            .expect("a launch with a database of ours")
     }
 }

@@ -18,7 +18,7 @@ const VECTORS: &str = "vectors";
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 6] = [
+const BENCHES: [(&str, &str); 7] = [
     (
         "hello",
         "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
@@ -38,6 +38,10 @@ const BENCHES: [(&str, &str); 6] = [
     (
         "scheduler",
         "tasks due at one moment on two nodes, beside graphile-worker; idle cost (--tasks, --stored COUNT)",
+    ),
+    (
+        "outbox",
+        "webhooks on one node and two, beside endpoints that hang; what emitting costs (--endpoints, --burst, --rate COUNT)",
     ),
     (
         VECTORS,

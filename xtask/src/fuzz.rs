@@ -15,7 +15,7 @@ use crate::{host, paths};
 const USAGE: &str = "usage: cargo xtask fuzz TARGET [--seconds COUNT]";
 
 /// The targets, and what each is about.
-const TARGETS: [(&str, &str); 7] = [
+const TARGETS: [(&str, &str); 9] = [
     ("component", "an upload: surveyed, then compiled or refused"),
     ("route", "host and path to project and function"),
     (
@@ -26,6 +26,8 @@ const TARGETS: [(&str, &str); 7] = [
     ("manifest", "manifests in TOML and JSON"),
     ("policy", "policy text, to schema, decision and SQL"),
     ("tables", "what a guest asks of the tables, to a statement"),
+    ("template", "templates of mail, filled in by hostile values"),
+    ("bounce", "bounces of mail, which come from strangers"),
 ];
 
 /// As long as a change to a parser deserves.

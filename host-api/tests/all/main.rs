@@ -29,6 +29,7 @@ mod near;
 mod pages;
 mod policy_readable;
 mod pool;
+mod reads;
 mod select;
 mod support;
 mod transaction;

@@ -152,6 +152,21 @@ impl Client {
         read_json(self.accepted(request).await?).await
     }
 
+    /// `POST path` with a body of another type than JSON, answered as JSON.
+    pub(super) async fn hand_in(
+        &self,
+        path: &str,
+        content_type: &str,
+        content: Vec<u8>,
+    ) -> Result<Value, CliError> {
+        let request = self
+            .request(Method::POST, path)
+            .header(header::CONTENT_TYPE, content_type)
+            .body(full(content))
+            .context("cannot make the request")?;
+        read_json(self.accepted(request).await?).await
+    }
+
     /// `GET path`, answered as a stream.
     pub(super) async fn stream(&self, path: &str) -> Result<Incoming, CliError> {
         let request = self

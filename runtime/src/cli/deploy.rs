@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::Args;
 use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::ControlArgs;
 use super::deploy_upload::{Upload, upload};
@@ -39,7 +39,8 @@ const TARGET: &str = "wasm32-wasip2";
 #[command(
     after_help = "Examples:\n  cargo build --release --target wasm32-wasip2 && koyalite deploy\n  \
                         koyalite deploy examples/hello --project shop\n  \
-                        koyalite deploy --component dist/hello.wasm"
+                        koyalite deploy --component dist/hello.wasm\n  \
+                        koyalite deploy --from https://example.com/hello.wasm --sha256 5b1f…"
 )]
 pub(super) struct DeployArgs {
     /// Folder with the koyalite.toml
@@ -48,6 +49,12 @@ pub(super) struct DeployArgs {
     /// The component, if it is not where the manifest or cargo has it
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
+    /// A URL that the server fetches the component from, in place of a file
+    #[arg(long, value_name = "URL", conflicts_with = "component")]
+    from: Option<String>,
+    /// The SHA-256 that the fetched component must have
+    #[arg(long, value_name = "HEX", requires = "from")]
+    sha256: Option<String>,
     /// Cargo's target folder, if it is not the usual one
     #[arg(long, value_name = "FOLDER", env = "CARGO_TARGET_DIR")]
     target_dir: Option<PathBuf>,
@@ -75,8 +82,10 @@ impl DeployArgs {
     /// Deploys and tells where the function answers.
     pub(super) async fn run(self) -> Result<(), CliError> {
         let (manifest, text) = self.read_manifest()?;
-        let component = self.find_component(&manifest)?;
-        let bytes = read_component(&component)?;
+        let component = match self.from {
+            Some(_) => Bytes::new(),
+            None => read_component(&self.find_component(&manifest)?)?.into(),
+        };
         let client = self.server.client()?;
         // A refusal in the middle of an upload breaks the connection before it can be read, so ask
         // first whether the token and the project are good.
@@ -88,11 +97,20 @@ impl DeployArgs {
             self.show_schema(&answer)?;
         }
         let path = self.server.path(["functions", &manifest.name]);
-        let parts = Upload {
-            manifest: text,
-            component: Bytes::from(bytes),
+        let answer = match &self.from {
+            Some(from) => {
+                let body = json!({ "source_url": from, "sha256": self.sha256, "manifest": text });
+                let path = self.server.path(["functions", &manifest.name, "fetch"]);
+                client.send(Method::POST, &path, &body).await?
+            }
+            None => {
+                let parts = Upload {
+                    manifest: text,
+                    component,
+                };
+                upload(&client, &path, parts).await?
+            }
         };
-        let answer = upload(&client, &path, parts).await?;
         self.show(answer).await
     }
 

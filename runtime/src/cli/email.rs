@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::args::{ControlArgs, encode};
+use super::email_senders::{BounceArgs, ReturnPathArgs, SignArgs};
 use super::error::CliError;
 use super::output::{or_dash, table};
 
@@ -45,6 +46,12 @@ enum What {
     Senders(ListArgs),
     /// Add one
     AddSender(SenderArgs),
+    /// Sign the mail of an address (DKIM)
+    Sign(SignArgs),
+    /// Have bounces of an address go to another one
+    ReturnPath(ReturnPathArgs),
+    /// Hand in a bounce that came as a message
+    Bounce(BounceArgs),
     /// List templates
     Templates(ListArgs),
     /// Make or replace a template
@@ -170,6 +177,9 @@ impl EmailArgs {
                 let said = |sender: Address| format!("added {}", sender.address);
                 args.server.output().show(answer, said)
             }
+            Some(What::Sign(args)) => args.run().await,
+            Some(What::ReturnPath(args)) => args.run().await,
+            Some(What::Bounce(args)) => args.run().await,
             Some(What::PutTemplate(args)) => put_template(args).await,
             Some(What::Unsuppress(args)) => {
                 let path = args.server.path(["email", "suppressions", &args.what]);

@@ -9,12 +9,13 @@ use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{short_digest, table};
 
-/// List, enable, disable or delete.
+/// List, enable, disable, fetch again or delete.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite functions\n  koyalite functions --json\n  \
-                  koyalite functions disable hello"
+                  koyalite functions disable hello\n  \
+                  koyalite functions fetch hello   its component again, from where it came"
 )]
 pub(super) struct FunctionsArgs {
     #[command(subcommand)]
@@ -29,8 +30,19 @@ enum Switch {
     Enable(SwitchArgs),
     /// Stop serving a function; its versions stay
     Disable(SwitchArgs),
+    /// Fetch a function's component again from the URL that it was deployed from
+    Fetch(FetchArgs),
     /// Delete a function with its versions, schedules and logs
     Delete(SwitchArgs),
+}
+
+#[derive(Debug, Args)]
+struct FetchArgs {
+    /// The SHA-256 that it must have
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+    #[command(flatten)]
+    which: SwitchArgs,
 }
 
 #[derive(Debug, Args)]
@@ -62,6 +74,7 @@ impl FunctionsArgs {
             None => list(&self.server).await,
             Some(Switch::Enable(args)) => set_enabled(args, true).await,
             Some(Switch::Disable(args)) => set_enabled(args, false).await,
+            Some(Switch::Fetch(args)) => fetch(args).await,
             Some(Switch::Delete(args)) => delete(args).await,
         }
     }
@@ -94,6 +107,33 @@ async fn delete(args: SwitchArgs) -> Result<(), CliError> {
     args.server.client()?.delete(&path).await?;
     let done = format!("{} is deleted", args.function);
     args.server.output().line(&done)
+}
+
+#[derive(Deserialize)]
+struct Fetched {
+    name: String,
+    version: u32,
+    sha256: String,
+    changed: bool,
+}
+
+async fn fetch(FetchArgs { sha256, which }: FetchArgs) -> Result<(), CliError> {
+    let path = which.server.path(["functions", &which.function, "fetch"]);
+    let client = which.server.client()?;
+    let answer = client
+        .send(Method::POST, &path, &json!({ "sha256": sha256 }))
+        .await?;
+    which.server.output().show(answer, |fetched: Fetched| {
+        let verb = match fetched.changed {
+            true => "runs",
+            false => "already runs",
+        };
+        let digest = short_digest(&fetched.sha256);
+        format!(
+            "{} {verb} version {} ({digest})",
+            fetched.name, fetched.version
+        )
+    })
 }
 
 async fn set_enabled(args: SwitchArgs, enabled: bool) -> Result<(), CliError> {

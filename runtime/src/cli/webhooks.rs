@@ -63,6 +63,9 @@ struct CreateArgs {
     /// One delivery after the other
     #[arg(long)]
     ordered: bool,
+    /// So many deliveries a minute at most
+    #[arg(long, value_name = "COUNT")]
+    rate: Option<i32>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -254,6 +257,7 @@ async fn create(args: CreateArgs) -> Result<(), CliError> {
         "columns": columns,
         "signature": args.signature,
         "ordered": args.ordered,
+        "rate_per_minute": args.rate,
     });
     let path = args.server.path(["webhooks", "endpoints"]);
     let answer = args

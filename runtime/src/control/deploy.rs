@@ -28,17 +28,39 @@ pub(super) async fn deploy(
     operator: Operator,
     upload: Upload,
 ) -> Result<Either<WithUrl<Deployed>>, ApiError> {
-    let wanted: FunctionName = name(&wanted)?;
-    let manifest = match upload.manifest {
+    let what = What {
+        component: upload.component,
+        manifest: upload.manifest,
+        source_url: None,
+    };
+    admit(&control, &project, (name(&wanted)?, what), &operator).await
+}
+
+/// What is to serve.
+pub(super) struct What {
+    pub(super) component: Bytes,
+    pub(super) manifest: Option<Manifest>,
+    /// Where it was fetched from; none: it was sent.
+    pub(super) source_url: Option<String>,
+}
+
+/// Makes it serve, wherever it comes from.
+pub(super) async fn admit(
+    control: &Control,
+    project: &ProjectEntry,
+    (wanted, what): (FunctionName, What),
+    operator: &Operator,
+) -> Result<Either<WithUrl<Deployed>>, ApiError> {
+    let manifest = match what.manifest {
         Some(manifest) => {
             within_caps(manifest.limits, control.caps)?;
             Some(manifest)
         }
-        None => first_manifest(&control, &project, &wanted).await?,
+        None => first_manifest(control, project, &wanted).await?,
     };
-    let admitted = control.engine.admit(upload.component.clone()).await?;
+    let admitted = control.engine.admit(what.component.clone()).await?;
     let objects = control.objects.as_ref();
-    keep(objects, &admitted.sha256, upload.component.clone()).await?;
+    keep(objects, &admitted.sha256, what.component.clone()).await?;
     let Admitted {
         sha256,
         imports,
@@ -58,15 +80,16 @@ pub(super) async fn deploy(
         scheduled,
         shared_refused: shared.err().map(|reason| reason.to_string()),
         manifest,
+        source_url: what.source_url,
     };
     let deployed = functions::deploy(&control.registry, input)
         .await
         .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
     // Whoever has just removed the last other use of it may have taken it away in between.
-    keep(objects, &sha256, upload.component).await?;
+    keep(objects, &sha256, what.component).await?;
     Ok(match deployed.changed {
-        true => Either::Created(with_url(&control, &project, deployed)),
-        false => Either::Found(with_url(&control, &project, deployed)),
+        true => Either::Created(with_url(control, project, deployed)),
+        false => Either::Found(with_url(control, project, deployed)),
     })
 }
 

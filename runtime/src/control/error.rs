@@ -10,12 +10,14 @@ use koyalite_policy::NameError;
 
 use crate::accounts::AccountError;
 use crate::engine::AdmitError;
+use crate::file_code::file_code;
 use crate::http::{Code, Mistake, Problem};
 use crate::keys::TokenError;
 use crate::registry::{self, RegistryError, Standing};
 
 use super::json::JsonError;
 use super::permission::{Permission, name};
+use super::source::SourceError;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +124,9 @@ pub enum ApiError {
     /// A refusal of the component.
     #[error(transparent)]
     Admit(#[from] AdmitError),
+    /// A component that could not be fetched.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// No such policy in the project.
     #[error("there is no policy `{0}`")]
     UnknownPolicy(String),
@@ -207,6 +212,7 @@ impl ApiError {
             ApiError::Unconfirmed(_) => Code::Unconfirmed,
             ApiError::UnknownFunction(_) => Code::UnknownFunction,
             ApiError::Admit(error) => admit_code(error),
+            ApiError::Source(error) => error.code(),
             ApiError::UnknownPolicy(_) => Code::UnknownPolicy,
             ApiError::UnknownTask(_) => Code::UnknownSchedule,
             ApiError::Registry { error, invalid } => registry_code(error, *invalid),
@@ -292,6 +298,9 @@ fn admit_code(error: &AdmitError) -> Code {
 }
 
 fn host_code(error: &HostError) -> Code {
+    if let Some(code) = file_code(error) {
+        return code;
+    }
     match error.kind() {
         ErrorKind::Denied => Code::Forbidden,
         ErrorKind::NotFound if error.code() == "unknown_table" => Code::UnknownTable,
@@ -307,6 +316,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
     match error {
         RegistryError::NotFound { what, .. } => match *what {
             "project" => Code::UnknownProject,
+            "file" => Code::UnknownFile,
             "function" => Code::UnknownFunction,
             "version" => Code::UnknownVersion,
             "table" => Code::UnknownTable,
@@ -315,6 +325,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "policy" => Code::UnknownPolicy,
             "secret" => Code::UnknownSecret,
             "api key" => Code::UnknownApiKey,
+            "identity provider" => Code::UnknownProvider,
             "user" => Code::UnknownUser,
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,

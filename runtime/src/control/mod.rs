@@ -30,6 +30,7 @@ mod deliveries;
 mod deploy;
 mod dry_run;
 mod explain;
+mod files;
 mod functions;
 mod health;
 mod jwt_secret;
@@ -43,13 +44,17 @@ mod policies;
 mod policy_readable;
 mod production;
 mod projects;
+mod promote;
+mod providers;
 mod removal;
 mod roles;
 mod rows;
 mod schedules;
 mod schema;
 mod secrets;
+mod senders;
 mod sessions;
+mod source;
 mod tables;
 mod tokens;
 mod unchanged;
@@ -74,13 +79,14 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use koyalite_host_api::db::Databases;
+use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
-use crate::egress::Policy;
+use crate::egress::{Egress, Policy};
 use crate::engine::Engine;
 use crate::http::{Body, BodyError, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
@@ -88,6 +94,7 @@ use crate::records::Records;
 use crate::registry::audit::{Author, on_behalf};
 use crate::registry::manifest::Limits;
 use crate::registry::{Environment, ProjectEntry, Registry};
+use crate::sweeper::Sweeper;
 
 use self::auth::Gate;
 use self::error::ApiError;
@@ -96,6 +103,7 @@ use self::routes::routes;
 pub use self::auth::Operator;
 pub use self::metrics::{Description, Kind, Metrics};
 pub use self::permission::Permission;
+pub use self::source::ANSWER_TIMEOUT as SOURCE_ANSWER_TIMEOUT;
 
 /// What the handlers work with. One per node.
 pub struct Control {
@@ -105,6 +113,10 @@ pub struct Control {
     pub engine: Arc<Engine>,
     /// Keeps components.
     pub objects: Arc<dyn ObjectStore>,
+    /// Where files lie; none where there is no such place.
+    pub files: Option<Store>,
+    /// Takes away what files have left.
+    pub sweeper: Arc<Sweeper>,
     /// Tenants' tables, for the rows that an administrator fills one with.
     pub databases: Databases,
     /// Logs and invocations.
@@ -123,8 +135,10 @@ pub struct Control {
     pub public_base: String,
     /// What project hosts end in.
     pub domain: String,
-    /// Which addresses deliveries may go to.
+    /// Which addresses deliveries may go to, and components come from.
     pub targets: Policy,
+    /// Fetches components.
+    pub egress: Egress,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }

@@ -7,10 +7,10 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
-    logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
-    projects, removal, roles, rows, schedules, schema, secrets, sessions, tables, tokens, users,
-    vector_indexes, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, email, explain, files, functions, health,
+    jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
+    policy_readable, projects, promote, providers, removal, roles, rows, schedules, schema,
+    secrets, senders, sessions, source, tables, tokens, users, vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -22,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         tables(),
         policies(),
         outbox(),
+        files(),
         node(),
     ];
     groups.into_iter().flatten().collect()
@@ -38,6 +39,7 @@ fn accounts() -> Vec<Route> {
         delete("/v1/users/{id}", P::UserWrite, users::remove),
         get("/v1/users/{id}/projects", P::UserRead, users::projects),
         get("/v1/users/{id}/functions", P::UserRead, users::functions),
+        get("/v1/users/{id}/email-logs", P::UserRead, users::email_logs),
         get("/v1/users/{id}/vector-indexes", P::UserRead, users::vector_indexes),
         get("/v1/roles", P::RoleRead, roles::list),
         post("/v1/roles", P::RoleWrite, roles::create),
@@ -52,6 +54,8 @@ fn accounts() -> Vec<Route> {
         post("/v1/auth/refresh", Open, sessions::refresh),
         post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
         post("/v1/auth/password", SignedIn, sessions::password),
+        post("/v1/auth/password/forgot", Open, sessions::forgot),
+        post("/v1/auth/password/reset", Open, sessions::reset),
         get("/v1/auth/user", SignedIn, sessions::whoami),
     ]
 }
@@ -73,6 +77,9 @@ fn projects() -> Vec<Route> {
         get("/v1/projects/{project}/api-keys", P::ApiKeyRead, api_keys::list),
         post("/v1/projects/{project}/api-keys", P::ApiKeyWrite, api_keys::create),
         delete("/v1/projects/{project}/api-keys/{key}", P::ApiKeyWrite, api_keys::remove),
+        get("/v1/projects/{project}/identity-providers", P::ProjectRead, providers::list),
+        post("/v1/projects/{project}/identity-providers", P::ProjectSecret, providers::create),
+        delete("/v1/projects/{project}/identity-providers/{provider}", P::ProjectSecret, providers::remove),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
@@ -93,8 +100,10 @@ fn functions() -> Vec<Route> {
         put("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, deploy::deploy),
         patch("/v1/projects/{project}/functions/{name}", P::FunctionDeploy, functions::change),
         delete("/v1/projects/{project}/functions/{name}", P::FunctionDelete, removal::function),
+        post("/v1/projects/{project}/functions/{name}/fetch", P::FunctionDeploy, source::fetch),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
+        post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         post("/v1/projects/{project}/schedules", P::FunctionDeploy, schedules::create),
@@ -173,6 +182,10 @@ fn outbox() -> Vec<Route> {
         get("/v1/projects/{project}/email/senders", P::EmailRead, email::senders),
         post("/v1/projects/{project}/email/senders", P::EmailWrite, email::add_sender),
         delete("/v1/projects/{project}/email/senders/{id}", P::EmailWrite, email::remove_sender),
+        put("/v1/projects/{project}/email/senders/{id}/return-path", P::EmailWrite, senders::set_return_path),
+        put("/v1/projects/{project}/email/senders/{id}/dkim", P::EmailWrite, senders::sign),
+        delete("/v1/projects/{project}/email/senders/{id}/dkim", P::EmailWrite, senders::unsign),
+        post("/v1/projects/{project}/email/bounces", P::EmailWrite, senders::bounce),
         get("/v1/projects/{project}/email/templates", P::EmailRead, email::templates),
         get("/v1/projects/{project}/email/templates/{name}", P::EmailRead, email::show_template),
         put("/v1/projects/{project}/email/templates/{name}", P::EmailWrite, email::put_template),
@@ -184,6 +197,18 @@ fn outbox() -> Vec<Route> {
         post("/v1/projects/{project}/email/messages/{id}/resend", P::EmailWrite, messages::resend),
         get("/v1/projects/{project}/mailbox", P::EmailRead, messages::mailbox),
         get("/v1/projects/{project}/mailbox/{id}", P::EmailWrite, messages::read),
+    ]
+}
+
+/// Files, and what users own of them.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn files() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/files", P::FileRead, files::list),
+        get("/v1/projects/{project}/files/{*path}", P::FileWrite, files::read),
+        put("/v1/projects/{project}/files/{*path}", P::FileWrite, files::write),
+        delete("/v1/projects/{project}/files/{*path}", P::FileWrite, files::remove),
+        get("/v1/users/{id}/files", P::UserRead, users::files),
     ]
 }
 

@@ -26,6 +26,7 @@ use self::work::Work;
 use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, EgressError, Policy};
 use crate::registry::outage::outlast;
+use crate::registry::webhooks::disable::disable;
 use crate::registry::webhooks::due::{self, Attempt, Bounds, Claimed, Then};
 use crate::registry::{Outage, Registry, RegistryError};
 
@@ -83,7 +84,7 @@ impl Deliveries {
             outage.note(self.look().await, "deliveries");
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = self.work.rest(LOOK_INTERVAL) => {}
             }
         }
         self.work.drain().await;
@@ -131,17 +132,28 @@ async fn deliver(registry: &Registry, egress: &Egress, delivery: Claimed) {
     let retries = u32::try_from(delivery.retries).unwrap_or(u32::MAX);
     let then = outcome::then(&answer, retries, rand::random());
     let tried = outlast(FINISH_TRIES, || record(registry, &delivery, &answer, then));
-    if let Err(error) = tried.await {
+    let switched = match tried.await {
+        Ok(None) => return,
+        // A change of its own, for it reaches into the project's tables.
+        Ok(Some(reason)) => {
+            let off = || disable(registry, delivery.endpoint, reason);
+            outlast(FINISH_TRIES, off).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = switched {
         tracing::error!(error = error.detail(), delivery = %delivery.id, "a delivery's end is lost");
     }
 }
 
+/// Writes it down; answers why the endpoint is to be switched off, if it is.
 async fn record(
     registry: &Registry,
     delivery: &Claimed,
     answer: &send::Answer,
     then: Then,
-) -> Result<(), RegistryError> {
+) -> Result<Option<&'static str>, RegistryError> {
+    let mut off = None;
     let mut tx = registry.begin().await?;
     let attempt = Attempt {
         response_status: answer.status().map(i32::from),
@@ -150,7 +162,7 @@ async fn record(
     };
     if !due::finish(&mut tx, (delivery.id, delivery.fence), &attempt, then).await? {
         tracing::warn!(delivery = %delivery.id, "a delivery ended after its lease");
-        return Ok(());
+        return Ok(None);
     }
     if then == Then::Delivered {
         due::close_circuit(&mut tx, delivery.endpoint).await?;
@@ -160,10 +172,9 @@ async fn record(
             outcome::Circuit::Opens { for_s } => {
                 due::open_circuit(&mut tx, delivery.endpoint, for_s).await?;
             }
-            outcome::Circuit::Off(reason) => {
-                due::disable(&mut tx, delivery.endpoint, reason).await?;
-            }
+            outcome::Circuit::Off(reason) => off = Some(reason),
         }
     }
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(off)
 }

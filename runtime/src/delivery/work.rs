@@ -4,17 +4,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// How often old rows are looked for.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
+/// The shortest time between two looks, in which more than one thing may end.
+const REST: Duration = Duration::from_millis(10);
+
 /// What is on its way from one node.
 pub(super) struct Work {
     slots: Arc<Semaphore>,
     running: JoinSet<()>,
+    ended: Arc<Notify>,
     forget_at: Instant,
 }
 
@@ -24,6 +28,7 @@ impl Work {
         Self {
             slots: Arc::new(Semaphore::new(places)),
             running: JoinSet::new(),
+            ended: Arc::default(),
             forget_at: Instant::now(),
         }
     }
@@ -46,10 +51,19 @@ impl Work {
         slot: OwnedSemaphorePermit,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
+        let ended = Arc::clone(&self.ended);
         self.running.spawn(async move {
             work.await;
             drop(slot);
+            ended.notify_one();
         });
+    }
+
+    /// Waits until there may be more to do: something has ended and made room, or so much time has gone.
+    pub(super) async fn rest(&self, longest: Duration) {
+        tokio::time::sleep(REST).await;
+        // Late is as good.
+        let _ = tokio::time::timeout(longest, self.ended.notified()).await;
     }
 
     /// Whether it is time to forget what is old.

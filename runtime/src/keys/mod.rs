@@ -11,6 +11,8 @@
 pub mod api_key;
 pub mod bearer;
 pub mod control;
+pub mod dkim;
+mod file_url;
 mod private_file;
 pub mod ring;
 pub mod sealed;
@@ -22,6 +24,8 @@ pub mod token_file;
 pub use self::api_key::{ApiKey, KeyHash};
 pub use self::bearer::bearer;
 pub use self::control::{ControlAuthority, ControlRole, ControlToken, Presented, Right};
+pub use self::dkim::{DkimAlgorithm, DkimKey};
+pub use self::file_url::FileUrls;
 pub use self::private_file::FileError;
 pub use self::ring::{KeyRing, Purpose, RingError};
 pub use self::sealed::{Context, Sealed};

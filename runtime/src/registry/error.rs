@@ -326,6 +326,12 @@ fn taken(constraint: &str) -> Meaning {
             "another function of the project has this path; choose another `path`"
         }
         "api_keys_project_id_name_key" => "the project has an API key of this name",
+        "identity_providers_project_id_name_key" => {
+            "the project has an identity provider of this name"
+        }
+        "identity_providers_project_id_issuer_key" => {
+            "the project has a provider with this issuer; delete that one first"
+        }
         "vector_indexes_project_id_name_key" => {
             "the project has a vector index of this name; choose another `name`"
         }

@@ -32,6 +32,8 @@ pub struct Function {
     pub version: u32,
     /// That version's component.
     pub sha256: String,
+    /// Where the component was fetched from, if it was.
+    pub source_url: Option<String>,
     /// A disabled function answers 404 and fires no schedules.
     pub enabled: bool,
     /// When it was first deployed.
@@ -137,7 +139,7 @@ async fn select(
 ) -> Result<Vec<Function>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT f.id, f.name, f.user_id, f.path, f.enabled, f.created_at, f.updated_at,
-             d.regions, v.number, v.sha256
+             f.source_url, d.regions, v.number, v.sha256
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
@@ -160,6 +162,7 @@ async fn select(
             region: row.regions,
             version: number(row.number)?,
             sha256: row.sha256,
+            source_url: row.source_url,
             enabled: row.enabled,
             created_at: row.created_at,
             updated_at: row.updated_at,

@@ -12,7 +12,7 @@ use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
 use super::page::{Page, Part};
-use super::{Registry, removal, users};
+use super::{Registry, files, removal, users};
 
 /// A kind of thing that users own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Owned {
     Projects,
     /// Functions that they deployed last.
     Functions,
+    /// Files that they made as users of a project's functions.
+    Files,
     /// Vector indexes that they made.
     VectorIndexes,
 }
@@ -75,6 +77,7 @@ pub async fn list(
             .fetch_all(&registry.pool)
             .await?
         }
+        Owned::Files => files::owned(registry, user, page).await?,
         Owned::VectorIndexes => {
             sqlx::query_as!(
                 Possession,
@@ -121,7 +124,10 @@ pub async fn remove_user(
     refuse_owner(change.conn(), user).await?;
     let mut components = Vec::new();
     match estate {
-        Estate::TransferTo(heir) => transfer(change.conn(), user, heir).await?,
+        Estate::TransferTo(heir) => {
+            transfer(change.conn(), user, heir).await?;
+            files::transfer(change.conn(), user, heir).await?;
+        }
         Estate::Remove => {
             let functions =
                 sqlx::query_scalar!("SELECT id FROM koyalite.functions WHERE user_id = $1", user)
@@ -129,7 +135,9 @@ pub async fn remove_user(
                     .await?;
             components = removal::components(change.conn(), &functions).await?;
             removal::drop_functions(change.conn(), &functions).await?;
+            forget_mail(change.conn(), user).await?;
             sign_over(change.conn(), user).await?;
+            files::remove(change.conn(), user).await?;
         }
     }
     let gone = sqlx::query!("DELETE FROM koyalite.users WHERE id = $1", user)
@@ -203,6 +211,13 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
+        "UPDATE koyalite.email_logs SET user_id = $2 WHERE user_id = $1",
+        user.to_string(),
+        heir.to_string(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
         "UPDATE koyalite.versions SET created_by = $2 WHERE created_by = $1",
         user,
         heir
@@ -230,6 +245,21 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// The log of what was sent for them. What is on its way arrives, and is nobody's.
+async fn forget_mail(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+    let user = user.to_string();
+    sqlx::query!(
+        "UPDATE koyalite.email_logs SET user_id = NULL WHERE user_id = $1 AND status = 'sending'",
+        user,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM koyalite.email_logs WHERE user_id = $1", user)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

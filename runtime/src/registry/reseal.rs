@@ -13,13 +13,14 @@ use crate::keys::{Context, KeyRing, Sealed};
 
 /// Every column of sealed values: table, column, and the column that they were sealed for. The row is
 /// its `id`.
-const SEALED: [(&str, &str, &str); 6] = [
+const SEALED: [(&str, &str, &str); 7] = [
     ("projects", "jwt_secret", "jwt_secret"),
     ("projects", "database_password", "database_password"),
     ("secrets", "value", "value"),
     ("idempotency_keys", "answer", "answer"),
     ("webhook_endpoints", "secret", "secret"),
     ("webhook_endpoints", "previous_secret", "secret"),
+    ("email_senders", "dkim_key", "dkim_key"),
 ];
 
 /// What was done.

@@ -117,6 +117,12 @@ pub enum Permission {
     /// Change senders and templates, send again, read the local mailbox.
     #[serde(rename = "email:write")]
     EmailWrite,
+    /// See which files a project has, never what is in them.
+    #[serde(rename = "file:read")]
+    FileRead,
+    /// Read, write and delete files past the policies.
+    #[serde(rename = "file:write")]
+    FileWrite,
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -151,7 +157,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -181,6 +187,8 @@ impl Permission {
         Self::WebhookWrite,
         Self::EmailRead,
         Self::EmailWrite,
+        Self::FileRead,
+        Self::FileWrite,
         Self::MetricsRead,
         Self::PolicyReadableSet,
         Self::AuditRead,
@@ -236,6 +244,7 @@ impl BuiltInRole {
             Permission::LogRead,
             Permission::WebhookRead,
             Permission::EmailRead,
+            Permission::FileRead,
             Permission::MetricsRead,
             Permission::UserRead,
             Permission::RoleRead,

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::api_keys::Keys;
 use super::error::RegistryError;
 use super::manifest::Manifest;
+use super::providers::ProviderEntry;
 use super::rates::Limiter;
 use super::redaction::Redaction;
 use super::secret::Secret;
@@ -86,6 +87,8 @@ pub struct ProjectEntry {
     pub redaction: Option<Arc<Redaction>>,
     /// What programs call its functions with.
     pub api_keys: Keys,
+    /// Whose tokens it takes beside its own.
+    pub providers: Vec<Arc<ProviderEntry>>,
     /// What its functions may read by name.
     pub secrets: BTreeMap<String, Secret>,
     /// How its tables are reached.
@@ -229,7 +232,7 @@ impl FromStr for Environment {
     }
 }
 
-const HANDLERS: [Handler; 3] = [Handler::P3, Handler::P2, Handler::None];
+pub(crate) const HANDLERS: [Handler; 3] = [Handler::P3, Handler::P2, Handler::None];
 
 /// How a handler's generation is stored.
 pub(crate) fn handler_word(handler: Handler) -> &'static str {

@@ -198,6 +198,7 @@ fn no_project() -> anyhow::Result<ProjectEntry> {
         limiter: None,
         redaction: None,
         api_keys: Default::default(),
+        providers: Default::default(),
         secrets: Default::default(),
         jwt_secret: Secret::new(Vec::new()),
         database: DatabaseAccess {

@@ -10,6 +10,7 @@
 mod aggregate;
 mod compare;
 mod embed;
+mod files;
 mod keyset;
 #[cfg(test)]
 mod leak;
@@ -29,6 +30,10 @@ use super::bind::Bind;
 pub(crate) use aggregate::{Aggregate, MeasureOf, SortedBy, aggregate};
 pub(crate) use compare::{Comparison, comparison};
 pub(crate) use embed::{Embed, Link, Through};
+pub(crate) use files::{
+    FileCell, FileWrite, Found, call_files, delete_file, drop_content, find_files, peek_file,
+    write_file,
+};
 pub(crate) use keyset::{Keyset, PageKey};
 pub(crate) use near::{Near, NearIn};
 pub(crate) use outbox::{ask, look_up, queue};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use koyalite_host_api::db::{DatabaseAccess, Databases, Homes, Mirror, NodeLimits, Password};
 use koyalite_host_api::error::HostError;
+use koyalite_host_api::files::Files;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
 use koyalite_host_api::tables::{Filter, InsertQuery, insert};
@@ -107,6 +108,8 @@ impl TestDatabase {
             vectors: Arc::default(),
             database: self.databases.project(id, &access),
             mirror: Mirror::Off,
+            reads: Default::default(),
+            files: Files::default(),
         };
         TestProject { project, access }
     }

@@ -39,6 +39,10 @@ pub(super) fn add(route: &Route, sketch: &mut Sketch) {
             StatusCode::CONFLICT,
         ]);
     }
+    if route.path.ends_with("/fetch") {
+        // A component, and somebody else's server.
+        refuses(&[StatusCode::UNPROCESSABLE_ENTITY, StatusCode::BAD_GATEWAY]);
+    }
     if route.takes_key() {
         sketch.reads_header(
             "Idempotency-Key",

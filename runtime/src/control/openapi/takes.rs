@@ -10,7 +10,9 @@ use utoipa::openapi::schema::{KnownFormat, Object, SchemaFormat, Type};
 
 use super::super::auth::Operator;
 use super::super::extract::{Asked, At, InProject};
+use super::super::files::Sent;
 use super::super::json::Json;
+use super::super::senders::Raw;
 use super::super::unchanged::Unchanged;
 use super::super::upload::Upload;
 use super::sketch::{Sketch, content};
@@ -90,6 +92,31 @@ impl Takes for Upload {
         sketch.body = Some(body.build());
         read_as_body(sketch);
         sketch.refuses(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+impl Takes for Raw {
+    fn describe(sketch: &mut Sketch) {
+        let text = Object::builder().schema_type(Type::String);
+        let body = RequestBody::builder()
+            .content("message/rfc822", content(text.into()))
+            .required(Some(Required::True));
+        sketch.body = Some(body.build());
+        read_as_body(sketch);
+    }
+}
+
+impl Takes for Sent {
+    fn describe(sketch: &mut Sketch) {
+        let bytes = Object::builder()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        let body = RequestBody::builder()
+            .content("application/octet-stream", content(bytes.into()))
+            .required(Some(Required::True));
+        sketch.body = Some(body.build());
+        read_as_body(sketch);
+        sketch.refuses(StatusCode::INSUFFICIENT_STORAGE);
     }
 }
 

@@ -3,10 +3,15 @@
 //! Its `Message-ID` is made of its row's id, so it is the same at every attempt.
 
 use lettre::address::Envelope;
+use lettre::message::dkim::{DkimCanonicalization, DkimCanonicalizationType, DkimConfig};
+use lettre::message::header::HeaderName;
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
-use crate::registry::mail::due::Claimed;
+use super::bounce::return_path;
+use crate::keys::KeyRing;
+use crate::registry::mail::dkim;
+use crate::registry::mail::due::{Claimed, Signing};
 
 /// What is handed over.
 #[derive(Debug)]
@@ -15,8 +20,20 @@ pub(super) struct Composed {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Makes the message. What it was made of has been checked when it was queued.
-pub(super) fn compose(message: &Claimed) -> Result<Composed, String> {
+/// Headers that a signature covers, where a message has them: what a reader sees.
+const SIGNED: [&str; 7] = [
+    "From",
+    "To",
+    "Reply-To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+];
+
+/// Makes the message, and signs it if its sender has a key. What it was made of has been checked when it
+/// was queued.
+pub(super) fn compose(message: &Claimed, ring: &KeyRing) -> Result<Composed, String> {
     let address = |text: &str| text.parse::<Address>().map_err(|error| error.to_string());
     let (sender, recipient) = (address(&message.sender)?, address(&message.recipient)?);
     let name = Some(message.sender_name.clone()).filter(|name| !name.is_empty());
@@ -35,12 +52,48 @@ pub(super) fn compose(message: &Claimed) -> Result<Composed, String> {
         Some(html) => builder.multipart(MultiPart::alternative_plain_html(text, html.clone())),
         None => builder.singlepart(SinglePart::plain(text)),
     };
-    let composed = composed.map_err(|error| error.to_string())?;
+    let mut composed = composed.map_err(|error| error.to_string())?;
+    if let Some(signing) = &message.dkim {
+        sign(&mut composed, signing, ring).ok_or(UNSIGNED)?;
+    }
     Ok(Composed {
-        envelope: composed.envelope().clone(),
+        envelope: envelope(message, &composed)?,
         bytes: composed.formatted(),
     })
 }
+
+const UNSIGNED: &str = "the sender's DKIM key cannot be read; set it anew, then send it again";
+
+fn sign(composed: &mut Message, signing: &Signing, ring: &KeyRing) -> Option<()> {
+    let sealed = (signing.algorithm.as_str(), signing.key.clone());
+    let key = dkim::open(ring, signing.sender, sealed)?.signing()?;
+    let domain = composed.envelope().from()?.domain().to_owned();
+    let there = |name: &&str| composed.headers().get_raw(name).is_some();
+    let names = SIGNED.into_iter().filter(there);
+    let names = names.filter_map(|name| HeaderName::new_from_ascii(name.to_owned()).ok());
+    let relaxed = DkimCanonicalization {
+        header: DkimCanonicalizationType::Relaxed,
+        body: DkimCanonicalizationType::Relaxed,
+    };
+    let names = names.collect();
+    let config = DkimConfig::new(signing.selector.clone(), domain, key, names, relaxed);
+    composed.sign(&config);
+    Some(())
+}
+
+/// From whom to whom, as the servers on the way see it.
+fn envelope(message: &Claimed, composed: &Message) -> Result<Envelope, String> {
+    let base = message.return_path.as_deref();
+    let Some(path) = base.and_then(|base| return_path(base, message.id)) else {
+        return Ok(composed.envelope().clone());
+    };
+    let path: Address = path.parse().map_err(|_| "the return path is no address")?;
+    let to = composed.envelope().to().to_vec();
+    Envelope::new(Some(path), to).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod signed;
 
 #[cfg(test)]
 mod tests {
@@ -48,7 +101,12 @@ mod tests {
 
     use super::*;
 
-    fn message(subject: &str, html: Option<&str>) -> Claimed {
+    pub(super) fn ring() -> KeyRing {
+        let folder = tempfile::tempdir().unwrap();
+        KeyRing::open_or_create(&folder.path().join("keys.json")).unwrap()
+    }
+
+    pub(super) fn message(subject: &str, html: Option<&str>) -> Claimed {
         Claimed {
             id: Uuid::nil(),
             fence: 1,
@@ -60,11 +118,13 @@ mod tests {
             body_text: Some("Grüße\n.\nEnde".to_owned()),
             body_html: html.map(str::to_owned),
             attempts: 1,
+            return_path: None,
+            dkim: None,
         }
     }
 
     fn headers(message: &Claimed) -> Vec<String> {
-        let composed = compose(message).unwrap();
+        let composed = compose(message, &ring()).unwrap();
         assert!(composed.bytes.is_ascii(), "whatever the server can do");
         let text = String::from_utf8(composed.bytes).unwrap();
         let (headers, _) = text.split_once("\r\n\r\n").unwrap();
@@ -91,7 +151,7 @@ mod tests {
         for header in headers(&message) {
             assert!(!header.to_ascii_lowercase().starts_with("bcc"), "{header}");
         }
-        let envelope = compose(&message).unwrap().envelope;
+        let envelope = compose(&message, &ring()).unwrap().envelope;
         assert_eq!(envelope.to().len(), 1);
     }
 

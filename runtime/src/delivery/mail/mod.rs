@@ -6,12 +6,13 @@
 //!
 //! The mail server is the operator's, not a tenant's, so it is dialled as configured and not through
 //! `egress`. Reading order: `server` (which), `compose` (what), `smtp` (how), `outcome` (what follows;
-//! pure).
+//! pure); `bounce` reads what comes back later.
 
+pub mod bounce;
 mod compose;
 mod outcome;
 pub mod server;
-mod smtp;
+pub mod smtp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use self::outcome::Outcome;
-use self::server::SmtpServer;
+use self::smtp::Pool;
 use super::work::Work;
 use crate::registry::mail::due::{self, Claimed, Then};
 use crate::registry::outage::outlast;
@@ -48,7 +49,7 @@ const NO_SERVER: &str = "no mail server is configured (smtp_url); send it again 
 #[derive(Debug, Clone)]
 pub enum Exit {
     /// To the world.
-    Server(Arc<SmtpServer>),
+    Server(Arc<Pool>),
     /// Nowhere: they can be read here.
     Mailbox,
     /// Nowhere, and that is a failure.
@@ -80,7 +81,7 @@ impl Mails {
             outage.note(self.look().await, "mail");
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = self.work.rest(LOOK_INTERVAL) => {}
             }
         }
         self.work.drain().await;
@@ -122,11 +123,11 @@ async fn deliver(registry: &Registry, exit: &Exit, message: &Claimed) {
     let outcome = match exit {
         Exit::Mailbox => Outcome::of(Then::Caught),
         Exit::Closed => Outcome::failed(NO_SERVER),
-        Exit::Server(server) => match compose::compose(message) {
+        Exit::Server(pool) => match compose::compose(message, &registry.ring()) {
             Err(error) => Outcome::failed(&error),
             Ok(composed) => {
                 let begin = async || begin(registry, message).await;
-                let answer = smtp::send(server, &composed, begin).await;
+                let answer = pool.send(&composed, begin).await;
                 let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
                 outcome::outcome(answer, attempts, rand::random())
             }

@@ -54,7 +54,7 @@ pub(super) fn outcome(answer: Result<(), Refusal>, attempts: u32, chance: f64) -
         }
         (Stage::Content, None) => {
             let text = format!("ambiguous: {}; it may have arrived", refusal.text);
-            (Then::Failed, text)
+            (Then::Ambiguous, text)
         }
         _ => (later(attempts, chance), refusal.text),
     };
@@ -124,7 +124,7 @@ mod tests {
             text: "the connection was lost".to_owned(),
         };
         let outcome = outcome(Err(refusal), 1, 0.0);
-        assert_eq!(outcome.then, Then::Failed);
+        assert_eq!(outcome.then, Then::Ambiguous);
         assert!(outcome.reason.unwrap().starts_with("ambiguous"));
     }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use lettre::transport::smtp::client::Certificate;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
@@ -16,6 +17,8 @@ pub struct SmtpServer {
     pub(super) port: u16,
     pub(super) security: Security,
     pub(super) login: Option<(String, Zeroizing<String>)>,
+    /// Trusted beside the public authorities.
+    pub(super) authority: Option<Certificate>,
 }
 
 /// How the connection is kept from others.
@@ -77,6 +80,20 @@ impl SmtpServer {
             port,
             security,
             login,
+            authority: None,
+        })
+    }
+
+    /// The same, trusting these certificates too. None where there are none, or nothing to trust for.
+    #[must_use]
+    pub fn trusting(self, pem: &[u8]) -> Option<Self> {
+        let begins = b"-----BEGIN CERTIFICATE-----";
+        if self.security == Security::Plain || !pem.windows(begins.len()).any(|at| at == begins) {
+            return None;
+        }
+        Some(Self {
+            authority: Some(Certificate::from_pem(pem).ok()?),
+            ..self
         })
     }
 }

@@ -1,5 +1,9 @@
-//! One conversation with the mail server, step by step, so that it is known how far it got.
+//! Conversations with the mail server, step by step, so that it is known how far each message got.
+//!
+//! A connection that a message went over well is kept for the next one for a while: mail servers slow down
+//! who comes and goes for each message.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lettre::transport::smtp::Error;
@@ -7,7 +11,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::compose::Composed;
 use super::server::{Security, SmtpServer};
@@ -17,6 +21,12 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// For the content, which a server may look through before it answers.
 const CONTENT_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How long a connection is kept without a message: mail servers let go after a few minutes.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// How long it may take to say that it is still there.
+const STILL_THERE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How far a conversation got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +52,80 @@ pub(super) struct Refusal {
     pub(super) text: String,
 }
 
-/// Hands a message over. `begin` is asked right before the content: no is a lost lease.
-pub(super) async fn send(
-    server: &SmtpServer,
+/// Connections to one mail server: as many as there are messages at work, and those of a moment ago.
+pub struct Pool {
+    server: Arc<SmtpServer>,
+    idle: Mutex<Vec<(Instant, AsyncSmtpConnection)>>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({:?})", self.server)
+    }
+}
+
+impl Pool {
+    /// One without connections.
+    #[must_use]
+    pub fn new(server: Arc<SmtpServer>) -> Self {
+        Self {
+            server,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Hands a message over. `begin` is asked right before the content: no is a lost lease.
+    pub(super) async fn send(
+        &self,
+        composed: &Composed,
+        begin: impl AsyncFnOnce() -> bool,
+    ) -> Result<(), Refusal> {
+        let mut connection = match self.kept().await {
+            Some(connection) => connection,
+            None => step(Stage::Connect, STEP_TIMEOUT, connect(&self.server)).await?,
+        };
+        match converse(&mut connection, composed, begin).await {
+            Ok(()) => {
+                self.keep(connection);
+                Ok(())
+            }
+            Err(refusal) => {
+                // Where it stands is not worth finding out. How the goodbye goes says nothing.
+                let _ = timeout(Duration::from_secs(1), connection.quit()).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// One that was kept and is still there.
+    async fn kept(&self) -> Option<AsyncSmtpConnection> {
+        loop {
+            let (since, mut connection) = self.idle().pop()?;
+            if since.elapsed() < IDLE_MAX {
+                let asked = timeout(STILL_THERE_TIMEOUT, connection.test_connected());
+                if asked.await == Ok(true) {
+                    return Some(connection);
+                }
+            }
+        }
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        let mut idle = self.idle();
+        idle.retain(|(since, _)| since.elapsed() < IDLE_MAX);
+        idle.push((Instant::now(), connection));
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Instant, AsyncSmtpConnection)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn converse(
+    connection: &mut AsyncSmtpConnection,
     composed: &Composed,
     begin: impl AsyncFnOnce() -> bool,
 ) -> Result<(), Refusal> {
-    let mut connection = step(Stage::Connect, STEP_TIMEOUT, connect(server)).await?;
     let sender = Mail::new(composed.envelope.from().cloned(), Vec::new());
     let told = connection.command(sender);
     step(Stage::Sender, STEP_TIMEOUT, told).await?;
@@ -66,14 +143,19 @@ pub(super) async fn send(
     }
     let content = connection.message(&composed.bytes);
     step(Stage::Content, CONTENT_TIMEOUT, content).await?;
-    // It is accepted; how the goodbye goes says nothing.
-    let _ = timeout(Duration::from_secs(1), connection.quit()).await;
     Ok(())
 }
 
 async fn connect(server: &SmtpServer) -> Result<AsyncSmtpConnection, Error> {
     let hello = ClientId::default();
-    let tls = || TlsParameters::new_rustls(server.host.clone());
+    let tls = || {
+        let parameters = TlsParameters::builder(server.host.clone());
+        let parameters = match &server.authority {
+            Some(authority) => parameters.add_root_certificate(authority.clone()),
+            None => parameters,
+        };
+        parameters.build_rustls()
+    };
     let at_once = match server.security {
         Security::Tls => Some(tls()?),
         Security::StartTls | Security::Plain => None,

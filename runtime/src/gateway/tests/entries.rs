@@ -59,6 +59,7 @@ pub(super) fn project(environment: Environment) -> Arc<ProjectEntry> {
         limiter: None,
         redaction: None,
         api_keys: Default::default(),
+        providers: Default::default(),
         secrets: Default::default(),
         jwt_secret: Secret::new(SECRET.to_vec()),
         database,

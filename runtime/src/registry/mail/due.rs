@@ -20,6 +20,25 @@ pub(crate) struct Claimed {
     pub(crate) body_html: Option<String>,
     /// This one included.
     pub(crate) attempts: i32,
+    /// Where bounces go to; none: to the sender.
+    pub(crate) return_path: Option<String>,
+    /// What signs it, if anything does.
+    pub(crate) dkim: Option<Signing>,
+}
+
+/// What signs a message.
+pub(crate) struct Signing {
+    pub(crate) sender: Uuid,
+    pub(crate) selector: String,
+    pub(crate) algorithm: String,
+    /// Sealed.
+    pub(crate) key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Signing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signing({}, ***)", self.selector)
+    }
 }
 
 /// Claims what is due.
@@ -28,23 +47,51 @@ pub(crate) async fn claim(
     limit: i64,
     lease_s: f64,
 ) -> Result<Vec<Claimed>, RegistryError> {
-    let claimed = sqlx::query_as!(
-        Claimed,
-        r#"UPDATE koyalite.email_logs e SET status = 'sending', fence = nextval('koyalite.fence'),
+    let rows = sqlx::query!(
+        r#"WITH claimed AS (UPDATE koyalite.email_logs e SET status = 'sending', fence = nextval('koyalite.fence'),
                attempts = e.attempts + 1, last_attempt_at = clock_timestamp(),
                lease_until = clock_timestamp() + make_interval(secs => $2)
            WHERE e.id IN (
                SELECT id FROM koyalite.email_logs
                WHERE status IN ('queued', 'deferred') AND next_attempt_at <= clock_timestamp()
                ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-           RETURNING id, fence AS "fence!", recipient, sender, sender_name, reply_to, subject,
-               body_text, body_html, attempts"#,
+           RETURNING id, project_id, fence, recipient, sender, sender_name, reply_to, subject,
+               body_text, body_html, attempts)
+           SELECT c.id, c.fence AS "fence!", c.recipient, c.sender, c.sender_name, c.reply_to,
+               c.subject, c.body_text, c.body_html, c.attempts, s.return_path AS "return_path?",
+               s.id AS "sender_id?", s.dkim_selector AS "dkim_selector?",
+               s.dkim_algorithm AS "dkim_algorithm?", s.dkim_key AS "dkim_key?"
+           FROM claimed c LEFT JOIN koyalite.email_senders s
+               ON s.project_id = c.project_id AND s.address = c.sender"#,
         limit,
         lease_s,
     )
     .fetch_all(conn)
     .await?;
-    Ok(claimed)
+    let claimed = rows.into_iter().map(|row| Claimed {
+        id: row.id,
+        fence: row.fence,
+        recipient: row.recipient,
+        sender: row.sender,
+        sender_name: row.sender_name,
+        reply_to: row.reply_to,
+        subject: row.subject,
+        body_text: row.body_text,
+        body_html: row.body_html,
+        attempts: row.attempts,
+        return_path: row.return_path,
+        dkim: row
+            .sender_id
+            .zip(row.dkim_selector)
+            .zip(row.dkim_algorithm.zip(row.dkim_key))
+            .map(|((sender, selector), (algorithm, key))| Signing {
+                sender,
+                selector,
+                algorithm,
+                key,
+            }),
+    });
+    Ok(claimed.collect())
 }
 
 /// Notes that the content is about to be sent: from here on it may have arrived. Answers whether the
@@ -77,6 +124,8 @@ pub(crate) enum Then {
     /// The recipient is not known there, and gets nothing more.
     Bounced,
     Failed,
+    /// It may have arrived, and is not sent again by itself.
+    Ambiguous,
 }
 
 /// Records how an attempt went, if it is still this node's to say.
@@ -90,12 +139,12 @@ pub(crate) async fn finish(
         Then::Sent | Then::Caught => ("sent", 0.0),
         Then::Deferred { after_s } => ("deferred", *after_s),
         Then::Bounced => ("bounced", 0.0),
-        Then::Failed => ("failed", 0.0),
+        Then::Failed | Then::Ambiguous => ("failed", 0.0),
     };
     let forget = matches!(then, Then::Sent | Then::Bounced);
     let finished = sqlx::query!(
         "UPDATE koyalite.email_logs SET status = $3, lease_until = NULL, smtp_status = $4,
-             reason = $5, caught = $6, content_begun = false,
+             reason = $5, caught = $6, content_begun = false, ambiguous = $9,
              body_text = CASE WHEN $7 THEN NULL ELSE body_text END,
              body_html = CASE WHEN $7 THEN NULL ELSE body_html END,
              next_attempt_at = clock_timestamp() + make_interval(secs => $8)
@@ -108,6 +157,7 @@ pub(crate) async fn finish(
         *then == Then::Caught,
         forget,
         after_s,
+        *then == Then::Ambiguous,
     )
     .execute(&mut *conn)
     .await?;
@@ -115,7 +165,7 @@ pub(crate) async fn finish(
         sqlx::query!(
             "INSERT INTO koyalite.email_suppressions (project_id, address, reason)
              SELECT project_id, lower(recipient), coalesce($2, 'bounced')
-             FROM koyalite.email_logs WHERE id = $1
+             FROM koyalite.email_logs WHERE id = $1 AND project_id IS NOT NULL
              ON CONFLICT DO NOTHING",
             id,
             reason,
@@ -131,6 +181,7 @@ pub(crate) async fn finish(
 pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64, RegistryError> {
     let expired = sqlx::query!(
         "UPDATE koyalite.email_logs SET lease_until = NULL, reason = $1,
+             ambiguous = content_begun,
              status = CASE WHEN content_begun THEN 'failed' ELSE 'deferred' END,
              next_attempt_at = clock_timestamp()
          WHERE status = 'sending' AND lease_until < clock_timestamp()",

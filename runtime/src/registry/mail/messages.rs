@@ -10,6 +10,7 @@ use super::super::audit::{self, Action, Chain, Deed};
 use super::super::change::project_id;
 use super::super::error::{RegistryError, Standing};
 use super::super::page::{Page, Part};
+use super::super::users;
 
 /// A message in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -34,6 +35,8 @@ pub struct Message {
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Why it was not taken.
     pub reason: Option<String>,
+    /// Whether it may have arrived although it is `failed`.
+    pub ambiguous: bool,
     /// What the receiving side answered last.
     pub smtp_status: Option<i32>,
     /// The template that it was made of.
@@ -94,7 +97,7 @@ pub async fn list(
         r#"SELECT id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
                CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
                    AS next_attempt_at,
-               reason, smtp_status, template, template_id, caught, function, invocation_id,
+               reason, ambiguous, smtp_status, template, template_id, caught, function, invocation_id,
                created_at, number
            FROM koyalite.email_logs
            WHERE project_id = $1 AND ($2::text IS NULL OR status = $2)
@@ -105,6 +108,35 @@ pub async fn list(
         filter.status,
         filter.to,
         filter.caught,
+        page.after,
+        page.rows(),
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    Ok(page.part(messages))
+}
+
+/// Messages that functions have sent on behalf of a user, the latest first, whatever the project.
+///
+/// # Errors
+/// `NotFound` where there is no such user.
+pub async fn of_user(
+    registry: &Registry,
+    user: Uuid,
+    page: &Page<i64>,
+) -> Result<Part<Message>, RegistryError> {
+    users::get(registry, user).await?;
+    let messages = sqlx::query_as!(
+        Message,
+        r#"SELECT id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
+               CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
+                   AS next_attempt_at,
+               reason, ambiguous, smtp_status, template, template_id, caught, function, invocation_id,
+               created_at, number
+           FROM koyalite.email_logs
+           WHERE user_id = $1 AND ($2::bigint IS NULL OR number < $2)
+           ORDER BY number DESC LIMIT $3"#,
+        user.to_string(),
         page.after,
         page.rows(),
     )
@@ -125,7 +157,7 @@ pub async fn caught(
     let project = project_id(registry, project).await?;
     let row = sqlx::query!(
         r#"SELECT id, user_id, recipient, sender, subject, status, attempts, last_attempt_at, reason,
-               smtp_status, template, template_id, caught, function, invocation_id, created_at,
+               ambiguous, smtp_status, template, template_id, caught, function, invocation_id, created_at,
                number, reply_to, body_text, body_html
            FROM koyalite.email_logs WHERE project_id = $1 AND id = $2 AND caught"#,
         project,
@@ -146,6 +178,7 @@ pub async fn caught(
             last_attempt_at: row.last_attempt_at,
             next_attempt_at: None,
             reason: row.reason,
+            ambiguous: row.ambiguous,
             smtp_status: row.smtp_status,
             template: row.template,
             template_id: row.template_id,
@@ -191,7 +224,7 @@ pub async fn resend(
     audit::record(registry, Chain::Project(project), deed).await?;
     sqlx::query!(
         "UPDATE koyalite.email_logs SET status = 'queued', attempts = 0, content_begun = false,
-             next_attempt_at = clock_timestamp()
+             ambiguous = false, next_attempt_at = clock_timestamp()
          WHERE project_id = $1 AND id = $2 AND status IN ('failed', 'deferred')",
         project,
         id,

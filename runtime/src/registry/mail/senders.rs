@@ -10,6 +10,7 @@ use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::{Change, project_id};
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
+use super::dkim::Dkim;
 
 /// Characters of the name beside an address.
 pub const SENDER_NAME_CHARS_MAX: usize = 100;
@@ -23,8 +24,38 @@ pub struct Sender {
     pub address: String,
     /// The name that recipients see beside it.
     pub name: String,
+    /// Where bounces go to, with a message's id behind a plus sign; none: to the address itself, as it is.
+    pub return_path: Option<String>,
+    /// How its mail is signed; none: it is not.
+    pub dkim: Option<Dkim>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
+}
+
+/// A row as it is stored.
+struct Row {
+    id: Uuid,
+    address: String,
+    name: String,
+    return_path: Option<String>,
+    dkim_selector: Option<String>,
+    dkim_algorithm: Option<String>,
+    dkim_record: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn sender(self) -> Sender {
+        let dkim = (self.dkim_selector, self.dkim_algorithm, self.dkim_record);
+        Sender {
+            dkim: Dkim::of(&self.address, dkim),
+            id: self.id,
+            address: self.address,
+            name: self.name,
+            return_path: self.return_path,
+            created_at: self.created_at,
+        }
+    }
 }
 
 /// An address to add.
@@ -35,6 +66,14 @@ pub struct NewSender {
     /// The name that recipients see beside it.
     #[serde(default)]
     pub name: String,
+    /// Where bounces go to.
+    pub return_path: Option<String>,
+}
+
+fn check_return_path(address: Option<&str>) -> Option<Mistake> {
+    let fits = address.is_none_or(|address| is_address(address) && !address.contains('+'));
+    let message = "write one plain address without a plus sign, as in bounces@example.com";
+    (!fits).then(|| Mistake::new("return_path", message))
 }
 
 /// Adds an address.
@@ -55,20 +94,25 @@ pub async fn create(
         let message = format!("write one line of at most {SENDER_NAME_CHARS_MAX} characters");
         wrong.push(Mistake::new("name", message));
     }
+    wrong.extend(check_return_path(new.return_path.as_deref()));
     refuse_if_any(wrong)?;
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
     let sender = sqlx::query_as!(
-        Sender,
-        "INSERT INTO koyalite.email_senders (id, project_id, address, name) VALUES ($1, $2, $3, $4)
-         RETURNING id, address, name, created_at",
+        Row,
+        "INSERT INTO koyalite.email_senders (id, project_id, address, name, return_path)
+         VALUES ($1, $2, $3, $4, $5)
+         RETURNING id, address, name, return_path, dkim_selector, dkim_algorithm, dkim_record,
+             created_at",
         Uuid::now_v7(),
         project,
         new.address,
         new.name,
+        new.return_path,
     )
     .fetch_one(change.conn())
-    .await?;
+    .await?
+    .sender();
     let deed = Deed::new(Action::SenderCreate, sender.id).with("address", sender.address.clone());
     change.commit(deed).await?;
     Ok(sender)
@@ -84,14 +128,46 @@ pub async fn list(
 ) -> Result<Vec<Sender>, RegistryError> {
     let project = project_id(registry, project).await?;
     let senders = sqlx::query_as!(
-        Sender,
-        "SELECT id, address, name, created_at FROM koyalite.email_senders
+        Row,
+        "SELECT id, address, name, return_path, dkim_selector, dkim_algorithm, dkim_record,
+             created_at
+         FROM koyalite.email_senders
          WHERE project_id = $1 ORDER BY created_at, id",
         project,
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(senders)
+    Ok(senders.into_iter().map(Row::sender).collect())
+}
+
+/// Has bounces of an address go to another one, or to itself.
+///
+/// # Errors
+/// `Invalid`; `NotFound` where the project has none of this id.
+pub async fn set_return_path(
+    registry: &Registry,
+    project: &ProjectName,
+    (id, address): (Uuid, Option<String>),
+) -> Result<Sender, RegistryError> {
+    refuse_if_any(check_return_path(address.as_deref()).into_iter().collect())?;
+    let mut change = Change::begin(registry).await?;
+    let project = change.lock(project).await?.id;
+    let sender = sqlx::query_as!(
+        Row,
+        "UPDATE koyalite.email_senders SET return_path = $3 WHERE project_id = $1 AND id = $2
+         RETURNING id, address, name, return_path, dkim_selector, dkim_algorithm, dkim_record,
+             created_at",
+        project,
+        id,
+        address,
+    )
+    .fetch_optional(change.conn())
+    .await?
+    .ok_or_else(|| RegistryError::not_found("sender", id))?
+    .sender();
+    let deed = Deed::new(Action::SenderReturnPath, id).with("return_path", address);
+    change.commit(deed).await?;
+    Ok(sender)
 }
 
 /// Removes an address.

@@ -29,6 +29,7 @@ impl Deploying {
             scheduled: false,
             shared_refused: Some("a 0.2 handler blocks its instance".to_owned()),
             manifest: manifest.map(|text| Manifest::parse_toml(text).unwrap()),
+            source_url: None,
         }
     }
 

@@ -37,6 +37,7 @@ async fn deploy(t: &Tables, name: &str, code: char) {
         scheduled: false,
         shared_refused: None,
         manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
+        source_url: None,
     };
     functions::deploy(&t.registry, input).await.unwrap();
 }

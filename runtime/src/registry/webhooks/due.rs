@@ -40,7 +40,8 @@ pub(crate) struct Bounds {
 }
 
 /// Claims what is due. Endpoints whose circuit is open are left alone; one that is failing is tried with
-/// a single delivery.
+/// a single delivery. One that has a rate is claimed from by one node at a time, as much as a second of its
+/// rate, and then left alone for as long as that takes.
 pub(crate) async fn claim(
     registry: &Registry,
     bounds: Bounds,
@@ -48,9 +49,19 @@ pub(crate) async fn claim(
 ) -> Result<Vec<Claimed>, RegistryError> {
     let mut conn = registry.acquire().await?;
     let rows = sqlx::query!(
-        r#"WITH due AS (
+        r#"WITH paced AS MATERIALIZED (
+               SELECT e.id, ceil(e.rate_per_minute / 60.0)::bigint AS room
+               FROM koyalite.webhook_endpoints e
+               WHERE e.rate_per_minute IS NOT NULL AND e.enabled
+                 AND coalesce(e.paced_until <= clock_timestamp(), true)
+                 AND EXISTS (SELECT FROM koyalite.webhooks p WHERE p.endpoint_id = e.id
+                     AND p.status = 'pending' AND p.next_attempt_at <= clock_timestamp())
+               FOR NO KEY UPDATE OF e SKIP LOCKED
+           ), due AS (
                SELECT w.id FROM (
-                   SELECT e.id, e.ordered, e.failures, (
+                   SELECT e.id, e.ordered, e.failures,
+                       CASE WHEN e.rate_per_minute IS NULL THEN $2::bigint ELSE coalesce(
+                           (SELECT paced.room FROM paced WHERE paced.id = e.id), 0) END AS room, (
                        SELECT count(*) FROM koyalite.webhooks s
                        WHERE s.endpoint_id = e.id AND s.status = 'sending') AS sending
                    FROM koyalite.webhook_endpoints e
@@ -67,7 +78,9 @@ pub(crate) async fn claim(
                            AND b.status IN ('pending', 'sending')))
                    ORDER BY p.next_attempt_at
                    LIMIT greatest(0,
-                       CASE WHEN e.failures > 0 OR e.ordered THEN 1 ELSE $2::bigint END - e.sending)
+                       least(e.room,
+                           CASE WHEN e.failures > 0 OR e.ordered THEN 1 ELSE $2::bigint END
+                               - e.sending))
                    FOR UPDATE OF p SKIP LOCKED
                ) w LIMIT $1
            ), claimed AS (
@@ -76,6 +89,11 @@ pub(crate) async fn claim(
                    lease_until = clock_timestamp() + make_interval(secs => $3)
                FROM due WHERE w.id = due.id
                RETURNING w.id, w.fence, w.event_id, w.endpoint_id, w.retries
+           ), slowed AS (
+               UPDATE koyalite.webhook_endpoints e
+               SET paced_until = clock_timestamp() + n * interval '1 minute' / e.rate_per_minute
+               FROM (SELECT endpoint_id, count(*) AS n FROM claimed GROUP BY endpoint_id) c
+               WHERE e.id = c.endpoint_id AND e.rate_per_minute IS NOT NULL
            )
            SELECT c.id, c.fence AS "fence!", c.endpoint_id, c.event_id, c.retries, v.event_type,
                v.payload::text AS "payload!", v.created_at AS emitted_at, e.target_url, e.columns,
@@ -235,33 +253,6 @@ pub(crate) async fn open_circuit(
          WHERE id = $1",
         endpoint,
         for_s,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Switches an endpoint off and tells the project's other endpoints.
-pub(crate) async fn disable(
-    conn: &mut PgConnection,
-    endpoint: Uuid,
-    reason: &str,
-) -> Result<(), RegistryError> {
-    sqlx::query!(
-        "WITH off AS (
-             UPDATE koyalite.webhook_endpoints
-             SET enabled = false, disabled_reason = $2, updated_at = now()
-             WHERE id = $1 AND enabled RETURNING id, project_id, target_url
-         ), event AS (
-             INSERT INTO koyalite.webhook_events (id, project_id, event_type, payload)
-             SELECT $3, off.project_id, 'webhook.endpoint.disabled', jsonb_build_object(
-                 'endpoint_id', off.id, 'target_url', off.target_url, 'reason', $2)
-             FROM off RETURNING *
-         )
-         SELECT koyalite.fan_out(event) FROM event WHERE event.id IS NOT NULL",
-        endpoint,
-        reason,
-        Uuid::now_v7(),
     )
     .execute(conn)
     .await?;

@@ -46,6 +46,8 @@ pub struct Endpoint {
     pub previous_until: Option<DateTime<Utc>>,
     /// One delivery after the other.
     pub ordered: bool,
+    /// Deliveries a minute at most.
+    pub rate_per_minute: Option<i32>,
     /// Whether anything is delivered.
     pub enabled: bool,
     /// Why not, where the host decided so.
@@ -89,6 +91,7 @@ pub async fn create(
         description: &new.description,
         event_types: &new.event_types,
         columns: &new.columns,
+        rate_per_minute: new.rate_per_minute,
     };
     judged.check(&known)?;
     let there = list_in(change.conn(), &registry.ring(), locked.id).await?;
@@ -101,8 +104,8 @@ pub async fn create(
     sqlx::query!(
         "INSERT INTO koyalite.webhook_endpoints
              (id, project_id, target_url, description, event_types, columns, signature, secret,
-              ordered)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+              ordered, rate_per_minute)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         id,
         locked.id,
         new.target_url,
@@ -112,6 +115,7 @@ pub async fn create(
         new.signature.as_str(),
         seal(&registry.ring(), id, &key)?,
         new.ordered,
+        new.rate_per_minute,
     )
     .execute(change.conn())
     .await?;
@@ -178,11 +182,13 @@ pub async fn update(
         description: &endpoint.description,
         event_types: &endpoint.event_types,
         columns: &endpoint.columns,
+        rate_per_minute: endpoint.rate_per_minute,
     };
     judged.check(&known)?;
     sqlx::query!(
         "UPDATE koyalite.webhook_endpoints SET target_url = $2, description = $3, event_types = $4,
-             columns = $5, ordered = $6, enabled = $7, updated_at = now(),
+             columns = $5, ordered = $6, enabled = $7, rate_per_minute = $9, paced_until = NULL,
+             updated_at = now(),
              disabled_reason = CASE WHEN $8 THEN NULL ELSE disabled_reason END,
              failures = CASE WHEN $8 THEN 0 ELSE failures END,
              failing_since = CASE WHEN $8 THEN NULL ELSE failing_since END,
@@ -196,6 +202,7 @@ pub async fn update(
         endpoint.ordered,
         endpoint.enabled,
         on_again,
+        endpoint.rate_per_minute,
     )
     .execute(change.conn())
     .await?;
@@ -218,6 +225,7 @@ fn apply(endpoint: &mut Endpoint, patch: EndpointPatch) {
     put(&mut endpoint.event_types, patch.event_types);
     put(&mut endpoint.columns, patch.columns);
     put(&mut endpoint.ordered, patch.ordered);
+    put(&mut endpoint.rate_per_minute, patch.rate_per_minute);
     put(&mut endpoint.enabled, patch.enabled);
 }
 
@@ -289,7 +297,7 @@ async fn list_in(
 ) -> Result<Vec<Endpoint>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT id, target_url, description, event_types, columns, signature, secret,
-             previous_until, ordered, enabled, disabled_reason, failures, failing_since, open_until,
+             previous_until, ordered, rate_per_minute, enabled, disabled_reason, failures, failing_since, open_until,
              created_at, updated_at
          FROM koyalite.webhook_endpoints WHERE project_id = $1 ORDER BY created_at, id",
         project,
@@ -312,6 +320,7 @@ async fn list_in(
             public_key: key.and_then(|key| key.public()),
             previous_until: row.previous_until,
             ordered: row.ordered,
+            rate_per_minute: row.rate_per_minute,
             enabled: row.enabled,
             disabled_reason: row.disabled_reason,
             failures: row.failures,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use koyalite_policy::{ColumnName, TableName};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::super::columns::StoredTable;
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
@@ -17,6 +17,9 @@ pub const DESCRIPTION_CHARS_MAX: usize = 500;
 
 /// Bytes of a target's URL, as many as servers take.
 pub const TARGET_BYTES_MAX: usize = 2048;
+
+/// The fastest rate that an endpoint can be given: a thousand a second.
+pub const RATE_PER_MINUTE_MAX: i32 = 60_000;
 
 /// As long as a type that is emitted may be.
 const EVENT_TYPE_BYTES_MAX: usize = koyalite_host_api::limits::EVENT_TYPE_BYTES;
@@ -47,6 +50,8 @@ pub struct NewEndpoint {
     /// One delivery after the other.
     #[serde(default)]
     pub ordered: bool,
+    /// Deliveries a minute at most; none: as they come.
+    pub rate_per_minute: Option<i32>,
 }
 
 /// What changes of an endpoint. What is left out stays.
@@ -63,8 +68,18 @@ pub struct EndpointPatch {
     pub columns: Option<Columns>,
     /// One delivery after the other.
     pub ordered: Option<bool>,
+    /// Another rate; null: none.
+    #[serde(default, deserialize_with = "given")]
+    pub rate_per_minute: Option<Option<i32>>,
     /// On again forgets what has failed.
     pub enabled: Option<bool>,
+}
+
+/// What is given counts, also where it is null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// The parts of an endpoint that can be wrong.
@@ -73,6 +88,7 @@ pub(super) struct Judged<'a> {
     pub(super) description: &'a str,
     pub(super) event_types: &'a [String],
     pub(super) columns: &'a Columns,
+    pub(super) rate_per_minute: Option<i32>,
 }
 
 impl Judged<'_> {
@@ -86,6 +102,15 @@ impl Judged<'_> {
         if self.description.chars().count() > DESCRIPTION_CHARS_MAX {
             let message = format!("write at most {DESCRIPTION_CHARS_MAX} characters");
             wrong.push(Mistake::new("description", message));
+        }
+        let rates = 1..=RATE_PER_MINUTE_MAX;
+        if self
+            .rate_per_minute
+            .is_some_and(|rate| !rates.contains(&rate))
+        {
+            let message =
+                format!("write 1 to {RATE_PER_MINUTE_MAX} deliveries a minute, or nothing");
+            wrong.push(Mistake::new("rate_per_minute", message));
         }
         if self.event_types.is_empty() || self.event_types.len() > EVENT_TYPES_MAX {
             let message = format!("name 1 to {EVENT_TYPES_MAX} types, or `*` for all of functions");

@@ -6,6 +6,7 @@
 //! functions that the migrations make.
 
 pub mod deliveries;
+pub(crate) mod disable;
 pub(crate) mod due;
 pub mod endpoints;
 pub mod input;

@@ -51,6 +51,7 @@ impl Hourly {
             scheduled: true,
             shared_refused: None,
             manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
+            source_url: None,
         };
         functions::deploy(&self.registry, input).await.map(drop)
     }
@@ -147,6 +148,7 @@ async fn start_on(node: &Registry, runs: i64) -> Vec<Started> {
         per_project: 64,
         projects: &[],
         running: &[],
+        region: "local",
     };
     let mut conn = node.acquire().await.unwrap();
     match start(&mut conn, room).await {

@@ -7,6 +7,7 @@
 
 mod bodies;
 mod faults;
+mod files;
 mod host;
 mod near;
 mod outbox;
@@ -66,6 +67,8 @@ async fn handle(request: Request) -> Result<Response> {
         ["emitted", id] => outbox::emitted(id).await,
         ["mail"] => outbox::mail(&request).await,
         ["mailed", id] => outbox::mailed(id).await,
+        ["file", ref path @ ..] => files::file(&request, &path.join("/")).await,
+        ["files-under"] => files::under(&request).await,
         ["outbound"] => host::outbound(&request).await,
 
         ["count"] => shared::count(),
