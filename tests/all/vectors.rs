@@ -26,8 +26,9 @@ async fn library(app: &TestApp) -> Project<'_> {
     project
 }
 
-fn document(owner: &str, title: &str, embedding: [f32; 3]) -> Value {
-    json!({ "owner_id": owner, "title": title, "embedding": embedding })
+fn document(number: u8, (owner, title): (&str, &str), embedding: [f32; 3]) -> Value {
+    let id = format!("00000000-0000-4000-8000-0000000000{number:02}");
+    json!({ "id": id, "owner_id": owner, "title": title, "embedding": embedding })
 }
 
 async fn put(project: &Project<'_>, token: &str, rows: Value) -> u16 {
@@ -63,11 +64,11 @@ async fn two_callers_of_one_index_find_their_own_rows() {
 
     let (alice, bob) = (project.token(ALICE).await, project.token(BOB).await);
     let of_alice = json!([
-        document(ALICE, "a far one", [0.0, 0.0, 9.0]),
-        document(ALICE, "a near one", [1.0, 0.1, 0.0]),
+        document(1, (ALICE, "a far one"), [0.0, 0.0, 9.0]),
+        document(2, (ALICE, "a near one"), [1.0, 0.1, 0.0]),
     ]);
     assert_eq!(put(&project, &alice, of_alice).await, 204);
-    let of_bob = json!([document(BOB, "the nearest", [1.0, 0.0, 0.0])]);
+    let of_bob = json!([document(3, (BOB, "the nearest"), [1.0, 0.0, 0.0])]);
     assert_eq!(put(&project, &bob, of_bob.clone()).await, 204);
     assert_eq!(put(&project, &alice, of_bob).await, 403);
     assert_eq!(

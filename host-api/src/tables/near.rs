@@ -1,6 +1,6 @@
 //! The nearest rows: a read like any other as far as the statement, ordered by distance.
 
-use koyalite_policy::{ColumnType, Command, Value};
+use koyalite_policy::{ColumnType, Command, Identity, Permit, Value};
 
 use super::check::{Mentions, Rows};
 use super::plan::Planning;
@@ -10,7 +10,6 @@ use crate::error::HostError;
 use crate::invocation::Project;
 use crate::limits::NEAREST_ROWS;
 use crate::vectors::{Metric, SearchQuery, VectorIndex};
-use koyalite_policy::{Identity, Permit};
 
 /// The key of each row's distance.
 pub(crate) const DISTANCE: &str = "distance";
@@ -64,10 +63,7 @@ pub(crate) fn search(
         columns: outputs,
         filter,
         column: index.column.clone(),
-        vector: Bind::Typed {
-            value: Value::Vector(query.vector.clone()),
-            ty: ColumnType::Vector(dimension),
-        },
+        vector: numbers(&query.vector),
         dimension,
         metric: index.metric,
         limit: query.k,
@@ -85,6 +81,15 @@ pub(crate) fn search(
         permit: mentions.narrowed()?.into_owned(),
         near,
     }))
+}
+
+/// As an array in binary form: a text would be read again for every row that is compared.
+fn numbers(vector: &[f32]) -> Bind {
+    let numbers = vector.iter().map(|number| Value::Float((*number).into()));
+    Bind::Typed {
+        value: Value::List(numbers.collect()),
+        ty: ColumnType::Real,
+    }
 }
 
 fn check_vector(vector: &[f32], dimension: u16, metric: Metric) -> Result<(), HostError> {

@@ -104,7 +104,7 @@ impl Near {
     fn distance_from(&self, binds: &mut Binds) -> String {
         let schema = quote_ident(self.place.extension.as_deref().unwrap_or_default());
         let ty = format!("{schema}.vector({})", self.dimension);
-        let vector = binds.push(self.vector.clone());
+        let vector = binds.push_list(self.vector.clone());
         format!(
             "({}::{ty} OPERATOR({schema}.{}) {vector}::{ty})",
             column_of(ROW, &self.column),
