@@ -1,7 +1,8 @@
 //! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
 //! and the ratios between them.
 //!
-//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`outbox`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
+//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`outbox`],
+//! [`vectors`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
 //! program under another command, so that each is a process of its own; one is a program of others ([`reference`]).
@@ -25,6 +26,7 @@ mod requests;
 mod rounds;
 mod scheduler;
 mod tables;
+mod vectors;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -74,6 +76,13 @@ enum Command {
         #[command(flatten)]
         sizes: outbox::Sizes,
     },
+    /// The nearest rows for callers who see much or little; beside pgvector under row security
+    Vectors {
+        #[command(flatten)]
+        setting: Setting,
+        #[command(flatten)]
+        sizes: vectors::Sizes,
+    },
     /// An opponent: bare hyper answering a constant
     ServeBare,
     /// An opponent: what `tables` does, written by hand
@@ -113,6 +122,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Density { setting, functions } => density::run(&setting, functions).await,
         Command::Scheduler { setting, sizes } => scheduler::run(&setting, sizes).await,
         Command::Outbox { setting, sizes } => outbox::run(&setting, sizes).await,
+        Command::Vectors { setting, sizes } => vectors::run(sizes, setting.json).await,
         Command::ServeBare => bare::serve().await,
         Command::ServeHandwritten(database) => handwritten::serve(&database).await,
     }

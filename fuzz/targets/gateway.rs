@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use http::uri::Scheme;
@@ -11,6 +12,7 @@ use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
 use koyalite_policy::{ProjectName, Schema};
 use koyalite_runtime::accounts::{AccountError, Done};
 use koyalite_runtime::dispatch::{DispatchError, HttpCall};
+use koyalite_runtime::gateway::providers::Fetched;
 use koyalite_runtime::gateway::{AccountCall, Behind, Gateway, GatewaySettings};
 use koyalite_runtime::http::{Body, body, request_form};
 use koyalite_runtime::keys::{ControlAuthority, KeyRing, Right};
@@ -86,6 +88,14 @@ impl Behind for Guest {
         false
     }
 
+    fn nodes(&self) -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
+
+    fn fetch(&self, _url: String) -> Fetched {
+        Box::pin(async { Err("nothing is there".to_owned()) })
+    }
+
     async fn account(&self, _call: AccountCall) -> Result<Done, AccountError> {
         Err(AccountError::SignUpOff)
     }
@@ -136,10 +146,12 @@ fn project() -> Arc<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        vectors: Arc::default(),
         settings: Default::default(),
         limiter: None,
         redaction: None,
         api_keys: Default::default(),
+        providers: Default::default(),
         secrets: Default::default(),
         jwt_secret: Secret::new(b"0123456789abcdef0123456789abcdef".to_vec()),
         database,

@@ -52,10 +52,12 @@ fn project() -> &'static Project {
             name: "demo".parse().expect("a name"),
             schema: Arc::new(schema()),
             relationships: Arc::from([]),
+            vectors: Arc::default(),
             database: databases
                 .expect("no certificates needed")
                 .project(Uuid::from_u128(7), &access),
             mirror: Mirror::Off,
+            reads: Default::default(),
         }
     })
 }

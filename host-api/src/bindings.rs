@@ -11,7 +11,11 @@ pub mod concurrent {
         path: "../wit/host",
         world: "koyalite:host/imports",
         imports: { default: store | trappable },
-        with: { "koyalite:host/tables.transaction": crate::tables::Transaction },
+        with: {
+            "koyalite:host/tables.transaction": crate::tables::Transaction,
+            "koyalite:host/files.upload": crate::files::UploadHandle,
+            "koyalite:host/files.download": crate::files::DownloadHandle,
+        },
     });
 }
 
@@ -25,9 +29,15 @@ pub mod sync {
             "koyalite:host-sync/log": store | trappable,
             "koyalite:host-sync/config": store | trappable,
             "koyalite:host-sync/tables.[drop]transaction": store | trappable,
+            "koyalite:host-sync/files.[drop]upload": store | trappable,
+            "koyalite:host-sync/files.[drop]download": store | trappable,
             default: async | store | trappable,
         },
-        with: { "koyalite:host-sync/tables.transaction": crate::tables::Transaction },
+        with: {
+            "koyalite:host-sync/tables.transaction": crate::tables::Transaction,
+            "koyalite:host-sync/files.upload": crate::files::UploadHandle,
+            "koyalite:host-sync/files.download": crate::files::DownloadHandle,
+        },
     });
 }
 
@@ -41,6 +51,8 @@ pub mod cron {
         with: {
             "koyalite:host/types": super::concurrent::koyalite::host::types,
             "koyalite:host/tables": super::concurrent::koyalite::host::tables,
+            "koyalite:host/files": super::concurrent::koyalite::host::files,
+            "koyalite:host/vectors": super::concurrent::koyalite::host::vectors,
             "koyalite:host/email": super::concurrent::koyalite::host::email,
             "koyalite:host/webhooks": super::concurrent::koyalite::host::webhooks,
             "koyalite:host/identity": super::concurrent::koyalite::host::identity,

@@ -14,10 +14,12 @@ use uuid::Uuid;
 
 use crate::db::{Database, Mirror, Told};
 use crate::error::HostError;
+use crate::files::Files;
 use crate::limits;
 use crate::relationship::Relationship;
-use crate::tables::TransactionSlot;
+use crate::tables::{Reads, TransactionSlot};
 use crate::usage::Usage;
+use crate::vectors::Vectors;
 
 /// What a host call needs to know of the tenant. One per project and schema version, shared by all
 /// of its invocations.
@@ -31,10 +33,16 @@ pub struct Project {
     pub schema: Arc<Schema>,
     /// Which tables refer to which, as of the same moment.
     pub relationships: Arc<[Relationship]>,
+    /// What rows are found by that are near, as of the same moment.
+    pub vectors: Arc<Vectors>,
     /// The project's own connections, under the project's own Postgres role.
     pub database: Database,
     /// Whether Postgres enforces the policies too, and so has to be told who asks.
     pub mirror: Mirror,
+    /// Where reads of its tables are put on record, if they are.
+    pub reads: Reads,
+    /// Where its files lie, and what it takes.
+    pub files: Files,
 }
 
 impl Project {

@@ -11,12 +11,14 @@ pub mod adapter;
 pub mod bindings;
 pub mod db;
 pub mod error;
+pub mod files;
 pub mod invocation;
 pub mod limits;
 pub mod outbox;
 pub mod relationship;
 pub mod tables;
 pub mod usage;
+pub mod vectors;
 
 // The search for interference, taken in from the integration tests: here it meets a compiler that leaks.
 #[cfg(test)]

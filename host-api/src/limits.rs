@@ -18,6 +18,17 @@ pub const SELECT_ROWS: u32 = 1000;
 /// [`STATEMENT_TIME`] on a small database.
 pub const INSERT_ROWS: usize = 1000;
 
+/// Rows a search for near ones answers: as many as a select.
+pub const NEAREST_ROWS: u32 = SELECT_ROWS;
+
+/// Rows that the host compares by itself, where the database has no pgvector. 384 numbers each, that is
+/// 600 MB out of Postgres, about what [`STATEMENT_TIME`] lets through.
+pub const SCANNED_VECTORS: u32 = 200_000;
+
+/// Up to as many rows are compared one by one though there is a graph: 10 ms for 384 numbers each, always
+/// right, and the graph is hardly faster where few of its rows count.
+pub const EXACT_ROWS: u32 = 25_000;
+
 /// Rows an update or a delete may answer. The same as [`SELECT_ROWS`]: an answer is an answer.
 pub const RETURNED_ROWS: u32 = SELECT_ROWS;
 
@@ -77,6 +88,46 @@ pub const SUBJECT_BYTES: usize = 500;
 
 /// An idempotency key: as long as mail and payment services take them.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 256;
+
+/// A file's path. With the escapes of a URL it still fits into any.
+pub const FILE_PATH_BYTES: usize = 1024;
+
+/// One name in a path, as long as file systems take it.
+pub const FILE_SEGMENT_BYTES: usize = 255;
+
+/// A file, where a project does not say otherwise.
+pub const FILE_BYTES: u64 = 5 << 30;
+
+/// The largest that a project may allow: what one object of S3 may have.
+pub const FILE_BYTES_MAX: u64 = 5 << 40;
+
+/// What is read of a file, and handed to a guest or a caller, at once.
+pub const FILE_CHUNK_BYTES: u64 = 512 << 10;
+
+/// What is written of a file at once, and so what an upload holds in memory: the smallest part that S3
+/// takes. It takes ten thousand.
+pub const FILE_PART_BYTES: usize = 5 << 20;
+
+/// After so many parts they become twice as large: stores take ten thousand of one file.
+pub const FILE_PARTS_OF_A_SIZE: u32 = 1_000;
+
+/// Uploads that one instance may have open, each with [`FILE_PART_BYTES`] of the host's memory.
+pub const OPEN_UPLOADS: usize = 4;
+
+/// How long a resumable upload may be unfinished: overnight, and a morning to notice.
+pub const UPLOAD_TIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a resumable upload may lose when the server is killed: what arrived since is written down.
+pub const RESUMABLE_PART_BYTES: u64 = 64 << 20;
+
+/// Files in one part of a list.
+pub const LISTED_FILES: u32 = 1000;
+
+/// How often a write that meets another of the same file begins again.
+pub const FILE_ATTEMPTS: u32 = 5;
+
+/// How long a signed URL may be good.
+pub const SIGNED_URL_TIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Columns named in one request, the same column twice included. Postgres tables end at 1600.
 pub const COLUMNS: usize = 1600;

@@ -112,6 +112,8 @@
 //! - [`config`]: values from the manifest.
 //! - [`log`]: lines in the function's log.
 //! - [`email`]: mail, by templates or in the function's own words.
+//! - [`files`]: files of any length, whole or piece by piece, and links to them.
+//! - [`vectors`]: the nearest rows of a table.
 //! - [`webhooks`]: events for whoever has subscribed to them.
 //! - [`fetch`]: requests to the hosts that the manifest allows.
 //! - [`sleep`] and [`spawn`]: waiting, and work beside or after the answer.
@@ -139,9 +141,11 @@ mod text;
 pub mod config;
 pub mod email;
 pub mod fetch;
+pub mod files;
 pub mod identity;
 pub mod log;
 pub mod tables;
+pub mod vectors;
 pub mod webhooks;
 
 pub use body::{Body, Sender};

@@ -152,6 +152,50 @@ async fn todo_does_not_let_anyone_write_for_another() {
     assert_eq!(list, json!([]));
 }
 
+#[tokio::test]
+async fn search_finds_what_is_alike_among_what_the_caller_may_see() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    deploy_example(&project, "search").await;
+    let index = json!({ "table": "documents", "embedding_column": "embedding" });
+    let made = project
+        .control(Method::POST, "/vector-indexes")
+        .json(&index);
+    made.send().await.expect(201);
+    let (alice, bob) = (project.token(ALICE).await, project.token(BOB).await);
+    for (token, title, body, shared) in [
+        (
+            &alice,
+            "Bread",
+            "flour, water, salt and patience; baking takes an hour",
+            false,
+        ),
+        (&alice, "Engines", "pistons, valves and a spark", false),
+        (
+            &bob,
+            "Baking bread",
+            "what bakers do with flour at night",
+            false,
+        ),
+        (&bob, "Rye bread", "baking with rye flour", true),
+    ] {
+        let document = json!({ "title": title, "body": body, "shared": shared });
+        let call = project.call(Method::POST, "/search").bearer(token);
+        call.json(&document).send().await.of_function(201);
+    }
+    let asked = "/search?q=baking+bread+with+flour";
+    let found = project.call(Method::GET, asked).bearer(&alice).send().await;
+    let found = found.of_function(200).json();
+    let titles: Vec<&str> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["title"].as_str().unwrap())
+        .collect();
+    assert_eq!(titles, ["Rye bread", "Bread", "Engines"]);
+    project.fetch(asked).await.problem(401, "unauthenticated");
+}
+
 /// Cron in `todo`'s neighbour: nobody calls it, and rows appear.
 #[tokio::test]
 async fn ticker_fires_by_itself_once_for_each_due_time() {

@@ -59,19 +59,6 @@ async fn a_unique_index_on_one_column_is_a_target_for_upserts_until_it_is_droppe
 }
 
 #[tokio::test]
-async fn a_vector_column_says_what_the_database_lacks() {
-    let app = TestApp::shared().await;
-    let project = app.project().await;
-    let table = json!({ "name": "places", "columns": [{ "name": "near", "type": "vector(3)" }] });
-    let made = project.control(Method::POST, "/tables").json(&table);
-    let refused = made.send().await.problem(422, "unsupported_type");
-    assert!(
-        refused["detail"].as_str().unwrap().contains("pgvector"),
-        "{refused}"
-    );
-}
-
-#[tokio::test]
 async fn a_unique_index_on_two_columns_is_a_target_for_upserts_by_both() {
     let app = TestApp::shared().await;
     let project = app.project().await;

@@ -29,9 +29,38 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/projects/{project}", Admin),
     ("GET", "/v1/projects/{project}/jwt-secret", Admin),
     ("PUT", "/v1/projects/{project}/jwt-secret", Admin),
+    ("GET", "/v1/projects/{project}/vector-indexes", Viewer),
+    ("POST", "/v1/projects/{project}/vector-indexes", Developer),
+    (
+        "GET",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Viewer,
+    ),
+    (
+        "PATCH",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/vector-indexes/{index}",
+        Developer,
+    ),
     ("GET", "/v1/projects/{project}/api-keys", Viewer),
     ("POST", "/v1/projects/{project}/api-keys", Developer),
     ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/promote",
+        Developer,
+    ),
+    ("GET", "/v1/projects/{project}/identity-providers", Viewer),
+    ("POST", "/v1/projects/{project}/identity-providers", Admin),
+    (
+        "DELETE",
+        "/v1/projects/{project}/identity-providers/{provider}",
+        Admin,
+    ),
     ("GET", "/v1/projects/{project}/secrets", Viewer),
     ("PUT", "/v1/projects/{project}/secrets/{name}", Developer),
     ("DELETE", "/v1/projects/{project}/secrets/{name}", Developer),
@@ -257,6 +286,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ),
     ("GET", "/v1/projects/{project}/mailbox", Viewer),
     ("GET", "/v1/projects/{project}/mailbox/{id}", Developer),
+    ("GET", "/v1/projects/{project}/files", Viewer),
+    ("GET", "/v1/projects/{project}/files/{*path}", Admin),
+    ("PUT", "/v1/projects/{project}/files/{*path}", Admin),
+    ("DELETE", "/v1/projects/{project}/files/{*path}", Admin),
+    ("GET", "/v1/users/{id}/files", Viewer),
     ("POST", "/v1/projects/{project}/tokens", Developer),
     ("GET", "/v1/projects/{project}/members", Viewer),
     ("PUT", "/v1/projects/{project}/members/{user}", Admin),
@@ -270,6 +304,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("DELETE", "/v1/users/{id}", Admin),
     ("GET", "/v1/users/{id}/projects", Viewer),
     ("GET", "/v1/users/{id}/functions", Viewer),
+    ("GET", "/v1/users/{id}/email-logs", Viewer),
+    ("GET", "/v1/users/{id}/vector-indexes", Viewer),
     ("GET", "/v1/roles", Viewer),
     ("POST", "/v1/roles", Admin),
     ("GET", "/v1/roles/{role}", Viewer),
@@ -286,6 +322,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/auth/sign-up", WayIn),
     ("POST", "/v1/auth/sign-in", WayIn),
     ("POST", "/v1/auth/refresh", WayIn),
+    ("POST", "/v1/auth/password/forgot", WayIn),
+    ("POST", "/v1/auth/password/reset", WayIn),
     ("POST", "/v1/auth/sign-out", Person),
     ("POST", "/v1/auth/password", Person),
     ("GET", "/v1/auth/user", Viewer),
@@ -306,11 +344,14 @@ pub(crate) fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn filled(path: &str, project: &str) -> String {
     let nowhere = "00000000-0000-4000-8000-000000000000";
     path.replace("{project}", project)
+        .replace("{*path}", "no/such.txt")
         .replace("{name}", "hello")
         .replace("{table}", "notes")
         .replace("{column}", "nothing")
         .replace("{id}", nowhere)
         .replace("{key}", nowhere)
+        .replace("{provider}", nowhere)
+        .replace("{index}", "nothing")
         .replace("{user}", nowhere)
         .replace("{role}", "nobody")
         .replace("{task}", nowhere)

@@ -66,6 +66,7 @@ type Answering = dyn Fn(&Received, usize) -> Answer + Send + Sync;
 pub(crate) enum Answer {
     Status(u16),
     With(u16, &'static str, String),
+    Json(String),
     Silence,
 }
 
@@ -135,6 +136,10 @@ impl Receiver {
             Answer::With(status, name, value) => {
                 let answer = answer.status(status).header(name, value);
                 answer.body(Full::from("the receiver's own words\n"))
+            }
+            Answer::Json(text) => {
+                let answer = answer.header("content-type", "application/json");
+                answer.body(Full::from(text))
             }
             Answer::Silence => std::future::pending().await,
         }

@@ -7,15 +7,18 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{guests, host, packages, paths, postgres, reference};
+use crate::{guests, host, packages, paths, pgvector, postgres, reference};
 
 /// Asks `hello` to measure `wasmtime serve` too.
 const REFERENCE: &str = "--reference";
 
+/// The bench that needs a Postgres with pgvector.
+const VECTORS: &str = "vectors";
+
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 6] = [
+const BENCHES: [(&str, &str); 7] = [
     (
         "hello",
         "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
@@ -39,6 +42,10 @@ const BENCHES: [(&str, &str); 6] = [
     (
         "outbox",
         "webhooks on one node and two, beside endpoints that hang; what emitting costs (--endpoints, --burst, --rate COUNT)",
+    ),
+    (
+        VECTORS,
+        "the nearest rows for who sees much or little, beside pgvector under row security (--vectors, --searches COUNT)",
     ),
 ];
 
@@ -68,6 +75,9 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         .arg("--program")
         .arg(released.join("koyalite"));
     bench.arg("--guests").arg(paths::guests());
+    if name == VECTORS {
+        bench.arg("--postgres").arg(pgvector::bin_folder()?);
+    }
     for word in rest {
         bench.arg(word);
         if word == REFERENCE {

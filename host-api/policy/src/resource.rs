@@ -1,8 +1,8 @@
-//! What policies guard though it is no table: webhooks and mail that functions send.
+//! What policies guard though it is no table: webhooks and mail that functions send, and files.
 //!
 //! Each has columns like a table, so that its policies are written, checked, stored and explained like
-//! any other; to send is an insert, to look at what was sent is a select. There is no row behind them:
-//! no function can read one as a table, and no policy of another table can.
+//! any other; to send is an insert, to look at what was sent is a select, and files are inserted, updated and
+//! deleted as rows are. No function can read one as a table, and no policy of another table can.
 
 use crate::names::{ColumnName, TableName};
 use crate::shape::{ColumnShape, TableShape};
@@ -18,6 +18,8 @@ pub enum Resource {
     Webhooks,
     /// Messages, as functions send them.
     Email,
+    /// Files, as they are written down; their content lies elsewhere.
+    Files,
 }
 
 /// Name, type and whether it may be NULL.
@@ -39,15 +41,29 @@ const EMAIL: &[Column] = &[
     ("user_id", ColumnType::Text, true),
 ];
 
+const FILES: &[Column] = &[
+    ("user_id", ColumnType::Text, true),
+    ("path", ColumnType::Text, false),
+    // The first segment of the path where there are several, else empty.
+    ("folder", ColumnType::Text, false),
+    ("mime_type", ColumnType::Text, false),
+    ("size", ColumnType::Bigint, false),
+    ("created_at", ColumnType::Timestamptz, false),
+    ("version", ColumnType::Uuid, false),
+    ("sha256", ColumnType::Text, false),
+    ("etag", ColumnType::Text, false),
+];
+
 impl Resource {
     /// All of them.
-    pub const ALL: [Resource; 2] = [Resource::Webhooks, Resource::Email];
+    pub const ALL: [Resource; 3] = [Resource::Webhooks, Resource::Email, Resource::Files];
 
     /// What policies call it.
     pub fn name(self) -> &'static str {
         match self {
             Resource::Webhooks => "koyalite_webhooks",
             Resource::Email => "koyalite_email",
+            Resource::Files => "koyalite_files",
         }
     }
 
@@ -62,6 +78,7 @@ impl Resource {
         let columns = match self {
             Resource::Webhooks => WEBHOOKS,
             Resource::Email => EMAIL,
+            Resource::Files => FILES,
         };
         TableShape {
             name: TableName::of_host(self.name()),

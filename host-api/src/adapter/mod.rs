@@ -8,9 +8,11 @@
 
 mod convert;
 mod email;
+mod files;
 mod logged;
 mod plain;
 mod tables;
+mod vectors;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -21,6 +23,7 @@ use wasmtime::component::{Access, GuestTaskId, HasData, Linker, ResourceTable};
 
 use crate::bindings::{concurrent, sync};
 use crate::error::HostError;
+use crate::files::OpenUploads;
 use crate::invocation::Invocation;
 
 /// What the host keeps per store: which root call belongs to which invocation.
@@ -29,6 +32,9 @@ pub struct HostState {
     invocations: HashMap<GuestTaskId, Arc<Invocation>>,
     /// Open transactions. They are undone with the store, and each knows its invocation.
     transactions: ResourceTable,
+    /// Uploads and downloads. They end with the store, and each knows its invocation.
+    files: ResourceTable,
+    open_uploads: OpenUploads,
 }
 
 impl HostState {

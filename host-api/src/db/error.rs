@@ -21,6 +21,15 @@ const KEY_OF_ANOTHER: &str = "KY011";
 /// there is room again.
 const QUOTA: &str = "KY012";
 
+/// Raised where files are written: the quota is used up (the message is its bytes); the file is another by
+/// now; the content was swept; the URL was used before; an upload goes on elsewhere, or too many wait.
+const STORAGE_QUOTA: &str = "KY021";
+const FILE_CHANGED: &str = "KY022";
+const CONTENT_SWEPT: &str = "KY023";
+const URL_USED: &str = "KY024";
+const UPLOAD_ELSEWHERE: &str = "KY025";
+const UPLOADS_WAITING: &str = "KY026";
+
 /// Raised by `koyalite_api.hold_run`: the run is another node's by now.
 const LEASE_LOST: &str = "KY002";
 
@@ -73,6 +82,12 @@ fn from_sqlstate(code: &str, message: &str) -> HostError {
         CHECK_FAILED => HostError::check_failed(),
         KEY_OF_ANOTHER => HostError::idempotency_conflict(),
         QUOTA => HostError::quota(message),
+        STORAGE_QUOTA => HostError::storage_quota(message),
+        FILE_CHANGED => HostError::file_changed(),
+        CONTENT_SWEPT => HostError::upload_expired(),
+        URL_USED => HostError::url_used(),
+        UPLOAD_ELSEWHERE => HostError::upload_elsewhere(),
+        UPLOADS_WAITING => HostError::uploads_waiting(),
         LEASE_LOST => HostError::lease_lost(),
         // The one cast in our statements, written to fail: see `sql`.
         "22P02" if message.contains(TOO_MANY_ROWS) => HostError::max_affected(),
@@ -134,6 +149,12 @@ mod tests {
         check("KY001", ErrorKind::Denied, "check_failed");
         check("KY011", ErrorKind::Conflict, "idempotency_conflict");
         check("KY012", ErrorKind::Limit, "quota");
+        check("KY021", ErrorKind::Limit, "storage_quota");
+        check("KY022", ErrorKind::Conflict, "file_changed");
+        check("KY023", ErrorKind::Limit, "upload_expired");
+        check("KY024", ErrorKind::Conflict, "url_used");
+        check("KY025", ErrorKind::Conflict, "upload_elsewhere");
+        check("KY026", ErrorKind::Limit, "uploads_waiting");
         check("KY002", ErrorKind::Conflict, "lease_lost");
         check("23505", ErrorKind::Conflict, "already_exists");
         check("23503", ErrorKind::Conflict, "reference_conflict");

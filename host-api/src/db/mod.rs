@@ -16,6 +16,7 @@ pub(crate) mod bind;
 pub(crate) mod compare;
 pub(crate) mod error;
 pub(crate) mod moments;
+pub(crate) mod nearest;
 pub(crate) mod numeric;
 pub(crate) mod rows;
 pub(crate) mod run;

@@ -19,6 +19,7 @@ use super::homes::{Connections, HomeTurn, Homes};
 use super::node::Node;
 use super::tls::Tls;
 use crate::error::HostError;
+use crate::vectors::Known;
 
 /// What a node may spend on tenant connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,10 @@ pub(crate) struct ProjectPool {
     pub(super) connections: Connections,
     /// Half of the turns: a transaction waits for its guest, and statements must not wait for that.
     transactions: Arc<Semaphore>,
+    /// What was learnt of searches for near rows.
+    searches: Known,
+    /// One search at a time is made again to learn more.
+    probes: Arc<Semaphore>,
 }
 
 /// A connection in use. The fields are dropped in this order: the connection is back in its pool
@@ -188,6 +193,8 @@ impl ProjectPool {
             access: access.clone(),
             connections: Connections::new(node, access),
             transactions: Arc::new(Semaphore::new(half)),
+            searches: Known::default(),
+            probes: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -209,6 +216,16 @@ impl Database {
 
     pub(crate) fn count_decided_without_database(&self) {
         self.node.count_decided_without_database();
+    }
+
+    /// What was learnt of the project's searches.
+    pub(crate) fn known_searches(&self) -> &Known {
+        &self.project.searches
+    }
+
+    /// The right to make a search again, where nobody has it.
+    pub(crate) fn probe_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.project.probes).try_acquire_owned().ok()
     }
 
     pub(super) async fn checkout(&self) -> Result<Checkout, HostError> {

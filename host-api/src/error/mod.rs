@@ -4,8 +4,10 @@
 //! code. The outside message is written for the guest's author and never holds a stored value, a
 //! constraint's name or a word of Postgres; what the operator needs stays in `inside`, for the log.
 
+mod files;
 mod outbox;
 mod requests;
+mod vectors;
 
 use std::fmt;
 

@@ -28,7 +28,7 @@ pub enum Place<'a> {
 }
 
 /// The decision about a resource.
-fn permit(
+pub(crate) fn permit(
     project: &Project,
     identity: &Identity,
     (command, resource): (Command, Resource),

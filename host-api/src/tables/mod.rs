@@ -11,7 +11,9 @@
 pub mod query;
 
 mod check;
+pub(crate) mod near;
 mod plan;
+mod reads;
 mod related;
 mod single;
 mod transaction;
@@ -31,6 +33,8 @@ pub use query::{
     AggregateQuery, CountQuery, DeleteQuery, Direction, EmbedQuery, Filter, InsertQuery, Measure,
     Nulls, Operation, OrderKey, Outcome, Page, SelectQuery, Summary, UpdateQuery, UpsertQuery,
 };
+use reads::{Look, refused, told};
+pub use reads::{ReadEnd, ReadLog, Reads, TableRead};
 pub use single::{aggregate, count, delete, insert, select, select_page, update, upsert};
 pub use transaction::{Transaction, TransactionSlot};
 
@@ -44,13 +48,23 @@ pub async fn run(
     identity: &Identity,
     operation: &Operation,
 ) -> Result<Outcome, HostError> {
-    match plan(project, identity, operation)? {
-        Plan::Known(outcome) => Ok(outcome),
+    let whose = (project, identity);
+    let plan = match plan(project, identity, operation) {
+        Ok(plan) => plan,
+        Err(error) => return Err(refused(whose, [Look::of(operation)], error).await),
+    };
+    match plan {
+        Plan::Known(outcome) => {
+            told(whose, [(Look::of(operation), 0)]).await?;
+            Ok(outcome)
+        }
         Plan::Ask { statement, answer } => {
-            let told = project.told(identity);
-            let read = project.database.run(told.as_ref(), &statement).await;
+            let asker = project.told(identity);
+            let read = project.database.run(asker.as_ref(), &statement).await;
             let named = |error: HostError| error.refused_by(|| asked(from_ref(operation)));
-            answer.outcome(read.map_err(named)?)
+            let read = read.map_err(named)?;
+            told(whose, [(Look::of(operation), answer.seen(&read))]).await?;
+            answer.outcome(read)
         }
     }
 }
@@ -87,7 +101,10 @@ pub async fn batch(
     let plans = operations
         .iter()
         .map(|operation| plan(project, identity, operation));
-    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let plans = match plans.collect::<Result<Vec<_>, _>>() {
+        Ok(plans) => plans,
+        Err(error) => return Err(refused((project, identity), looks(operations), error).await),
+    };
     let mut statements = Vec::with_capacity(plans.len());
     let mut steps = Vec::with_capacity(plans.len());
     for plan in plans {
@@ -99,15 +116,21 @@ pub async fn batch(
             }
         });
     }
-    let told = project.told(identity);
+    let asker = project.told(identity);
     let database = &project.database;
     let reads = match statements.as_slice() {
         [] => Ok(Vec::new()),
-        [only] => database.run(told.as_ref(), only).await.map(|it| vec![it]),
-        several => database.run_together(told.as_ref(), several).await,
+        [only] => database.run(asker.as_ref(), only).await.map(|it| vec![it]),
+        several => database.run_together(asker.as_ref(), several).await,
     };
     // One of them did not pass; which, Postgres does not say.
     let reads = reads.map_err(|error| error.refused_by(|| asked(operations)))?;
+    let mut seen = reads.iter();
+    let counts = steps.iter().map(|step| match step {
+        Err(_) => 0,
+        Ok(answer) => seen.next().map_or(0, |read| answer.seen(read)),
+    });
+    told((project, identity), looks(operations).zip(counts)).await?;
     let mut reads = reads.into_iter();
     let outcomes = steps.into_iter().map(|step| match step {
         Err(known) => Ok(known),
@@ -117,6 +140,10 @@ pub async fn batch(
         },
     });
     outcomes.collect()
+}
+
+fn looks(operations: &[Operation]) -> impl Iterator<Item = Option<Look<'_>>> {
+    operations.iter().map(Look::of)
 }
 
 /// The decision for one table.

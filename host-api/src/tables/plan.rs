@@ -34,6 +34,14 @@ pub(super) enum Answer {
 }
 
 impl Answer {
+    /// How many rows were answered, or counted.
+    pub(super) fn seen(self, read: &Read) -> u64 {
+        match self {
+            Answer::Rows => read.count.into(),
+            Answer::Count => counted(read).unwrap_or_default(),
+        }
+    }
+
     pub(super) fn outcome(self, read: Read) -> Result<Outcome, HostError> {
         Ok(match self {
             Answer::Rows => Outcome::Rows(read.rows),
@@ -177,10 +185,10 @@ pub(super) fn page(read: Read, order: &PageOrder) -> Result<Page, HostError> {
     })
 }
 
-struct Planning<'a>(Surroundings<'a>);
+pub(super) struct Planning<'a>(Surroundings<'a>);
 
 impl<'a> Planning<'a> {
-    fn new(project: &'a Project, identity: &'a Identity) -> Planning<'a> {
+    pub(super) fn new(project: &'a Project, identity: &'a Identity) -> Planning<'a> {
         Planning(Surroundings {
             project,
             identity,
@@ -188,7 +196,7 @@ impl<'a> Planning<'a> {
         })
     }
 
-    fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
+    pub(super) fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
         // A text that can be no table's name names no table.
         let name: TableName = table.parse().map_err(|_| HostError::unknown_table(table))?;
         permit(

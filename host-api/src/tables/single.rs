@@ -7,6 +7,7 @@ use super::query::{
     AggregateQuery, CountQuery, DeleteQuery, InsertQuery, Operation, Page, SelectQuery,
     UpdateQuery, UpsertQuery,
 };
+use super::reads::{Look, refused, told};
 use super::run;
 use crate::error::HostError;
 use crate::invocation::Project;
@@ -35,14 +36,23 @@ pub async fn select_page(
     query: &SelectQuery,
     after: Option<&str>,
 ) -> Result<Page, HostError> {
-    match plan::plan_page(project, identity, query, after)? {
-        (None, _) => Ok(Page {
-            rows: "[]".to_owned(),
-            next: None,
-        }),
+    let (whose, look) = ((project, identity), Look::select(query));
+    let plan = match plan::plan_page(project, identity, query, after) {
+        Ok(plan) => plan,
+        Err(error) => return Err(refused(whose, [Some(look)], error).await),
+    };
+    match plan {
+        (None, _) => {
+            told(whose, [(Some(look), 0)]).await?;
+            Ok(Page {
+                rows: "[]".to_owned(),
+                next: None,
+            })
+        }
         (Some(statement), order) => {
-            let told = project.told(identity);
-            let read = project.database.run(told.as_ref(), &statement).await?;
+            let asker = project.told(identity);
+            let read = project.database.run(asker.as_ref(), &statement).await?;
+            told(whose, [(Some(look), read.count.into())]).await?;
             plan::page(read, &order)
         }
     }

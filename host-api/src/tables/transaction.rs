@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::asked;
 use super::plan::{Plan, plan};
 use super::query::{Operation, Outcome};
+use super::reads::{Look, refused, told};
 use crate::db::rows::Read;
 use crate::db::run::Statement;
 use crate::db::transaction::OpenTransaction;
@@ -73,17 +74,29 @@ impl Transaction {
         operation: &Operation,
     ) -> Result<Outcome, HostError> {
         self.check_owner(invocation)?;
-        let plan = plan(&invocation.project, &invocation.identity, operation);
+        let whose = (invocation.project.as_ref(), &invocation.identity);
+        let plan = plan(whose.0, whose.1, operation);
         match plan {
-            Ok(Plan::Known(outcome)) => self.open.check_open().await.map(|()| outcome),
+            Ok(Plan::Known(outcome)) => {
+                self.open.check_open().await?;
+                told(whose, [(Look::of(operation), 0)]).await?;
+                Ok(outcome)
+            }
             Ok(Plan::Ask { statement, answer }) => {
                 let read = self.open.run(&statement).await;
                 let named = |error: HostError| error.refused_by(|| asked(from_ref(operation)));
-                answer.outcome(read.map_err(named)?)
+                let read = read.map_err(named)?;
+                // What was seen was seen, even where the transaction is undone.
+                if let Err(untold) = told(whose, [(Look::of(operation), answer.seen(&read))]).await
+                {
+                    self.open.rollback().await;
+                    return Err(untold);
+                }
+                answer.outcome(read)
             }
             Err(error) => {
                 self.open.rollback().await;
-                Err(error)
+                Err(refused(whose, [Look::of(operation)], error).await)
             }
         }
     }

@@ -21,6 +21,10 @@
 )]
 mod support;
 
+mod graph;
+#[path = "../all/near/mod.rs"]
+mod near;
+
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::tables::{
     EmbedQuery, InsertQuery, OrderKey, SelectQuery, UpdateQuery, UpsertQuery, insert, select,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{AccountError, Accounts, Claimed, Door, SignedIn};
+use super::{AccountError, Accounts, Claimed, Door, PasswordChange, PasswordReset, SignedIn};
 use crate::registry::sessions::{self, RefreshToken, Scope};
 use crate::registry::users::{self, User};
 use crate::registry::{ProjectEntry, members};
@@ -21,6 +21,12 @@ pub enum Errand {
     Refresh(RefreshToken),
     /// The end of this session.
     SignOut(Uuid),
+    /// Another password, in this session.
+    Password(Uuid, PasswordChange),
+    /// A code for another password, by mail to this address.
+    Forgot(String),
+    /// Another password, by the code.
+    Reset(PasswordReset),
     /// To know whose session this is.
     User(Uuid),
 }
@@ -33,6 +39,10 @@ pub enum Done {
     SignedIn(Box<SignedIn>),
     /// The end of the session.
     SignedOut,
+    /// Another password.
+    PasswordSet,
+    /// No word about what will come of it.
+    Asked,
     /// Who they are, with their role in the project.
     User(User),
 }
@@ -66,6 +76,20 @@ impl Accounts {
                 let user = self.member_in(&project, session).await?;
                 self.sign_out(door, (user.id, session)).await?;
                 Ok(Done::SignedOut)
+            }
+            Errand::Password(session, wanted) => {
+                let user = self.member_in(&project, session).await?;
+                self.change_password((user.id, session), wanted, from)
+                    .await?;
+                Ok(Done::PasswordSet)
+            }
+            Errand::Forgot(email) => {
+                self.forgot(door, email, from)?;
+                Ok(Done::Asked)
+            }
+            Errand::Reset(wanted) => {
+                self.reset(door, wanted, from).await?;
+                Ok(Done::PasswordSet)
             }
             Errand::User(session) => Ok(Done::User(self.member_in(&project, session).await?)),
         }

@@ -20,6 +20,9 @@ pub enum AccountError {
     /// A refresh token that was used before.
     #[error("this refresh token was used before, so its session has been ended; sign in again")]
     Reused,
+    /// A code that is unknown, was used, or is too old.
+    #[error("this code is good no longer; ask for another one")]
+    ResetOver,
     /// Tried too often.
     #[error("too many attempts; wait {} s", seconds(*.retry_after))]
     TooMany {
@@ -63,6 +66,7 @@ impl AccountError {
         match self {
             Self::WrongCredentials => Code::WrongCredentials,
             Self::SessionOver | Self::Reused => Code::SessionOver,
+            Self::ResetOver => Code::InvalidToken,
             Self::TooMany { .. } => Code::TooManyRequests,
             Self::Busy => Code::Overloaded,
             Self::SignUpOff | Self::NotAMember => Code::Forbidden,

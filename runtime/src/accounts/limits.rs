@@ -44,6 +44,18 @@ pub const SIGN_UPS_PER_ADDRESS: u32 = 30;
 /// See [`SIGN_UPS_PER_ADDRESS`].
 pub const SIGN_UP_INTERVAL_PER_ADDRESS: Duration = Duration::from_secs(60);
 
+/// Mails about a forgotten password to one address in a row: one, one more because it was in the wrong
+/// folder, and one more.
+pub const RESETS_PER_EMAIL: u32 = 3;
+
+/// After those, one more for each of these: nobody's mailbox is flooded.
+pub const RESET_INTERVAL_PER_EMAIL: Duration = Duration::from_secs(15 * 60);
+
+/// The same from one network address.
+pub const RESETS_PER_ADDRESS: u32 = 20;
+/// See [`RESETS_PER_ADDRESS`].
+pub const RESET_INTERVAL_PER_ADDRESS: Duration = Duration::from_secs(60);
+
 /// Places that are counted in, for each kind: half a megabyte that no attacker can make grow. Two that
 /// share a place are slowed together.
 pub const THROTTLE_PLACES: usize = 1 << 16;

@@ -10,6 +10,7 @@ mod errand;
 mod error;
 pub mod limits;
 mod password;
+mod reset;
 mod throttle;
 
 use std::hash::Hash;
@@ -26,6 +27,7 @@ pub use self::error::AccountError;
 use self::limits as max;
 pub use self::password::Password;
 use self::password::{Compared, HashError, Hashing};
+pub use self::reset::PasswordReset;
 use self::throttle::Throttle;
 use crate::keys::ControlAuthority;
 use crate::registry::audit::{self, Action, Chain, Deed};
@@ -54,9 +56,16 @@ pub struct Claimed {
 
 /// A password and the one to come.
 #[derive(Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     current: String,
     new: String,
+}
+
+impl std::fmt::Debug for PasswordChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordChange(…)")
+    }
 }
 
 impl std::fmt::Debug for Claimed {
@@ -74,6 +83,10 @@ pub struct Accounts {
     failures_of_email: Throttle,
     failures_from_address: Throttle,
     sign_ups_from_address: Throttle,
+    resets_of_email: Throttle,
+    resets_from_address: Throttle,
+    /// The address that operators' mail comes from; none: there is none.
+    mail_from: Option<String>,
     started: Instant,
 }
 
@@ -96,8 +109,17 @@ impl Accounts {
                 max::SIGN_UPS_PER_ADDRESS,
                 max::SIGN_UP_INTERVAL_PER_ADDRESS,
             ),
+            resets_of_email: throttle(max::RESETS_PER_EMAIL, max::RESET_INTERVAL_PER_EMAIL),
+            resets_from_address: throttle(max::RESETS_PER_ADDRESS, max::RESET_INTERVAL_PER_ADDRESS),
+            mail_from: None,
             started: Instant::now(),
         }
+    }
+
+    /// The same, with mail to operators from this address.
+    #[must_use]
+    pub fn writing_from(self, mail_from: Option<String>) -> Self {
+        Self { mail_from, ..self }
     }
 
     /// Makes an account and signs it in.

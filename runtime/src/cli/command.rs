@@ -7,9 +7,9 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    api_keys, audit, completions, deploy, dev, email, functions, invoke, jwt_secret, keys, login,
-    logs, members, migrate, new, policies, projects, roles, rollback, run, schedules, secrets,
-    serve, tables, token, users, versions, webhooks,
+    api_keys, audit, completions, deploy, dev, email, files, functions, invoke, jwt_secret, keys,
+    login, logs, members, migrate, new, policies, projects, promote, providers, roles, rollback,
+    run, schedules, secrets, serve, tables, token, users, vector_indexes, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -57,6 +57,8 @@ pub(super) enum Command {
     Versions(versions::VersionsArgs),
     /// Go back to an earlier version
     Rollback(rollback::RollbackArgs),
+    /// Take a version of a function from one project to another
+    Promote(promote::PromoteArgs),
     /// List scheduled tasks and their runs
     Schedules(schedules::SchedulesArgs),
     /// List endpoints of webhooks and deliveries, make and change them, deliver again
@@ -65,8 +67,12 @@ pub(super) enum Command {
     Email(email::EmailArgs),
     /// Read the mail that `dev` kept in place of sending it
     Mailbox(email::MailboxArgs),
+    /// List, send, fetch or delete files of a project
+    Files(files::FilesArgs),
     /// List the tables of a project, print types for their rows, or drop one
     Tables(tables::TablesArgs),
+    /// List what rows are found by that are near; make, change or delete one
+    VectorIndexes(vector_indexes::VectorIndexesArgs),
     /// List policies, check the text of one, explain a case, or test expectations
     Policies(policies::PoliciesArgs),
     /// Sign in at a server
@@ -87,6 +93,8 @@ pub(super) enum Command {
     JwtSecret(jwt_secret::JwtSecretArgs),
     /// Make, list or delete the keys that programs call functions with
     ApiKeys(api_keys::ApiKeysArgs),
+    /// Take the tokens of identity servers as those of a project's users
+    IdentityProviders(providers::ProvidersArgs),
     /// Set, list or delete what functions read as secrets
     Secrets(secrets::SecretsArgs),
     /// List what was done by whom, or verify the log of it
@@ -120,11 +128,14 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Functions(args) => wait_for(args.run()),
         Command::Versions(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
+        Command::Promote(args) => wait_for(args.run()),
         Command::Schedules(args) => wait_for(args.run()),
         Command::Webhooks(args) => wait_for(args.run()),
         Command::Email(args) => wait_for(args.run()),
+        Command::Files(args) => wait_for(args.run()),
         Command::Mailbox(args) => wait_for(args.run()),
         Command::Tables(args) => wait_for(args.run()),
+        Command::VectorIndexes(args) => wait_for(args.run()),
         Command::Policies(args) => wait_for(args.run()),
         Command::Login(args) => wait_for(args.run()),
         Command::Logout(args) => wait_for(args.run()),
@@ -135,6 +146,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Token(args) => args.run(),
         Command::JwtSecret(args) => wait_for(args.run()),
         Command::ApiKeys(args) => wait_for(args.run()),
+        Command::IdentityProviders(args) => wait_for(args.run()),
         Command::Secrets(args) => wait_for(args.run()),
         Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
@@ -221,6 +233,9 @@ mod tests {
         check("koyalite webhooks create https://a.example/", false);
         check("koyalite webhooks change 1 --enable --disable", false);
         check("koyalite webhooks replay --status dead", true);
+        check("koyalite files ls avatars/", true);
+        check("koyalite files put a.png b.png --type image/png", true);
+        check("koyalite files get", false);
         check("koyalite email --status failed", true);
         check("koyalite email add-sender shop@example.com", true);
         check("koyalite email put-template a", false);
@@ -243,6 +258,10 @@ mod tests {
         check("koyalite tables history --json", true);
         check("koyalite tables import --schema public --data", true);
         check("koyalite tables import postgres://me:secret@host/db", false);
+        check("koyalite vector-indexes", true);
+        check("koyalite vector-indexes create documents embedding", true);
+        check("koyalite vector-indexes create a b --metric l1", false);
+        check("koyalite vector-indexes change near", false);
         check("koyalite tables drop todos.done --lose-data", true);
         check("koyalite tables drop todos --index todos_done_idx", true);
         check("koyalite completions zsh", true);

@@ -15,7 +15,7 @@ use super::output::table;
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  koyalite projects\n  koyalite projects create shop --environment prod\n  \
-                  koyalite projects update shop --name store\n  \
+                  koyalite projects update shop --name store --set retention_days=30\n  \
                   koyalite projects delete shop --confirm shop"
 )]
 pub(super) struct ProjectsArgs {
@@ -33,7 +33,7 @@ enum Action {
     Show(ShowArgs),
     /// Make a project
     Create(CreateArgs),
-    /// Change a project's name, owner or environment
+    /// Change a project's name, owner, environment or settings
     Update(UpdateArgs),
     /// Delete a project: functions, tables with their rows, policies, logs
     Delete(DeleteArgs),
@@ -86,6 +86,9 @@ struct Changes {
     /// dev, staging or prod
     #[arg(long)]
     environment: Option<String>,
+    /// A setting, as JSON: retention_days=30, audit_reads=true; null takes it back
+    #[arg(long = "set", value_name = "SETTING=JSON")]
+    settings: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -178,13 +181,29 @@ async fn update(args: UpdateArgs) -> Result<(), CliError> {
         ("owner_id", args.changes.owner),
         ("environment", args.changes.environment),
     ];
-    let patch: Map<String, Value> = changes
+    let mut patch: Map<String, Value> = changes
         .into_iter()
         .filter_map(|(field, value)| Some((field.to_owned(), value?.into())))
         .collect();
+    let settings = args.changes.settings.iter().map(|text| setting(text));
+    let settings: Map<String, Value> = settings.collect::<Result<_, _>>()?;
+    if !settings.is_empty() {
+        patch.insert("settings".to_owned(), settings.into());
+    }
     let (client, path) = (args.server.client()?, path(&args.project_name));
     let answer = client.send(Method::PATCH, &path, &patch).await?;
     args.server.output().show(answer, one)
+}
+
+/// `retention_days=30` as the server takes it.
+fn setting(text: &str) -> Result<(String, Value), CliError> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    match serde_json::from_str(value) {
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err(_) => Err(CliError::Usage(anyhow::anyhow!(
+            "{text:?} is no setting; write its name, = and its value as JSON: retention_days=30"
+        ))),
+    }
 }
 
 async fn delete(args: DeleteArgs) -> Result<(), CliError> {

@@ -79,6 +79,7 @@ impl<'a> Reading<'a> {
             caps: self.caps(),
             limits: self.limits(),
             smtp: self.smtp(),
+            mail_from: self.mail_from(),
             drain_timeout: Duration::from_secs(drain_s),
             header_timeout: Duration::from_secs(self.number(Key::HeaderTimeoutS, 30, 1..=3600)),
             scheduler: self.scheduler(),

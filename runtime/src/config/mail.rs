@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use koyalite_host_api::outbox::email::is_address;
+
 use super::check::Reading;
 use super::key::Key;
 use crate::delivery::mail::server::{FORM, SmtpServer};
@@ -28,5 +30,15 @@ impl Reading<'_> {
             self.wrong(Key::SmtpCa, expected);
         }
         trusting.map(Arc::new)
+    }
+
+    /// Whom operators get mail from.
+    pub(super) fn mail_from(&mut self) -> Option<String> {
+        let address = self.text(Key::MailFrom)?;
+        if !is_address(&address) {
+            self.wrong(Key::MailFrom, "one plain address, as koyalite@example.com");
+            return None;
+        }
+        Some(address)
     }
 }

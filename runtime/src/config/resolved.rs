@@ -50,6 +50,8 @@ pub struct ServeConfig {
     pub limits: NodeLimits,
     /// Where mail is handed over.
     pub smtp: Option<Arc<SmtpServer>>,
+    /// The address that mail to operators comes from.
+    pub mail_from: Option<String>,
     /// How long requests in flight get at shutdown.
     pub drain_timeout: Duration,
     /// How long the head of a request may take, and how long an idle connection is kept.

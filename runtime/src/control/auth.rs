@@ -14,6 +14,7 @@ use chrono::Utc;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use koyalite_policy::ProjectName;
 use uuid::Uuid;
 
 use crate::http::request_id;
@@ -41,6 +42,8 @@ pub struct Operator {
     pub everywhere: BTreeSet<Permission>,
     /// What they may do beyond that in the project of this request, if they belong to it.
     pub here: Option<BTreeSet<Permission>>,
+    /// By what right they operate.
+    pub right: Right,
 }
 
 impl Operator {
@@ -55,7 +58,25 @@ impl Operator {
             role: known.role,
             everywhere: known.everywhere,
             here: known.here,
+            right: presented.right,
         }
+    }
+
+    /// The same operator as they are in another project.
+    ///
+    /// # Errors
+    /// Where the database is away, or they are no operator any longer.
+    pub(super) async fn elsewhere(
+        &self,
+        registry: &Registry,
+        project: &ProjectName,
+    ) -> Result<Self, ApiError> {
+        let presented = Presented {
+            subject: self.subject.clone(),
+            right: self.right,
+        };
+        let known = operators::known(registry, &presented, Some(project.as_str())).await?;
+        Ok(Self::new(presented, known.ok_or(ApiError::Ended)?))
     }
 
     /// The user in whose name rows are written. Subjects that are no user's id, such as the

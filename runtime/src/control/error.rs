@@ -10,6 +10,7 @@ use koyalite_policy::NameError;
 
 use crate::accounts::AccountError;
 use crate::engine::AdmitError;
+use crate::file_code::file_code;
 use crate::http::{Code, Mistake, Problem};
 use crate::keys::TokenError;
 use crate::registry::{self, RegistryError, Standing};
@@ -297,6 +298,9 @@ fn admit_code(error: &AdmitError) -> Code {
 }
 
 fn host_code(error: &HostError) -> Code {
+    if let Some(code) = file_code(error) {
+        return code;
+    }
     match error.kind() {
         ErrorKind::Denied => Code::Forbidden,
         ErrorKind::NotFound if error.code() == "unknown_table" => Code::UnknownTable,
@@ -312,6 +316,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
     match error {
         RegistryError::NotFound { what, .. } => match *what {
             "project" => Code::UnknownProject,
+            "file" => Code::UnknownFile,
             "function" => Code::UnknownFunction,
             "version" => Code::UnknownVersion,
             "table" => Code::UnknownTable,
@@ -320,6 +325,7 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "policy" => Code::UnknownPolicy,
             "secret" => Code::UnknownSecret,
             "api key" => Code::UnknownApiKey,
+            "identity provider" => Code::UnknownProvider,
             "user" => Code::UnknownUser,
             "role" => Code::UnknownRole,
             "member" => Code::UnknownMember,
@@ -339,7 +345,6 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             Standing::NotMirrorable => Code::NotMirrorable,
             Standing::NothingToRollBack => Code::NothingToRollBack,
             Standing::SchemaChanged => Code::SchemaChanged,
-            Standing::UnsupportedType => Code::UnsupportedType,
             Standing::ChangedSince => Code::PreconditionFailed,
             Standing::State => Code::Conflict,
         },

@@ -30,6 +30,7 @@ mod deliveries;
 mod deploy;
 mod dry_run;
 mod explain;
+mod files;
 mod functions;
 mod health;
 mod jwt_secret;
@@ -43,6 +44,8 @@ mod policies;
 mod policy_readable;
 mod production;
 mod projects;
+mod promote;
+mod providers;
 mod removal;
 mod roles;
 mod rows;
@@ -57,6 +60,7 @@ mod tokens;
 mod unchanged;
 mod upload;
 mod users;
+mod vector_indexes;
 mod verify;
 mod webhooks;
 
@@ -75,6 +79,7 @@ use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use koyalite_host_api::db::Databases;
+use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -89,6 +94,7 @@ use crate::records::Records;
 use crate::registry::audit::{Author, on_behalf};
 use crate::registry::manifest::Limits;
 use crate::registry::{Environment, ProjectEntry, Registry};
+use crate::sweeper::Sweeper;
 
 use self::auth::Gate;
 use self::error::ApiError;
@@ -107,6 +113,10 @@ pub struct Control {
     pub engine: Arc<Engine>,
     /// Keeps components.
     pub objects: Arc<dyn ObjectStore>,
+    /// Where files lie; none where there is no such place.
+    pub files: Option<Store>,
+    /// Takes away what files have left.
+    pub sweeper: Arc<Sweeper>,
     /// Tenants' tables, for the rows that an administrator fills one with.
     pub databases: Databases,
     /// Logs and invocations.

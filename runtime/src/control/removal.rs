@@ -35,6 +35,7 @@ pub(super) async fn project(
     tracing::info!(operator = operator.subject, project = %project.name, "deleted a project");
     control.databases.forget(removed.project);
     clear(&control, &removed, None).await;
+    control.sweeper.sweep().await;
     Ok(NoContent)
 }
 

@@ -7,10 +7,10 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deliveries, deploy, email, explain, functions, health, jwt_secret,
-    logs, members, messages, native_mirror, openapi, operators, policies, policy_readable,
-    projects, removal, roles, rows, schedules, schema, secrets, senders, sessions, source, tables,
-    tokens, users, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, email, explain, files, functions, health,
+    jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
+    policy_readable, projects, promote, providers, removal, roles, rows, schedules, schema,
+    secrets, senders, sessions, source, tables, tokens, users, vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -22,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         tables(),
         policies(),
         outbox(),
+        files(),
         node(),
     ];
     groups.into_iter().flatten().collect()
@@ -38,6 +39,8 @@ fn accounts() -> Vec<Route> {
         delete("/v1/users/{id}", P::UserWrite, users::remove),
         get("/v1/users/{id}/projects", P::UserRead, users::projects),
         get("/v1/users/{id}/functions", P::UserRead, users::functions),
+        get("/v1/users/{id}/email-logs", P::UserRead, users::email_logs),
+        get("/v1/users/{id}/vector-indexes", P::UserRead, users::vector_indexes),
         get("/v1/roles", P::RoleRead, roles::list),
         post("/v1/roles", P::RoleWrite, roles::create),
         get("/v1/roles/{role}", P::RoleRead, roles::show),
@@ -51,6 +54,8 @@ fn accounts() -> Vec<Route> {
         post("/v1/auth/refresh", Open, sessions::refresh),
         post("/v1/auth/sign-out", SignedIn, sessions::sign_out),
         post("/v1/auth/password", SignedIn, sessions::password),
+        post("/v1/auth/password/forgot", Open, sessions::forgot),
+        post("/v1/auth/password/reset", Open, sessions::reset),
         get("/v1/auth/user", SignedIn, sessions::whoami),
     ]
 }
@@ -72,6 +77,9 @@ fn projects() -> Vec<Route> {
         get("/v1/projects/{project}/api-keys", P::ApiKeyRead, api_keys::list),
         post("/v1/projects/{project}/api-keys", P::ApiKeyWrite, api_keys::create),
         delete("/v1/projects/{project}/api-keys/{key}", P::ApiKeyWrite, api_keys::remove),
+        get("/v1/projects/{project}/identity-providers", P::ProjectRead, providers::list),
+        post("/v1/projects/{project}/identity-providers", P::ProjectSecret, providers::create),
+        delete("/v1/projects/{project}/identity-providers/{provider}", P::ProjectSecret, providers::remove),
         post("/v1/projects/{project}/tokens", P::TokenCreate, tokens::create),
         get("/v1/projects/{project}/members", P::MemberRead, members::list),
         put("/v1/projects/{project}/members/{user}", P::MemberWrite, members::put),
@@ -95,6 +103,7 @@ fn functions() -> Vec<Route> {
         post("/v1/projects/{project}/functions/{name}/fetch", P::FunctionDeploy, source::fetch),
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
+        post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         post("/v1/projects/{project}/schedules", P::FunctionDeploy, schedules::create),
@@ -125,6 +134,11 @@ fn tables() -> Vec<Route> {
         post("/v1/projects/{project}/tables/{table}/rows", P::RowWrite, rows::insert),
         put("/v1/projects/{project}/tables/{table}/native-mirror", P::PolicyWrite, native_mirror::replace_of_table),
         put("/v1/projects/{project}/tables/{table}/policy-readable", P::PolicyReadableSet, policy_readable::replace),
+        get("/v1/projects/{project}/vector-indexes", P::VectorIndexRead, vector_indexes::list),
+        post("/v1/projects/{project}/vector-indexes", P::VectorIndexWrite, vector_indexes::create),
+        get("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexRead, vector_indexes::show),
+        patch("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::change),
+        delete("/v1/projects/{project}/vector-indexes/{index}", P::VectorIndexWrite, vector_indexes::remove),
         // Tables and policies at once, so it takes the stronger of the two permissions.
         put("/v1/projects/{project}/schema", P::PolicyWrite, schema::apply),
         post("/v1/projects/{project}/schema/plan", P::PolicyWrite, schema::plan),
@@ -183,6 +197,18 @@ fn outbox() -> Vec<Route> {
         post("/v1/projects/{project}/email/messages/{id}/resend", P::EmailWrite, messages::resend),
         get("/v1/projects/{project}/mailbox", P::EmailRead, messages::mailbox),
         get("/v1/projects/{project}/mailbox/{id}", P::EmailWrite, messages::read),
+    ]
+}
+
+/// Files, and what users own of them.
+#[rustfmt::skip] // One line a route, so that the table reads as one.
+fn files() -> Vec<Route> {
+    vec![
+        get("/v1/projects/{project}/files", P::FileRead, files::list),
+        get("/v1/projects/{project}/files/{*path}", P::FileWrite, files::read),
+        put("/v1/projects/{project}/files/{*path}", P::FileWrite, files::write),
+        delete("/v1/projects/{project}/files/{*path}", P::FileWrite, files::remove),
+        get("/v1/users/{id}/files", P::UserRead, users::files),
     ]
 }
 

@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::accounts::{Claimed, Door, PasswordChange, SignedIn};
+use crate::accounts::{Claimed, Door, PasswordChange, PasswordReset, SignedIn};
 use crate::http::Peer;
 use crate::registry::roles::Permission;
 use crate::registry::sessions::RefreshToken;
@@ -96,6 +96,31 @@ pub(super) async fn password(
 ) -> Result<NoContent, ApiError> {
     let who = signed_in(&operator)?;
     control.accounts.change_password(who, wanted, from).await?;
+    Ok(NoContent)
+}
+
+/// Who has forgotten their password.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = ForgottenPassword)]
+pub(super) struct Forgot {
+    email: String,
+}
+
+pub(super) async fn forgot(
+    State(control): State<Shared>,
+    From(from): From,
+    Json(wanted): Json<Forgot>,
+) -> Result<NoContent, ApiError> {
+    control.accounts.forgot(Door::Control, wanted.email, from)?;
+    Ok(NoContent)
+}
+
+pub(super) async fn reset(
+    State(control): State<Shared>,
+    From(from): From,
+    Json(wanted): Json<PasswordReset>,
+) -> Result<NoContent, ApiError> {
+    control.accounts.reset(Door::Control, wanted, from).await?;
     Ok(NoContent)
 }
 

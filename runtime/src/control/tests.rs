@@ -47,6 +47,7 @@ fn operator(everywhere: BuiltInRole, here: Option<BuiltInRole>) -> Operator {
         role: everywhere.name().to_owned(),
         everywhere: everywhere.permissions(),
         here: here.map(BuiltInRole::permissions),
+        right: crate::keys::Right::Signed(ControlRole::Viewer),
     }
 }
 
@@ -116,6 +117,8 @@ fn only_probes_and_the_way_in_are_open() {
         "/healthz",
         "/openapi.json",
         "/readyz",
+        "/v1/auth/password/forgot",
+        "/v1/auth/password/reset",
         "/v1/auth/refresh",
         "/v1/auth/sign-in",
         "/v1/auth/sign-up",

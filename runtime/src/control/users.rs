@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::accounts::Password;
 use crate::http::Mistake;
 use crate::registry::custom_roles;
+use crate::registry::mail::messages::{self, Message};
 use crate::registry::owned::{self, Estate, Owned, Possession};
 use crate::registry::roles::{BuiltInRole, Permission};
 use crate::registry::users::{self, NewUser, PasswordHash, User, UserChange, UserFilter};
@@ -28,6 +29,9 @@ use super::{Control, Shared, removal};
 /// The lists, in their cursors.
 const USERS: &str = "users";
 const POSSESSIONS: &str = "possessions";
+
+/// The log of their mail, in its cursors.
+const EMAIL_LOGS: &str = "email-logs";
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -144,6 +148,7 @@ pub(super) async fn remove(
     let components = owned::remove_user(&control.registry, user.id, estate).await?;
     tracing::info!(operator = operator.subject, user = %user.id, "deleted a user");
     removal::clear_components(&control, &components).await;
+    control.sweeper.sweep().await;
     Ok(NoContent)
 }
 
@@ -161,6 +166,32 @@ pub(super) async fn functions(
     Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Possession>>, ApiError> {
     possessions(&control, &id, Owned::Functions, &paging).await
+}
+
+pub(super) async fn email_logs(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Message>>, ApiError> {
+    let page = paging.page(EMAIL_LOGS)?;
+    let found = messages::of_user(&control.registry, known(&id)?, &page).await?;
+    part(EMAIL_LOGS, found, |message| message.number)
+}
+
+pub(super) async fn files(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::Files, &paging).await
+}
+
+pub(super) async fn vector_indexes(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Answer<Items<Possession>>, ApiError> {
+    possessions(&control, &id, Owned::VectorIndexes, &paging).await
 }
 
 async fn possessions(

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use http::Uri;
 
 use crate::egress::host::{Host, HostError, Scheme, Target};
-use crate::egress::{AllowList, EgressGrant, Policy};
+use crate::egress::{EgressGrant, Policy};
 
 /// Below these are services that take commands from whoever connects: mail, DNS, LDAP and others.
 const FREE_PORTS_FROM: u16 = 1024;
@@ -24,13 +24,13 @@ pub enum TargetError {
     #[error(transparent)]
     Host(#[from] HostError),
     /// It would be sent in the clear.
-    #[error("write https: deliveries are not sent in the clear")]
+    #[error("write https: nothing is sent there, or believed from there, in the clear")]
     Plain,
     /// It is not a port of web servers.
     #[error("the port must be 80, 443 or at least {FREE_PORTS_FROM}")]
     Port,
     /// It is not a public address.
-    #[error("this address is not public; deliveries go to public hosts only")]
+    #[error("this address is not public; only public hosts are asked")]
     Address,
     /// A fragment is for browsers.
     #[error("leave out what follows the #")]
@@ -67,10 +67,7 @@ pub fn check(url: &str, policy: Policy) -> Result<(), TargetError> {
 
 /// Permission to send to this target and to no other.
 pub(crate) fn grant(uri: &Uri) -> Option<EgressGrant> {
-    let target = Target::parse(uri).ok()?;
-    let origin = format!("{}://{}", target.scheme.as_str(), target.authority());
-    let allow = AllowList::parse(&[origin]).ok()?;
-    Some(EgressGrant::new(allow.into()))
+    EgressGrant::to_origin_of(uri)
 }
 
 #[cfg(test)]

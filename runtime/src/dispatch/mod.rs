@@ -17,8 +17,9 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
 use koyalite_host_api::db::{Databases, RunFence};
+use koyalite_host_api::files::Store;
 use koyalite_host_api::tables::TransactionSlot;
-use koyalite_host_api::{CallBudget, GuestLog, Invocation, Usage};
+use koyalite_host_api::{CallBudget, GuestLog, Invocation, Project, Usage};
 use koyalite_policy::{Identity, Service};
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ use crate::engine::{Answer, Call, Engine, Place, Trigger};
 use crate::http::Body;
 use crate::keys::SecretKey;
 use crate::records::{Ledger, Trigger as RecordedTrigger};
+use crate::registry::audit::{Asker, ReadRecords};
 use crate::registry::{FunctionEntry, ProjectEntry, VersionEntry};
 
 /// The door.
@@ -43,6 +45,9 @@ pub struct Dispatcher {
     admission: Admission,
     targets: Targets,
     cron_key: SecretKey,
+    reads: Arc<ReadRecords>,
+    /// None where functions have no files.
+    files: Option<Store>,
 }
 
 /// The version of a function that is to run, in its project.
@@ -119,7 +124,34 @@ impl Dispatcher {
             admission,
             targets: Targets::default(),
             cron_key,
+            reads: Arc::default(),
+            files: None,
         }
+    }
+
+    /// The same, with reads of tables recorded there, where projects want that.
+    #[must_use]
+    pub fn recording(self, reads: Arc<ReadRecords>) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// The same, with files that lie there.
+    #[must_use]
+    pub fn with_files(self, store: Store) -> Self {
+        Self {
+            files: Some(store),
+            ..self
+        }
+    }
+
+    /// A project as host calls know it.
+    #[must_use]
+    pub fn host_project(&self, project: &ProjectEntry) -> Project {
+        let mut project = project.for_host(&self.databases);
+        if let Some(store) = &self.files {
+            project.files = project.files.kept_in(store);
+        }
+        project
     }
 
     /// Lets a version send wherever this list says, in place of what its manifest says.
@@ -253,10 +285,16 @@ impl Dispatcher {
             function,
             version,
         } = selected;
-        let mut project = project.for_host(&self.databases);
+        let mut project = self.host_project(project);
         if let Some(fence) = run.fence {
             project.database = project.database.fenced(fence);
         }
+        let asker = || Asker {
+            function: function.name.clone(),
+            version: version.number,
+            invocation: run.started.id,
+        };
+        project.reads = self.reads.of(&selected.project, asker);
         Invocation {
             id: run.started.id,
             project: Arc::new(project),

@@ -13,6 +13,7 @@ pub mod address;
 pub mod allow;
 pub mod connect;
 pub mod error;
+pub mod fetch;
 pub mod grant;
 pub mod host;
 mod outgoing;

@@ -52,14 +52,14 @@ const PROVIDED: &[(&str, &[&str], &[&str])] = &[
     (
         "koyalite:host",
         &[
-            "types", "tables", "webhooks", "email", "identity", "log", "config",
+            "types", "tables", "vectors", "webhooks", "email", "files", "identity", "log", "config",
         ],
         &["0.1"],
     ),
     (
         "koyalite:host-sync",
         &[
-            "types", "tables", "webhooks", "email", "identity", "log", "config",
+            "types", "tables", "vectors", "webhooks", "email", "files", "identity", "log", "config",
         ],
         &["0.1"],
     ),
@@ -79,8 +79,10 @@ pub fn missing(surface: &Surface) -> Vec<String> {
 /// so anybody may call them.
 const ASYNC: &[&str] = &[
     "koyalite:host/tables",
+    "koyalite:host/vectors",
     "koyalite:host/webhooks",
     "koyalite:host/email",
+    "koyalite:host/files",
 ];
 
 /// Imports with async functions of a component in which nothing can wait for them: a 0.2 handler is

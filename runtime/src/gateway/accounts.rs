@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use super::auth::{AuthError, Callers};
 use super::error::GatewayError;
+use super::known::Proof;
 use super::route::Action;
-use crate::accounts::{Claimed, Done, Errand};
+use crate::accounts::{Claimed, Done, Errand, PasswordChange};
 use crate::http::{Body, BodyError, Peer, body};
 use crate::keys::bearer;
 use crate::keys::control::SESSION_CLAIM;
@@ -39,6 +40,12 @@ struct Refresh {
     refresh_token: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forgot {
+    email: String,
+}
+
 /// Reads what a request wants.
 pub(super) async fn errand(
     action: Action,
@@ -53,6 +60,15 @@ pub(super) async fn errand(
             let wanted: Refresh = read(parts, body).await?;
             Errand::Refresh(RefreshToken::new(wanted.refresh_token))
         }
+        Action::Password => {
+            let wanted: PasswordChange = read(parts, body).await?;
+            Errand::Password(session(&parts.headers, project, callers)?, wanted)
+        }
+        Action::Forgot => {
+            let wanted: Forgot = read(parts, body).await?;
+            Errand::Forgot(wanted.email)
+        }
+        Action::Reset => Errand::Reset(read(parts, body).await?),
         Action::SignOut => Errand::SignOut(session(&parts.headers, project, callers)?),
         Action::User => Errand::User(session(&parts.headers, project, callers)?),
     })
@@ -96,7 +112,7 @@ fn session(
     let text = bearer(value)
         .map_err(AuthError::from)?
         .ok_or(AuthError::Missing)?;
-    let trust = (project.id, project.jwt_secret.expose());
+    let trust = (project.id, Proof::Secret(project.jwt_secret.expose()));
     let user = callers.known.user(text, trust, Utc::now())?;
     let session = user.claims().get(SESSION_CLAIM).and_then(Json::as_str);
     let session = session.and_then(|text| Uuid::parse_str(text).ok());
@@ -115,7 +131,7 @@ pub(super) fn answer(done: &Done) -> Response<Body> {
         Done::SignedUp(signed_in) => document(StatusCode::CREATED, signed_in),
         Done::SignedIn(signed_in) => document(StatusCode::OK, signed_in),
         Done::User(user) => document(StatusCode::OK, user),
-        Done::SignedOut => {
+        Done::SignedOut | Done::PasswordSet | Done::Asked => {
             let mut response = Response::new(body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             response

@@ -4,6 +4,9 @@
 //! An operator's token is not an identity; all it does here is unlock older versions. What the
 //! identity may do is decided by policies, not here.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HeaderMap};
 use koyalite_policy::{FunctionName, Identity, User};
@@ -11,12 +14,14 @@ use uuid::Uuid;
 
 use super::api_key;
 use super::find::Wish;
-use super::known::KnownTokens;
+use super::known::{KnownTokens, Proof};
+use super::providers::KeySets;
 use crate::http::{Code, Problem};
-use crate::keys::token::DEVELOPMENT_CLAIM;
+use crate::keys::token::{self, Claimed, DEVELOPMENT_CLAIM};
 use crate::keys::{ControlAuthority, ControlRole, Right, TokenError, bearer};
 use crate::registry::Environment;
 use crate::registry::api_keys::Keys;
+use crate::registry::providers::ProviderEntry;
 
 /// Who calls, and by what right.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +65,12 @@ pub(super) enum AuthError {
     /// A token that was made for development, in production.
     #[error("this token was made for development, and the project is in production")]
     ForDevelopment,
+    /// A token of a provider, signed with a key that it does not have.
+    #[error("this token's issuer has no such key; ask it for a new token")]
+    UnknownSigner,
+    /// The provider's keys cannot be fetched.
+    #[error("the keys of this token's issuer cannot be had; try again shortly")]
+    KeysAway,
     /// Nothing where a user's token is needed.
     #[error("send the access token: authorization: Bearer <token>")]
     Missing,
@@ -76,6 +87,8 @@ pub(super) struct Trust<'a> {
     pub(super) project: Uuid,
     pub(super) environment: Environment,
     pub(super) jwt_secret: &'a [u8],
+    /// Who else may sign for its users.
+    pub(super) providers: &'a [Arc<ProviderEntry>],
     pub(super) api_keys: &'a Keys,
     /// The one that is called: what a key for services acts as.
     pub(super) function: &'a FunctionName,
@@ -86,6 +99,7 @@ pub(super) struct Trust<'a> {
 pub(super) struct Callers {
     pub(super) authority: ControlAuthority,
     pub(super) known: KnownTokens,
+    pub(super) key_sets: KeySets,
 }
 
 /// Reads the caller's credential. `wish` is the version asked for, the only thing that an
@@ -111,15 +125,14 @@ pub(super) fn authenticate(
             Some(_) | None => Ok(api_key::caller(key, trust.function)),
         };
     }
-    let Callers { authority, known } = trust.callers;
-    match known.user(text, (trust.project, trust.jwt_secret), now) {
+    match user(text, trust, now) {
         Ok(user) if is_out_of_place(&user, trust.environment) => Err(AuthError::ForDevelopment),
         Ok(user) => Ok(Caller {
             identity: Identity::User(user),
             credential: Credential::Project,
         }),
-        Err(AuthError::NoKey) => Err(AuthError::NoKey),
-        Err(refused) => match (authority.verify(text, now), wish) {
+        Err(ours @ (AuthError::NoKey | AuthError::KeysAway)) => Err(ours),
+        Err(refused) => match (trust.callers.authority.verify(text, now), wish) {
             (Ok(operator), Some(_)) if may_preview(operator.right) => Ok(Caller {
                 credential: Credential::Control(operator.right),
                 ..anonymous
@@ -128,6 +141,41 @@ pub(super) fn authenticate(
             (Err(_), _) => Err(refused),
         },
     }
+}
+
+/// The user that a token names: by the project's own secret, or by the keys of who has signed it.
+fn user(text: &str, trust: &Trust<'_>, now: DateTime<Utc>) -> Result<User, AuthError> {
+    let Callers {
+        known, key_sets, ..
+    } = trust.callers;
+    let Some((provider, claimed)) = signer(text, trust.providers) else {
+        return known.user(text, (trust.project, Proof::Secret(trust.jwt_secret)), now);
+    };
+    let key = key_sets.find(provider, claimed.key_id.as_deref(), Instant::now())?;
+    let audience = &provider.audience;
+    known.user(text, (trust.project, Proof::Key { key, audience }), now)
+}
+
+/// The provider that a token claims to be of.
+fn signer<'a>(
+    text: &str,
+    providers: &'a [Arc<ProviderEntry>],
+) -> Option<(&'a Arc<ProviderEntry>, Claimed)> {
+    if providers.is_empty() {
+        return None;
+    }
+    let claimed = token::claimed(text)?;
+    let provider = providers.iter().find(|it| it.issuer == claimed.issuer)?;
+    Some((provider, claimed))
+}
+
+/// The same, for a request whose credential is nothing else.
+pub(super) fn provider<'a>(
+    headers: &HeaderMap,
+    providers: &'a [Arc<ProviderEntry>],
+) -> Option<(&'a Arc<ProviderEntry>, Claimed)> {
+    // What is wrong with the header is said by `authenticate`.
+    signer(text(headers).ok()??, providers)
 }
 
 /// Whether somebody has made that token to try something, and this is no place for that.
@@ -167,9 +215,11 @@ impl From<AuthError> for Problem {
             | AuthError::ControlToken
             | AuthError::NoSession
             | AuthError::UnknownKey
+            | AuthError::UnknownSigner
             | AuthError::ForDevelopment => Code::InvalidToken,
             AuthError::Missing => Code::Unauthorized,
             AuthError::NoKey => Code::Internal,
+            AuthError::KeysAway => Code::Unavailable,
             AuthError::Token(TokenError::Expired) => Code::ExpiredToken,
             AuthError::Token(
                 TokenError::Malformed(_)

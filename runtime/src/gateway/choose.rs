@@ -106,6 +106,7 @@ pub(super) fn version(
         project: project.id,
         environment: project.environment,
         jwt_secret: project.jwt_secret.expose(),
+        providers: &project.providers,
         api_keys: &project.api_keys,
         function: &function.name,
         callers,

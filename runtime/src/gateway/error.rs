@@ -4,9 +4,11 @@
 
 use http::HeaderValue;
 use http::header::ALLOW;
+use koyalite_host_api::HostError;
 use koyalite_policy::{FunctionName, ProjectName};
 
 use super::auth::AuthError;
+use super::file_error;
 use super::headers::REGION;
 use super::rates;
 use super::route::RouteError;
@@ -58,6 +60,18 @@ pub(super) enum GatewayError {
     BadField(String),
     #[error("the body ended before it was complete")]
     BodyIncomplete,
+    #[error("{0}")]
+    BadQuery(&'static str),
+    #[error(transparent)]
+    File(#[from] HostError),
+    #[error("{error}")]
+    NoSuchPart { size: u64, error: HostError },
+    #[error("send application/offset+octet-stream")]
+    NotOffset,
+    #[error("send tus-resumable: 1.0.0")]
+    TusVersion,
+    #[error("this node keeps no files")]
+    NoFiles,
 }
 
 impl From<GatewayError> for Problem {
@@ -82,6 +96,14 @@ impl From<GatewayError> for Problem {
             GatewayError::BadJson(_) => Code::InvalidJson,
             GatewayError::BadField(_) => Code::InvalidField,
             GatewayError::BodyIncomplete => Code::BodyIncomplete,
+            GatewayError::BadQuery(_) => Code::InvalidQuery,
+            GatewayError::File(error) => return file_error::problem(&error),
+            GatewayError::NoSuchPart { size, error } => {
+                return file_error::no_such_part(size, &error);
+            }
+            GatewayError::NotOffset => Code::UnsupportedMediaType,
+            GatewayError::TusVersion => Code::PreconditionFailed,
+            GatewayError::NoFiles => Code::Unavailable,
         };
         Problem::new(code, detail)
     }

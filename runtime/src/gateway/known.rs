@@ -2,7 +2,7 @@
 //!
 //! A client sends the same token with every request until it expires. To check its signature and read
 //! its claims takes as long as a small function runs, so what came of it is kept: for the very same
-//! text, project and secret. Its times are looked at again each time. Refused tokens are not kept.
+//! text, project and secret, or key of an identity server. Its times are looked at again each time. Refused tokens are not kept.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -14,7 +14,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::auth::AuthError;
-use crate::keys::{Audience, Token, TrustedKey, token};
+use crate::keys::token::PublicKey;
+use crate::keys::{Audience, Token, TrustedKey, VerifiedToken, token};
 
 /// Tokens kept on a node; with what they say some 10 MB. Where there are more, all are forgotten: to
 /// verify them again costs little.
@@ -30,9 +31,44 @@ pub(super) struct KnownTokens {
     hasher: RandomState,
 }
 
+/// What a token is verified with.
+pub(super) enum Proof<'a> {
+    /// The project's own secret.
+    Secret(&'a [u8]),
+    /// A key of an identity server, for tokens of this audience.
+    Key { key: PublicKey, audience: &'a str },
+}
+
+impl Proof<'_> {
+    /// Tells it from every other.
+    fn mark(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Self::Secret(secret) => [b"secret ".as_slice(), secret].concat(),
+            Self::Key { key, audience } => {
+                [b"key ".as_slice(), &key.mark, audience.as_bytes()].concat()
+            }
+        })
+    }
+
+    fn verify(
+        &self,
+        text: &str,
+        project: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<VerifiedToken, AuthError> {
+        Ok(match self {
+            Self::Secret(secret) => {
+                let key = TrustedKey::hs256(secret).map_err(|_| AuthError::NoKey)?;
+                token::verify(text, &key, Audience::Project(project), now)?
+            }
+            Self::Key { key, audience } => token::verify_for(text, &key.key, audience, now)?,
+        })
+    }
+}
+
 struct Known {
     project: Uuid,
-    secret: Zeroizing<Vec<u8>>,
+    proof: Zeroizing<Vec<u8>>,
     token: Token,
     user: User,
 }
@@ -45,19 +81,19 @@ impl KnownTokens {
     pub(super) fn user(
         &self,
         text: &str,
-        (project, secret): (Uuid, &[u8]),
+        (project, proof): (Uuid, Proof<'_>),
         now: DateTime<Utc>,
     ) -> Result<User, AuthError> {
+        let mark = proof.mark();
         let place = self.hasher.hash_one((project, text));
         if let Some(known) = self.tokens.get(&place)
             && (known.project, known.token.expose()) == (project, text)
-            && known.secret.as_slice() == secret
+            && known.proof == mark
         {
             token::check_time(known.user.claims(), now)?;
             return Ok(known.user.clone());
         }
-        let key = TrustedKey::hs256(secret).map_err(|_| AuthError::NoKey)?;
-        let verified = token::verify(text, &key, Audience::Project(project), now)?;
+        let verified = proof.verify(text, project, now)?;
         let user = User::new(verified.subject, verified.claims);
         if text.len() <= TOKEN_BYTES_MAX {
             if self.tokens.len() >= TOKENS_MAX {
@@ -65,7 +101,7 @@ impl KnownTokens {
             }
             let known = Known {
                 project,
-                secret: Zeroizing::new(secret.to_vec()),
+                proof: mark,
                 token: Token::new(text.to_owned()),
                 user: user.clone(),
             };
@@ -110,7 +146,11 @@ mod tests {
         let known = KnownTokens::default();
         let (alice, bob) = (token_of("alice"), token_of("bob"));
         for _ in 0..3 {
-            let subject = |text| known.user(text, (PROJECT, SECRET), now()).unwrap();
+            let subject = |text| {
+                known
+                    .user(text, (PROJECT, Proof::Secret(SECRET)), now())
+                    .unwrap()
+            };
             assert_eq!(subject(&alice).subject(), "alice");
             assert_eq!(subject(&bob).subject(), "bob");
         }
@@ -121,7 +161,7 @@ mod tests {
     fn a_known_token_is_known_to_its_project_its_secret_and_its_time_only() {
         let known = KnownTokens::default();
         let token = token_of("alice");
-        let ask = |project, secret, at| known.user(&token, (project, secret), at);
+        let ask = |project, secret, at| known.user(&token, (project, Proof::Secret(secret)), at);
         assert!(ask(PROJECT, SECRET, now()).is_ok());
         let elsewhere = ask(Uuid::from_u128(8), SECRET, now());
         assert!(matches!(
@@ -142,7 +182,11 @@ mod tests {
         let known = KnownTokens::default();
         for number in 0..=TOKENS_MAX {
             let token = token_of(&format!("user {number}"));
-            assert!(known.user(&token, (PROJECT, SECRET), now()).is_ok());
+            assert!(
+                known
+                    .user(&token, (PROJECT, Proof::Secret(SECRET)), now())
+                    .is_ok()
+            );
             assert!(known.tokens.len() <= TOKENS_MAX);
         }
     }

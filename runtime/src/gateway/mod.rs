@@ -10,21 +10,27 @@ mod auth;
 mod bare;
 mod choose;
 mod client;
+mod cors;
 mod error;
+mod file_error;
+mod files;
 pub mod find;
 mod headers;
 mod known;
+pub mod providers;
 mod rates;
 pub mod route;
 mod timing;
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::Utc;
 use http::{HeaderValue, Request, Response, StatusCode, request};
 use http_body::Body as _;
-use koyalite_host_api::Usage;
+use koyalite_host_api::{Project, Usage};
 use koyalite_policy::ProjectName;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -38,9 +44,11 @@ pub use self::client::Proxies;
 use self::error::GatewayError;
 use self::headers::Answered;
 use self::known::KnownTokens;
+use self::providers::{Fetched, KeySets};
 use self::route::{Action, RequestKind, Target};
 use crate::accounts::{AccountError, Accounts, Done};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
+use crate::egress::Egress;
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
 use crate::keys::{ControlAuthority, Presented, Right};
@@ -58,9 +66,18 @@ pub trait Behind: Send + Sync + 'static {
     fn may_preview(&self, right: Right, project: &ProjectName)
     -> impl Future<Output = bool> + Send;
 
+    /// How many nodes share a project's limits.
+    fn nodes(&self) -> NonZeroU32;
+
+    /// The document at an address of an identity server: its keys.
+    fn fetch(&self, url: String) -> Fetched;
+
     /// Signs somebody up, in or out.
     fn account(&self, call: AccountCall)
     -> impl Future<Output = Result<Done, AccountError>> + Send;
+
+    /// A project as host calls know it; none where there are no files.
+    fn host_project(&self, project: &ProjectEntry) -> Option<Project>;
 
     /// Runs a function.
     fn http(
@@ -80,6 +97,8 @@ pub struct Node {
     /// Where the database is asked: connections of callers have threads of their own, and those are
     /// for functions.
     pub home: tokio::runtime::Handle,
+    /// By which identity servers are asked for their keys.
+    pub egress: Egress,
 }
 
 impl Behind for Node {
@@ -110,11 +129,28 @@ impl Behind for Node {
         }
     }
 
+    fn nodes(&self) -> NonZeroU32 {
+        self.registry.live_nodes()
+    }
+
+    fn fetch(&self, url: String) -> Fetched {
+        let egress = self.egress.clone();
+        let fetched = self.home.spawn(async move { egress.fetch(&url).await });
+        Box::pin(async move {
+            let fetched = fetched.await.map_err(|error| error.to_string())?;
+            fetched.map_err(|error| error.to_string())
+        })
+    }
+
     async fn account(&self, call: AccountCall) -> Result<Done, AccountError> {
         let accounts = Arc::clone(&self.accounts);
         let run = async move { accounts.run(call.project, call.errand, call.from).await };
         let ran = self.home.spawn(run).await;
         ran.unwrap_or(Err(AccountError::Internal("the errand was given up")))
+    }
+
+    fn host_project(&self, project: &ProjectEntry) -> Option<Project> {
+        Some(self.dispatcher.host_project(project))
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {
@@ -155,6 +191,7 @@ impl<B: Behind> Gateway<B> {
             callers: Callers {
                 authority,
                 known: KnownTokens::default(),
+                key_sets: KeySets::default(),
             },
             drain,
         }
@@ -182,16 +219,37 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Health => Ok(says("ok\n", id)),
             RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Ready => Ok(says("ready\n", id)),
+            RequestKind::Preflight(project, method) => {
+                let project = self.behind.project(&project);
+                let origin = cors::allowed(&parts.headers, project.as_deref());
+                Ok(from_gateway(cors::preflight(origin, method), id))
+            }
             RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Account(project, action) => {
+                let origin = self.behind.project(&project);
+                let origin = cors::allowed(&parts.headers, origin.as_deref());
                 // Rare and large: inside it would make the future of every request as large.
-                Box::pin(self.account(id, (project, action), parts, body)).await
+                let answer = Box::pin(self.account(id, (project, action), parts, body)).await;
+                // A page may read a refusal too.
+                let refused = |error| Problem::from(error).into_response(id);
+                let mut answer = answer.unwrap_or_else(refused);
+                cors::tell(answer.headers_mut(), origin);
+                Ok(answer)
+            }
+            RequestKind::Files(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
+            RequestKind::Files(project, path) => {
+                Box::pin(self.file(id, (project, path), Request::from_parts(parts, body))).await
             }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
+                self.learn(&parts, &target.project).await;
                 let chosen = self.choose(&parts, &target)?;
                 self.ask(&chosen, &target.project).await?;
-                let pace = rates::check(&chosen, &parts, &self.settings.proxies)?;
+                let pace = rates::check(
+                    &chosen,
+                    &parts,
+                    (&self.settings.proxies, self.behind.nodes()),
+                )?;
                 let mut response = self.invoke(id, chosen, parts, body).await?;
                 if let Some(pace) = pace {
                     rates::tell(response.headers_mut(), pace);
@@ -220,6 +278,47 @@ impl<B: Behind> Gateway<B> {
         };
         let done = self.behind.account(call).await?;
         Ok(from_gateway(accounts::answer(&done), id))
+    }
+
+    /// Sees to it that the keys are there by which a token of an identity server is judged.
+    async fn learn(&self, parts: &request::Parts, project: &ProjectName) {
+        let Some(project) = self.behind.project(project) else {
+            return;
+        };
+        if let Some((provider, claimed)) = auth::provider(&parts.headers, &project.providers) {
+            let fetch = |url| self.behind.fetch(url);
+            let asked = (claimed.key_id.as_deref(), Instant::now());
+            // Boxed for the reason given in `answer`.
+            Box::pin(self.callers.key_sets.prepare(provider, asked, fetch)).await;
+        }
+    }
+
+    async fn file(
+        &self,
+        id: Uuid,
+        (name, path): (ProjectName, &str),
+        request: Request<Body>,
+    ) -> Result<Response<Body>, GatewayError> {
+        let entry = self.behind.project(&name);
+        let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
+        let project = self.behind.host_project(&entry);
+        let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
+        let (parts, body) = request.into_parts();
+        self.learn(&parts, &entry.name).await;
+        let asking = files::asking(&parts, (&entry, &project), (&self.callers, path))?;
+        let whose = (&asking.identity, asking.credential);
+        let pace = rates::count(
+            &entry,
+            whose,
+            &parts,
+            (&self.settings.proxies, self.behind.nodes()),
+        )?;
+        let request = Request::from_parts(parts, body);
+        let mut response = from_gateway(files::serve(asking, project, request).await?, id);
+        if let Some(pace) = pace {
+            rates::tell(response.headers_mut(), pace);
+        }
+        Ok(response)
     }
 
     /// Project, function, region, identity, version: everything that is known before the body.

@@ -1,6 +1,7 @@
 //! A project's rate limits at the border: a request too many is answered 429, and every answer says how
 //! much is left. Where a project has none, nothing is looked at, locked or allocated.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -12,6 +13,7 @@ use super::choose::Chosen;
 use super::client::{self, Proxies};
 use super::error::GatewayError;
 use crate::http::{Code, Problem};
+use crate::registry::ProjectEntry;
 use crate::registry::rates::{Asking, Exceeded, Pace};
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
@@ -22,23 +24,34 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 pub(super) fn check(
     chosen: &Chosen,
     parts: &request::Parts,
-    proxies: &Proxies,
+    around: (&Proxies, NonZeroU32),
 ) -> Result<Option<Pace>, GatewayError> {
-    let Some(limiter) = &chosen.selected.project.limiter else {
+    let whose = (&chosen.identity, chosen.credential);
+    count(&chosen.selected.project, whose, parts, around)
+}
+
+/// The same, for what is no call of a function.
+pub(super) fn count(
+    project: &ProjectEntry,
+    (identity, credential): (&Identity, Credential),
+    parts: &request::Parts,
+    (proxies, nodes): (&Proxies, NonZeroU32),
+) -> Result<Option<Pace>, GatewayError> {
+    let Some(limiter) = &project.limiter else {
         return Ok(None);
     };
-    let key = match chosen.credential {
+    let key = match credential {
         Credential::Key(key) => Some(key),
         Credential::None | Credential::Project | Credential::Control(_) => None,
     };
     // Users are counted wherever they call from, and all others by their address.
-    let caller = match &chosen.identity {
+    let caller = match identity {
         Identity::User(user) => limiter.caller(user.subject()),
         Identity::Anonymous | Identity::Service(_) => {
             limiter.caller(client::address(parts, proxies))
         }
     };
-    Ok(limiter.check(Asking { caller, key })?)
+    Ok(limiter.check(Asking { caller, key, nodes })?)
 }
 
 /// Says how much is left.

@@ -4,14 +4,18 @@
 //! empty segments, backslashes, control characters or broken escapes, however they are spelt.
 //! The path itself is never rewritten; which function it belongs to is in `find`.
 
+mod account;
+
 use http::Method;
 use koyalite_policy::ProjectName;
+
+pub use self::account::Action;
 
 /// The first segment of path-style function URLs.
 const FUNCTIONS_PREFIX: &str = "/f/";
 
-/// Where users of a project's functions sign in.
-const ACCOUNTS_PREFIX: &str = "/auth/";
+/// Where a project's files are.
+const FILES_PREFIX: &str = "/files/";
 
 /// What a request on the functions listener asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,21 +28,10 @@ pub enum RequestKind<'a> {
     Invoke(Target<'a>),
     /// Sign up, in or out as a user of this project's functions.
     Account(ProjectName, Action),
-}
-
-/// What users of a project's functions come to sign in for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// `sign-up`
-    SignUp,
-    /// `sign-in`
-    SignIn,
-    /// `refresh`
-    Refresh,
-    /// `sign-out`
-    SignOut,
-    /// `user`
-    User,
+    /// A browser asks whether a page may do so, by this method.
+    Preflight(ProjectName, &'static str),
+    /// A file of this project, at a path as it stands in the URL; without one, the list of them.
+    Files(ProjectName, &'a str),
 }
 
 /// Where in which project.
@@ -72,7 +65,8 @@ pub enum RouteError {
     BadPath(#[from] BadPath),
     /// No such address.
     #[error(
-        "functions are at /f/<project>/<function>, their users sign in at /auth/<project>/sign-in"
+        "functions are at /f/<project>/<function>, files at /files/<project>/<path>, and users sign in at \
+         /auth/<project>/sign-in"
     )]
     Nowhere,
     /// The text where a project's name should be cannot be one.
@@ -98,6 +92,9 @@ pub enum BadPath {
     /// `\` or `%5c`
     #[error("the path has a backslash; write slashes")]
     Backslash,
+    /// `%2f` in the path of a file.
+    #[error("the path has an escaped slash (%2f); write a slash")]
+    EscapedSlash,
     /// Below 0x20, or 0x7f, also percent-encoded.
     #[error("the path has a control character, such as %00")]
     Control,
@@ -123,6 +120,9 @@ pub fn route<'a>(
     check_path(path)?;
     if let Some(label) = project_label(host, domain) {
         let project = label.parse().map_err(|_| RouteError::NoProject)?;
+        if let Some(wanted) = account::below(path) {
+            return wanted.by(method, project);
+        }
         return Ok(RequestKind::Invoke(Target {
             project,
             prefix: "",
@@ -133,7 +133,8 @@ pub fn route<'a>(
     match path {
         "/healthz" => probe(method, RequestKind::Health),
         "/readyz" => probe(method, RequestKind::Ready),
-        _ if path.starts_with(ACCOUNTS_PREFIX) => account(method, path),
+        _ if path.starts_with(account::PREFIX) => account::route(method, path),
+        _ if path.starts_with(FILES_PREFIX) => file(path),
         _ => path_style(path),
     }
 }
@@ -153,24 +154,15 @@ fn probe<'a>(method: &Method, kind: RequestKind<'a>) -> Result<RequestKind<'a>, 
     }
 }
 
-/// `/auth/{project}/{action}`
-fn account<'a>(method: &Method, path: &str) -> Result<RequestKind<'a>, RouteError> {
-    let after = path.strip_prefix(ACCOUNTS_PREFIX);
-    let (project, action) = after
-        .and_then(|after| after.split_once('/'))
-        .ok_or(RouteError::Nowhere)?;
-    let (action, allowed) = match action {
-        "sign-up" => (Action::SignUp, "POST"),
-        "sign-in" => (Action::SignIn, "POST"),
-        "refresh" => (Action::Refresh, "POST"),
-        "sign-out" => (Action::SignOut, "POST"),
-        "user" => (Action::User, "GET"),
-        _ => return Err(RouteError::Nowhere),
-    };
+/// `/files/{project}/{path}`
+fn file(path: &str) -> Result<RequestKind<'_>, RouteError> {
+    let after = path.strip_prefix(FILES_PREFIX).unwrap_or_default();
+    let (project, path) = after.split_once('/').ok_or(RouteError::Nowhere)?;
     let project = project.parse().map_err(|_| RouteError::NoProject)?;
-    match method.as_str() == allowed {
-        true => Ok(RequestKind::Account(project, action)),
-        false => Err(RouteError::Method { allowed }),
+    // A name that holds a slash would be two to whoever decodes first.
+    match path.to_ascii_lowercase().contains("%2f") {
+        true => Err(BadPath::EscapedSlash.into()),
+        false => Ok(RequestKind::Files(project, path)),
     }
 }
 
@@ -238,159 +230,4 @@ pub(super) fn decode(text: &str) -> Result<std::borrow::Cow<'_, str>, BadPath> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn check(host: &str, path: &str, expected: Result<(&str, &str, &str), RouteError>) {
-        let got = match route(&Method::GET, host, path, "localhost") {
-            Ok(RequestKind::Invoke(target)) => Ok((
-                target.project.as_str().to_owned(),
-                target.prefix,
-                target.rest,
-            )),
-            Ok(probe) => panic!("{path} is a {probe:?}"),
-            Err(error) => Err(error),
-        };
-        let expected = expected.map(|(project, prefix, rest)| (project.to_owned(), prefix, rest));
-        assert_eq!(got, expected, "{host} {path}");
-    }
-
-    #[test]
-    fn a_project_is_named_by_path_or_by_host() {
-        check(
-            "127.0.0.1",
-            "/f/demo/hello",
-            Ok(("demo", "/f/demo", "/hello")),
-        );
-        check(
-            "localhost",
-            "/f/demo/hello/a/b/",
-            Ok(("demo", "/f/demo", "/hello/a/b/")),
-        );
-        check("localhost", "/f/demo", Ok(("demo", "/f/demo", "/")));
-        check("localhost", "/f/demo/", Ok(("demo", "/f/demo", "/")));
-        check("demo.localhost", "/hello", Ok(("demo", "", "/hello")));
-        check("demo.localhost", "/healthz", Ok(("demo", "", "/healthz")));
-        check(
-            "demo.localhost",
-            "/f/other/x",
-            Ok(("demo", "", "/f/other/x")),
-        );
-        check(
-            "a.demo.localhost",
-            "/f/demo/x",
-            Ok(("demo", "/f/demo", "/x")),
-        );
-        check("demolocalhost", "/f/demo/x", Ok(("demo", "/f/demo", "/x")));
-        check("x", "/", Err(RouteError::Nowhere));
-        check("x", "/f", Err(RouteError::Nowhere));
-        check("x", "/f/", Err(RouteError::Nowhere));
-        check("x", "/F/demo/hello", Err(RouteError::Nowhere));
-        check("x", "/f/Demo/hello", Err(RouteError::NoProject));
-        check("x", "/f/de%6do/hello", Err(RouteError::NoProject));
-        check("-a.localhost", "/", Err(RouteError::NoProject));
-    }
-
-    #[test]
-    fn users_sign_in_below_auth_and_by_no_other_method() {
-        let read = |method: Method, path| route(&method, "localhost", path, "localhost");
-        let demo: ProjectName = "demo".parse().unwrap();
-        let user = RequestKind::Account(demo.clone(), Action::User);
-        assert_eq!(read(Method::GET, "/auth/demo/user"), Ok(user));
-        let sign_in = RequestKind::Account(demo, Action::SignIn);
-        assert_eq!(read(Method::POST, "/auth/demo/sign-in"), Ok(sign_in));
-        let allowed = "POST";
-        let get = read(Method::GET, "/auth/demo/sign-in");
-        assert_eq!(get, Err(RouteError::Method { allowed }));
-        for path in [
-            "/auth",
-            "/auth/",
-            "/auth/demo",
-            "/auth/demo/",
-            "/auth/demo/user/x",
-        ] {
-            assert_eq!(read(Method::GET, path), Err(RouteError::Nowhere), "{path}");
-        }
-        let odd = read(Method::GET, "/auth/Demo/user");
-        assert_eq!(odd, Err(RouteError::NoProject));
-        check(
-            "demo.localhost",
-            "/auth/demo/user",
-            Ok(("demo", "", "/auth/demo/user")),
-        );
-    }
-
-    #[test]
-    fn doubtful_paths_are_refused_with_the_reason() {
-        use BadPath::*;
-        for (path, why) in [
-            ("/f/demo/hello/../other", DotSegment),
-            ("/f/demo/..", DotSegment),
-            ("/f/demo/./hello", DotSegment),
-            ("/f/demo/%2e%2e/other", DotSegment),
-            ("/f/demo/.%2E/other", DotSegment),
-            ("/f/demo/hello/a%2f..%2fb", DotSegment),
-            ("/f/demo/hello/..%2f", DotSegment),
-            ("/f/demo//hello", EmptySegment),
-            ("//f/demo/hello", EmptySegment),
-            ("/f/demo/hello//", EmptySegment),
-            ("/f/demo/a\\b", Backslash),
-            ("/f/demo/a%5cb", Backslash),
-            ("/f/demo/a%00", Control),
-            ("/f/demo/a%0d%0ax", Control),
-            ("/f/demo/a%7f", Control),
-            ("/f/demo/%", Escape),
-            ("/f/demo/%2", Escape),
-            ("/f/demo/%zz", Escape),
-            ("/f/demo/%é0", Escape),
-            ("/f/demo/%ff", Encoding),
-            ("/f/demo/%c0%ae%c0%ae/", Encoding),
-        ] {
-            check("x", path, Err(RouteError::BadPath(why)));
-        }
-        for fine in [
-            "/a%20b",
-            "/a%2Fb",
-            "/%252e%252e",
-            "/...",
-            "/a..b",
-            "/a%c3%a9",
-            "/a@b:c;d=e",
-        ] {
-            let path = format!("/f/demo{fine}");
-            check("x", &path, Ok(("demo", "/f/demo", fine)));
-        }
-    }
-
-    #[test]
-    fn probes_are_read_only() {
-        for (path, kind) in [
-            ("/healthz", RequestKind::Health),
-            ("/readyz", RequestKind::Ready),
-        ] {
-            assert_eq!(route(&Method::GET, "x", path, "localhost"), Ok(kind));
-            let refused = RouteError::Method {
-                allowed: "GET, HEAD",
-            };
-            assert_eq!(route(&Method::POST, "x", path, "localhost"), Err(refused));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_host_and_path_are_read_without_a_panic(host in ".{0,40}", path in "[/a-f.%0-9@\\\\é]{0,60}") {
-            if let Ok(RequestKind::Invoke(target)) = route(&Method::GET, &host, &path, "localhost") {
-                let decoded = decode(target.rest).unwrap();
-                prop_assert!(!decoded.split('/').any(|s| s == ".." || s == "."));
-                prop_assert!(path.starts_with(target.prefix));
-            }
-        }
-
-        #[test]
-        fn any_text_is_read_without_a_panic(host in any::<String>(), path in any::<String>()) {
-            let _ = route(&Method::GET, &host, &path, "localhost");
-        }
-    }
-}
+mod tests;

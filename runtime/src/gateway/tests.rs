@@ -3,6 +3,7 @@
 mod entries;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde_json::{Map, json};
@@ -34,8 +35,20 @@ impl Behind for Fake {
         right != Right::Listed(TAKEN_BACK)
     }
 
+    fn nodes(&self) -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
+
+    fn fetch(&self, _url: String) -> Fetched {
+        Box::pin(async { Err("nothing is there".to_owned()) })
+    }
+
     async fn account(&self, _call: AccountCall) -> Result<Done, AccountError> {
         Err(AccountError::SignUpOff)
+    }
+
+    fn host_project(&self, _project: &ProjectEntry) -> Option<Project> {
+        None
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {

@@ -72,6 +72,7 @@ codes! {
     UnknownPolicy       "unknown_policy"       NOT_FOUND "There is no such policy";
     UnknownSecret       "unknown_secret"       NOT_FOUND "There is no such secret";
     UnknownApiKey       "unknown_api_key"      NOT_FOUND "There is no such API key";
+    UnknownProvider     "unknown_provider"     NOT_FOUND "There is no such identity provider";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
     UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
@@ -83,6 +84,8 @@ codes! {
     UnknownSuppression  "unknown_suppression"  NOT_FOUND "That address is not suppressed";
     UnknownEndpoint     "unknown_endpoint"     NOT_FOUND "There is no such endpoint";
     UnknownDelivery     "unknown_delivery"     NOT_FOUND "There is no such delivery";
+    UnknownFile         "unknown_file"         NOT_FOUND "There is no such file";
+    UnknownUpload       "unknown_upload"       NOT_FOUND "There is no such upload";
     FunctionDisabled    "function_disabled"    NOT_FOUND "The function is switched off";
     NotCallable         "not_callable"         NOT_FOUND "The function does not answer HTTP";
     RateLimited         "rate_limited"         TOO_MANY_REQUESTS "Too many requests";
@@ -98,8 +101,17 @@ codes! {
     KeyInFlight         "idempotency_key_in_flight" CONFLICT "The same is being done";
     SchemaChanged       "schema_changed"       CONFLICT "The tables are not as they were planned for";
     NotMirrorable       "not_mirrorable"       CONFLICT "Postgres cannot enforce that policy";
-    UnsupportedType     "unsupported_type"     UNPROCESSABLE_ENTITY "The database does not have that type";
     NothingToRollBack   "nothing_to_roll_back" CONFLICT "There is no earlier deployment";
+
+    // Files.
+    InvalidPath         "invalid_path"         BAD_REQUEST "The file's path is not acceptable";
+    InvalidRange        "invalid_range"        RANGE_NOT_SATISFIABLE "The file has no such part";
+    FileExists          "file_exists"          CONFLICT "There is such a file";
+    FileTooLarge        "file_too_large"       PAYLOAD_TOO_LARGE "The file is too large";
+    StorageQuota        "storage_quota"        INSUFFICIENT_STORAGE "The project has no room for that";
+    TypeRefused         "type_refused"         UNSUPPORTED_MEDIA_TYPE "Files of that type are not taken";
+    InvalidUrl          "invalid_url"          FORBIDDEN "The signed URL is not accepted";
+    UrlUsed             "url_used"             CONFLICT "The signed URL was used";
 
     // Components.
     ComponentTooLarge   "component_too_large"  PAYLOAD_TOO_LARGE "The component is too large";

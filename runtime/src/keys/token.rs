@@ -6,6 +6,7 @@
 //! a claim like any other, and the service identity is not made from tokens.
 
 mod claims;
+mod jwk;
 mod key;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use self::jwk::{JWKS_KEYS_MAX, JwksError, PublicKey, read_jwks};
 use self::key::Algorithm;
 pub use self::key::{KeyError, SECRET_BYTES_MIN, SigningKey, TrustedKey};
 
@@ -163,6 +165,19 @@ pub fn verify(
     audience: Audience,
     now: DateTime<Utc>,
 ) -> Result<VerifiedToken, TokenError> {
+    verify_for(token, key, &audience.to_string(), now)
+}
+
+/// The same for a token of an identity server, whose audience has a name of its own.
+///
+/// # Errors
+/// See [`TokenError`].
+pub fn verify_for(
+    token: &str,
+    key: &TrustedKey,
+    audience: &str,
+    now: DateTime<Utc>,
+) -> Result<VerifiedToken, TokenError> {
     let head = read_head(token)?;
     if head.alg != key.algorithm.name() {
         return Err(TokenError::AlgorithmNotAllowed {
@@ -212,6 +227,35 @@ pub(super) struct Head {
     alg: String,
     pub(super) kid: Option<String>,
     crit: Option<Json>,
+}
+
+/// Who signed a token with which key, as it says itself. Good for choosing a key and nothing else:
+/// whoever made it can have written anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// `iss`
+    pub issuer: String,
+    /// `kid`
+    pub key_id: Option<String>,
+}
+
+/// What a token claims of its signature; none where it is signed with a shared secret, or is none.
+#[must_use]
+pub fn claimed(token: &str) -> Option<Claimed> {
+    #[derive(Deserialize)]
+    struct Issued {
+        iss: String,
+    }
+    let head = read_head(token).ok()?;
+    if head.alg == Algorithm::Hs256.name() {
+        return None;
+    }
+    let body = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let Issued { iss } = serde_json::from_slice(&body).ok()?;
+    Some(Claimed {
+        issuer: iss,
+        key_id: head.kid,
+    })
 }
 
 /// Reads the head of anything that has the outward shape of a token.

@@ -49,6 +49,8 @@ pub(crate) struct LockedProject {
     pub(crate) role: String,
     /// Whether policies of it, of some tables at least, are Postgres' own as well; see `mirror`.
     pub(crate) mirrored: bool,
+    /// Where the extension of vectors lives, if the database has it.
+    pub(crate) vector_schema: Option<String>,
 }
 
 /// What a project's history remembers of a change.
@@ -111,7 +113,10 @@ impl<'a> Change<'a> {
             r#"SELECT id, database_schema AS schema, database_role AS role,
                    (settings -> 'native_mirror' = 'true') IS TRUE OR EXISTS (
                        SELECT FROM koyalite.tables t WHERE t.project_id = p.id AND t.native_mirror
-                   ) AS "mirrored!"
+                   ) AS "mirrored!",
+                   (SELECT n.nspname::text FROM pg_extension e
+                       JOIN pg_namespace n ON n.oid = e.extnamespace
+                       WHERE e.extname = 'vector') AS vector_schema
                FROM koyalite.projects p WHERE name = $1 FOR UPDATE"#,
             name.as_str(),
         )

@@ -5,6 +5,7 @@
 
 pub(crate) mod alter;
 pub(crate) mod events;
+pub(crate) mod vectors;
 
 use koyalite_policy::{ColumnName, ColumnType, IndexName, TableName, quote_ident};
 use uuid::Uuid;
@@ -87,7 +88,7 @@ pub(crate) fn create_table(
         .columns
         .iter()
         .zip(keys)
-        .map(|(column, key)| self::column(&project.schema, column, key.as_ref()))
+        .map(|(column, key)| self::column(project, column, key.as_ref()))
         .collect();
     let key: Vec<String> = table
         .columns
@@ -148,7 +149,7 @@ pub(crate) fn add_column(
     let name = qualified(&project.schema, table);
     Ddl(format!(
         "ALTER TABLE {name} ADD COLUMN {};",
-        self::column(&project.schema, column, key)
+        self::column(project, column, key)
     ))
 }
 
@@ -234,12 +235,9 @@ pub(crate) fn row_security(statements: &[String]) -> Ddl {
 const LOCK_TIMEOUT: &str = "3s";
 
 /// One column in full.
-fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
-    let mut text = format!(
-        "{} {}",
-        quote_ident(column.name.as_str()),
-        column.ty.ty.sql_name()
-    );
+fn column(project: &LockedProject, column: &ColumnDefinition, key: Option<&ForeignKey>) -> String {
+    let name = quote_ident(column.name.as_str());
+    let mut text = format!("{name} {}", vectors::stored_type(project, column.ty.ty));
     // So that the host's evaluator, which compares bytes, and Postgres always agree.
     if column.ty.ty == ColumnType::Text {
         text.push_str(" COLLATE \"C\"");
@@ -260,10 +258,13 @@ fn column(schema: &str, column: &ColumnDefinition, key: Option<&ForeignKey>) -> 
         text.push_str(&format!(
             " CONSTRAINT {} REFERENCES {} ({}) ON DELETE {}",
             quote_ident(&key.constraint),
-            qualified(schema, &key.table),
+            qualified(&project.schema, &key.table),
             quote_ident(key.column.as_str()),
             key.on_delete,
         ));
+    }
+    if let Some(check) = vectors::stored_check(project, &column.name, column.ty.ty) {
+        text.push_str(&check);
     }
     text
 }

@@ -3,16 +3,16 @@
 //! A version never changes. A deployment says which version serves; rolling back is a new deployment of an
 //! older one. One transaction makes version, deployment, switch and schedules: no request sees half of it.
 
-mod stored;
+pub(super) mod stored;
 
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use self::stored::{Changed, StoredVersion, active, find_or_insert, previous, version};
+use self::stored::{Active, Changed, StoredVersion, active, find_or_insert, previous, version};
 use super::audit::Action;
-use super::change::{Change, LockedProject};
+use super::change::Change;
 use super::error::RegistryError;
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::{self, Policies, Restored};
@@ -92,29 +92,40 @@ pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed,
         (None, None) => Manifest::default_for(&input.name),
     };
     check_fit(&input, &manifest)?;
+    let (version, changed) = place(change.conn(), project.id, current, (&input, &manifest)).await?;
+    if changed == Changed::Yes {
+        let mut deed = version.deed(Action::FunctionDeploy, &input.name);
+        if let Some(source) = &input.source_url {
+            deed = deed.with("source_url", source.as_str());
+        }
+        change.commit(deed).await?;
+    }
+    version.deployed(&input.name, &manifest.path, changed)
+}
+
+/// Makes a component and a manifest serve in a project, where they do not already.
+pub(super) async fn place(
+    conn: &mut PgConnection,
+    project: Uuid,
+    current: Option<Active>,
+    (input, manifest): (&DeployInput, &Manifest),
+) -> Result<(StoredVersion, Changed), RegistryError> {
     let hash = manifest.hash();
     let same =
         |version: &StoredVersion| version.sha256 == input.sha256 && version.manifest_hash == hash;
     let current = current.filter(|current| current.source_url == input.source_url);
     if let Some(current) = current.filter(|current| same(&current.version)) {
-        return current
-            .version
-            .deployed(&input.name, &manifest.path, Changed::No);
+        return Ok((current.version, Changed::No));
     }
-    let function = upsert_function(change.conn(), &project, &input, &manifest.path).await?;
-    let version = find_or_insert(change.conn(), function, &input, &manifest).await?;
+    let function = upsert_function(conn, project, input, &manifest.path).await?;
+    let version = find_or_insert(conn, function, input, manifest).await?;
     let what = Deploying {
-        project: project.id,
+        project,
         function,
         by: input.deployer,
     };
-    serve(change.conn(), what, &version, &manifest).await?;
-    let mut deed = version.deed(Action::FunctionDeploy, &input.name);
-    if let Some(source) = &input.source_url {
-        deed = deed.with("source_url", source.as_str());
-    }
-    change.commit(deed).await?;
-    version.deployed(&input.name, &manifest.path, Changed::Yes)
+    serve(conn, what, &version, manifest).await?;
+    Ok((version, Changed::Yes))
 }
 
 /// Makes an older version serve again, as a new deployment.
@@ -186,7 +197,7 @@ fn check_fit(input: &DeployInput, manifest: &Manifest) -> Result<(), RegistryErr
 /// Makes the function's row, or the deployer its owner.
 async fn upsert_function(
     conn: &mut PgConnection,
-    project: &LockedProject,
+    project: Uuid,
     input: &DeployInput,
     path: &str,
 ) -> Result<Uuid, RegistryError> {
@@ -197,7 +208,7 @@ async fn upsert_function(
              source_url = excluded.source_url
          RETURNING id",
         Uuid::now_v7(),
-        project.id,
+        project,
         input.deployer,
         input.name.as_str(),
         path,

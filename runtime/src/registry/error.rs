@@ -59,8 +59,6 @@ pub enum Standing {
     NothingToRollBack,
     /// The schema is not the one that a plan was made for.
     SchemaChanged,
-    /// The database does not have a column's type.
-    UnsupportedType,
     /// It is not as the caller last saw it.
     ChangedSince,
     /// Anything else about how things are; the reason says what.
@@ -328,6 +326,15 @@ fn taken(constraint: &str) -> Meaning {
             "another function of the project has this path; choose another `path`"
         }
         "api_keys_project_id_name_key" => "the project has an API key of this name",
+        "identity_providers_project_id_name_key" => {
+            "the project has an identity provider of this name"
+        }
+        "identity_providers_project_id_issuer_key" => {
+            "the project has a provider with this issuer; delete that one first"
+        }
+        "vector_indexes_project_id_name_key" => {
+            "the project has a vector index of this name; choose another `name`"
+        }
         "roles_name_key" => "a role of this name exists; choose another name",
         "email_senders_project_id_address_key" => "the project sends from this address already",
         "users_email_key" => "a user with this email exists",

@@ -26,7 +26,7 @@ pub mod definition;
 mod deploy;
 pub mod email;
 pub mod error;
-mod extensions;
+pub mod files;
 pub mod functions;
 pub mod idempotency;
 pub mod identity;
@@ -39,17 +39,21 @@ pub mod manifest;
 pub mod members;
 pub mod migration;
 pub mod mirror;
+pub mod nodes;
 pub mod operator_tokens;
 pub mod operators;
 pub mod outage;
 pub mod owned;
 pub mod page;
+pub mod password_resets;
 pub mod policies;
 mod policy_input;
 pub mod policy_readable;
 pub mod policy_sets;
 pub mod project_change;
 pub mod projects;
+pub mod promote;
+pub mod providers;
 pub mod rates;
 pub mod redaction;
 mod references;
@@ -69,6 +73,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod tables;
 pub mod users;
+pub mod vectors;
 mod verdict;
 pub mod webhooks;
 
@@ -76,6 +81,7 @@ pub mod webhooks;
 pub(crate) mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -114,6 +120,8 @@ pub struct Registry {
     /// One reload at a time, so that a slow one cannot overwrite the result of a later one.
     reload: tokio::sync::Mutex<()>,
     denials: audit::write::Denials,
+    /// Those that serve, as last counted.
+    nodes: AtomicU32,
 }
 
 impl Registry {
@@ -131,6 +139,7 @@ impl Registry {
             .connect_with(options.application_name("koyalite"))
             .await?;
         migrate(&pool).await?;
+        vectors::make_extension(&pool).await?;
         let admin = roles::seed(&pool).await?;
         let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {
@@ -140,6 +149,7 @@ impl Registry {
             snapshot: ArcSwap::from_pointee(snapshot),
             reload: tokio::sync::Mutex::new(()),
             denials: audit::write::Denials::default(),
+            nodes: AtomicU32::new(1),
         })
     }
 

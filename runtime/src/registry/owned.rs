@@ -12,7 +12,7 @@ use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
 use super::page::{Page, Part};
-use super::{Registry, removal, users};
+use super::{Registry, files, removal, users};
 
 /// A kind of thing that users own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub enum Owned {
     Projects,
     /// Functions that they deployed last.
     Functions,
+    /// Files that they made as users of a project's functions.
+    Files,
+    /// Vector indexes that they made.
+    VectorIndexes,
 }
 
 /// One thing that a user owns.
@@ -73,6 +77,20 @@ pub async fn list(
             .fetch_all(&registry.pool)
             .await?
         }
+        Owned::Files => files::owned(registry, user, page).await?,
+        Owned::VectorIndexes => {
+            sqlx::query_as!(
+                Possession,
+                "SELECT v.id, v.name, p.name AS project, v.created_at FROM koyalite.vector_indexes v
+                 JOIN koyalite.projects p ON p.id = v.project_id
+                 WHERE v.user_id = $1 AND ($2::uuid IS NULL OR v.id > $2) ORDER BY v.id LIMIT $3",
+                user,
+                page.after,
+                page.rows(),
+            )
+            .fetch_all(&registry.pool)
+            .await?
+        }
     };
     Ok(page.part(found))
 }
@@ -106,7 +124,10 @@ pub async fn remove_user(
     refuse_owner(change.conn(), user).await?;
     let mut components = Vec::new();
     match estate {
-        Estate::TransferTo(heir) => transfer(change.conn(), user, heir).await?,
+        Estate::TransferTo(heir) => {
+            transfer(change.conn(), user, heir).await?;
+            files::transfer(change.conn(), user, heir).await?;
+        }
         Estate::Remove => {
             let functions =
                 sqlx::query_scalar!("SELECT id FROM koyalite.functions WHERE user_id = $1", user)
@@ -114,7 +135,9 @@ pub async fn remove_user(
                     .await?;
             components = removal::components(change.conn(), &functions).await?;
             removal::drop_functions(change.conn(), &functions).await?;
+            forget_mail(change.conn(), user).await?;
             sign_over(change.conn(), user).await?;
+            files::remove(change.conn(), user).await?;
         }
     }
     let gone = sqlx::query!("DELETE FROM koyalite.users WHERE id = $1", user)
@@ -143,7 +166,8 @@ async fn touched(conn: &mut PgConnection, user: Uuid) -> Result<Vec<Uuid>, Regis
            UNION SELECT f.project_id FROM koyalite.deployments d
                JOIN koyalite.functions f ON f.id = d.function_id WHERE d.created_by = $1
            UNION SELECT t.project_id FROM koyalite.policies p
-               JOIN koyalite.tables t ON t.id = p.table_id WHERE p.created_by = $1"#,
+               JOIN koyalite.tables t ON t.id = p.table_id WHERE p.created_by = $1
+           UNION SELECT project_id FROM koyalite.vector_indexes WHERE user_id = $1"#,
         user,
     )
     .fetch_all(conn)
@@ -187,6 +211,13 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
+        "UPDATE koyalite.email_logs SET user_id = $2 WHERE user_id = $1",
+        user.to_string(),
+        heir.to_string(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
         "UPDATE koyalite.versions SET created_by = $2 WHERE created_by = $1",
         user,
         heir
@@ -205,8 +236,30 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
         user,
         heir
     )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE koyalite.vector_indexes SET user_id = $2, updated_at = now() WHERE user_id = $1",
+        user,
+        heir
+    )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// The log of what was sent for them. What is on its way arrives, and is nobody's.
+async fn forget_mail(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+    let user = user.to_string();
+    sqlx::query!(
+        "UPDATE koyalite.email_logs SET user_id = NULL WHERE user_id = $1 AND status = 'sending'",
+        user,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM koyalite.email_logs WHERE user_id = $1", user)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -233,6 +286,14 @@ async fn sign_over(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryEr
         "UPDATE koyalite.policies o SET created_by = p.owner_id
          FROM koyalite.tables t JOIN koyalite.projects p ON p.id = t.project_id
          WHERE t.id = o.table_id AND o.created_by = $1",
+        user,
+    )
+    .execute(&mut *conn)
+    .await?;
+    // Functions search by it: it goes with its table, or by somebody's own hand.
+    sqlx::query!(
+        "UPDATE koyalite.vector_indexes v SET user_id = p.owner_id, updated_at = now()
+         FROM koyalite.projects p WHERE p.id = v.project_id AND v.user_id = $1",
         user,
     )
     .execute(conn)

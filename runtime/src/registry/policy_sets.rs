@@ -1,5 +1,5 @@
 //! The policies that a version was last used with: kept when its deployment stops serving, restored by a
-//! rollback that asks for it.
+//! rollback or taken along by a promotion that asks for it.
 //!
 //! A policy is the same where its id is. What is restored is checked against the tables as they are now,
 //! for those are not restored: a set that no longer fits is refused with every policy that does not.
@@ -76,6 +76,15 @@ pub(crate) async fn restore(
     by: Uuid,
 ) -> Result<Restored, RegistryError> {
     let wanted = kept(change.conn(), version).await?;
+    apply(change, project, (wanted, by)).await
+}
+
+/// Makes these the policies of a project, all of them.
+pub(super) async fn apply(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    (wanted, by): (Vec<PolicySource>, Uuid),
+) -> Result<Restored, RegistryError> {
     let now = policies::load(change.conn(), Some(project.id)).await?;
     let now: HashMap<Uuid, Policy> = now
         .into_iter()
@@ -130,7 +139,10 @@ fn named(source: &PolicySource) -> String {
     format!("{}: {}", source.table, source.name)
 }
 
-async fn kept(conn: &mut PgConnection, version: Uuid) -> Result<Vec<PolicySource>, RegistryError> {
+pub(super) async fn kept(
+    conn: &mut PgConnection,
+    version: Uuid,
+) -> Result<Vec<PolicySource>, RegistryError> {
     let set = sqlx::query_scalar!(
         "SELECT s.policies FROM koyalite.deployments d
          JOIN koyalite.policy_sets s ON s.id = d.policy_set_id
@@ -146,7 +158,7 @@ async fn kept(conn: &mut PgConnection, version: Uuid) -> Result<Vec<PolicySource
     serde_json::from_value(set).map_err(RegistryError::internal)
 }
 
-const NO_FIT: &str = "the policies of that time no longer fit the tables and claims of now";
+const NO_FIT: &str = "those policies do not fit the tables and claims that the project has now";
 
 /// Refuses what makes no sense any more, all at once.
 async fn fits(

@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use koyalite_host_api::db::Databases;
+use koyalite_host_api::files::Files;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -59,8 +60,12 @@ impl ProjectEntry {
             name: self.name.clone(),
             schema: self.schema.clone(),
             relationships: self.relationships.clone(),
+            vectors: self.vectors.clone(),
             database: databases.project(self.id, &self.database),
             mirror: self.mirror.clone(),
+            // Known where it is known who asks, and for what.
+            reads: Default::default(),
+            files: Files::taking(self.settings.files.limits()),
         }
     }
 }

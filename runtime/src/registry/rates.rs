@@ -1,5 +1,6 @@
 //! Whether one more request is within a project's rate limits, as its settings are. On this node: what
-//! other nodes let through is not counted here.
+//! other nodes let through is not counted here, so each has its share. Where `n` nodes serve, a request
+//! costs `n`: a share that follows when nodes come and go, without forgetting what has come of late.
 //!
 //! The generic cell rate algorithm: as many requests as the limit says may come at once, and each comes
 //! back evenly over its time. Nothing here waits.
@@ -15,7 +16,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{NotUntil, Quota, RateLimiter};
+use governor::{InsufficientCapacity, NotUntil, Quota, RateLimiter};
 use uuid::Uuid;
 
 use super::settings::{Rate, RateLimits};
@@ -45,6 +46,8 @@ pub struct Asking {
     pub caller: u64,
     /// The API key, if there is one.
     pub key: Option<Uuid>,
+    /// How many nodes share the limits.
+    pub nodes: NonZeroU32,
 }
 
 /// How much is left, of the limit that is nearest.
@@ -52,7 +55,7 @@ pub struct Asking {
 pub struct Pace {
     /// Requests that may come at once.
     pub limit: u32,
-    /// How many of them are left.
+    /// How many of them are left, on this node.
     pub remaining: u32,
     /// When all of them are there again.
     pub reset: Duration,
@@ -111,36 +114,31 @@ impl Limiter {
         self.forget_at_times();
         let mut nearest: Option<Pace> = None;
         let mut note = |rate: Rate, state: StateSnapshot| {
-            let pace = Pace::of(rate, state.remaining_burst_capacity());
+            let cost = cost(rate, asking.nodes);
+            let pace = Pace::of(rate, state.remaining_burst_capacity() / cost.get());
             if nearest.is_none_or(|other| pace.remaining < other.remaining) {
                 nearest = Some(pace);
             }
         };
         if let Some((rate, callers)) = &self.callers {
-            let checked = callers.check_key(&asking.caller);
-            note(
-                *rate,
-                checked.map_err(|denied| self.exceeded("caller", *rate, &denied))?,
-            );
+            let checked = counted(callers.check_key_n(&asking.caller, cost(*rate, asking.nodes)));
+            let checked = checked.map_err(|denied| self.exceeded("caller", *rate, denied))?;
+            checked.into_iter().for_each(|state| note(*rate, state));
         }
         if let (Some((rate, keys)), Some(key)) = (&self.keys, asking.key) {
-            let checked = keys.check_key(&key);
-            note(
-                *rate,
-                checked.map_err(|denied| self.exceeded("API key", *rate, &denied))?,
-            );
+            let checked = counted(keys.check_key_n(&key, cost(*rate, asking.nodes)));
+            let checked = checked.map_err(|denied| self.exceeded("API key", *rate, denied))?;
+            checked.into_iter().for_each(|state| note(*rate, state));
         }
         if let Some((rate, project)) = &self.project {
-            let checked = project.check();
-            note(
-                *rate,
-                checked.map_err(|denied| self.exceeded("project", *rate, &denied))?,
-            );
+            let checked = counted(project.check_n(cost(*rate, asking.nodes)));
+            let checked = checked.map_err(|denied| self.exceeded("project", *rate, denied))?;
+            checked.into_iter().for_each(|state| note(*rate, state));
         }
         Ok(nearest)
     }
 
-    fn exceeded(&self, of: &'static str, rate: Rate, denied: &Denied) -> Exceeded {
+    fn exceeded(&self, of: &'static str, rate: Rate, denied: Denied) -> Exceeded {
         let wait = denied.wait_time_from(self.clock.now());
         Exceeded { of, rate, wait }
     }
@@ -181,6 +179,20 @@ fn per_request(rate: Rate) -> Duration {
     Duration::from_secs(rate.seconds.into()) / rate.requests.max(1)
 }
 
+/// What one request takes of a limit that so many nodes share. A limit below the number of nodes lets one
+/// through on each.
+fn cost(rate: Rate, nodes: NonZeroU32) -> NonZeroU32 {
+    let most = NonZeroU32::new(rate.requests).unwrap_or(NonZeroU32::MIN);
+    nodes.min(most)
+}
+
+/// A cost is never more than a limit has; were it, the request would pass.
+fn counted(
+    checked: Result<Result<StateSnapshot, Denied>, InsufficientCapacity>,
+) -> Result<Option<StateSnapshot>, Denied> {
+    checked.map_or(Ok(None), |checked| checked.map(Some))
+}
+
 /// None of a rate that settings refuse.
 fn quota(rate: Rate) -> Option<Quota> {
     let burst = NonZeroU32::new(rate.requests)?;
@@ -208,6 +220,7 @@ mod tests {
         let asking = Asking {
             caller: limiter.caller("alice"),
             key,
+            nodes: NonZeroU32::MIN,
         };
         let mut passed = 0;
         let stopped = loop {
@@ -244,7 +257,11 @@ mod tests {
         let limiter = Limiter::new(limits).unwrap();
         let ask = |who: &str| {
             let caller = limiter.caller(who);
-            limiter.check(Asking { caller, key: None })
+            limiter.check(Asking {
+                caller,
+                key: None,
+                nodes: NonZeroU32::MIN,
+            })
         };
         let remaining = |who: &str| ask(who).unwrap().unwrap().remaining;
         assert_eq!((remaining("eve"), remaining("eve")), (1, 0));
@@ -253,6 +270,30 @@ mod tests {
         }
         assert_eq!((remaining("bob"), remaining("bob")), (1, 0));
         assert_eq!(ask("carol").unwrap_err().of, "project");
+    }
+
+    #[test]
+    fn nodes_share_a_limit_and_a_share_is_never_nothing() {
+        let passed = |requests: u32, nodes: u32| {
+            let limits = RateLimits {
+                project: rate(requests),
+                ..RateLimits::default()
+            };
+            let limiter = Limiter::new(limits).unwrap();
+            let asking = Asking {
+                caller: 0,
+                key: None,
+                nodes: NonZeroU32::new(nodes).unwrap(),
+            };
+            let first = limiter.check(asking).unwrap().unwrap().remaining;
+            let others = (0..1000).filter(|_| limiter.check(asking).is_ok()).count();
+            assert_eq!(first as usize, others, "{requests} {nodes}");
+            others + 1
+        };
+        assert_eq!(passed(60, 1), 60);
+        assert_eq!(passed(60, 3), 20);
+        assert_eq!(passed(10, 4), 2);
+        assert_eq!(passed(2, 5), 1);
     }
 
     #[test]

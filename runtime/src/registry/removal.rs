@@ -46,6 +46,11 @@ pub async fn project(registry: &Registry, name: &ProjectName) -> Result<Removed,
     let database = sqlx::query_scalar!("SELECT current_database()::text AS \"database!\"")
         .fetch_one(change.conn())
         .await?;
+    if let Some(extension) = &locked.vector_schema {
+        change
+            .run(ddl::vectors::revoke_extension(&locked, extension))
+            .await?;
+    }
     let tenant = Tenant {
         schema: locked.schema,
         role: locked.role,

@@ -84,6 +84,12 @@ pub enum Permission {
     /// Make, change and drop tables.
     #[serde(rename = "table:write")]
     TableWrite,
+    /// See vector indexes.
+    #[serde(rename = "vector_index:read")]
+    VectorIndexRead,
+    /// Make, change and delete vector indexes.
+    #[serde(rename = "vector_index:write")]
+    VectorIndexWrite,
     /// Write rows past the policies, to fill a table.
     #[serde(rename = "row:write")]
     RowWrite,
@@ -111,6 +117,12 @@ pub enum Permission {
     /// Change senders and templates, send again, read the local mailbox.
     #[serde(rename = "email:write")]
     EmailWrite,
+    /// See which files a project has, never what is in them.
+    #[serde(rename = "file:read")]
+    FileRead,
+    /// Read, write and delete files past the policies.
+    #[serde(rename = "file:write")]
+    FileWrite,
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -145,7 +157,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -164,6 +176,8 @@ impl Permission {
         Self::LogRead,
         Self::TableRead,
         Self::TableWrite,
+        Self::VectorIndexRead,
+        Self::VectorIndexWrite,
         Self::RowWrite,
         Self::PolicyRead,
         Self::PolicyWrite,
@@ -173,6 +187,8 @@ impl Permission {
         Self::WebhookWrite,
         Self::EmailRead,
         Self::EmailWrite,
+        Self::FileRead,
+        Self::FileWrite,
         Self::MetricsRead,
         Self::PolicyReadableSet,
         Self::AuditRead,
@@ -223,10 +239,12 @@ impl BuiltInRole {
             Permission::ProjectRead,
             Permission::FunctionRead,
             Permission::TableRead,
+            Permission::VectorIndexRead,
             Permission::PolicyRead,
             Permission::LogRead,
             Permission::WebhookRead,
             Permission::EmailRead,
+            Permission::FileRead,
             Permission::MetricsRead,
             Permission::UserRead,
             Permission::RoleRead,
@@ -239,6 +257,7 @@ impl BuiltInRole {
             Permission::FunctionDelete,
             Permission::FunctionPreview,
             Permission::TableWrite,
+            Permission::VectorIndexWrite,
             Permission::PolicyWrite,
             Permission::WebhookWrite,
             Permission::EmailWrite,

@@ -89,7 +89,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    fn project(self) -> Option<Uuid> {
+    pub(super) fn project(self) -> Option<Uuid> {
         match self {
             Self::Control => None,
             Self::Project(id) => Some(id),

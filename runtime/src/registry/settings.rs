@@ -1,14 +1,19 @@
 //! What a project's owner has decided about it: rate limits, and what its data is held to. A closed set;
 //! each has an effect, which its field names.
 
+mod check;
+mod files;
+
 use koyalite_policy::{ColumnName, TableName};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::error::RegistryError;
 use super::manifest::Manifest;
 use super::policy_input::given;
+
+pub use self::files::FileSettings;
 
 /// Requests that one limit may let through: a million a second is more than a node serves.
 pub const RATE_REQUESTS_MAX: u32 = 1_000_000;
@@ -26,11 +31,11 @@ pub const QUOTA_MAX: u32 = 1_000_000;
 /// Each is looked for in every line that a function logs.
 pub const REDACTED_COLUMNS_MAX: usize = 50;
 
+/// A project's pages are at a few addresses: its own, a preview, a machine of a developer.
+pub const ORIGINS_MAX: usize = 20;
+
 /// An installation has a handful.
 pub const RESIDENCE_REGIONS_MAX: usize = 50;
-
-/// A region list entry that means all of them.
-const EVERYWHERE: &str = "*";
 
 /// The settings of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -42,6 +47,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// Where its functions may run; empty: anywhere. A deploy elsewhere is refused.
     pub data_residency: Vec<String>,
+    /// Whether reads of its tables are in the audit log; each is recorded before it is answered.
+    pub audit_reads: bool,
     /// Columns whose values are masked in what its functions log.
     #[schema(value_type = Vec<String>)]
     pub pii_redaction: Vec<Redacted>,
@@ -49,6 +56,12 @@ pub struct Settings {
     pub webhook_events_per_minute: Option<u32>,
     /// Messages that its functions may send in an hour; none: five hundred.
     pub emails_per_hour: Option<u32>,
+    /// Origins of pages that may call `/auth` from a browser; `*` is any.
+    pub allowed_origins: Vec<String>,
+    /// The page that a mail about a forgotten password leads to; none: it has the code alone.
+    pub password_reset_url: Option<String>,
+    /// What it takes as files.
+    pub files: FileSettings,
 }
 
 /// How often a project's functions may be called, on each node.
@@ -112,6 +125,9 @@ pub struct SettingsPatch {
     /// Other regions, all of them.
     #[serde(default, deserialize_with = "given")]
     pub data_residency: Option<Option<Vec<String>>>,
+    /// On or off.
+    #[serde(default, deserialize_with = "given")]
+    pub audit_reads: Option<Option<bool>>,
     /// Other columns, all of them.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -122,6 +138,15 @@ pub struct SettingsPatch {
     /// Another quota.
     #[serde(default, deserialize_with = "given")]
     pub emails_per_hour: Option<Option<u32>>,
+    /// Other origins, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub allowed_origins: Option<Option<Vec<String>>>,
+    /// Another page.
+    #[serde(default, deserialize_with = "given")]
+    pub password_reset_url: Option<Option<String>>,
+    /// Others for files, all of them.
+    #[serde(default, deserialize_with = "given")]
+    pub files: Option<Option<FileSettings>>,
 }
 
 impl SettingsPatch {
@@ -132,7 +157,7 @@ impl SettingsPatch {
                 *field = wanted.unwrap_or_default();
             }
         }
-        fn replace(field: &mut Option<u32>, wanted: Option<Option<u32>>) {
+        fn replace<T>(field: &mut Option<T>, wanted: Option<Option<T>>) {
             if let Some(wanted) = wanted {
                 *field = wanted;
             }
@@ -143,7 +168,11 @@ impl SettingsPatch {
         replace(&mut settings.webhook_events_per_minute, events);
         replace(&mut settings.emails_per_hour, self.emails_per_hour);
         set(&mut settings.data_residency, self.data_residency);
+        set(&mut settings.audit_reads, self.audit_reads);
+        set(&mut settings.allowed_origins, self.allowed_origins);
+        replace(&mut settings.password_reset_url, self.password_reset_url);
         set(&mut settings.pii_redaction, self.pii_redaction);
+        set(&mut settings.files, self.files);
         settings.data_residency.sort();
         settings.data_residency.dedup();
     }
@@ -159,59 +188,6 @@ impl Settings {
     #[must_use]
     pub fn allows_region(&self, region: &str) -> bool {
         self.data_residency.is_empty() || self.data_residency.iter().any(|name| name == region)
-    }
-
-    fn check(&self) -> Result<(), RegistryError> {
-        let mut mistakes = Vec::new();
-        let rates = [
-            ("project", self.rate_limits.project),
-            ("key", self.rate_limits.key),
-            ("caller", self.rate_limits.caller),
-        ];
-        for (field, rate) in rates {
-            let good = rate.is_none_or(|rate| {
-                (1..=RATE_REQUESTS_MAX).contains(&rate.requests)
-                    && (1..=RATE_SECONDS_MAX).contains(&rate.seconds)
-            });
-            if !good {
-                let message = format!(
-                    "write 1 to {RATE_REQUESTS_MAX} requests in 1 to {RATE_SECONDS_MAX} seconds"
-                );
-                mistakes.push(Mistake::new(
-                    format!("settings.rate_limits.{field}"),
-                    message,
-                ));
-            }
-        }
-        let days = 1..=RETENTION_DAYS_MAX;
-        if self
-            .retention_days
-            .is_some_and(|given| !days.contains(&given))
-        {
-            let message = format!("write 1 to {RETENTION_DAYS_MAX} days");
-            mistakes.push(Mistake::new("settings.retention_days", message));
-        }
-        let quotas = [
-            ("webhook_events_per_minute", self.webhook_events_per_minute),
-            ("emails_per_hour", self.emails_per_hour),
-        ];
-        for (field, quota) in quotas {
-            if quota.is_some_and(|quota| quota > QUOTA_MAX) {
-                let message = format!("write 0 to {QUOTA_MAX}");
-                mistakes.push(Mistake::new(format!("settings.{field}"), message));
-            }
-        }
-        let named = |name: &String| !name.is_empty() && name != EVERYWHERE;
-        let regions = &self.data_residency;
-        if regions.len() > RESIDENCE_REGIONS_MAX || !regions.iter().all(named) {
-            let message = format!("name at most {RESIDENCE_REGIONS_MAX} regions one by one");
-            mistakes.push(Mistake::new("settings.data_residency", message));
-        }
-        if self.pii_redaction.len() > REDACTED_COLUMNS_MAX {
-            let message = format!("name at most {REDACTED_COLUMNS_MAX} columns");
-            mistakes.push(Mistake::new("settings.pii_redaction", message));
-        }
-        refuse_if_any(mistakes)
     }
 }
 

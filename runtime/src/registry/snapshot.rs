@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use koyalite_host_api::Relationship;
 use koyalite_host_api::db::{DatabaseAccess, Mirror};
+use koyalite_host_api::vectors::Vectors;
 use koyalite_policy::{FunctionName, ProjectName, Schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use super::api_keys::Keys;
 use super::error::RegistryError;
 use super::manifest::Manifest;
+use super::providers::ProviderEntry;
 use super::rates::Limiter;
 use super::redaction::Redaction;
 use super::secret::Secret;
@@ -73,6 +75,8 @@ pub struct ProjectEntry {
     pub schema: Arc<Schema>,
     /// Which of its tables refer to which.
     pub relationships: Arc<[Relationship]>,
+    /// What its rows are found by that are near.
+    pub vectors: Arc<Vectors>,
     /// What its tokens are signed with.
     pub jwt_secret: Secret,
     /// What its owner has decided about it.
@@ -83,6 +87,8 @@ pub struct ProjectEntry {
     pub redaction: Option<Arc<Redaction>>,
     /// What programs call its functions with.
     pub api_keys: Keys,
+    /// Whose tokens it takes beside its own.
+    pub providers: Vec<Arc<ProviderEntry>>,
     /// What its functions may read by name.
     pub secrets: BTreeMap<String, Secret>,
     /// How its tables are reached.
@@ -226,7 +232,7 @@ impl FromStr for Environment {
     }
 }
 
-const HANDLERS: [Handler; 3] = [Handler::P3, Handler::P2, Handler::None];
+pub(crate) const HANDLERS: [Handler; 3] = [Handler::P3, Handler::P2, Handler::None];
 
 /// How a handler's generation is stored.
 pub(crate) fn handler_word(handler: Handler) -> &'static str {

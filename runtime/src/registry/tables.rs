@@ -14,11 +14,10 @@ use super::columns::{self, Column, PlacedColumn, StoredTable};
 use super::ddl;
 use super::definition::{ColumnDefinition, NewColumn, NewTable, TableDefinition};
 use super::error::{RegistryError, Standing, refuse_if_any};
-use super::extensions::check_types;
 use super::indexes::{self, Index};
 use super::references::{Own, target};
 use super::verdict::{self, Rules};
-use super::{Registry, mirror, webhooks};
+use super::{Registry, mirror, vectors, webhooks};
 
 /// A project's tables are all in every node's memory, and all policies are checked at every change.
 pub const TABLES_MAX: usize = 500;
@@ -206,6 +205,7 @@ pub async fn drop_column(
         let reason = format!("the index {} is on {column}; drop that first", index.name);
         return Err(RegistryError::conflict(Standing::InUse, reason));
     }
+    vectors::keep_column(change.conn(), found.id, column).await?;
     sqlx::query!("DELETE FROM koyalite.columns WHERE id = $1", found.id)
         .execute(change.conn())
         .await?;
@@ -231,7 +231,6 @@ pub(crate) async fn create_in(
     table: &TableDefinition,
 ) -> Result<(), RegistryError> {
     let others = columns::load(change.conn(), Some(project.id)).await?;
-    check_types(change, &table.columns).await?;
     if others.len() >= TABLES_MAX {
         let reason = format!("a project has at most {TABLES_MAX} tables");
         return Err(RegistryError::conflict(Standing::State, reason));
@@ -295,7 +294,6 @@ pub(crate) async fn add_column_in(
         let message = "the primary key is fixed when a table is created";
         return Err(RegistryError::invalid("primary_key", message));
     }
-    check_types(change, [definition]).await?;
     let tables = columns::load(change.conn(), Some(project.id)).await?;
     let id = Uuid::now_v7();
     let target = target(definition, id, &tables, None).map_err(|mistake| vec![mistake])?;

@@ -260,6 +260,11 @@ pub async fn credentials(
     }))
 }
 
+/// Whether that stands in the place of a password which nobody has: the account was made without one.
+pub(super) fn is_unusable(hash: &PasswordHash) -> bool {
+    hash.0 == UNUSABLE_PASSWORD
+}
+
 /// Puts another hash in the place of one, if that is still there; every session but one ends, or none
 /// where only the way of hashing has changed.
 ///

@@ -32,6 +32,7 @@ use crate::cores::Cores;
 use crate::delivery::mail::Mails;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token};
+use crate::registry::vectors::build;
 use crate::registry::{self, Registry, audit};
 use crate::scheduler::Scheduler;
 
@@ -247,8 +248,19 @@ impl Tasks {
             Arc::clone(&parts.records),
             stop.clone(),
         ));
+        background.spawn(Arc::clone(&parts.sweeper).keep(stop.clone()));
         let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });
+        let (registry, node) = (Arc::clone(&parts.registry), parts.node.clone());
+        let seen_until = stop.clone();
+        background.spawn(async move { registry.keep_beating(node, seen_until).await });
+        let (registry, reads) = (Arc::clone(&parts.registry), Arc::clone(&parts.reads));
+        let kept_until = stop.clone();
+        background.spawn(async move { audit::keep_reads(&registry, &reads, kept_until).await });
+        background.spawn(build::keep_building(
+            Arc::clone(&parts.registry),
+            stop.clone(),
+        ));
         background.spawn(Arc::clone(&parts.counters).keep_fresh(stop.clone()));
         background.spawn(memory::keep_small(stop.clone()));
         serving.close();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chrono::Utc;
 use koyalite_host_api::db::{self, Databases, Homes};
+use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
@@ -25,12 +26,15 @@ use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
-use crate::keys::{ControlAuthority, KeyRing, Purpose, token_file};
+use crate::keys::{ControlAuthority, FileUrls, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
+use crate::registry::audit::ReadRecords;
 use crate::registry::manifest::Limits;
+use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
+use crate::sweeper::Sweeper;
 
 /// The project that `dev` makes, so that there is one to deploy to.
 pub(super) const DEV_PROJECT: &str = "demo";
@@ -51,7 +55,12 @@ pub(super) struct Parts {
     pub(super) control: Arc<Control>,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) counters: Arc<Counters>,
+    pub(super) sweeper: Arc<Sweeper>,
     pub(super) scheduler: SchedulerSettings,
+    /// What other nodes know this one by.
+    pub(super) node: ThisNode,
+    /// Reads that wait to be recorded.
+    pub(super) reads: Arc<ReadRecords>,
     mode: Mode,
 }
 
@@ -70,18 +79,25 @@ impl Parts {
             make_dev_project(&registry).await?;
         }
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
-        let accounts = Arc::new(accounts);
+        let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
         let objects = objects(config)?;
+        let store = files(config, &ring, around.addresses)?;
+        let sweeper = Arc::new(sweeper(config, &registry, &store));
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
-        let dispatcher = Arc::new(Dispatcher::new(
+        let reads = Arc::<ReadRecords>::default();
+        let dispatcher = Dispatcher::new(
             Arc::clone(&engine),
             databases.clone(),
             Arc::<Records>::clone(&records),
             admission(config),
             ring.derive(Purpose::CronTrigger),
-        ));
+        );
+        let dispatcher = dispatcher
+            .recording(Arc::clone(&reads))
+            .with_files(store.clone());
+        let dispatcher = Arc::new(dispatcher);
         let sources = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
@@ -94,12 +110,15 @@ impl Parts {
             dispatcher: Arc::clone(&dispatcher),
             accounts: Arc::clone(&accounts),
             home: tokio::runtime::Handle::current(),
+            egress: Egress::new(targets(mode))?,
         };
         let gateway = gateway(config, node, &authority, drain);
         let control = Control {
             registry: Arc::clone(&registry),
             engine,
             objects,
+            files: Some(store),
+            sweeper: Arc::clone(&sweeper),
             databases,
             records: Arc::clone(&records),
             authority,
@@ -124,7 +143,10 @@ impl Parts {
             control: Arc::new(control),
             dispatcher,
             counters,
+            sweeper,
             scheduler: scheduler(config),
+            reads,
+            node: this_node(config),
             mode,
         })
     }
@@ -221,6 +243,21 @@ fn objects(config: &ServeConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(LocalFileSystem::new_with_prefix(&dir)?))
 }
 
+/// Where files lie. What was acknowledged outlives a power cut, so this store waits for the disk.
+fn files(config: &ServeConfig, ring: &Arc<KeyRing>, addresses: Addresses) -> anyhow::Result<Store> {
+    let objects = LocalFileSystem::new_with_prefix(config.data.objects())?.with_fsync(true);
+    Ok(Store {
+        objects: Arc::new(objects),
+        signer: Arc::new(FileUrls(Arc::clone(ring))),
+        base: public_base(config, addresses).into(),
+    })
+}
+
+fn sweeper(config: &ServeConfig, registry: &Arc<Registry>, store: &Store) -> Sweeper {
+    let folder = Some(config.data.objects());
+    Sweeper::new(Arc::clone(registry), Arc::clone(&store.objects), folder)
+}
+
 fn engine(
     config: &ServeConfig,
     mode: Mode,
@@ -273,15 +310,28 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
     }
 }
 
+/// This process, for other nodes.
+fn this_node(config: &ServeConfig) -> ThisNode {
+    ThisNode {
+        id: uuid::Uuid::now_v7(),
+        name: node_name(config),
+        region: config.region.clone(),
+    }
+}
+
 /// This process's name in the rows of its runs: where it is, and which one there.
-fn scheduler(config: &ServeConfig) -> SchedulerSettings {
+fn node_name(config: &ServeConfig) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "node",
         host => host,
     };
+    format!("{}/{host}:{}", config.region, std::process::id())
+}
+
+fn scheduler(config: &ServeConfig) -> SchedulerSettings {
     SchedulerSettings {
-        node: format!("{}/{host}:{}", config.region, std::process::id()),
+        node: node_name(config),
         region: config.region.clone(),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),

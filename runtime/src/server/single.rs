@@ -193,10 +193,12 @@ fn no_project() -> anyhow::Result<ProjectEntry> {
         environment: Environment::Dev,
         schema: Arc::new(Schema::default()),
         relationships: Arc::from([]),
+        vectors: Arc::default(),
         settings: Default::default(),
         limiter: None,
         redaction: None,
         api_keys: Default::default(),
+        providers: Default::default(),
         secrets: Default::default(),
         jwt_secret: Secret::new(Vec::new()),
         database: DatabaseAccess {

@@ -176,8 +176,10 @@ pub use embed::{Embed, embed};
 pub use error::{Error, ErrorKind};
 pub use int8::Int8;
 pub use operation::{Answer, Operation, batch};
+pub(crate) use query::{filter, parse_rows, texts};
 pub use query::{Order, Page, Select, ascending, descending};
 pub use transaction::{Transaction, begin};
+pub(crate) use write::to_json;
 pub use write::{Delete, Insert, Update, Upsert};
 
 use serde::Serialize;

@@ -140,11 +140,11 @@ impl Select {
     }
 }
 
-pub(super) fn texts<C: Into<String>>(columns: impl IntoIterator<Item = C>) -> Vec<String> {
+pub(crate) fn texts<C: Into<String>>(columns: impl IntoIterator<Item = C>) -> Vec<String> {
     columns.into_iter().map(Into::into).collect()
 }
 
-pub(super) fn filter(
+pub(crate) fn filter(
     condition: impl Into<String>,
     params: impl IntoIterator<Item = Value>,
 ) -> host::Filter {
@@ -154,7 +154,7 @@ pub(super) fn filter(
     }
 }
 
-pub(super) fn parse_rows<T: DeserializeOwned>(table: &str, rows: &str) -> Result<Vec<T>, Error> {
+pub(crate) fn parse_rows<T: DeserializeOwned>(table: &str, rows: &str) -> Result<Vec<T>, Error> {
     serde_json::from_str(rows).map_err(|error| {
         let message = format!("a row of {table} does not fit the type it is read into: {error}");
         Error::new(ErrorKind::Internal, "row_mismatch", message)

@@ -291,7 +291,7 @@ impl Delete {
     }
 }
 
-fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value)
         .map_err(|error| Error::new(ErrorKind::Invalid, "not_json", error.to_string()))
 }

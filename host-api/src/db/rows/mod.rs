@@ -52,6 +52,8 @@ pub(crate) struct Read {
     pub(crate) rows: String,
     /// JSON texts of the hidden columns of the last row that is in `rows`.
     pub(crate) hidden: Vec<String>,
+    /// How many rows are in `rows`.
+    pub(crate) count: u32,
     /// Whether there were more rows than [`Reading::cut`].
     pub(crate) more: bool,
 }
@@ -63,6 +65,7 @@ pub(crate) struct RowsWriter {
     hidden_types: Vec<Type>,
     hidden: Vec<Vec<u8>>,
     rows_left: Option<u32>,
+    count: u32,
     more: bool,
 }
 
@@ -98,6 +101,7 @@ impl RowsWriter {
             hidden_types: hidden.map(|column| column.type_().clone()).collect(),
             hidden: vec![Vec::new(); reading.hidden],
             rows_left: reading.cut,
+            count: 0,
             more: false,
             out: vec![b'['],
         }
@@ -116,6 +120,7 @@ impl RowsWriter {
             Some(left) => *left -= 1,
             None => {}
         }
+        self.count = self.count.saturating_add(1);
         if self.out.len() > 1 {
             self.out.push(b',');
         }
@@ -173,6 +178,7 @@ impl RowsWriter {
                 .into_iter()
                 .map(text)
                 .collect::<Result<_, _>>()?,
+            count: self.count,
             more: self.more,
         })
     }
@@ -184,6 +190,7 @@ impl Read {
         Read {
             rows: "[]".to_owned(),
             hidden: Vec::new(),
+            count: 0,
             more: false,
         }
     }

@@ -5,14 +5,16 @@
 //! never becomes part of a statement. The one exception are the keys of an answer, which have
 //! passed the rule of `AnswerName` and are quoted too.
 //!
-//! `select`, `embed` and `keyset` read, `aggregate` sums up, `write` and `upsert` write.
+//! `select`, `embed` and `keyset` read, `near` reads by distance, `aggregate` sums up, `write` and `upsert` write.
 
 mod aggregate;
 mod compare;
 mod embed;
+mod files;
 mod keyset;
 #[cfg(test)]
 mod leak;
+pub(crate) mod near;
 mod outbox;
 mod select;
 mod unnest;
@@ -28,7 +30,12 @@ use super::bind::Bind;
 pub(crate) use aggregate::{Aggregate, MeasureOf, SortedBy, aggregate};
 pub(crate) use compare::{Comparison, comparison};
 pub(crate) use embed::{Embed, Link, Through};
+pub(crate) use files::{
+    FileCell, FileWrite, Found, call_files, delete_file, drop_content, find_files, peek_file,
+    write_file,
+};
 pub(crate) use keyset::{Keyset, PageKey};
+pub(crate) use near::{Near, NearIn};
 pub(crate) use outbox::{ask, look_up, queue};
 pub(crate) use select::{Select, count, select};
 pub(crate) use upsert::{Permits, Upsert, upsert};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use koyalite_host_api::db::{DatabaseAccess, Databases, Homes, Mirror, NodeLimits, Password};
 use koyalite_host_api::error::HostError;
+use koyalite_host_api::files::Files;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
 use koyalite_host_api::tables::{Filter, InsertQuery, insert};
@@ -78,8 +79,14 @@ impl TestDatabase {
         );
         self.admin.batch_execute(&set_up).await.unwrap();
         let (mut shapes, mut relationships) = (Vec::new(), Vec::new());
+        let has_vectors = "SELECT to_regtype('public.vector') IS NOT NULL";
+        let row = self.admin.query_one(has_vectors, &[]).await.unwrap();
+        let vectors = match row.get(0) {
+            true => Stored::Vectors,
+            false => Stored::Arrays,
+        };
         for (name, columns) in tables {
-            let (shape, ddl) = table(name, columns);
+            let (shape, ddl) = table(name, columns, vectors);
             let create = format!(
                 "SET search_path = {schema}; CREATE TABLE {schema}.{name} ({ddl});
                  GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.{name} TO {role};"
@@ -98,8 +105,11 @@ impl TestDatabase {
             name: "demo".parse().unwrap(),
             schema: Arc::new(Schema::build(shapes, policies).unwrap()),
             relationships: relationships.into(),
+            vectors: Arc::default(),
             database: self.databases.project(id, &access),
             mirror: Mirror::Off,
+            reads: Default::default(),
+            files: Files::default(),
         };
         TestProject { project, access }
     }
@@ -179,8 +189,31 @@ pub(crate) const TODOS: &[&str] = &[
     "note text",
 ];
 
+/// How vectors are stored.
+#[derive(Clone, Copy)]
+enum Stored {
+    /// As pgvector's.
+    Vectors,
+    /// As arrays, without it.
+    Arrays,
+}
+
+impl Stored {
+    fn line(self, line: &str) -> String {
+        match (self, line.split_once(" vector(")) {
+            (_, None) => line.to_owned(),
+            // Looked up where extensions are made; the project's own schema is searched alone.
+            (Stored::Vectors, Some((name, rest))) => format!("{name} public.vector({rest}"),
+            (Stored::Arrays, Some((name, rest))) => {
+                let (_, rest) = rest.split_once(')').unwrap();
+                format!("{name} real[]{rest}")
+            }
+        }
+    }
+}
+
 /// A table from lines of DDL. The shape is read off the same lines, so the two agree.
-fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
+fn table(name: &str, lines: &[&str], vectors: Stored) -> (TableShape, String) {
     let shape_of = |line: &&str| {
         let mut words = line.split(' ');
         let name = words.next().unwrap().parse().unwrap();
@@ -222,8 +255,7 @@ fn table(name: &str, lines: &[&str]) -> (TableShape, String) {
     let unique_together = together.collect();
     let collated: Vec<_> = lines
         .iter()
-        // Looked up where extensions are made; the project's own schema is searched alone.
-        .map(|line| line.replacen(" vector(", " public.vector(", 1))
+        .map(|line| vectors.line(line))
         .map(|line| match line.contains(" text[]") {
             true => line.replacen(" text[]", " text[] COLLATE \"C\"", 1),
             false => line.replacen(" text", " text COLLATE \"C\"", 1),

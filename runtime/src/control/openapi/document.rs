@@ -32,7 +32,9 @@ pub(super) fn of(routes: &[Route]) -> OpenApi {
             problems.insert(refusals::name(status), refusals::problem(status));
         }
         let method = method(route.method);
-        paths = paths.path(route.path, PathItem::new(method, operation(route, sketch)));
+        // The rest of a path is one parameter here.
+        let path = route.path.replace("{*", "{");
+        paths = paths.path(path, PathItem::new(method, operation(route, sketch)));
     }
     OpenApiBuilder::new()
         .info(info())

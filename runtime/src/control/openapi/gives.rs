@@ -5,6 +5,7 @@ use http::StatusCode;
 use utoipa::ToSchema;
 
 use super::super::answer::{Answer, Either, Ndjson, OrNothing, Text};
+use super::super::files::Content;
 use super::super::unchanged::Tagged;
 use super::sketch::Sketch;
 
@@ -57,6 +58,12 @@ impl Gives for NoContent {
 impl Gives for Ndjson {
     fn describe(sketch: &mut Sketch) {
         sketch.answers_text(StatusCode::OK, "application/x-ndjson");
+    }
+}
+
+impl Gives for Content {
+    fn describe(sketch: &mut Sketch) {
+        sketch.answers_text(StatusCode::OK, "application/octet-stream");
     }
 }
 

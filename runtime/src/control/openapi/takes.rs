@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{KnownFormat, Object, SchemaFormat, Type};
 
 use super::super::auth::Operator;
 use super::super::extract::{Asked, At, InProject};
+use super::super::files::Sent;
 use super::super::json::Json;
 use super::super::senders::Raw;
 use super::super::unchanged::Unchanged;
@@ -102,6 +103,20 @@ impl Takes for Raw {
             .required(Some(Required::True));
         sketch.body = Some(body.build());
         read_as_body(sketch);
+    }
+}
+
+impl Takes for Sent {
+    fn describe(sketch: &mut Sketch) {
+        let bytes = Object::builder()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        let body = RequestBody::builder()
+            .content("application/octet-stream", content(bytes.into()))
+            .required(Some(Required::True));
+        sketch.body = Some(body.build());
+        read_as_body(sketch);
+        sketch.refuses(StatusCode::INSUFFICIENT_STORAGE);
     }
 }
 

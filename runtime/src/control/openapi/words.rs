@@ -41,6 +41,8 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("POST /v1/auth/refresh", "refresh_session", "Take the next access token of a session"),
         ("POST /v1/auth/sign-out", "sign_out", "End this session"),
         ("POST /v1/auth/password", "change_password", "Change one's password"),
+        ("POST /v1/auth/password/forgot", "forget_password", "Have a code for another password sent"),
+        ("POST /v1/auth/password/reset", "reset_password", "Set another password by such a code"),
         ("GET /v1/auth/user", "whoami", "Who is asking, and what they may do"),
     ]),
     ("users", &[
@@ -51,6 +53,9 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("DELETE /v1/users/{id}", "delete_user", "Delete a user; what they own goes too, or to somebody else"),
         ("GET /v1/users/{id}/projects", "list_user_projects", "Projects that a user owns"),
         ("GET /v1/users/{id}/functions", "list_user_functions", "Functions that a user owns"),
+        ("GET /v1/users/{id}/email-logs", "list_user_email_logs", "Mail that was sent on behalf of a user"),
+        ("GET /v1/users/{id}/files", "list_user_files", "Files that a user owns"),
+        ("GET /v1/users/{id}/vector-indexes", "list_user_vector_indexes", "Vector indexes that a user owns"),
     ]),
     ("roles and tokens", &[
         ("GET /v1/roles", "list_roles", "Roles, built in and made here"),
@@ -76,6 +81,9 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("GET /v1/projects/{project}/api-keys", "list_api_keys", "API keys, without the keys"),
         ("POST /v1/projects/{project}/api-keys", "create_api_key", "Make an API key, which is shown once"),
         ("DELETE /v1/projects/{project}/api-keys/{key}", "delete_api_key", "Take an API key back"),
+        ("GET /v1/projects/{project}/identity-providers", "list_identity_providers", "Identity servers whose tokens it takes"),
+        ("POST /v1/projects/{project}/identity-providers", "create_identity_provider", "Take the tokens of an identity server"),
+        ("DELETE /v1/projects/{project}/identity-providers/{provider}", "delete_identity_provider", "Take them no longer"),
         ("POST /v1/projects/{project}/tokens", "create_project_token", "Make a token of one of its users"),
         ("GET /v1/projects/{project}/members", "list_members", "Members and their roles"),
         ("PUT /v1/projects/{project}/members/{user}", "put_member", "Take a user in, or give them another role"),
@@ -92,6 +100,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("GET /v1/projects/{project}/functions/{name}/versions", "list_versions", "Its versions"),
         ("POST /v1/projects/{project}/functions/{name}/fetch", "fetch_function", "Deploy a component that is fetched from a URL"),
         ("POST /v1/projects/{project}/functions/{name}/rollback", "rollback_function", "Serve an older version again"),
+        ("POST /v1/projects/{project}/functions/{name}/promote", "promote_function", "Serve a version in another project"),
         ("GET /v1/projects/{project}/functions/{name}/logs", "read_logs", "Its log, a JSON document a line"),
     ]),
     ("schedules", &[
@@ -122,6 +131,13 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("PUT /v1/projects/{project}/schema", "apply_schema", "Bring tables and policies to what a document says"),
         ("POST /v1/projects/{project}/schema/plan", "plan_schema", "What that would do"),
         ("GET /v1/projects/{project}/schema/history", "list_migrations", "What was done to tables and policies"),
+    ]),
+    ("vector indexes", &[
+        ("GET /v1/projects/{project}/vector-indexes", "list_vector_indexes", "What rows are found by that are near"),
+        ("POST /v1/projects/{project}/vector-indexes", "create_vector_index", "Make one on a column of vectors"),
+        ("GET /v1/projects/{project}/vector-indexes/{index}", "get_vector_index", "One vector index and its state"),
+        ("PATCH /v1/projects/{project}/vector-indexes/{index}", "update_vector_index", "Give it another name or metric"),
+        ("DELETE /v1/projects/{project}/vector-indexes/{index}", "delete_vector_index", "Delete it; the rows stay"),
     ]),
     ("policies", &[
         ("GET /v1/projects/{project}/policies", "list_policies", "Policies"),
@@ -168,6 +184,12 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("POST /v1/projects/{project}/email/messages/{id}/resend", "resend_message", "Send a mail again"),
         ("GET /v1/projects/{project}/mailbox", "list_mailbox", "Mail that was caught here"),
         ("GET /v1/projects/{project}/mailbox/{id}", "read_mailbox", "One of these, with its text"),
+    ]),
+    ("files", &[
+        ("GET /v1/projects/{project}/files", "list_files", "Files, never what is in them"),
+        ("GET /v1/projects/{project}/files/{*path}", "read_file", "The content of a file, past its policies"),
+        ("PUT /v1/projects/{project}/files/{*path}", "write_file", "Write a file, past its policies"),
+        ("DELETE /v1/projects/{project}/files/{*path}", "delete_file", "Delete a file, past its policies"),
     ]),
     ("audit", &[
         ("GET /v1/projects/{project}/audit", "list_project_audit", "What was done in a project"),

@@ -12,6 +12,7 @@ use crate::engine::Settings;
 use crate::records::RecordLimits;
 use crate::registry::manifest::Limits;
 use crate::registry::tests::TestRegistry;
+use crate::sweeper::Sweeper;
 
 /// A control API of its own, spoken to as an administrator.
 pub(super) struct Api {
@@ -47,7 +48,10 @@ impl Api {
         let token = authority
             .issue(admin, Duration::from_secs(600), Utc::now())
             .unwrap();
+        let sweeper = Sweeper::new(registry.registry.clone(), objects.clone(), None);
         let control = Arc::new(Control {
+            files: None,
+            sweeper: Arc::new(sweeper),
             registry: registry.registry.clone(),
             engine: Arc::new(Engine::new(&settings, objects.clone(), egress).unwrap()),
             objects,

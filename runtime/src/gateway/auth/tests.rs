@@ -22,6 +22,7 @@ fn callers() -> Callers {
     Callers {
         authority: ControlAuthority::new(&ring),
         known: KnownTokens::default(),
+        key_sets: KeySets::default(),
     }
 }
 
@@ -67,6 +68,7 @@ impl Case<'_> {
             project: PROJECT,
             environment: Environment::Dev,
             jwt_secret: SECRET,
+            providers: &[],
             api_keys: &Keys::default(),
             function: &"hello".parse().unwrap(),
             callers: self.callers,

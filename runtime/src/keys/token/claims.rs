@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value as Json};
 
-use super::{Audience, CLOCK_SKEW, Grant, ISSUER, TokenError};
+use super::{CLOCK_SKEW, Grant, ISSUER, TokenError};
 
 /// As OpenID Connect limits it, in characters of ASCII.
 const SUBJECT_BYTES_MAX: usize = 255;
@@ -11,7 +11,7 @@ const SUBJECT_BYTES_MAX: usize = 255;
 /// What the verifier asks of a token.
 pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
-    pub(super) audience: Audience,
+    pub(super) audience: &'a str,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -78,17 +78,18 @@ fn time(claims: &Map<String, Json>, name: &str) -> Result<Option<f64>, TokenErro
     }
 }
 
-fn check_audience(claim: Option<&Json>, audience: Audience) -> Result<(), TokenError> {
-    let expected = audience.to_string();
+fn check_audience(claim: Option<&Json>, expected: &str) -> Result<(), TokenError> {
     let named = match claim {
-        Some(Json::String(one)) => *one == expected,
-        Some(Json::Array(several)) => several.iter().any(|one| one.as_str() == Some(&expected)),
+        Some(Json::String(one)) => one == expected,
+        Some(Json::Array(several)) => several.iter().any(|one| one.as_str() == Some(expected)),
         Some(Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_)) | None => false,
     };
     if named {
         Ok(())
     } else {
-        Err(TokenError::WrongAudience { expected })
+        Err(TokenError::WrongAudience {
+            expected: expected.to_owned(),
+        })
     }
 }
 

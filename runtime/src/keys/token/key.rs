@@ -144,7 +144,7 @@ impl TrustedKey {
         Self { issuer, ..self }
     }
 
-    fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
+    pub(super) fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
         Self {
             key,
             algorithm,

@@ -41,6 +41,10 @@ actions! {
     ProjectUpdate = "project.update" on "project",
     /// It was deleted. Recorded in the installation's log.
     ProjectDelete = "project.delete" on "project",
+    /// Tokens of an identity server count as those of its users.
+    ProviderCreate = "identity_provider.create" on "identity_provider",
+    /// They count no longer.
+    ProviderDelete = "identity_provider.delete" on "identity_provider",
     /// Its secret for users' tokens was replaced.
     JwtSecretReplace = "jwt_secret.replace" on "project",
     /// Its secret for users' tokens was read.
@@ -49,6 +53,8 @@ actions! {
     FunctionDeploy = "function.deploy" on "function",
     /// An older version serves again.
     FunctionRollback = "function.rollback" on "function",
+    /// A version of another project's function serves here.
+    FunctionPromote = "function.promote" on "function",
     /// A function was switched on or off.
     FunctionSwitch = "function.switch" on "function",
     /// A function was deleted.
@@ -75,10 +81,26 @@ actions! {
     IndexCreate = "index.create" on "table",
     /// An index was dropped.
     IndexDrop = "index.drop" on "table",
+    /// A vector index was made.
+    VectorIndexCreate = "vector_index.create" on "vector_index",
+    /// A vector index was changed.
+    VectorIndexUpdate = "vector_index.update" on "vector_index",
+    /// A vector index was deleted.
+    VectorIndexDelete = "vector_index.delete" on "vector_index",
+    /// The graph of a vector index was built, or could not be.
+    VectorIndexBuild = "vector_index.build" on "vector_index",
     /// A schema file was applied, or a column changed.
     SchemaApply = "schema.apply" on "project",
+    /// Rows were read, in a project that wants it recorded.
+    RowsRead = "rows.read" on "table",
     /// Rows were written past the policies.
     RowsWrite = "rows.write" on "table",
+    /// A file was read past the policies.
+    FileRead = "file.read" on "file",
+    /// A file was written past the policies.
+    FileWrite = "file.write" on "file",
+    /// A file was deleted past the policies.
+    FileDelete = "file.delete" on "file",
     /// A policy was made.
     PolicyCreate = "policy.create" on "policy",
     /// A policy was changed.
@@ -153,6 +175,10 @@ actions! {
     TokenReuse = "session.token_reuse" on "user",
     /// A user changed their password.
     PasswordChange = "password.change" on "user",
+    /// A code for another password was sent to a user.
+    PasswordForgotten = "password.forgotten" on "user",
+    /// A user has set another password by such a code.
+    PasswordReset = "password.reset" on "user",
     /// A user was made.
     UserCreate = "user.create" on "user",
     /// A user was changed.

@@ -6,12 +6,13 @@
 //! record without [`verify`] naming it. No record holds a secret.
 //!
 //! Reading order: `author` (who), `deed` (what), `chain` (pure: hashes), `write`, `seal`, `verify`,
-//! `list`.
+//! `list`, `reads` (of tables, for projects that want them recorded).
 
 mod author;
 mod chain;
 mod deed;
 mod list;
+mod reads;
 mod seal;
 mod verify;
 mod walk;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 pub use self::author::{Author, on_behalf};
 pub use self::deed::{Action, Deed};
 pub use self::list::{Entry, Wanted, list};
+pub use self::reads::{Asker, ReadRecords, keep_reads};
 pub use self::seal::{keep_sealing, seal};
 pub use self::verify::{Finding, Report, verify};
 pub use self::write::{record, refused};

@@ -1,5 +1,6 @@
 //! Records, written: with a change in its transaction, or by themselves where nothing is changed.
 
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::PgConnection;
@@ -61,18 +62,29 @@ pub(in super::super) async fn insert(
     conn: &mut PgConnection,
     row: &Row,
 ) -> Result<(), RegistryError> {
+    insert_all(conn, from_ref(row)).await
+}
+
+/// Writes rows, in one statement.
+pub(super) async fn insert_all(conn: &mut PgConnection, rows: &[Row]) -> Result<(), RegistryError> {
+    fn each<'a, T>(rows: &'a [Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
+        rows.iter().map(of).collect()
+    }
     sqlx::query!(
         "INSERT INTO koyalite.audit_logs
              (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        row.id,
-        row.project,
-        row.author.actor,
-        row.action,
-        row.target_type,
-        row.target,
-        row.author.request,
-        row.metadata,
+         SELECT id, project, actor, action, target_type, target, request, metadata::json
+         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],
+                     $7::uuid[], $8::text[])
+              AS row (id, project, actor, action, target_type, target, request, metadata)",
+        &each(rows, |row| row.id),
+        &each(rows, |row| row.project) as &[Option<Uuid>],
+        &each(rows, |row| row.author.actor.clone()),
+        &each(rows, |row| row.action.to_owned()),
+        &each(rows, |row| row.target_type.to_owned()),
+        &each(rows, |row| row.target.clone()),
+        &each(rows, |row| row.author.request) as &[Option<Uuid>],
+        &each(rows, |row| row.metadata.to_string()),
     )
     .execute(conn)
     .await?;

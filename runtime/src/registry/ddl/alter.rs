@@ -4,7 +4,7 @@
 
 use koyalite_policy::{ColumnName, TableName, quote_ident};
 
-use super::{Ddl, ForeignKey, qualified};
+use super::{Ddl, ForeignKey, qualified, vectors};
 use crate::registry::change::LockedProject;
 use crate::registry::default::quote_literal;
 use crate::registry::definition::ColumnDefinition;
@@ -35,7 +35,8 @@ impl At<'_> {
     }
 
     pub(crate) fn set_type(&self, wanted: &ColumnDefinition) -> Ddl {
-        self.alter(&format!("TYPE {}", wanted.ty.ty.sql_name()))
+        let ty = vectors::stored_type(self.project, wanted.ty.ty);
+        self.alter(&format!("TYPE {ty}"))
     }
 
     pub(crate) fn set_nullable(&self, wanted: &ColumnDefinition) -> Ddl {

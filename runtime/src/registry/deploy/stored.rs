@@ -13,34 +13,34 @@ use crate::registry::manifest::Manifest;
 use crate::registry::snapshot::handler_word;
 
 /// The version that serves a function.
-pub(super) struct Active {
-    pub(super) function: Uuid,
-    pub(super) deployment_number: i32,
+pub(in crate::registry) struct Active {
+    pub(in crate::registry) function: Uuid,
+    pub(in crate::registry) deployment_number: i32,
     /// Where its component was fetched from.
-    pub(super) source_url: Option<String>,
-    pub(super) version: StoredVersion,
+    pub(in crate::registry) source_url: Option<String>,
+    pub(in crate::registry) version: StoredVersion,
 }
 
 /// A version with its manifest as stored.
-pub(super) struct StoredVersion {
-    pub(super) id: Uuid,
-    pub(super) number: i32,
-    pub(super) sha256: String,
-    pub(super) manifest: serde_json::Value,
-    pub(super) manifest_hash: String,
-    pub(super) imports: Vec<String>,
-    pub(super) exports: Vec<String>,
+pub(in crate::registry) struct StoredVersion {
+    pub(in crate::registry) id: Uuid,
+    pub(in crate::registry) number: i32,
+    pub(in crate::registry) sha256: String,
+    pub(in crate::registry) manifest: serde_json::Value,
+    pub(in crate::registry) manifest_hash: String,
+    pub(in crate::registry) imports: Vec<String>,
+    pub(in crate::registry) exports: Vec<String>,
 }
 
 impl StoredVersion {
     /// That it was made to serve.
-    pub(super) fn deed(&self, action: Action, function: &FunctionName) -> Deed {
+    pub(in crate::registry) fn deed(&self, action: Action, function: &FunctionName) -> Deed {
         Deed::new(action, function)
             .with("version", self.number)
             .with("sha256", self.sha256.as_str())
     }
 
-    pub(super) fn deployed(
+    pub(in crate::registry) fn deployed(
         self,
         name: &FunctionName,
         path: &str,
@@ -60,14 +60,14 @@ impl StoredVersion {
 }
 
 /// Whether a deploy came to anything.
-#[derive(PartialEq, Eq)]
-pub(super) enum Changed {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) enum Changed {
     Yes,
     No,
 }
 
 /// The version that serves a function of that name, where there is one.
-pub(super) async fn active(
+pub(in crate::registry) async fn active(
     conn: &mut PgConnection,
     project: Uuid,
     name: &FunctionName,
@@ -101,7 +101,7 @@ pub(super) async fn active(
 }
 
 /// The version of the latest earlier deployment that served another one.
-pub(super) async fn previous(
+pub(in crate::registry) async fn previous(
     conn: &mut PgConnection,
     active: &Active,
 ) -> Result<StoredVersion, RegistryError> {
@@ -124,7 +124,7 @@ pub(super) async fn previous(
 }
 
 /// The version of that number.
-pub(super) async fn version(
+pub(in crate::registry) async fn version(
     conn: &mut PgConnection,
     function: Uuid,
     wanted: u32,
@@ -144,7 +144,7 @@ pub(super) async fn version(
 }
 
 /// The version with this component and manifest: an older one, or a new one.
-pub(super) async fn find_or_insert(
+pub(in crate::registry) async fn find_or_insert(
     conn: &mut PgConnection,
     function: Uuid,
     input: &DeployInput,

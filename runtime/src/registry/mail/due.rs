@@ -165,7 +165,7 @@ pub(crate) async fn finish(
         sqlx::query!(
             "INSERT INTO koyalite.email_suppressions (project_id, address, reason)
              SELECT project_id, lower(recipient), coalesce($2, 'bounced')
-             FROM koyalite.email_logs WHERE id = $1
+             FROM koyalite.email_logs WHERE id = $1 AND project_id IS NOT NULL
              ON CONFLICT DO NOTHING",
             id,
             reason,

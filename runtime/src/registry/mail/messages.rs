@@ -10,6 +10,7 @@ use super::super::audit::{self, Action, Chain, Deed};
 use super::super::change::project_id;
 use super::super::error::{RegistryError, Standing};
 use super::super::page::{Page, Part};
+use super::super::users;
 
 /// A message in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -107,6 +108,35 @@ pub async fn list(
         filter.status,
         filter.to,
         filter.caught,
+        page.after,
+        page.rows(),
+    )
+    .fetch_all(&registry.pool)
+    .await?;
+    Ok(page.part(messages))
+}
+
+/// Messages that functions have sent on behalf of a user, the latest first, whatever the project.
+///
+/// # Errors
+/// `NotFound` where there is no such user.
+pub async fn of_user(
+    registry: &Registry,
+    user: Uuid,
+    page: &Page<i64>,
+) -> Result<Part<Message>, RegistryError> {
+    users::get(registry, user).await?;
+    let messages = sqlx::query_as!(
+        Message,
+        r#"SELECT id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
+               CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
+                   AS next_attempt_at,
+               reason, smtp_status, template, template_id, caught, function, invocation_id,
+               created_at, number
+           FROM koyalite.email_logs
+           WHERE user_id = $1 AND ($2::bigint IS NULL OR number < $2)
+           ORDER BY number DESC LIMIT $3"#,
+        user.to_string(),
         page.after,
         page.rows(),
     )

@@ -8,7 +8,7 @@ use super::super::ddl::alter::{At, count_rows};
 use super::super::definition::TableDefinition;
 use super::super::error::{RegistryError, Standing};
 use super::super::indexes::{self, Index};
-use super::super::{policies, references};
+use super::super::{policies, references, vectors};
 use super::plan::{Action, Loss, Lost};
 use super::work::Work;
 use super::{SchemaFile, Wanted};
@@ -177,6 +177,8 @@ async fn column(
     let on_it = indexes.get(&stored.id).into_iter().flatten();
     let on_it = on_it.filter(|index| index.columns.contains(&column.name));
     let mut needed_by: Vec<String> = on_it.map(|i| format!("the index {}", i.name)).collect();
+    let searched = vectors::on_column(work.change.conn(), column.id).await?;
+    needed_by.extend(searched.map(|index| format!("the vector index {index}")));
     needed_by.extend(work.references_to(&stored.name, &column.name).await?);
     if !needed_by.is_empty() {
         let reason = format!("{path} is needed by {}", needed_by.join(", "));

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use koyalite_host_api::db::{DatabaseAccess, Password};
+use koyalite_host_api::vectors::Vectors;
 use koyalite_policy::{PolicySource, ProjectName, Schema};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -18,12 +19,13 @@ use crate::registry::columns::{self, StoredTable};
 use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
+use crate::registry::providers::ProviderEntry;
 use crate::registry::rates::Limiter;
 use crate::registry::redaction::Redaction;
 use crate::registry::secret::{Column, Secret, unseal};
 use crate::registry::settings::Settings;
 use crate::registry::verdict::{Rules, policy_readable};
-use crate::registry::{claims, mirror, policies, secrets};
+use crate::registry::{claims, mirror, policies, providers, secrets, vectors};
 
 /// Reads in one view of the database what has changed since `before`, and keeps the rest of it.
 pub(crate) async fn load(
@@ -56,6 +58,7 @@ pub(crate) async fn load(
     };
     let mut parts = Parts::load(&mut tx, only, &changed, ring).await?;
     parts.api_keys = api_keys::load(&mut tx, &changed, before).await?;
+    parts.providers = providers::load(&mut tx, &changed).await?;
     for row in projects(&mut tx, &changed).await? {
         let name = row.name.clone();
         let known = before.by_id.get(&row.id);
@@ -89,8 +92,10 @@ async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>, RegistryError> {
 struct Parts {
     tables: HashMap<Uuid, Vec<StoredTable>>,
     policies: HashMap<Uuid, Vec<PolicySource>>,
+    vectors: HashMap<Uuid, Vectors>,
     secrets: Secrets,
     api_keys: HashMap<Uuid, Keys>,
+    providers: HashMap<Uuid, Vec<Arc<ProviderEntry>>>,
     functions: HashMap<Uuid, Vec<Arc<FunctionEntry>>>,
 }
 
@@ -114,9 +119,11 @@ impl Parts {
         Ok(Self {
             tables: grouped(tables, |table| table.project_id),
             policies,
+            vectors: vectors::load(conn, only).await?,
             functions: functions(conn, changed, &secrets).await?,
             secrets,
             api_keys: HashMap::new(),
+            providers: HashMap::new(),
         })
     }
 }
@@ -188,10 +195,12 @@ fn entry(
         environment: row.environment.parse()?,
         schema: Arc::new(rules(&name, rules_of)),
         relationships,
+        vectors: parts.vectors.remove(&row.id).unwrap_or_default().into(),
         limiter: limiter(&settings, before),
         redaction: Redaction::of(&settings).map(Arc::new),
         settings,
         api_keys: parts.api_keys.remove(&row.id).unwrap_or_default(),
+        providers: parts.providers.remove(&row.id).unwrap_or_default(),
         secrets: parts.secrets.remove(&row.id).unwrap_or_default(),
         jwt_secret: unseal(ring, row.id, Column::JwtSecret, row.jwt_secret)?,
         database: DatabaseAccess {

@@ -11,6 +11,7 @@ mod schema;
 mod secrets;
 mod sessions;
 mod tenants;
+mod vectors;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -147,7 +148,7 @@ impl TestRegistry {
     }
 
     /// A connection as the project's own role, with the password from the snapshot's place.
-    async fn as_tenant(&self, project: &Project) -> PgConnection {
+    pub(crate) async fn as_tenant(&self, project: &Project) -> PgConnection {
         let role = self
             .snapshot()
             .project_by_id(project.id)

@@ -336,28 +336,3 @@ async fn policies_that_read_one_another_in_a_circle_are_refused() {
         .unwrap_err();
     assert!(error.to_string().contains("never end"), "{error}");
 }
-
-#[tokio::test]
-async fn a_vector_where_the_database_has_none_says_what_to_install() {
-    let t = Tables::new().await;
-    let known: bool = t
-        .registry
-        .ask("SELECT to_regtype('vector') IS NOT NULL")
-        .await;
-    assert!(!known, "a new database has no extensions");
-    t.todos().await;
-    let near = json!({ "name": "near", "type": "vector(3)", "nullable": true });
-    let table = t
-        .create(json!({ "name": "places", "columns": [near] }))
-        .await;
-    let column: NewColumn = serde_json::from_value(near).unwrap();
-    let todos: TableName = "todos".parse().unwrap();
-    let added = tables::add_column(&t.registry, &t.project, &todos, &column).await;
-    for refused in [table.unwrap_err(), added.unwrap_err()] {
-        assert!(
-            matches!(&refused, RegistryError::Conflict { kind: Standing::UnsupportedType, reason, .. }
-                if reason.contains("near: ") && reason.contains("pgvector")),
-            "{refused}"
-        );
-    }
-}

@@ -205,7 +205,41 @@ async fn a_projects_crowd_leaves_room_for_others() {
         per_project: 64,
         projects: &[crowd.project_id],
         running: &[60],
+        region: "local",
     };
     let mut conn = small.registry.acquire().await.unwrap();
     assert_eq!(start(&mut conn, room).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn what_may_not_run_in_a_nodes_region_waits_for_another() {
+    let t = Hourly::new().await;
+    let started_in = async |region: &str| {
+        let room = Room {
+            node: "there",
+            lease_s: 60.0,
+            runs: 10,
+            per_project: 10,
+            projects: &[],
+            running: &[],
+            region,
+        };
+        let mut conn = t.registry.acquire().await.unwrap();
+        start(&mut conn, room).await.unwrap().len()
+    };
+    let reside =
+        "UPDATE koyalite.projects SET settings = settings || '{\"data_residency\": [\"eu\"]}'";
+    t.registry.run(reside).await;
+    t.due_since_hours(0).await;
+    assert_eq!(t.enqueue().await, 1);
+    assert_eq!(started_in("us").await, 0);
+    assert_eq!(t.statuses().await, ["waiting"]);
+    t.registry
+        .run("UPDATE koyalite.projects SET settings = settings - 'data_residency'")
+        .await;
+    t.registry
+        .run("UPDATE koyalite.deployments SET regions = '{us,asia}'")
+        .await;
+    assert_eq!(started_in("eu").await, 0);
+    assert_eq!(started_in("us").await, 1);
 }

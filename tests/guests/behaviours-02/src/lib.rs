@@ -55,7 +55,9 @@ impl Guest for Behaviours {
             "insert" => Answer::start(out, 200).send(host::insert().as_bytes()),
             "commit" => Answer::start(out, 200).send(host::transaction(true).as_bytes()),
             "abandon" => Answer::start(out, 200).send(host::transaction(false).as_bytes()),
+            "near" => Answer::start(out, 200).send(host::near().as_bytes()),
             "config" => Answer::start(out, 200).send(host::config().as_bytes()),
+            "file" => Answer::start(out, 200).send(host::file().as_bytes()),
 
             "behaviours-02" | "" => Answer::start(out, 200).send(b"ok\n"),
             _ => Answer::start(out, 404).send(b"there is no such behaviour\n"),

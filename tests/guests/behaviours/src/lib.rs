@@ -2,12 +2,14 @@
 //! shared instances.
 //!
 //! `bodies` streams, `faults` misbehaves (`plain` and `steps_deep` where that needs no host), `host`
-//! calls the host's interfaces, `outbox` sends, `shared` is about several requests in one instance, `steps` is about
+//! calls the host's interfaces, `near` looks for near rows, `outbox` sends, `shared` is about several requests in one instance, `steps` is about
 //! tables, `surroundings` looks at what WASI shows.
 
 mod bodies;
 mod faults;
+mod files;
 mod host;
+mod near;
 mod outbox;
 mod plain;
 mod shared;
@@ -58,10 +60,15 @@ async fn handle(request: Request) -> Result<Response> {
         ["transaction"] => steps::transaction(&request).await,
         ["keep"] => steps::keep(&request).await,
         ["use-kept"] => steps::use_kept(&request).await,
+        ["near", index] => near::search(&request, index).await,
+        ["put-near", index] => near::upsert(&request, index).await,
+        ["drop-near", index] => near::delete(&request, index).await,
         ["emit"] => outbox::emit(&request).await,
         ["emitted", id] => outbox::emitted(id).await,
         ["mail"] => outbox::mail(&request).await,
         ["mailed", id] => outbox::mailed(id).await,
+        ["file", ref path @ ..] => files::file(&request, &path.join("/")).await,
+        ["files-under"] => files::under(&request).await,
         ["outbound"] => host::outbound(&request).await,
 
         ["count"] => shared::count(),

@@ -1,0 +1,89 @@
+//! Files, by their path after `/file/…`: GET reads, PUT writes the body as it streams (`?type=`, `?etag=`,
+//! `?absent`), DELETE deletes; `?stat`, `?copy=`, `?move=`, `?sign=get|put&seconds=` (with `?type=` and
+//! `?size=`, and `?of=` for a path with other letters), `?part=3-5`, and `?give-up` drops an upload
+//! half-way. `/files-under?prefix=&after=&limit=` lists.
+
+use koyalite::{Error, Method, Request, Response, Result, files};
+use serde_json::json;
+
+use super::{number, number_or};
+
+pub async fn file(request: &Request, path: &str) -> Result<Response> {
+    match request.method() {
+        Method::Put => put(request, path).await,
+        Method::Delete => {
+            files::delete(path).await?;
+            Ok(Response::status(204))
+        }
+        _ => get(request, path).await,
+    }
+}
+
+async fn put(request: &Request, path: &str) -> Result<Response> {
+    let mut put = files::put(path, "");
+    if let Some(kind) = request.query("type") {
+        put = put.mime_type(kind);
+    }
+    if let Some(etag) = request.query("etag") {
+        put = put.if_etag(etag);
+    }
+    if request.query("absent").is_some() {
+        put = put.if_absent();
+    }
+    if request.query("whole").is_some() {
+        let content = request.bytes().await?;
+        return Response::json(&files::put(path, content).send().await?);
+    }
+    if request.query("give-up").is_some() {
+        let mut upload = put.begin().await?;
+        upload.write(request.bytes().await?).await?;
+        drop(upload);
+        return Ok(Response::status(204));
+    }
+    Response::json(&put.stream(request.body()?).await?)
+}
+
+async fn get(request: &Request, path: &str) -> Result<Response> {
+    if request.query("stat").is_some() {
+        return Response::json(&files::stat(path).await?);
+    }
+    if let Some(target) = request.query("copy") {
+        return Response::json(&files::copy(path, target).await?);
+    }
+    if let Some(target) = request.query("move") {
+        return Response::json(&files::rename(path, target).await?);
+    }
+    if let Some(method) = request.query("sign") {
+        let of = request.query("of");
+        let path = of.as_deref().unwrap_or(path);
+        let seconds: u32 = number_or(request, "seconds", 60)?;
+        let size = request.query("size").map(|size| number(&size)).transpose()?;
+        let url = match method.as_str() {
+            "get" => files::sign_get(path, seconds).await?,
+            _ => files::sign_put(path, seconds, request.query("type").as_deref(), size).await?,
+        };
+        return Response::json(&json!({ "url": url }));
+    }
+    let mut download = match request.query("part") {
+        Some(part) => {
+            let wrong = || Error::bad_request("write a part as 3-5");
+            let (start, end) = part.split_once('-').ok_or_else(wrong)?;
+            files::open_part(path, number(start)?, Some(number(end)?)).await?
+        }
+        None => files::open(path).await?,
+    };
+    let kind = download.file.mime_type.clone();
+    let response = Response::stream(async move |mut sender| {
+        while let Some(piece) = download.next().await? {
+            sender.send(piece).await?;
+        }
+        Ok(())
+    });
+    Ok(response.with_header("content-type", kind))
+}
+
+pub async fn under(request: &Request) -> Result<Response> {
+    let limit = request.query("limit").map(|limit| number(&limit)).transpose()?;
+    let prefix = request.query("prefix").unwrap_or_default();
+    Response::json(&files::list(prefix, request.query("after"), limit).await?)
+}
