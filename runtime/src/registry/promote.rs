@@ -139,6 +139,8 @@ async fn taken(
             scheduled: row.scheduled,
             shared_refused: row.shared_refused,
             manifest: None,
+            // What is taken over is what ran, wherever it once came from.
+            source_url: None,
         },
         manifest,
         policies,

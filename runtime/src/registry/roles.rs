@@ -157,7 +157,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,

@@ -101,6 +101,7 @@ pub(super) fn asking(
         environment: entry.environment,
         jwt_secret: entry.jwt_secret.expose(),
         api_keys: &entry.api_keys,
+        providers: &entry.providers,
         function: &function,
         callers,
     };

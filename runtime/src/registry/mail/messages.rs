@@ -131,7 +131,7 @@ pub async fn of_user(
         r#"SELECT id, user_id, recipient AS to, sender, subject, status, attempts, last_attempt_at,
                CASE WHEN status IN ('queued', 'deferred') THEN next_attempt_at END
                    AS next_attempt_at,
-               reason, smtp_status, template, template_id, caught, function, invocation_id,
+               reason, ambiguous, smtp_status, template, template_id, caught, function, invocation_id,
                created_at, number
            FROM koyalite.email_logs
            WHERE user_id = $1 AND ($2::bigint IS NULL OR number < $2)
