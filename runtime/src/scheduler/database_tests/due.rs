@@ -205,7 +205,6 @@ async fn a_projects_crowd_leaves_room_for_others() {
         per_project: 64,
         projects: &[crowd.project_id],
         running: &[60],
-        region: "local",
     };
     let mut conn = small.registry.acquire().await.unwrap();
     assert_eq!(start(&mut conn, room).await.unwrap().len(), 4);

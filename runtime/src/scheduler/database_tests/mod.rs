@@ -148,7 +148,6 @@ async fn start_on(node: &Registry, runs: i64) -> Vec<Started> {
         per_project: 64,
         projects: &[],
         running: &[],
-        region: "local",
     };
     let mut conn = node.acquire().await.unwrap();
     match start(&mut conn, room).await {
