@@ -89,6 +89,26 @@ async fn a_key_ring_that_is_not_there_is_said_once_with_the_command_that_makes_o
 }
 
 #[tokio::test]
+async fn half_of_a_mail_server_is_a_mistake() {
+    let url = "KOYALITE_SMTP_URL";
+    for (set, value, said) in [
+        (url, "smtp://mail.example.com?tls=none", url),
+        (url, "smtp://user@mail.example.com", url),
+        (url, "smtps://user:hunter2@", url),
+        ("KOYALITE_SMTP_CA", "ca.pem", "smtp_url"),
+    ] {
+        let launch = Launch::serve().await.set(set, value);
+        let (code, log) = refused(&launch).await;
+        assert!(code == 2 && log.contains(said), "{value}: {log}");
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+    let launch = Launch::serve().await.set("KOYALITE_SMTP_CA", "nowhere.pem");
+    let launch = launch.set(url, "smtps://user:hunter2@mail.example.com");
+    let (code, log) = refused(&launch).await;
+    assert!(code == 2 && log.contains("KOYALITE_SMTP_CA"), "{log}");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

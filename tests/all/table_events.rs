@@ -118,7 +118,8 @@ async fn an_endpoint_that_the_host_switches_off_leaves_its_tables_silent() {
     let project = watched(&app, &gone, &["table.notes.insert"]).await;
     let client = app.launch.database().connect().await;
     let triggers = async || -> i64 {
-        let sql = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal";
+        let sql = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+                   WHERE c.relname = 'notes' AND NOT t.tgisinternal";
         client.query_one(sql, &[]).await.unwrap().get(0)
     };
     assert_eq!(triggers().await, 1);

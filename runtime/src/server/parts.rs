@@ -87,24 +87,18 @@ impl Parts {
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
         let reads = Arc::<ReadRecords>::default();
-        let dispatcher = Dispatcher::new(
-            Arc::clone(&engine),
-            databases.clone(),
-            Arc::<Records>::clone(&records),
-            admission(config),
-            ring.derive(Purpose::CronTrigger),
-        );
-        let dispatcher = dispatcher
+        let kept = (databases.clone(), Arc::<Records>::clone(&records));
+        let dispatcher = dispatcher(config, &ring, &engine, kept)
             .recording(Arc::clone(&reads))
             .with_files(store.clone());
         let dispatcher = Arc::new(dispatcher);
-        let sources = Sources {
+        let counted = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
             dispatcher: Arc::clone(&dispatcher),
             cores,
         };
-        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), sources));
+        let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), counted));
         let node = Node {
             registry: Arc::clone(&registry),
             dispatcher: Arc::clone(&dispatcher),
@@ -129,11 +123,7 @@ impl Parts {
             public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
             targets: targets(mode),
-            egress: Egress::waiting(
-                targets(mode),
-                Arc::new(SystemResolver),
-                SOURCE_ANSWER_TIMEOUT,
-            )?,
+            egress: sources(mode)?,
             draining: drain.clone(),
         };
         Ok(Self {
@@ -275,6 +265,31 @@ fn engine(
         cached_bytes_max: config.limits.compiled_disk_mib << 20,
     };
     Engine::new(&settings, objects, Egress::new(targets(mode))?)
+}
+
+fn dispatcher(
+    config: &ServeConfig,
+    ring: &KeyRing,
+    engine: &Arc<Engine>,
+    (databases, records): (Databases, Arc<Records>),
+) -> Dispatcher {
+    Dispatcher::new(
+        Arc::clone(engine),
+        databases,
+        records,
+        admission(config),
+        ring.derive(Purpose::CronTrigger),
+    )
+}
+
+/// What fetches components.
+fn sources(mode: Mode) -> anyhow::Result<Egress> {
+    let resolver = Arc::new(SystemResolver);
+    Ok(Egress::waiting(
+        targets(mode),
+        resolver,
+        SOURCE_ANSWER_TIMEOUT,
+    )?)
 }
 
 /// Where requests may go. What is under development may call a server on the same machine, where its

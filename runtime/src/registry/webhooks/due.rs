@@ -48,7 +48,8 @@ pub(crate) async fn claim(
     lease_s: f64,
 ) -> Result<Vec<Claimed>, RegistryError> {
     let mut conn = registry.acquire().await?;
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"WITH paced AS MATERIALIZED (
                SELECT e.id, ceil(e.rate_per_minute / 60.0)::bigint AS room
                FROM koyalite.webhook_endpoints e
@@ -107,30 +108,51 @@ pub(crate) async fn claim(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let claimed = rows.into_iter().map(|row| {
-        let sealed = [Some(row.secret), row.previous];
-        let keys = keys(registry, row.endpoint_id, &row.signature, sealed)?;
-        Ok(Claimed {
-            id: row.id,
-            fence: row.fence,
-            endpoint: row.endpoint_id,
-            event: row.event_id,
-            event_type: row.event_type,
-            payload: row.payload,
-            emitted_at: row.emitted_at,
-            target_url: row.target_url,
-            columns: serde_json::from_value(row.columns).map_err(RegistryError::internal)?,
-            keys,
-            retries: row.retries,
-        })
-    });
+    let claimed = rows.into_iter().map(|row| row.read(registry));
     // One that cannot be read is left to its lease and the log.
-    let readable = claimed.filter_map(|claimed: Result<Claimed, RegistryError>| {
+    let readable = claimed.filter_map(|claimed| {
         claimed
             .inspect_err(|error| tracing::error!(error = error.detail(), "a delivery is left out"))
             .ok()
     });
     Ok(readable.collect())
+}
+
+/// A delivery as it is stored.
+struct Row {
+    id: Uuid,
+    fence: i64,
+    endpoint_id: Uuid,
+    event_id: Uuid,
+    retries: i32,
+    event_type: String,
+    payload: String,
+    emitted_at: DateTime<Utc>,
+    target_url: String,
+    columns: serde_json::Value,
+    signature: String,
+    secret: Vec<u8>,
+    previous: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn read(self, registry: &Registry) -> Result<Claimed, RegistryError> {
+        let sealed = [Some(self.secret), self.previous];
+        let keys = keys(registry, self.endpoint_id, &self.signature, sealed)?;
+        Ok(Claimed {
+            id: self.id,
+            fence: self.fence,
+            endpoint: self.endpoint_id,
+            event: self.event_id,
+            event_type: self.event_type,
+            payload: self.payload,
+            emitted_at: self.emitted_at,
+            target_url: self.target_url,
+            columns: serde_json::from_value(self.columns).map_err(RegistryError::internal)?,
+            keys,
+            retries: self.retries,
+        })
+    }
 }
 
 /// The keys that sign for an endpoint: its own, and for a while the one before.
