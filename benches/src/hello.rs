@@ -54,8 +54,11 @@ const REFERENCES: [(&str, &str, Mode); 5] = [
 /// What a browser's worth of callers keeps open.
 const CONNECTIONS: u32 = 32;
 
-/// Of bodies both ways: bytes, the row of bare hyper, and of guests the row, isolation.
-const BODIES: [(usize, &str, [(&str, &str); 2]); 2] = [
+/// Of a guest that answers with the body: the row, isolation.
+type Echo = (&'static str, &'static str);
+
+/// Of bodies both ways: bytes, the row of bare hyper, those of guests.
+const BODIES: [(usize, &str, [Echo; 2]); 2] = [
     (
         10 << 10,
         "bare hyper, 10 KiB back",

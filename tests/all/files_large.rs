@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::files::{file, own_files};
-use crate::support::{ALICE, TestApp, within};
+use crate::support::{ALICE, Settings, TestApp, within};
 
 /// Enough to tell; `cargo xtask test --long` asks for five gibibytes.
 const MIB: u64 = 192;
@@ -16,8 +16,7 @@ const MIB: u64 = 192;
 const GROWTH_KIB: u64 = 64 * 1024;
 
 fn mebibytes() -> u64 {
-    let wanted = std::env::var("FILE_MIB").ok();
-    wanted.map_or(MIB, |text| text.parse().expect("a number in FILE_MIB"))
+    Settings::number("FILE_MIB").unwrap_or(MIB)
 }
 
 /// Watches how much memory the server takes, until the work is done; the most, and what was worked out.

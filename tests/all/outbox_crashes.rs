@@ -9,7 +9,7 @@ mod ledger;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures::future::join_all;
 use http::Method;
@@ -17,8 +17,8 @@ use serde_json::json;
 
 use self::ledger::{End, Kind, Ledger, Order};
 use crate::support::{
-    Launch, MailServer, Project, Receiver, ReceiverAnswer, Settings, TestApp, eventually, own_rows,
-    send,
+    Chance, Launch, MailServer, Project, Receiver, ReceiverAnswer, Settings, TestApp, eventually,
+    own_rows, send,
 };
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -31,18 +31,6 @@ const CALLERS: u64 = 4;
 
 /// How far callers may be ahead of what has come.
 const AHEAD_MAX: i64 = 40;
-
-/// Numbers out of a seed (splitmix64).
-pub(crate) struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % most
-    }
-}
 
 /// Kills when its count of moments has run down.
 #[derive(Default)]
@@ -135,7 +123,7 @@ impl World {
     async fn caller(&self, nodes: &[TestApp; 2], killed: &AtomicBool) {
         while !killed.load(Ordering::SeqCst) {
             let order = self.ledger.next(self.seed);
-            let node = &nodes[usize::from(order.number % 2 == 0)];
+            let node = &nodes[usize::from(order.number.is_multiple_of(2))];
             if !self.call(&node.existing("survivor"), &order).await {
                 // Its node is gone.
                 return;
@@ -149,18 +137,18 @@ impl World {
     }
 
     /// One round: work, a kill, and the nodes started again.
-    async fn round(&self, nodes: [TestApp; 2], draw: &mut Draw) -> [TestApp; 2] {
+    async fn round(&self, nodes: [TestApp; 2], chance: &mut Chance) -> [TestApp; 2] {
         let ids = [nodes[0].process.id(), nodes[1].process.id()];
-        let chosen = match draw.below(3) {
+        let chosen = match chance.below(3) {
             0 => vec![0],
             1 => vec![1],
             _ => vec![0, 1],
         };
         let victims: Vec<i32> = chosen.iter().map(|at| ids[*at]).collect();
-        let (trigger, moments) = match draw.below(3) {
-            0 => (&self.triggers.acknowledged, 5 + draw.below(30)),
-            1 => (&self.triggers.received, 3 + draw.below(20)),
-            _ => (&self.triggers.mailed, 2 + draw.below(8)),
+        let (trigger, moments) = match chance.below(3) {
+            0 => (&self.triggers.acknowledged, 5 + chance.below(30)),
+            1 => (&self.triggers.received, 3 + chance.below(20)),
+            _ => (&self.triggers.mailed, 2 + chance.below(8)),
         };
         trigger.arm(victims, i64::try_from(moments).unwrap());
         let killed = AtomicBool::new(false);
@@ -242,20 +230,16 @@ async fn settle(client: &tokio_postgres::Client) {
 
 #[tokio::test]
 async fn kill_9_of_nodes_loses_nothing_and_sends_nothing_that_was_rolled_back() {
-    let (rounds, seed) = Settings::outbox_crashes();
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    let seed = seed.unwrap_or(now.as_secs());
-    println!("OUTBOX_SEED={seed}");
-    let world = World::new(seed).await;
+    let mut chance = Chance::seeded("OUTBOX_SEED");
+    let world = World::new(chance.below(u64::MAX)).await;
     let launch = Launch::dev_beside_others().await;
     let launch = launch.set("KOYALITE_SMTP_URL", &world.mail.url);
     let one = TestApp::launch(launch).await;
     prepare(&one.project_named("survivor").await, &world.receiver).await;
     let other = TestApp::launch(one.launch.neighbour()).await;
     let mut nodes = [one, other];
-    let mut draw = Draw(seed);
-    for _ in 0..rounds.unwrap_or(ROUNDS) {
-        nodes = world.round(nodes, &mut draw).await;
+    for _ in 0..Settings::number("OUTBOX_ROUNDS").unwrap_or(ROUNDS) {
+        nodes = world.round(nodes, &mut chance).await;
     }
     let client = nodes[0].launch.database().connect().await;
     settle(&client).await;

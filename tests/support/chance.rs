@@ -16,6 +16,11 @@ impl Chance {
         let now = || u64::from(UNIX_EPOCH.elapsed().unwrap().subsec_nanos());
         let seed = Settings::number(variable).unwrap_or_else(now);
         println!("{variable}={seed} repeats this");
+        Chance::of(seed)
+    }
+
+    /// From this seed.
+    pub(crate) fn of(seed: u64) -> Chance {
         Chance(StdRng::seed_from_u64(seed))
     }
 

@@ -30,16 +30,6 @@ impl Settings {
         Some(number.unwrap_or_else(|_| panic!("{variable} is a number")))
     }
 
-    /// How often `outbox_crashes` kills, and from which seed; without them a few times and from any.
-    #[expect(clippy::disallowed_methods, reason = "not the product's configuration")]
-    pub(crate) fn outbox_crashes() -> (Option<u64>, Option<u64>) {
-        let number = |name| {
-            let text = std::env::var(name).ok()?;
-            Some(text.parse().expect("a number"))
-        };
-        (number("OUTBOX_ROUNDS"), number("OUTBOX_SEED"))
-    }
-
     /// The `koyalite` program of the same build as these tests: one folder up from them.
     pub(crate) fn program() -> PathBuf {
         let tests = std::env::current_exe().unwrap();

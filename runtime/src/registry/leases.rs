@@ -79,28 +79,23 @@ pub(crate) async fn start(
                CROSS JOIN LATERAL (
                    SELECT r.id, r.project_id, r.not_before FROM koyalite.runs r
                    WHERE r.status = 'waiting' AND r.project_id = p.id AND r.not_before <= now()
-                       AND EXISTS (
-                           SELECT FROM koyalite.scheduled_tasks t
+                       AND EXISTS (SELECT FROM koyalite.scheduled_tasks t
                            JOIN koyalite.functions f ON f.id = t.function_id
                            JOIN koyalite.deployments d ON d.id = f.active_deployment_id
                            WHERE t.id = r.task_id AND d.regions && ARRAY['*', $7])
-                       AND (NOT r.serial OR NOT EXISTS (
-                           SELECT FROM koyalite.runs o
+                       AND (NOT r.serial OR NOT EXISTS (SELECT FROM koyalite.runs o
                            WHERE o.task_id = r.task_id AND o.id <> r.id AND (
-                               (o.status = 'running' AND o.serial)
-                               OR (o.status = 'waiting'
+                               (o.status = 'running' AND o.serial) OR (o.status = 'waiting'
                                    AND (o.trigger = 'backfill', o.scheduled_for, o.attempt)
                                      < (r.trigger = 'backfill', r.scheduled_for, r.attempt)))))
                    ORDER BY r.not_before LIMIT $4 - coalesce(here.runs, 0)
                    FOR UPDATE SKIP LOCKED) w
                WHERE p.id IS NOT NULL AND coalesce(here.runs, 0) < $4
-                   AND EXISTS (
-                       SELECT FROM koyalite.projects at
+                   AND EXISTS (SELECT FROM koyalite.projects at
                        WHERE at.id = p.id AND (at.settings -> 'data_residency' ? $7
                            OR coalesce(at.settings -> 'data_residency', '[]') = '[]'))
            ), picked AS (
-               SELECT l.id FROM (
-                   SELECT id, not_before,
+               SELECT l.id FROM (SELECT id, not_before,
                        row_number() OVER (PARTITION BY project_id ORDER BY not_before) AS nth
                    FROM locked) l
                ORDER BY l.nth, l.not_before LIMIT $3

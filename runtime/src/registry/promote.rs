@@ -73,12 +73,9 @@ pub async fn promote(registry: &Registry, wanted: Promotion) -> Result<Deployed,
         Some(sources) => {
             let sources = known_here(change.conn(), project.id, sources).await?;
             let done = policy_sets::apply(&mut change, &project, (sources, wanted.by)).await?;
-            match changed == Changed::Yes || done != Restored::default() {
-                true => {
-                    let deed = deed.with("policies", "taken along");
-                    mirror::commit(change, &project, deed).await?;
-                }
-                false => {}
+            if changed == Changed::Yes || done != Restored::default() {
+                let deed = deed.with("policies", "taken along");
+                mirror::commit(change, &project, deed).await?;
             }
             Some(done)
         }

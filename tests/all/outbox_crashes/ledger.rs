@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::Draw;
+use crate::support::Chance;
 use crate::support::{ALICE, Answer};
 
 /// What is sent.
@@ -50,12 +50,12 @@ pub(super) struct Order {
 
 impl Order {
     fn of(seed: u64, number: u64) -> Order {
-        let mut draw = Draw(seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d));
-        let kind = match draw.below(3) {
+        let mut chance = Chance::of(seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let kind = match chance.below(3) {
             0 => Kind::Message,
             _ => Kind::Event,
         };
-        let end = match draw.below(6) {
+        let end = match chance.below(6) {
             0 | 1 => End::Plain,
             2 | 3 => End::Commit,
             4 => End::Rollback,

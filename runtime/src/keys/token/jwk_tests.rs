@@ -33,8 +33,8 @@ fn claims() -> Json {
 
 fn written(kid: &str) -> Json {
     let keys: Json = serde_json::from_str(KEYS).unwrap();
-    let keys = keys["keys"].as_array().unwrap().iter();
-    keys.filter(|key| key["kid"] == kid).next().unwrap().clone()
+    let mut keys = keys["keys"].as_array().unwrap().iter();
+    keys.find(|key| key["kid"] == kid).unwrap().clone()
 }
 
 fn read(keys: &[Json]) -> Result<Vec<PublicKey>, JwksError> {
