@@ -348,6 +348,7 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{name}", "hello")
         .replace("{table}", "notes")
         .replace("{column}", "nothing")
+        .replace("{file}", "index.html")
         .replace("{id}", nowhere)
         .replace("{key}", nowhere)
         .replace("{provider}", nowhere)
