@@ -44,6 +44,8 @@ const SETTINGS: &[&str] = &[
     "log_parameter_max_length=0",
     "log_parameter_max_length_on_error=0",
     "log_error_verbosity=terse",
+    // A node takes up to sixty, and several may share one server: those of a developer, or of tests.
+    "max_connections=300",
     "timezone=UTC",
     "log_timezone=UTC",
     // Compiling a plan costs more than the short statements of an edge function ever save.
