@@ -55,12 +55,19 @@ async fn furnish(project: &Project<'_>) {
         { "name": "authors", "columns": [key("id")],
           "policies": [{ "name": "all", "commands": ["select"], "using": "true" }] },
         { "name": "pages", "columns": [key("id"),
-            { "name": "author_id", "type": "uuid", "references": { "table": "authors", "column": "id" } }] },
+            { "name": "author_id", "type": "uuid", "references": { "table": "authors", "column": "id" } },
+            { "name": "meaning", "type": "vector(3)" }] },
     ]});
     project.schema(&schema).await;
     let schedule = "[[schedules]]\nname = \"nightly\"\ncron = \"0 3 * * *\"\n";
     project.deploy_as("ticker", "behaviours", schedule).await;
     send(Method::POST, "/schedules/ticker.nightly/run", json!({})).await;
+    let index = json!({ "table": "pages", "embedding_column": "meaning" });
+    send(Method::POST, "/vector-indexes", index).await;
+    let file = project
+        .control(Method::PUT, "/files/notes.txt")
+        .body("noted");
+    file.send().await.expect(200);
     let endpoint = json!({ "target_url": "https://hooks.example/", "event_types": ["*"] });
     send(Method::POST, "/webhooks/endpoints", endpoint).await;
     let sender = json!({ "address": "shop@shop.example" });

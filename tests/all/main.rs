@@ -51,6 +51,7 @@ mod logs;
 mod migrations;
 mod mirror;
 mod outbox_crashes;
+mod owning;
 mod passwords;
 mod people;
 mod policies;

@@ -13,6 +13,7 @@ use crate::expr::Node;
 use crate::identity::AuthRole;
 use crate::names::ColumnName;
 use crate::parse;
+use crate::resource::Resource;
 use crate::shape::TableShape;
 
 /// The columns that a policy covers; none means all.
@@ -42,7 +43,13 @@ pub(super) fn check(
         (ColumnsField::Write, source.write.is_some(), writes),
         (ColumnsField::Set, !source.set.is_empty(), writes),
     ];
+    let resource = Resource::of(&source.table).is_some();
     for (field, is_there, is_heeded) in fields {
+        // Mail, events and files are let through whole or not at all: a mask there would hold nothing back.
+        if is_there && resource {
+            let name = source.table.clone();
+            return Err(PolicyFault::ColumnsOnResource(field, name));
+        }
         match (is_there, source.effect, is_heeded) {
             (false, _, _) | (true, Effect::Allow, true) => {}
             (true, Effect::Deny, _) => return Err(PolicyFault::ColumnsOnDeny(field)),

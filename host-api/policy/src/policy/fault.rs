@@ -59,6 +59,9 @@ pub enum PolicyFault {
     /// It denies, but has a mask or presets.
     #[error("a deny policy holds whole rows back; {0} goes with allow")]
     ColumnsOnDeny(ColumnsField),
+    /// It guards what is no table, and has a mask or presets.
+    #[error("{0} goes with tables; write conditions on {1} alone")]
+    ColumnsOnResource(ColumnsField, TableName),
     /// It has a mask or presets that no command of it would heed.
     #[error("no command of this policy heeds {field}; {goes}", field = .0, goes = .0.commands())]
     UnusedColumns(ColumnsField),
@@ -117,6 +120,7 @@ impl PolicyFault {
             Self::MissingCheck | Self::UnusedCheck | Self::OldWithoutKey => "check",
             Self::EmptyRole => "roles",
             Self::ColumnsOnDeny(field)
+            | Self::ColumnsOnResource(field, _)
             | Self::UnusedColumns(field)
             | Self::UnknownColumn { field, .. } => field.as_str(),
             Self::EmptyRead => "read",

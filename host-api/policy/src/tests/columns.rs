@@ -207,6 +207,10 @@ fn refusals() -> Vec<(Json, &'static str)> {
             "set goes with allow",
         ),
         (
+            json!({"table": "koyalite_files", "using": "true", "check": "true", "read": ["path"]}),
+            "read goes with tables",
+        ),
+        (
             json!({"commands": ["select"], "write": ["id"]}),
             "write; it goes with insert",
         ),
