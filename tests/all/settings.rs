@@ -82,6 +82,20 @@ async fn a_function_is_deployed_only_where_the_projects_data_may_be() {
 }
 
 #[tokio::test]
+async fn files_are_neither_taken_nor_given_where_the_projects_data_may_not_be() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let settings = json!({ "settings": { "data_residency": ["mars"] } });
+    patch(&project, settings).await.expect(200);
+    for method in [Method::PUT, Method::GET] {
+        let call = app.call(method, &format!("/files/{}/a.txt", project.name));
+        let refused = call.body("a").send().await;
+        assert_eq!(refused.header("koyalite-region"), "mars");
+        refused.problem(421, "wrong_region");
+    }
+}
+
+#[tokio::test]
 async fn personal_columns_are_masked_in_what_functions_log() {
     let app = TestApp::shared().await;
     let project = app.project().await;

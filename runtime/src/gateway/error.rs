@@ -36,6 +36,8 @@ pub(super) enum GatewayError {
         function: FunctionName,
         regions: Vec<String>,
     },
+    #[error("the project's files may be in {}", .0.join(", "))]
+    FilesElsewhere(Vec<String>),
     #[error("function `{0}` has no such version, or this caller may not choose it")]
     UnknownVersion(FunctionName),
     #[error("function `{0}` only runs on its schedule")]
@@ -82,6 +84,7 @@ impl From<GatewayError> for Problem {
             GatewayError::Auth(error) => return error.into(),
             GatewayError::TooMany(exceeded) => return rates::refused(exceeded, detail),
             GatewayError::WrongRegion { regions, .. } => return of_region(&regions, detail),
+            GatewayError::FilesElsewhere(regions) => return of_region(&regions, detail),
             GatewayError::UnknownProject(_) => Code::UnknownProject,
             GatewayError::PathStyleOff => Code::UnknownRoute,
             GatewayError::UnknownFunction(_) => Code::UnknownFunction,

@@ -49,6 +49,10 @@ impl<B: Behind> Gateway<B> {
     ) -> Result<Response<Body>, GatewayError> {
         let entry = self.behind.project(&name);
         let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
+        if !entry.settings.allows_region(&self.settings.region) {
+            let regions = entry.settings.data_residency.clone();
+            return Err(GatewayError::FilesElsewhere(regions));
+        }
         let project = self.behind.host_project(&entry);
         let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
         let (parts, body) = request.into_parts();
