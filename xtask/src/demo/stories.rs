@@ -71,6 +71,7 @@ pub(super) fn tell(server: &mut Server, example: &str) -> anyhow::Result<()> {
             expect(&answer, 200, "hello, you")
         }
         ("todo", _) => todo(server, &url),
+        ("search", _) => search(server, &url),
         ("uploads", _) => {
             // Who has not signed in has no picture; the story of one who has is in its README.
             let avatar = format!("{url}/avatar");
@@ -117,6 +118,24 @@ fn todo(server: &Server, url: &str) -> anyhow::Result<()> {
     expect(&show("nobody", Call::get(url))?, 403, "")?;
     println!("  each sees only their own rows, and nobody sees none: the policy says so");
     Ok(())
+}
+
+/// One user puts a document in and finds it by other words.
+fn search(server: &Server, url: &str) -> anyhow::Result<()> {
+    let indexes = server.koyalite(&["vector-indexes"])?;
+    // The data stays from run to run.
+    if !indexes.contains("documents") {
+        println!("  koyalite vector-indexes create documents embedding");
+        server.koyalite(&["vector-indexes", "create", "documents", "embedding"])?;
+    }
+    let token = server.koyalite(&["token", "create", "--subject", FIRST_USER])?;
+    let all = Call::get(url).bearer(token.trim());
+    let bread = r#"{"title": "Bread", "body": "flour, water, salt and patience"}"#;
+    expect(&show("one user", all.post(bread))?, 201, "")?;
+    let asked = format!("{url}?q=how+to+bake+bread");
+    let found = show("the same", Call::get(&asked).bearer(token.trim()))?;
+    expect(&found, 200, "Bread")?;
+    expect(&show("nobody", Call::get(&asked))?, 401, "")
 }
 
 /// Waits for a run that was not there before, and shows the rows that the runs have written.
