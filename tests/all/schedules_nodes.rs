@@ -83,7 +83,7 @@ async fn run_now(project: &Project<'_>) {
     asked.json(&json!({})).send().await.expect(201);
 }
 
-async fn begun(project: &Project<'_>, attempt: i64) {
+pub(crate) async fn begun(project: &Project<'_>, attempt: i64) {
     eventually("an attempt has begun", PATIENCE, async || {
         written(project).await.contains_key(&attempt).then_some(())
     })
