@@ -12,7 +12,7 @@ use super::error::{RegistryError, Standing};
 use super::manifest::ScheduleSpec;
 use super::runs;
 use super::schedule_sync::{next, update};
-use super::schedules::{ScheduledTask, find};
+use super::schedules::{ScheduledTask, find, lock};
 
 impl ScheduledTask {
     /// What of it is somebody's decision, and not what has come of it.
@@ -39,16 +39,9 @@ pub async fn change(
     task: &str,
     (condition, patch): (&Condition, Map<String, Json>),
 ) -> Result<ScheduledTask, RegistryError> {
-    let mut tx = registry.begin().await?;
     let seen = find(registry, project, task).await?;
-    // The lock comes before the look that counts: of two changes the second finds what the first made.
-    sqlx::query!(
-        "SELECT id FROM koyalite.scheduled_tasks WHERE id = $1 FOR UPDATE",
-        seen.id
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let seen = find(registry, project, &seen.id.to_string()).await?;
+    let mut tx = registry.begin().await?;
+    let seen = lock(&mut tx, &seen).await?;
     if seen.origin != "api" {
         return Err(of_manifest(&seen));
     }

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::Registry;
@@ -69,7 +70,8 @@ pub async fn list(
     registry: &Registry,
     project: &ProjectName,
 ) -> Result<Vec<ScheduledTask>, RegistryError> {
-    select(registry, project, &Wanted::default()).await
+    let project = project_id(registry, project).await?;
+    select(&registry.pool, project, &Wanted::default()).await
 }
 
 /// One task, by `<function>.<name>` or by its id.
@@ -87,8 +89,29 @@ pub async fn find(
         function: names.map(|(function, _)| function),
         name: names.map(|(_, name)| name),
     };
-    let found = select(registry, project, &wanted).await?.pop();
+    let project = project_id(registry, project).await?;
+    let found = select(&registry.pool, project, &wanted).await?.pop();
     found.ok_or_else(|| RegistryError::not_found("schedule", task))
+}
+
+/// The same task as it is now, its row locked until the transaction ends.
+pub(super) async fn lock(
+    conn: &mut PgConnection,
+    seen: &ScheduledTask,
+) -> Result<ScheduledTask, RegistryError> {
+    // The lock comes before the look that counts: of two changes the second finds what the first made.
+    sqlx::query!(
+        "SELECT id FROM koyalite.scheduled_tasks WHERE id = $1 FOR UPDATE",
+        seen.id
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let wanted = Wanted {
+        id: Some(seen.id),
+        ..Wanted::default()
+    };
+    let now = select(conn, seen.project_id, &wanted).await?.pop();
+    now.ok_or_else(|| RegistryError::not_found("schedule", seen.task()))
 }
 
 /// Which tasks; without an id, all.
@@ -100,11 +123,10 @@ struct Wanted<'a> {
 }
 
 async fn select(
-    registry: &Registry,
-    project: &ProjectName,
+    conn: impl PgExecutor<'_>,
+    project: Uuid,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<ScheduledTask>, RegistryError> {
-    let project = project_id(registry, project).await?;
     let rows = sqlx::query!(
         "SELECT s.id, s.project_id, s.function_id, f.name AS function, s.name, s.cron_schedule,
              s.timezone, s.path, s.origin, s.status, s.overlap, s.catch_up, s.catch_up_window_s,
@@ -118,7 +140,7 @@ async fn select(
         wanted.function,
         wanted.name,
     )
-    .fetch_all(&registry.pool)
+    .fetch_all(conn)
     .await?;
     let tasks = rows.into_iter().map(|row| {
         Ok(ScheduledTask {

@@ -173,23 +173,8 @@ pub async fn list(
     page: &Page<String>,
 ) -> Result<Part<VectorIndex>, RegistryError> {
     let id = project_id(registry, project).await?;
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT v.id, v.name, v.user_id, v.associated_table_id, t.name AS "table",
-               c.name AS embedding_column, c.type AS ty, v.metric, v.state, v.created_at, v.updated_at
-           FROM koyalite.vector_indexes v
-           JOIN koyalite.tables t ON t.id = v.associated_table_id
-           JOIN koyalite.columns c ON c.id = v.column_id
-           WHERE v.project_id = $1 AND ($2::text IS NULL OR v.name COLLATE "C" > $2)
-           ORDER BY v.name COLLATE "C" LIMIT $3"#,
-        id,
-        page.after,
-        page.rows(),
-    )
-    .fetch_all(&registry.pool)
-    .await?;
-    let indexes: Result<Vec<_>, _> = rows.into_iter().map(VectorIndex::try_from).collect();
-    Ok(page.part(indexes?))
+    let mut conn = registry.pool.acquire().await?;
+    Ok(page.part(select(&mut conn, (id, None), page).await?))
 }
 
 /// The vector index of that name.
@@ -210,21 +195,35 @@ async fn find(
     conn: &mut PgConnection,
     (project, name): (Uuid, &str),
 ) -> Result<VectorIndex, RegistryError> {
-    let row = sqlx::query_as!(
+    let found = select(conn, (project, Some(name)), &Page::first(1)).await?;
+    let found = found.into_iter().next();
+    found.ok_or_else(|| RegistryError::not_found("vector index", name))
+}
+
+/// Those of a project, or the one of that name.
+async fn select(
+    conn: &mut PgConnection,
+    (project, name): (Uuid, Option<&str>),
+    page: &Page<String>,
+) -> Result<Vec<VectorIndex>, RegistryError> {
+    let rows = sqlx::query_as!(
         Row,
         r#"SELECT v.id, v.name, v.user_id, v.associated_table_id, t.name AS "table",
                c.name AS embedding_column, c.type AS ty, v.metric, v.state, v.created_at, v.updated_at
            FROM koyalite.vector_indexes v
            JOIN koyalite.tables t ON t.id = v.associated_table_id
            JOIN koyalite.columns c ON c.id = v.column_id
-           WHERE v.project_id = $1 AND v.name = $2"#,
+           WHERE v.project_id = $1 AND ($2::text IS NULL OR v.name = $2)
+               AND ($3::text IS NULL OR v.name COLLATE "C" > $3)
+           ORDER BY v.name COLLATE "C" LIMIT $4"#,
         project,
         name,
+        page.after,
+        page.rows(),
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    row.ok_or_else(|| RegistryError::not_found("vector index", name))?
-        .try_into()
+    rows.into_iter().map(VectorIndex::try_from).collect()
 }
 
 /// Makes a vector index. Where pgvector can serve it, its graph is built after this has answered.
