@@ -169,8 +169,10 @@ impl<B: Behind> Gateway<B> {
             }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
-                self.learn(&parts, &target.project).await;
-                let chosen = self.choose(&parts, &target)?;
+                let unknown = || GatewayError::UnknownProject(target.project.clone());
+                let project = self.behind.project(&target.project).ok_or_else(unknown)?;
+                self.learn(&parts, &project).await;
+                let chosen = self.choose(&parts, &target, project)?;
                 self.ask(&chosen, &target.project).await?;
                 let pace = rates::check(
                     &chosen,
@@ -208,10 +210,7 @@ impl<B: Behind> Gateway<B> {
     }
 
     /// Sees to it that the keys are there by which a token of an identity server is judged.
-    async fn learn(&self, parts: &request::Parts, project: &ProjectName) {
-        let Some(project) = self.behind.project(project) else {
-            return;
-        };
+    async fn learn(&self, parts: &request::Parts, project: &ProjectEntry) {
         if let Some((provider, claimed)) = auth::provider(&parts.headers, &project.providers) {
             let fetch = |url| self.behind.fetch(url);
             let asked = (claimed.key_id.as_deref(), Instant::now());
@@ -221,11 +220,12 @@ impl<B: Behind> Gateway<B> {
     }
 
     /// Project, function, region, identity, version: everything that is known before the body.
-    fn choose(&self, parts: &request::Parts, target: &Target<'_>) -> Result<Chosen, GatewayError> {
-        let project = self
-            .behind
-            .project(&target.project)
-            .ok_or_else(|| GatewayError::UnknownProject(target.project.clone()))?;
+    fn choose(
+        &self,
+        parts: &request::Parts,
+        target: &Target<'_>,
+        project: Arc<ProjectEntry>,
+    ) -> Result<Chosen, GatewayError> {
         let region = &self.settings.region;
         let found = choose::function(&project, target, region)?;
         choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))

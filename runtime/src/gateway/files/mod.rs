@@ -56,7 +56,7 @@ impl<B: Behind> Gateway<B> {
         let project = self.behind.host_project(&entry);
         let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);
         let (parts, body) = request.into_parts();
-        self.learn(&parts, &entry.name).await;
+        self.learn(&parts, &entry).await;
         let asked = asking(&parts, (&entry, &project), (&self.callers, path))?;
         let whose = (&asked.identity, asked.credential);
         let pace = rates::count(
