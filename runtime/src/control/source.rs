@@ -23,7 +23,7 @@ use super::functions::WithUrl;
 use super::json::Json;
 use super::{Control, Shared};
 use crate::delivery::target;
-use crate::egress::{Egress, EgressError};
+use crate::egress::{Egress, EgressError, EgressGrant};
 use crate::engine;
 use crate::http::{Code, Mistake};
 use crate::registry::functions::{self, Deployed};
@@ -147,7 +147,7 @@ async fn download(egress: &Egress, source: &str, limit: usize) -> Result<Bytes, 
     let not_a_url = |_| wrong("source_url", target::TargetError::NotAUrl.to_string());
     let uri: Uri = source.parse().map_err(not_a_url)?;
     let not_granted = || wrong("source_url", target::TargetError::NotAUrl.to_string());
-    let grant = target::grant(&uri).ok_or_else(not_granted)?;
+    let grant = EgressGrant::to_origin_of(&uri).ok_or_else(not_granted)?;
     let request = Request::get(uri)
         .header(ACCEPT, "application/wasm, application/octet-stream")
         .header(USER_AGENT, AGENT)

@@ -12,8 +12,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use koyalite_host_api::outbox::webhooks::ID_PREFIX;
 
-use super::{message, target};
-use crate::egress::Egress;
+use super::message;
+use crate::egress::{Egress, EgressGrant};
 use crate::registry::webhooks::due::Claimed;
 
 /// How long a receiver may take to answer, connecting included: the least that the standard asks for.
@@ -73,7 +73,7 @@ pub(super) async fn send(egress: &Egress, delivery: &Claimed) -> Answer {
         Ok(request) => request,
         Err(error) => return Answer::Failed(error),
     };
-    let Some(grant) = target::grant(request.uri()) else {
+    let Some(grant) = EgressGrant::to_origin_of(request.uri()) else {
         return Answer::Failed("the endpoint's target_url cannot be read".to_owned());
     };
     match egress.send(&grant, request).await {

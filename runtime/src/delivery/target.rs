@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use http::Uri;
 
+use crate::egress::Policy;
 use crate::egress::host::{Host, HostError, Scheme, Target};
-use crate::egress::{EgressGrant, Policy};
 
 /// Below these are services that take commands from whoever connects: mail, DNS, LDAP and others.
 const FREE_PORTS_FROM: u16 = 1024;
@@ -65,11 +65,6 @@ pub fn check(url: &str, policy: Policy) -> Result<(), TargetError> {
     }
 }
 
-/// Permission to send to this target and to no other.
-pub(crate) fn grant(uri: &Uri) -> Option<EgressGrant> {
-    EgressGrant::to_origin_of(uri)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,15 +106,5 @@ mod tests {
         );
         let others = check("http://10.0.0.1:9000/", Policy::AllowLoopback);
         assert_eq!(others, Err(TargetError::Address));
-    }
-
-    #[test]
-    fn a_grant_is_for_one_origin() {
-        let uri = |text: &str| text.parse::<Uri>().unwrap();
-        let grant = grant(&uri("https://example.com/a")).unwrap();
-        let admits = |text: &str| grant.admit(&Target::parse(&uri(text)).unwrap()).is_ok();
-        assert!(admits("https://example.com/b"));
-        assert!(!admits("https://example.com:8443/a"));
-        assert!(!admits("https://other.example/a"));
     }
 }

@@ -58,3 +58,18 @@ impl Egress {
         Ok(body.to_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_is_for_one_origin() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        let grant = EgressGrant::to_origin_of(&uri("https://example.com/a")).unwrap();
+        let admits = |text: &str| grant.admit(&Target::parse(&uri(text)).unwrap()).is_ok();
+        assert!(admits("https://example.com/b"));
+        assert!(!admits("https://example.com:8443/a"));
+        assert!(!admits("https://other.example/a"));
+    }
+}
