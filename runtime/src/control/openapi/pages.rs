@@ -108,7 +108,6 @@ impl IntoResponse for Page {
 
 impl Gives for Page {
     fn describe(sketch: &mut Sketch) {
-        sketch.answers_text(http::StatusCode::OK, "text/html");
         sketch.answers_text(http::StatusCode::OK, "*/*");
     }
 }

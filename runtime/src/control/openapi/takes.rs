@@ -4,9 +4,9 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
-use utoipa::openapi::Required;
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{KnownFormat, Object, SchemaFormat, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Required, Schema};
 
 use super::super::auth::Operator;
 use super::super::extract::{Asked, At, InProject};
@@ -15,7 +15,7 @@ use super::super::json::Json;
 use super::super::senders::Raw;
 use super::super::unchanged::Unchanged;
 use super::super::upload::Upload;
-use super::sketch::{Sketch, content};
+use super::sketch::{Sketch, content, text};
 
 /// Something that a handler takes out of a request.
 pub(in crate::control) trait Takes {
@@ -66,61 +66,51 @@ impl Takes for Unchanged {
 impl<T: ToSchema + DeserializeOwned> Takes for Json<T> {
     fn describe(sketch: &mut Sketch) {
         let schema = sketch.schema::<T>();
-        let body = RequestBody::builder()
-            .content("application/json", content(schema))
-            .required(Some(Required::True));
-        sketch.body = Some(body.build());
-        read_as_body(sketch);
+        reads_body(sketch, [("application/json", schema)]);
     }
 }
 
 impl Takes for Upload {
     fn describe(sketch: &mut Sketch) {
-        let bytes = || {
-            Object::builder()
-                .schema_type(Type::String)
-                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
-        };
         let form = Object::builder()
             .property("component", bytes())
             .property("manifest", bytes().description(Some("TOML or JSON.")))
             .required("component");
-        let body = RequestBody::builder()
-            .content("application/wasm", content(bytes().into()))
-            .content("multipart/form-data", content(form.into()))
-            .required(Some(Required::True));
-        sketch.body = Some(body.build());
-        read_as_body(sketch);
+        let either = [
+            ("application/wasm", bytes().into()),
+            ("multipart/form-data", form.into()),
+        ];
+        reads_body(sketch, either);
         sketch.refuses(StatusCode::UNPROCESSABLE_ENTITY);
     }
 }
 
 impl Takes for Raw {
     fn describe(sketch: &mut Sketch) {
-        let text = Object::builder().schema_type(Type::String);
-        let body = RequestBody::builder()
-            .content("message/rfc822", content(text.into()))
-            .required(Some(Required::True));
-        sketch.body = Some(body.build());
-        read_as_body(sketch);
+        reads_body(sketch, [("message/rfc822", text())]);
     }
 }
 
 impl Takes for Sent {
     fn describe(sketch: &mut Sketch) {
-        let bytes = Object::builder()
-            .schema_type(Type::String)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
-        let body = RequestBody::builder()
-            .content("application/octet-stream", content(bytes.into()))
-            .required(Some(Required::True));
-        sketch.body = Some(body.build());
-        read_as_body(sketch);
+        reads_body(sketch, [("application/octet-stream", bytes().into())]);
         sketch.refuses(StatusCode::INSUFFICIENT_STORAGE);
     }
 }
 
-fn read_as_body(sketch: &mut Sketch) {
+fn bytes() -> ObjectBuilder {
+    Object::builder()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+}
+
+/// It reads a body of one of these media types, and refuses what is none, too long or unreadable.
+fn reads_body<const KINDS: usize>(sketch: &mut Sketch, kinds: [(&str, RefOr<Schema>); KINDS]) {
+    let mut body = RequestBody::builder().required(Some(Required::True));
+    for (media, schema) in kinds {
+        body = body.content(media, content(schema));
+    }
+    sketch.body = Some(body.build());
     sketch.refuses(StatusCode::BAD_REQUEST);
     sketch.refuses(StatusCode::PAYLOAD_TOO_LARGE);
     sketch.refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE);
