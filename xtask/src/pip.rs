@@ -35,3 +35,24 @@ pub(crate) fn fetch(requirements: &str, folder: &Path, step: &Step) -> anyhow::R
     step.run(&mut unpack)?;
     std::fs::remove_file(wheel).context("cannot remove the wheel")
 }
+
+/// Makes a folder that is whole or not there: filled beside its place, then moved to it.
+///
+/// # Errors
+/// Where it cannot be filled or moved; what there was of it is gone.
+pub(crate) fn place(
+    folder: &Path,
+    fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut partial = folder.as_os_str().to_owned();
+    partial.push(format!(".{}.partial", std::process::id()));
+    let partial = Path::new(&partial);
+    let placed = fill(partial).and_then(|()| {
+        let place = folder.display();
+        std::fs::rename(partial, folder).with_context(|| format!("cannot move it to {place}"))
+    });
+    if placed.is_err() {
+        let _ = std::fs::remove_dir_all(partial);
+    }
+    placed
+}

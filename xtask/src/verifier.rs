@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
 use crate::{paths, pip, step::Step};
 
 const REQUIREMENTS: &str = "standardwebhooks==1.1.0 \
@@ -25,16 +23,10 @@ pub(crate) fn have() -> anyhow::Result<()> {
         return Ok(());
     }
     let step = Step::start("fetch the verifier of Standard Webhooks (4 KB, once)");
-    let partial = folder.with_extension(format!("{}.partial", std::process::id()));
-    std::fs::create_dir_all(&partial)?;
-    let fetched = pip::fetch(REQUIREMENTS, &partial, &step);
-    let placed = fetched.and_then(|()| {
-        std::fs::rename(&partial, &folder).context("cannot move the verifier to its place")
-    });
-    if placed.is_err() {
-        let _ = std::fs::remove_dir_all(&partial);
-    }
-    placed
+    pip::place(&folder, |partial| {
+        std::fs::create_dir_all(partial)?;
+        pip::fetch(REQUIREMENTS, partial, &step)
+    })
 }
 
 #[cfg(test)]
