@@ -227,14 +227,7 @@ impl Bench {
         for _ in 0..self.sizes.burst {
             self.emit(0..self.types).await?;
         }
-        while self.receiver.count() < expected {
-            ensure!(
-                begin.elapsed() < PATIENCE,
-                "only {} arrived",
-                self.receiver.count()
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.arrived(expected, begin).await?;
         let took = begin.elapsed();
         let used = cpu(nodes)?.saturating_sub(before);
         let numbers = self.receiver.numbers(took)?;
@@ -272,6 +265,18 @@ impl Bench {
         Ok(rows)
     }
 
+    /// Waits until so many deliveries have come.
+    async fn arrived(&self, expected: usize, begin: Instant) -> anyhow::Result<()> {
+        loop {
+            let count = self.receiver.count();
+            if count >= expected {
+                return Ok(());
+            }
+            ensure!(begin.elapsed() < PATIENCE, "only {count} arrived");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn paced(&self, time: Duration) -> anyhow::Result<Numbers> {
         let begin = Instant::now();
         let mut tick = tokio::time::interval(Duration::from_secs(1) / self.sizes.rate.max(1));
@@ -283,14 +288,7 @@ impl Bench {
             emitted += 1;
         }
         let expected = emitted * (PER_TYPE - 1);
-        while self.receiver.count() < expected {
-            ensure!(
-                begin.elapsed() < PATIENCE,
-                "only {} arrived",
-                self.receiver.count()
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.arrived(expected, begin).await?;
         self.receiver.numbers(begin.elapsed())
     }
 }

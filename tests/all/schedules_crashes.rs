@@ -2,7 +2,6 @@
 //! succeeds twice, and whoever was away writes nothing late.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -51,7 +50,7 @@ async fn nodes_that_are_killed_again_and_again_lose_no_due_time_and_none_succeed
     let other = second(&one.launch).await;
     let mut nodes = [one, other];
     for _ in 0..Settings::number("SCHEDULER_KILLS").unwrap_or(KILLS) {
-        tokio::time::sleep(Duration::from_millis(chance.below(2_500))).await;
+        runs_go_on(&nodes[0].existing("restless"), chance.below(3)).await;
         // The nodes change places, so that either may be the next.
         if chance.below(2) == 0 {
             nodes.reverse();
@@ -79,6 +78,22 @@ async fn nodes_that_are_killed_again_and_again_lose_no_due_time_and_none_succeed
     .await;
     no_due_time_is_lost_and_none_succeeds_twice(&all);
     each_firing_was_seen(&project, &all).await;
+}
+
+/// Waits until one run has succeeded, and so many more.
+async fn runs_go_on(project: &Project<'_>, more: u64) {
+    let task = "clock.each-second";
+    let over = async || {
+        let all = rows(project, task).await;
+        let over = |row: &&Row| row.status == "succeeded";
+        all.iter().filter(over).count()
+    };
+    let before = over().await;
+    let more = 1 + usize::try_from(more).unwrap();
+    eventually("runs go on", PATIENCE, async || {
+        (over().await >= before + more).then_some(())
+    })
+    .await;
 }
 
 fn no_due_time_is_lost_and_none_succeeds_twice(all: &[Row]) {
