@@ -71,7 +71,7 @@ async fn files_go_with_a_message_as_they_were_when_it_was_sent() {
 
 #[tokio::test]
 async fn nobody_sends_what_they_may_not_read() {
-    let app = TestApp::shared().await;
+    let app = TestApp::shared_dev().await;
     let project = shop_with_files(&app).await;
     let (alice, bob) = (project.token(ALICE).await, project.token(BOB).await);
     put(&project, &alice, "secret.txt", b"mine")
@@ -94,9 +94,11 @@ async fn nobody_sends_what_they_may_not_read() {
     logged(&project, &id, "sent").await;
     let path = format!("/mailbox/{id}");
     let kept = project.control(Method::GET, &path).send().await.expect(200);
-    let attachment = json!({ "name": "secret.txt", "mime_type": "text/plain", "size": 4 });
+    let attachment =
+        json!({ "name": "secret.txt", "mime_type": "application/octet-stream", "size": 4 });
     assert_eq!(kept.json()["attachments"], json!([attachment]));
     let plain = send(&project, &message("ann@example.com")).await;
+    logged(&project, &plain, "sent").await;
     let path = format!("/mailbox/{plain}");
     let kept = project.control(Method::GET, &path).send().await.expect(200);
     assert_eq!(kept.json()["attachments"], json!([]));

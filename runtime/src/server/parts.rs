@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::Mode;
 use super::counters::{Counters, Sources};
 use super::database::Database;
-use super::ready::Addresses;
+use super::ready::{Addresses, public_base};
 use crate::accounts::Accounts;
-use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
+use crate::config::{OperatorCaps, ServeConfig};
 use crate::control::{Control, Metrics, SOURCE_ANSWER_TIMEOUT};
 use crate::cores::{self, Cores};
 use crate::delivery::Deliveries;
@@ -379,14 +379,5 @@ fn caps(config: &ServeConfig) -> Limits {
         silence_ms,
         wall_ms,
         body_mib,
-    }
-}
-
-/// Where functions are reached. Where the system chose the port, only now is it known.
-fn public_base(config: &ServeConfig, (functions, _): Addresses) -> String {
-    if config.listen.port() == 0 {
-        format!("{}://{functions}", TlsFiles::scheme(config.tls.as_ref()))
-    } else {
-        config.public_url.clone()
     }
 }
