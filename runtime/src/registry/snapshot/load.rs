@@ -81,10 +81,8 @@ pub(crate) async fn load(
 /// Projects that have changed since.
 async fn changed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
     // At the start all of them, those as well that no change has numbered.
-    let changed = sqlx::query_scalar!(
-        "SELECT id FROM koyalite.projects WHERE seq > $1 OR $1 = 0",
-        since
-    );
+    let since = if since == 0 { -1 } else { since };
+    let changed = sqlx::query_scalar!("SELECT id FROM koyalite.projects WHERE seq > $1", since);
     Ok(changed.fetch_all(conn).await?)
 }
 
