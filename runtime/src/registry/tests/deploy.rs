@@ -30,6 +30,7 @@ impl Deploying {
             shared_refused: Some("a 0.2 handler blocks its instance".to_owned()),
             manifest: manifest.map(|text| Manifest::parse_toml(text).unwrap()),
             source_url: None,
+            terms: Default::default(),
         }
     }
 
@@ -40,9 +41,14 @@ impl Deploying {
     }
 
     async fn rollback(&self, to: RollbackTo) -> Result<Deployed, RegistryError> {
-        let (name, by) = ("hello".parse().unwrap(), self.registry.admin());
-        let what = (to, functions::Policies::Stay);
-        functions::rollback(&self.registry, &self.project, &name, what, by).await
+        let wanted = functions::Rollback {
+            to,
+            policies: functions::Policies::Stay,
+            message: None,
+            by: self.registry.admin(),
+        };
+        let name = "hello".parse().unwrap();
+        functions::rollback(&self.registry, &self.project, &name, wanted).await
     }
 
     /// The version that requests reach.
