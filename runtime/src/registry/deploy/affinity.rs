@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(by_text, takes(CANARY, b"12", 50));
     }
 
-    const KNOWN: [u32; 0] = [];
+    const KNOWN: [u32; 8] = [6, 12, 13, 16, 20, 30, 32, 38];
 
     #[test]
     fn a_canary_has_about_its_share_and_another_canary_has_others() {

@@ -5,19 +5,19 @@ use crate::registry::functions::{self, DeployInput, Deployed, RollbackTo, Switch
 use crate::registry::page::Page;
 use crate::registry::schedules;
 
-struct Deploying {
-    registry: TestRegistry,
-    project: ProjectName,
+pub(super) struct Deploying {
+    pub(super) registry: TestRegistry,
+    pub(super) project: ProjectName,
 }
 
 impl Deploying {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let registry = TestRegistry::new().await;
         let project = registry.project("demo").await.name;
         Self { registry, project }
     }
 
-    fn input(&self, name: &str, code: char, manifest: Option<&str>) -> DeployInput {
+    pub(super) fn input(&self, name: &str, code: char, manifest: Option<&str>) -> DeployInput {
         DeployInput {
             project: self.project.clone(),
             name: name.parse().unwrap(),
@@ -34,7 +34,7 @@ impl Deploying {
         }
     }
 
-    async fn deploy(&self, code: char, manifest: Option<&str>) -> Deployed {
+    pub(super) async fn deploy(&self, code: char, manifest: Option<&str>) -> Deployed {
         functions::deploy(&self.registry, self.input("hello", code, manifest))
             .await
             .unwrap()
@@ -52,14 +52,14 @@ impl Deploying {
     }
 
     /// The version that requests reach.
-    fn served(&self) -> u32 {
+    pub(super) fn served(&self) -> u32 {
         let snapshot = self.registry.snapshot();
         snapshot.project(&self.project).unwrap().functions[0]
             .active
             .number
     }
 
-    async fn deployments(&self) -> i64 {
+    pub(super) async fn deployments(&self) -> i64 {
         self.registry
             .ask("SELECT count(*) FROM koyalite.deployments")
             .await
