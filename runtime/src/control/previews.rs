@@ -5,9 +5,8 @@ use axum::response::NoContent;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::preview::PREVIEW;
 use crate::http::Mistake;
-use crate::keys::Preview;
+use crate::keys::{PREVIEW, Preview};
 use crate::registry::RegistryError;
 use crate::registry::deploy::previews;
 

@@ -18,7 +18,7 @@ pub mod find;
 mod headers;
 mod known;
 mod node;
-pub mod preview;
+mod preview;
 pub mod providers;
 mod rates;
 pub mod route;

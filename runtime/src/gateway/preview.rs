@@ -9,11 +9,8 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 
 use super::error::GatewayError;
-use crate::keys::Preview;
+use crate::keys::{PREVIEW, Preview};
 use crate::registry::FunctionEntry;
-
-/// Where it stands, in the query or among the headers. Headers of ours never reach a guest.
-pub const PREVIEW: &str = "koyalite-preview";
 
 /// What search engines should make of a preview.
 const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");

@@ -27,7 +27,7 @@ pub use self::bearer::bearer;
 pub use self::control::{ControlAuthority, ControlRole, ControlToken, Presented, Right};
 pub use self::dkim::{DkimAlgorithm, DkimKey};
 pub use self::file_url::FileUrls;
-pub use self::preview_url::Preview;
+pub use self::preview_url::{PREVIEW, Preview};
 pub use self::private_file::FileError;
 pub use self::ring::{KeyRing, Purpose, RingError};
 pub use self::sealed::{Context, Sealed};

@@ -12,6 +12,9 @@ use uuid::Uuid;
 use super::ring::{KeyRing, RingError};
 use super::sealed::{Context, Sealed};
 
+/// Where it stands in a request: in the query, or as a header.
+pub const PREVIEW: &str = "koyalite-preview";
+
 /// Some four times what is made; more is nothing that was.
 const TEXT_BYTES_MAX: usize = 512;
 
