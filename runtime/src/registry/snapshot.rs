@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::api_keys::Keys;
+use super::deploy::entry::DeploymentEntry;
 use super::error::RegistryError;
 use super::manifest::Manifest;
 use super::providers::ProviderEntry;
@@ -126,8 +127,10 @@ pub struct FunctionEntry {
     pub owner_id: Uuid,
     /// Does it serve?
     pub enabled: bool,
-    /// The version that serves.
+    /// The version that serves, or that has what its canary leaves.
     pub active: Arc<VersionEntry>,
+    /// What else its deployment says.
+    pub deployment: DeploymentEntry,
     /// All versions, by number.
     pub versions: BTreeMap<u32, Arc<VersionEntry>>,
 }

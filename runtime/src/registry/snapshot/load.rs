@@ -16,6 +16,7 @@ use super::{Config, FunctionEntry, HANDLERS, ProjectEntry, Snapshot, VersionEntr
 use crate::keys::KeyRing;
 use crate::registry::api_keys::{self, Keys};
 use crate::registry::columns::{self, StoredTable};
+use crate::registry::deploy::loaded::{self, DeploymentRow};
 use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
@@ -57,6 +58,7 @@ pub(crate) async fn load(
         _ => None,
     };
     let mut parts = Parts::load(&mut tx, only, &changed, ring).await?;
+    parts.functions = functions(&mut tx, &changed, (&parts.secrets, before)).await?;
     parts.api_keys = api_keys::load(&mut tx, &changed, before).await?;
     parts.providers = providers::load(&mut tx, &changed).await?;
     for row in projects(&mut tx, &changed).await? {
@@ -127,7 +129,7 @@ impl Parts {
             tables: grouped(tables, |table| table.project_id),
             policies,
             vectors: vectors::load(conn, only).await?,
-            functions: functions(conn, changed, &secrets).await?,
+            functions: HashMap::new(),
             secrets,
             api_keys: HashMap::new(),
             providers: HashMap::new(),
@@ -245,11 +247,12 @@ fn rules(project: &ProjectName, rules: Rules) -> Schema {
 async fn functions(
     conn: &mut PgConnection,
     changed: &[Uuid],
-    secrets: &Secrets,
+    (secrets, before): (&Secrets, &Snapshot),
 ) -> Result<HashMap<Uuid, Vec<Arc<FunctionEntry>>>, RegistryError> {
     let mut versions = versions(conn, changed, secrets).await?;
     let rows = sqlx::query!(
-        "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, v.number
+        "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, f.preview_epoch, v.number,
+             d.id AS deployment, d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
@@ -268,6 +271,15 @@ async fn functions(
             );
             continue;
         };
+        let deployment = DeploymentRow {
+            id: row.deployment,
+            canary: row.canary_version_id.zip(row.canary_weight),
+            affinity: row.affinity,
+            auto_rollback: row.auto_rollback,
+            preview_epoch: row.preview_epoch,
+        };
+        let known = before.by_id.get(&row.project_id);
+        let known = known.and_then(|project| project.function_by_id(row.id));
         functions
             .entry(row.project_id)
             .or_default()
@@ -276,6 +288,7 @@ async fn functions(
                 name: row.name.parse().map_err(RegistryError::internal)?,
                 owner_id: row.user_id,
                 enabled: row.enabled,
+                deployment: loaded::entry(deployment, (&active, &versions), known),
                 active,
                 versions,
             }));

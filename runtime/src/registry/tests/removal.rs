@@ -39,6 +39,7 @@ async fn deploy(t: &Tables, name: &str, code: char) {
         shared_refused: None,
         manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
         source_url: None,
+        terms: Default::default(),
     };
     functions::deploy(&t.registry, input).await.unwrap();
 }
