@@ -12,7 +12,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, WaitArgs};
 use super::deploy_upload::{Upload, upload};
 use super::error::CliError;
 use super::output::{Format, or_dash, short_digest};
@@ -59,6 +59,8 @@ pub(super) struct DeployArgs {
     #[arg(long, value_name = "FOLDER", env = "CARGO_TARGET_DIR")]
     target_dir: Option<PathBuf>,
     #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
     server: ControlArgs,
 }
 
@@ -101,14 +103,16 @@ impl DeployArgs {
             Some(from) => {
                 let body = json!({ "source_url": from, "sha256": self.sha256, "manifest": text });
                 let path = self.server.path(["functions", &manifest.name, "fetch"]);
-                client.send(Method::POST, &path, &body).await?
+                client
+                    .send(Method::POST, &self.wait.on(path), &body)
+                    .await?
             }
             None => {
                 let parts = Upload {
                     manifest: text,
                     component,
                 };
-                upload(&client, &path, parts).await?
+                upload(&client, &self.wait.on(path), parts).await?
             }
         };
         self.show(answer).await

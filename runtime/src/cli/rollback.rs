@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, WaitArgs};
 use super::error::CliError;
 
 /// Of which function, to which version.
@@ -24,6 +24,8 @@ pub(super) struct RollbackArgs {
     /// Restore the policies that the version was last used with too; those made since are deleted
     #[arg(long)]
     with_policies: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -50,6 +52,7 @@ impl RollbackArgs {
             fields.insert("version".to_owned(), version.into());
         }
         let path = self.server.path(["functions", &self.function, "rollback"]);
+        let path = self.wait.on(path);
         let answer = self
             .server
             .client()?
