@@ -145,10 +145,27 @@ fn node() -> Result<CertificateParams, rcgen::Error> {
 mod tests {
     use std::path::Path;
 
+    use rustls::SignatureScheme;
+    use rustls::client::ResolvesClientCert;
+    use rustls::sign::CertifiedKey;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+
+    /// Nothing to show.
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl ResolvesClientCert for Nothing {
+        fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+            None
+        }
+
+        fn has_certs(&self) -> bool {
+            false
+        }
+    }
 
     /// Whether a node of the one ring gets through to a node of the other.
     async fn meet(one: &KeyRing, other: &KeyRing) -> bool {
@@ -202,7 +219,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tls = FleetTls::new(&ring(folder.path(), "ring")).unwrap();
         let mut bare = ClientConfig::clone(&tls.client);
-        bare.client_auth_cert_resolver = Arc::new(rustls::client::ResolvesClientCert::none());
+        bare.client_auth_cert_resolver = Arc::new(Nothing);
         let acceptor = TlsAcceptor::from(Arc::new(tls.server));
         assert!(!speak(TlsConnector::from(Arc::new(bare)), acceptor).await);
     }
