@@ -63,8 +63,7 @@ impl Pool {
     /// A connection to the node at that address, for one request.
     pub(super) async fn connection(&self, address: &str) -> io::Result<SendRequest<Body>> {
         let number = self.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS_PER_NODE;
-        let place = self.places.entry((address.to_owned(), number)).or_default();
-        let place = Arc::clone(&place);
+        let place = self.place(address, number);
         let mut place = place.lock().await;
         if let Some(open) = place.open.as_ref().filter(|open| !open.is_closed()) {
             return Ok(open.clone());
@@ -85,6 +84,12 @@ impl Pool {
                 Err(error)
             }
         }
+    }
+
+    /// Borrows the map for no longer than this: whoever waits for a place must not hold it.
+    fn place(&self, address: &str, number: usize) -> Arc<Mutex<Place>> {
+        let place = self.places.entry((address.to_owned(), number)).or_default();
+        Arc::clone(&place)
     }
 
     /// Nodes come and go, and each start of one may have another address.
