@@ -80,7 +80,7 @@ async fn deploy(project: &Project<'_>, versions: &Versions, round: u64, query: &
 async fn roll_back(project: &Project<'_>, versions: &Versions) -> u32 {
     let path = format!("/functions/{}/rollback", versions.function);
     let asked = project.control(Method::POST, &path).query("wait=all");
-    number(&asked.json(&json!({})).send().await.expect(201).json())
+    number(&asked.json(&json!({})).send().await.expect(200).json())
 }
 
 fn number(deployed: &serde_json::Value) -> u32 {
