@@ -45,6 +45,12 @@ impl Sweeper {
         }
     }
 
+    /// The store.
+    #[must_use]
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects)
+    }
+
     /// Sweeps from time to time, until `stop`.
     pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
         loop {
