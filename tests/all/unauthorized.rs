@@ -348,6 +348,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/auth/sign-out", Person),
     ("POST", "/v1/auth/password", Person),
     ("GET", "/v1/auth/user", Viewer),
+    ("GET", "/v1/nodes", Viewer),
     ("GET", "/metrics", Viewer),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),

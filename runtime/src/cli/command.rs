@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use super::error::{self, CliError};
 use super::{
     api_keys, audit, completions, deploy, deployments, dev, email, files, functions, invoke,
-    jwt_secret, keys, login, logs, members, migrate, new, policies, preview, projects, promote,
-    providers, roles, rollback, run, schedules, secrets, serve, tables, token, users,
+    jwt_secret, keys, login, logs, members, migrate, new, nodes, policies, preview, projects,
+    promote, providers, roles, rollback, run, schedules, secrets, serve, tables, token, users,
     vector_indexes, versions, webhooks,
 };
 
@@ -102,6 +102,8 @@ pub(super) enum Command {
     IdentityProviders(providers::ProvidersArgs),
     /// Set, list or delete what functions read as secrets
     Secrets(secrets::SecretsArgs),
+    /// List the nodes of an installation, and what each serves
+    Nodes(nodes::NodesArgs),
     /// List what was done by whom, or verify the log of it
     Audit(audit::AuditArgs),
     /// Make the key ring that `serve` needs, or give it a new key
@@ -155,6 +157,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::ApiKeys(args) => wait_for(args.run()),
         Command::IdentityProviders(args) => wait_for(args.run()),
         Command::Secrets(args) => wait_for(args.run()),
+        Command::Nodes(args) => wait_for(args.run()),
         Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
     };
@@ -211,6 +214,10 @@ mod tests {
         check("koyalite logs hello -f", true);
         check("koyalite rollback hello --to 3", true);
         check("koyalite rollback hello --to three", false);
+        check("koyalite rollback hello --wait", true);
+        check("koyalite deploy --wait=eu", true);
+        check("koyalite deploy --wait eu", true);
+        check("koyalite nodes --json", true);
         check("koyalite schedules", true);
         check("koyalite schedules runs ticker.every-minute", true);
         check(

@@ -12,7 +12,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, WaitArgs};
 use super::deploy_terms::TermArgs;
 use super::deploy_upload::{Upload, upload};
 use super::error::CliError;
@@ -67,6 +67,8 @@ pub(super) struct DeployArgs {
     #[command(flatten)]
     pub(super) terms: TermArgs,
     #[command(flatten)]
+    pub(super) wait: WaitArgs,
+    #[command(flatten)]
     pub(super) server: ControlArgs,
 }
 
@@ -116,14 +118,16 @@ impl DeployArgs {
                     json!({ "source_url": from, "sha256": self.sha256, "manifest": text });
                 self.terms.say(&mut body);
                 let path = self.server.path(["functions", &manifest.name, "fetch"]);
-                client.send(Method::POST, &path, &body).await?
+                client
+                    .send(Method::POST, &self.wait.on(path), &body)
+                    .await?
             }
             None => {
                 let parts = Upload {
                     manifest: text,
                     component,
                 };
-                upload(&client, &path, parts).await?
+                upload(&client, &self.wait.on(path), parts).await?
             }
         };
         self.show(answer).await

@@ -38,6 +38,7 @@ mod logs;
 mod members;
 mod migrate;
 mod new;
+mod nodes;
 mod policies;
 mod policies_dry_run;
 mod policies_explain;

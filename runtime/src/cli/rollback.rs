@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, WaitArgs};
 use super::error::CliError;
 
 /// Of which function, to which version.
@@ -27,6 +27,8 @@ pub(super) struct RollbackArgs {
     /// Why, for the history
     #[arg(long, short, value_name = "TEXT")]
     message: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -53,6 +55,7 @@ impl RollbackArgs {
             fields.insert("version".to_owned(), version.into());
         }
         let path = self.server.path(["functions", &self.function, "rollback"]);
+        let path = self.wait.on(path);
         let answer = self
             .server
             .client()?

@@ -40,6 +40,7 @@ mod members;
 mod messages;
 mod metrics;
 mod native_mirror;
+mod nodes;
 mod operators;
 mod policies;
 mod policy_readable;
@@ -65,6 +66,7 @@ mod upload;
 mod users;
 mod vector_indexes;
 mod verify;
+mod wait;
 mod webhooks;
 
 #[cfg(test)]
@@ -73,6 +75,7 @@ mod tests;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -142,6 +145,8 @@ pub struct Control {
     pub targets: Policy,
     /// Fetches components.
     pub egress: Egress,
+    /// How old what this node serves may become.
+    pub max_staleness: Duration,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }
@@ -190,7 +195,8 @@ pub fn service(control: Arc<Control>) -> impl ControlService {
         registry: Arc::clone(&control.registry),
     };
     let routes = routes().into_iter();
-    let routes = routes.map(|route| route.idempotent(&control)).collect();
+    let routes = routes.map(|route| route.idempotent(&control).waiting(&control));
+    let routes = routes.collect();
     serve(route::router(routes, &gate).with_state(control))
 }
 

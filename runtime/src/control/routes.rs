@@ -8,10 +8,10 @@ use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
     api_keys, audit, claims, deliveries, deploy, deployments, email, explain, files, functions,
-    health, jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
-    policy_readable, previews, projects, promote, providers, removal, roles, rows, schedules,
-    schema, secrets, senders, sessions, source, tables, together, tokens, users, vector_indexes,
-    verify, webhooks,
+    health, jwt_secret, logs, members, messages, native_mirror, nodes, openapi, operators,
+    policies, policy_readable, previews, projects, promote, providers, removal, roles, rows,
+    schedules, schema, secrets, senders, sessions, source, tables, together, tokens, users,
+    vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -225,6 +225,7 @@ fn node() -> Vec<Route> {
         get("/v1/audit", P::AuditRead, audit::of_installation),
         get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
         post("/v1/keys/reseal", P::KeyRotate, secrets::reseal),
+        get("/v1/nodes", P::NodeRead, nodes::list),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

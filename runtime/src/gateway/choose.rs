@@ -23,7 +23,7 @@ use crate::registry::manifest::Verify;
 use crate::registry::{Environment, FunctionEntry, Handler, ProjectEntry, VersionEntry};
 
 /// A region list entry that means all of them.
-const EVERYWHERE: &str = "*";
+pub(super) const EVERYWHERE: &str = "*";
 
 /// What will run, and as whom.
 pub(super) struct Chosen {

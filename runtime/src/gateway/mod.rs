@@ -11,6 +11,7 @@ mod bare;
 mod choose;
 mod client;
 mod cors;
+mod elsewhere;
 mod error;
 mod file_error;
 mod files;
@@ -52,6 +53,7 @@ use self::providers::{Fetched, KeySets};
 use self::route::{Action, RequestKind, Target};
 use crate::accounts::{AccountError, Done};
 use crate::dispatch::{DispatchError, HttpCall};
+use crate::forward::{ForwardError, Hop};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
 use crate::keys::{ControlAuthority, Preview, Right};
@@ -69,6 +71,16 @@ pub trait Behind: Send + Sync + 'static {
 
     /// What the signed part of a preview URL of that function says, if it is one.
     fn open_preview(&self, function: Uuid, text: &str) -> Option<Preview>;
+
+    /// Whether what this node serves may be older than its operator lets it be.
+    fn is_stale(&self) -> bool;
+
+    /// Has a request answered by another node, in one of these regions.
+    fn forward(
+        &self,
+        regions: &[String],
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, ForwardError>> + Send;
 
     /// How many nodes share a project's limits.
     fn nodes(&self) -> NonZeroU32;
@@ -138,6 +150,24 @@ impl<B: Behind> Gateway<B> {
         }
     }
 
+    /// Answers a request that another node hands over. For the listener where hops end, and no other.
+    pub async fn handle_forwarded(&self, mut request: Request<Body>) -> Response<Body> {
+        Hop::end(&mut request);
+        self.handle(request).await
+    }
+
+    /// Goes on only where this node serves. What another node hands over is finished even in a drain:
+    /// that node could not know of it yet.
+    fn serving(&self, parts: &request::Parts) -> Result<(), GatewayError> {
+        if self.drain.is_cancelled() && parts.extensions.get::<Hop>().is_none() {
+            return Err(GatewayError::Draining);
+        }
+        match self.behind.is_stale() {
+            true => Err(GatewayError::Stale),
+            false => Ok(()),
+        }
+    }
+
     async fn answer(
         &self,
         id: Uuid,
@@ -149,15 +179,17 @@ impl<B: Behind> Gateway<B> {
         let host = request_form::host(&path);
         match route::route(&parts.method, &host, path.path(), &self.settings.domain)? {
             RequestKind::Health => Ok(says("ok\n", id)),
-            RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
-            RequestKind::Ready => Ok(says("ready\n", id)),
+            RequestKind::Ready => {
+                self.serving(&parts)?;
+                Ok(says("ready\n", id))
+            }
             RequestKind::Preflight(project, method) => {
                 let project = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, project.as_deref());
                 Ok(from_gateway(cors::preflight(origin, method), id))
             }
-            RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Account(project, action) => {
+                self.serving(&parts)?;
                 let origin = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, origin.as_deref());
                 // Rare and large: inside it would make the future of every request as large.
@@ -168,18 +200,31 @@ impl<B: Behind> Gateway<B> {
                 cors::tell(answer.headers_mut(), origin);
                 Ok(answer)
             }
-            RequestKind::Files(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Files(project, path) => {
+                self.serving(&parts)?;
+                if let Some(there) = self.files_elsewhere(&parts, &project) {
+                    return Box::pin(self.forward(id, there, (parts, body))).await;
+                }
                 Box::pin(self.file(id, (project, path), Request::from_parts(parts, body))).await
             }
-            RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
+                self.serving(&parts)?;
                 let unknown = || GatewayError::UnknownProject(target.project.clone());
                 let project = self.behind.project(&target.project).ok_or_else(unknown)?;
+                if let Some(there) = self.asked_for(&parts, (&project, &target))? {
+                    return Box::pin(self.forward(id, there, (parts, body))).await;
+                }
                 self.learn(&parts, &project).await;
                 let preview = preview::take(&mut parts)?;
                 let asked = (&parts, id, preview.as_deref());
-                let chosen = self.choose(asked, &target, project)?;
+                let chosen = match self.choose(asked, &target, project) {
+                    Ok(chosen) => chosen,
+                    Err(refused) => {
+                        let there = self.instead(refused, &parts, &target)?;
+                        preview::put_back(&mut parts, preview);
+                        return Box::pin(self.forward(id, there, (parts, body))).await;
+                    }
+                };
                 self.ask(&chosen, &target.project).await?;
                 let pace = rates::check(
                     &chosen,

@@ -4,8 +4,9 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::Response;
+use http::{Request, Response};
 use koyalite_host_api::Project;
 use koyalite_policy::ProjectName;
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use super::{AccountCall, Behind};
 use crate::accounts::{AccountError, Accounts, Done};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::egress::Egress;
+use crate::forward::{Fleet, ForwardError};
 use crate::http::Body;
 use crate::keys::{Presented, Preview, Right};
 use crate::registry::operators;
@@ -32,6 +34,10 @@ pub struct Node {
     /// Where the database is asked: connections of callers have threads of their own, and those are
     /// for functions.
     pub home: tokio::runtime::Handle,
+    /// The other nodes, where this one is in a fleet.
+    pub fleet: Option<Fleet>,
+    /// How old what it serves may become.
+    pub max_staleness: Duration,
     /// By which identity servers are asked for their keys.
     pub egress: Egress,
 }
@@ -66,6 +72,21 @@ impl Behind for Node {
 
     fn open_preview(&self, function: Uuid, text: &str) -> Option<Preview> {
         Preview::open(&self.registry.ring(), function, text)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.registry.age() > self.max_staleness
+    }
+
+    async fn forward(
+        &self,
+        regions: &[String],
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        match &self.fleet {
+            Some(fleet) => fleet.send(regions, request).await,
+            None => Err(ForwardError::Off),
+        }
     }
 
     fn nodes(&self) -> NonZeroU32 {

@@ -43,6 +43,13 @@ pub(super) fn take(parts: &mut Parts) -> Result<Option<String>, GatewayError> {
     Ok(found)
 }
 
+/// For another node, which takes it out again.
+pub(super) fn put_back(parts: &mut Parts, preview: Option<String>) {
+    if let Some(value) = preview.and_then(|text| HeaderValue::try_from(text).ok()) {
+        parts.headers.insert(PREVIEW, value);
+    }
+}
+
 fn take_query(uri: &mut Uri) -> Result<Option<String>, GatewayError> {
     let Some(query) = uri.query().filter(|query| query.contains(PREVIEW)) else {
         return Ok(None);

@@ -41,6 +41,18 @@ impl Behind for Fake {
         None
     }
 
+    fn is_stale(&self) -> bool {
+        false
+    }
+
+    async fn forward(
+        &self,
+        _regions: &[String],
+        _request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        Err(ForwardError::Off)
+    }
+
     fn nodes(&self) -> NonZeroU32 {
         NonZeroU32::MIN
     }

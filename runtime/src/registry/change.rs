@@ -311,6 +311,7 @@ impl<'a> Change<'a> {
                 "a change is stored but not served yet"
             );
         }
+        self.registry.changed.notify_one();
         Ok(())
     }
 }

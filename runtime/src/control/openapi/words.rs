@@ -204,6 +204,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
     ]),
     ("node", &[
         ("POST /v1/keys/reseal", "reseal_secrets", "Encrypt all secrets with the newest key"),
+        ("GET /v1/nodes", "list_nodes", "Nodes: where each is, and which state it serves"),
         ("GET /metrics", "metrics", "Counters, for Prometheus"),
         ("GET /healthz", "healthz", "Whether the process answers"),
         ("GET /readyz", "readyz", "Whether this node wants traffic"),
