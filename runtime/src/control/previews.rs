@@ -32,7 +32,7 @@ pub(super) struct Wanted {
 
 /// A URL that was made, shown once.
 #[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Preview)]
+#[schema(as = PreviewUrl)]
 pub(super) struct Made {
     version: u32,
     /// Whoever has it may call that version.
