@@ -31,12 +31,14 @@ mod load;
 pub(crate) use load::load;
 
 /// All that is served, as of `seq`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     /// The state of the database that this is a copy of.
     pub seq: i64,
     projects: BTreeMap<ProjectName, Arc<ProjectEntry>>,
     by_id: HashMap<Uuid, Arc<ProjectEntry>>,
+    /// Projects that could not be read: looked at again with each change of any.
+    left_out: Vec<Uuid>,
 }
 
 impl Snapshot {
@@ -55,6 +57,12 @@ impl Snapshot {
     fn add(&mut self, project: Arc<ProjectEntry>) {
         self.by_id.insert(project.id, Arc::clone(&project));
         self.projects.insert(project.name.clone(), project);
+    }
+
+    fn remove(&mut self, project: Uuid) {
+        if let Some(entry) = self.by_id.remove(&project) {
+            self.projects.remove(&entry.name);
+        }
     }
 
     /// All projects, by name.

@@ -40,17 +40,17 @@ pub(crate) async fn load(
     let seq = sqlx::query_scalar!("SELECT seq FROM koyalite.head")
         .fetch_one(&mut *tx)
         .await?;
-    let mut snapshot = Snapshot {
-        seq,
-        ..Snapshot::default()
-    };
-    let mut changed = Vec::new();
-    for project in marks(&mut tx).await? {
-        match before.by_id.get(&project.id) {
-            Some(entry) if project.seq <= before.seq => snapshot.add(Arc::clone(entry)),
-            Some(_) | None => changed.push(project.id),
-        }
+    let mut snapshot = before.clone();
+    snapshot.seq = seq;
+    for project in removed(&mut tx, before.seq).await? {
+        snapshot.remove(project);
     }
+    let mut changed = changed(&mut tx, before.seq).await?;
+    // Whatever was wrong with them may be right by now.
+    changed.append(&mut snapshot.left_out);
+    changed.sort_unstable();
+    changed.dedup();
+    changed.iter().for_each(|project| snapshot.remove(*project));
     // One is what a change changes. Where it is many, as at the start, one question for all is less.
     let only = match changed.as_slice() {
         [] => return Ok(snapshot),
@@ -63,7 +63,7 @@ pub(crate) async fn load(
     parts.providers = providers::load(&mut tx, &changed).await?;
     for row in projects(&mut tx, &changed).await? {
         let name = row.name.clone();
-        let known = before.by_id.get(&row.id);
+        let (id, known) = (row.id, before.by_id.get(&row.id));
         match entry(row, &mut parts, ring, known) {
             Ok(entry) => snapshot.add(Arc::new(entry)),
             Err(error) => {
@@ -72,6 +72,7 @@ pub(crate) async fn load(
                     error = error.detail(),
                     "a project is left out"
                 );
+                snapshot.left_out.push(id);
             }
         }
     }
@@ -79,15 +80,21 @@ pub(crate) async fn load(
     Ok(snapshot)
 }
 
-/// A project, and the number of its last change.
-struct Mark {
-    id: Uuid,
-    seq: i64,
+/// Projects that have changed since.
+async fn changed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
+    // At the start all of them, those as well that no change has numbered.
+    let since = if since == 0 { -1 } else { since };
+    let changed = sqlx::query_scalar!("SELECT id FROM koyalite.projects WHERE seq > $1", since);
+    Ok(changed.fetch_all(conn).await?)
 }
 
-async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>, RegistryError> {
-    let marks = sqlx::query_as!(Mark, "SELECT id, seq FROM koyalite.projects");
-    Ok(marks.fetch_all(conn).await?)
+/// Projects that are gone since.
+async fn removed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
+    let removed = sqlx::query_scalar!(
+        "SELECT id FROM koyalite.removed_projects WHERE seq > $1",
+        since
+    );
+    Ok(removed.fetch_all(conn).await?)
 }
 
 /// What belongs to projects, by the project's id.
