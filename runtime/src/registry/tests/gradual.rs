@@ -67,7 +67,7 @@ async fn what_was_counted_stays_while_the_deployment_does() {
     let t = canary().await;
     let before = function(&t);
     let watch = before.deployment.watch.as_ref().unwrap();
-    watch.failed(std::time::Duration::ZERO);
+    watch.failed(Duration::ZERO);
     let other = t.input("other", 'c', None);
     functions::deploy(&t.registry, other).await.unwrap();
     let snapshot = t.registry.snapshot();
