@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::deployments::{hello, version_of};
 use crate::support::{Answer, Call, CommandLine, Project, TestApp, guest};
 
-async fn make(project: &Project<'_>, version: u32, body: Value) -> Answer {
-    let path = format!("/functions/hello/versions/{version}/previews");
+async fn make(project: &Project<'_>, version: u32, mut body: Value) -> Answer {
+    body["version"] = version.into();
+    let path = "/functions/hello/previews";
     project
         .control(Method::POST, &path)
         .json(&body)
@@ -77,10 +78,10 @@ async fn whoever_has_the_url_sees_that_version_and_the_function_does_not_see_the
         .send()
         .await
         .expect(201);
-    let path = "/functions/echo/versions/1/previews";
+    let path = "/functions/echo/previews";
     let made = project
         .control(Method::POST, path)
-        .json(&json!({}))
+        .json(&json!({ "version": 1 }))
         .send()
         .await;
     let signed = self::signed(&made.expect(201));
@@ -169,13 +170,16 @@ async fn a_url_that_is_over_says_so() {
 async fn making_one_takes_the_permission_a_version_and_a_time() {
     let app = TestApp::shared().await;
     let project = two_versions(&app).await;
-    let path = "/functions/hello/versions/1/previews";
+    let path = "/functions/hello/previews";
     let by = |role| app.operator(role);
     let call = |token: &str| -> Call { project.control(Method::POST, path).bearer(token) };
-    let viewer = call(&by(ControlRole::Viewer)).json(&json!({})).send().await;
+    let viewer = call(&by(ControlRole::Viewer))
+        .json(&json!({ "version": 1 }))
+        .send()
+        .await;
     viewer.problem(403, "forbidden");
     call(&by(ControlRole::Developer))
-        .json(&json!({}))
+        .json(&json!({ "version": 1 }))
         .send()
         .await
         .expect(201);
@@ -187,6 +191,14 @@ async fn making_one_takes_the_permission_a_version_and_a_time() {
             .await
             .problem(400, "invalid_field");
     }
+    make(&project, 1, json!({ "time": 1 }))
+        .await
+        .problem(400, "unknown_field");
+    call(app.admin())
+        .json(&json!({}))
+        .send()
+        .await
+        .problem(400, "invalid_field");
     let none = project.control(Method::DELETE, "/functions/none/previews");
     none.send().await.problem(404, "unknown_function");
 

@@ -61,7 +61,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ),
     (
         "POST",
-        "/v1/projects/{project}/functions/{name}/versions/{version}/previews",
+        "/v1/projects/{project}/functions/{name}/previews",
         Developer,
     ),
     (
@@ -378,5 +378,4 @@ fn filled(path: &str, project: &str) -> String {
         .replace("{user}", nowhere)
         .replace("{role}", "nobody")
         .replace("{task}", nowhere)
-        .replace("{version}", "1")
 }

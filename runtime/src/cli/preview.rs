@@ -54,13 +54,11 @@ impl PreviewArgs {
         let number = self
             .number
             .ok_or_else(|| CliError::Usage(anyhow!("name a version")))?;
-        let number = number.to_string();
-        let segments = ["functions", &self.function, "versions", &number, "previews"];
         let body = match self.ttl {
-            Some(seconds) => json!({ "ttl_s": seconds }),
-            None => json!({}),
+            Some(seconds) => json!({ "version": number, "ttl_s": seconds }),
+            None => json!({ "version": number }),
         };
-        let path = self.server.path(segments);
+        let path = self.server.path(["functions", &self.function, "previews"]);
         let answer = client.send(Method::POST, &path, &body).await?;
         self.server.output().show(answer, |made: Made| {
             format!("{}\ngood until {}", made.url, made.expires_at)

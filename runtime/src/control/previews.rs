@@ -26,13 +26,14 @@ const PREVIEW_TTL_S_MAX: i64 = 7 * 24 * 3600;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = NewPreview)]
 pub(super) struct Wanted {
+    version: u32,
     /// For how long, in seconds; an hour if nothing is said.
     ttl_s: Option<i64>,
 }
 
 /// A URL that was made, shown once.
 #[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Preview)]
+#[schema(as = PreviewUrl)]
 pub(super) struct Made {
     version: u32,
     /// Whoever has it may call that version.
@@ -43,7 +44,7 @@ pub(super) struct Made {
 pub(super) async fn create(
     State(control): State<Shared>,
     InProject(project): InProject,
-    At((_, wanted, version)): At<(String, String, u32)>,
+    At((_, wanted)): At<(String, String)>,
     Json(asked): Json<Wanted>,
 ) -> Result<Created<Made>, ApiError> {
     let ttl_s = asked.ttl_s.unwrap_or(TTL_S_USUAL);
@@ -54,6 +55,7 @@ pub(super) async fn create(
             ..Mistake::new(message)
         }]));
     }
+    let version = asked.version;
     let function = find(&project, &wanted)?;
     let shown = function.versions.get(&version);
     let shown = shown.ok_or_else(|| RegistryError::not_found("version", version))?;

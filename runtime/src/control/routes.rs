@@ -107,7 +107,7 @@ fn functions() -> Vec<Route> {
         post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
         get("/v1/projects/{project}/functions/{name}/deployments", P::FunctionRead, deployments::list),
         post("/v1/projects/{project}/functions/{name}/deployments", P::FunctionDeploy, deployments::create),
-        post("/v1/projects/{project}/functions/{name}/versions/{version}/previews", P::FunctionPreview, previews::create),
+        post("/v1/projects/{project}/functions/{name}/previews", P::FunctionPreview, previews::create),
         delete("/v1/projects/{project}/functions/{name}/previews", P::FunctionPreview, previews::revoke),
         post("/v1/projects/{project}/deployments", P::FunctionDeploy, together::deploy_all),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
