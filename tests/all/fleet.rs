@@ -9,7 +9,9 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::support::{ALICE, Launch, Project, TestApp, eventually, guest, raw, within};
+use crate::support::{
+    ALICE, CommandLine, Launch, Project, TestApp, eventually, guest, raw, within,
+};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -211,6 +213,23 @@ async fn nodes_are_listed_and_say_when_they_drain_and_go() {
         );
         assert_eq!(node["version"], env!("CARGO_PKG_VERSION"));
     }
+    let shell = CommandLine::of(&nodes[1], "shop");
+    let folder = nodes[1].launch.folder();
+    let table = shell.run(folder, &["nodes"]).await.expect(0);
+    let line = table.lines().find(|line| line.contains("us/")).unwrap();
+    assert!(line.contains("ready"), "{table}");
+    let same: Value =
+        serde_json::from_str(&shell.run(folder, &["nodes", "--json"]).await.expect(0)).unwrap();
+    assert_eq!(same["items"][0]["id"], all[0]["id"]);
+    let manifest = "name = \"behaviours\"\ncomponent = \"one.wasm\"\n[config]\nround = \"2\"\n";
+    std::fs::write(folder.join("koyalite.toml"), manifest).unwrap();
+    std::fs::write(folder.join("one.wasm"), guest("behaviours")).unwrap();
+    shell.run(folder, &["deploy", "--wait"]).await.expect(0);
+    let back = ["rollback", "behaviours", "--wait=eu"];
+    shell.run(folder, &back).await.expect(0);
+    let nowhere = ["rollback", "behaviours", "--wait=mars"];
+    let nowhere = shell.run(folder, &nowhere).await;
+    assert!(nowhere.errors.contains("no node"), "{nowhere:?}");
     let none = project.control(Method::PUT, "/functions/behaviours?wait=mars");
     none.body(guest("behaviours"))
         .send()

@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::json;
 
 use super::fleet::{PATIENCE, deploy_in, fleet, reached};
-use crate::support::{Launch, Project, Settings, eventually, guest, send};
+use crate::support::{Launch, Project, Settings, TestApp, eventually, guest, send};
 
 /// How many changes of each function's version; `FLEET_ROUNDS` asks for more.
 const ROUNDS: u64 = 6;
@@ -141,10 +141,11 @@ async fn versions_roll_forth_and_back_under_load_and_no_answer_is_lost_or_wrong(
     println!("{} answers, none lost or wrong", seen.answers.into_inner());
 }
 
-/// Each caller has one request under way: what a dead node loses is at most those.
-#[tokio::test]
-async fn a_node_that_is_killed_loses_what_was_in_flight_on_it_and_nothing_else() {
-    const CALLERS: u32 = 6;
+/// Callers of one node, and so many of them; what they call lives on two others.
+const CALLERS: usize = 6;
+
+/// One of three nodes gets that signal while others call by way of it. What callers lost.
+async fn lost_by(signal: i32) -> (Vec<TestApp>, Vec<String>) {
     let nodes = fleet(Launch::serve().await, &["eu", "us", "us"]).await;
     let project = nodes[0].project_named("shop").await;
     deploy_in(&project, "far", "us").await;
@@ -160,8 +161,8 @@ async fn a_node_that_is_killed_loses_what_was_in_flight_on_it_and_nothing_else()
     let callers = (0..CALLERS).map(|_| seen.keep_calling(nodes[0].existing("shop"), &far));
     let killing = async {
         seen.some_more().await;
-        send(nodes[1].process.id(), libc::SIGKILL);
-        // Long enough for everyone to meet the dead node, and to hear that it is gone.
+        send(nodes[1].process.id(), signal);
+        // Long enough for everyone to meet the node that goes, and to hear that it is gone.
         for _ in 0..20 {
             let before = seen.answers.load(Ordering::Relaxed);
             eventually("callers go on", PATIENCE, async || {
@@ -172,16 +173,27 @@ async fn a_node_that_is_killed_loses_what_was_in_flight_on_it_and_nothing_else()
         seen.stop.store(true, Ordering::Relaxed);
     };
     tokio::join!(join_all(callers), killing);
-    let wrong = seen.wrong.into_inner().unwrap();
-    println!(
-        "{} answers, {} lost",
-        seen.answers.into_inner(),
-        wrong.len()
-    );
-    assert!(wrong.len() <= CALLERS as usize, "{wrong:?}");
-    for lost in &wrong {
+    let lost = seen.wrong.into_inner().unwrap();
+    println!("{} answers, {} lost", seen.answers.into_inner(), lost.len());
+    (nodes, lost)
+}
+
+#[tokio::test]
+async fn a_node_that_drains_loses_nothing() {
+    let (nodes, lost) = lost_by(libc::SIGTERM).await;
+    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(nodes[1].process.wait(PATIENCE).await, 0);
+}
+
+/// Each caller has one request under way: what a dead node loses is at most those.
+#[tokio::test]
+async fn a_node_that_is_killed_loses_what_was_in_flight_on_it_and_nothing_else() {
+    let (nodes, lost) = lost_by(libc::SIGKILL).await;
+    assert!(lost.len() <= CALLERS, "{lost:?}");
+    for lost in &lost {
         assert!(lost.contains("hop_failed"), "{lost}");
     }
+    let project = nodes[0].existing("shop");
     // Nobody can tell it from one that is cut off: until it would be too old to serve, it is waited for.
     let late = project.control(Method::PATCH, "/functions/far");
     let late = late.query("wait=all&wait_s=1");

@@ -39,7 +39,7 @@ pub(super) async fn readyz(State(control): State<Shared>) -> Result<Text, Unread
     if control.draining.is_cancelled() {
         return Err(Unready(Code::Draining, "this node is shutting down"));
     }
-    if control.registry.age() > control.max_staleness {
+    if control.registry.is_stale() {
         let detail =
             "this node has not reached its database for a while and may serve what is out of date";
         return Err(Unready(Code::Stale, detail));

@@ -75,7 +75,6 @@ mod tests;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -145,8 +144,6 @@ pub struct Control {
     pub targets: Policy,
     /// Fetches components.
     pub egress: Egress,
-    /// How old what this node serves may become.
-    pub max_staleness: Duration,
     /// Cancelled when the node drains.
     pub draining: CancellationToken,
 }

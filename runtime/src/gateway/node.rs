@@ -4,7 +4,6 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Request, Response};
 use koyalite_host_api::Project;
@@ -36,8 +35,6 @@ pub struct Node {
     pub home: tokio::runtime::Handle,
     /// The other nodes, where this one is in a fleet.
     pub fleet: Option<Fleet>,
-    /// How old what it serves may become.
-    pub max_staleness: Duration,
     /// By which identity servers are asked for their keys.
     pub egress: Egress,
 }
@@ -75,7 +72,7 @@ impl Behind for Node {
     }
 
     fn is_stale(&self) -> bool {
-        self.registry.age() > self.max_staleness
+        self.registry.is_stale()
     }
 
     async fn forward(

@@ -305,7 +305,8 @@ impl<'a> Change<'a> {
     async fn finish(self) -> Result<(), RegistryError> {
         self.tx.commit().await?;
         // The change stands whether or not it can be read back; polling will catch up.
-        if let Err(error) = self.registry.refresh().await {
+        // Boxed: it is larger than all of the change before it.
+        if let Err(error) = Box::pin(self.registry.refresh()).await {
             tracing::warn!(
                 error = error.detail(),
                 "a change is stored but not served yet"

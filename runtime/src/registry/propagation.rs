@@ -43,6 +43,8 @@ pub(super) struct Freshness {
     start: Instant,
     /// Milliseconds from the start to the last look that was answered.
     seen_ms: AtomicU64,
+    /// For how long that is good enough.
+    lasts: Duration,
 }
 
 impl Freshness {
@@ -50,6 +52,7 @@ impl Freshness {
         Self {
             start,
             seen_ms: AtomicU64::new(0),
+            lasts: Duration::MAX,
         }
     }
 
@@ -99,6 +102,19 @@ pub struct Lagging {
 }
 
 impl Registry {
+    /// The same, which is stale after that time without the truth.
+    #[must_use]
+    pub fn trusted_for(mut self, time: Duration) -> Self {
+        self.freshness.lasts = time;
+        self
+    }
+
+    /// Whether what this node serves may be older than its operator lets it be.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.age() > self.freshness.lasts
+    }
+
     /// How long ago this node last knew that it serves the latest state.
     #[must_use]
     pub fn age(&self) -> Duration {
@@ -118,7 +134,7 @@ impl Registry {
             self.renew_keys();
             let (before, ring) = (self.snapshot.load_full(), self.ring());
             let load = snapshot::load(&self.pool, &ring, &before);
-            let snapshot = bounded(LOAD_TIMEOUT, load).await?;
+            let snapshot = bounded(LOAD_TIMEOUT, Box::pin(load)).await?;
             self.snapshot.store(Arc::new(snapshot));
         }
         self.freshness.note(looked);

@@ -80,10 +80,7 @@ impl Parts {
         let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
         let authority = authority(config, &ring)?;
-        let registry = Arc::new(connect(database, &ring).await?);
-        if mode == Mode::Dev {
-            make_dev_project(&registry).await?;
-        }
+        let registry = registry(config, mode, database, &ring).await?;
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
         let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
         let objects = objects(config)?;
@@ -94,10 +91,9 @@ impl Parts {
         let databases = tenants(config, database, &cores)?;
         let reads = Arc::<ReadRecords>::default();
         let kept = (databases.clone(), Arc::<Records>::clone(&records));
-        let dispatcher = dispatcher(config, &ring, &engine, kept)
-            .recording(Arc::clone(&reads))
-            .with_files(store.clone());
-        let dispatcher = Arc::new(dispatcher);
+        let dispatcher = dispatcher(config, &ring, &engine, kept);
+        let dispatcher = dispatcher.recording(Arc::clone(&reads));
+        let dispatcher = Arc::new(dispatcher.with_files(store.clone()));
         let counted = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
@@ -108,7 +104,6 @@ impl Parts {
         let fleet = fleet::tls(config, &ring)?;
         let node = Node {
             fleet: fleet::others(fleet.as_ref(), &registry),
-            max_staleness: config.max_staleness,
             registry: Arc::clone(&registry),
             dispatcher: Arc::clone(&dispatcher),
             accounts: Arc::clone(&accounts),
@@ -134,7 +129,6 @@ impl Parts {
             targets: targets(mode),
             egress: sources(mode)?,
             draining: drain.clone(),
-            max_staleness: config.max_staleness,
         };
         Ok(Self {
             registry,
@@ -201,6 +195,21 @@ fn gateway(
         proxies: Proxies::new(config.trusted_proxies.clone()),
     };
     Gateway::new(node, settings, authority.clone(), drain.clone())
+}
+
+/// The registry of a node that serves, with all that such a one finds there.
+async fn registry(
+    config: &ServeConfig,
+    mode: Mode,
+    database: &Database,
+    ring: &Arc<KeyRing>,
+) -> anyhow::Result<Arc<Registry>> {
+    let registry = connect(database, ring).await?;
+    let registry = registry.trusted_for(config.max_staleness);
+    if mode == Mode::Dev {
+        make_dev_project(&registry).await?;
+    }
+    Ok(Arc::new(registry))
 }
 
 /// The registry, migrated.

@@ -74,7 +74,6 @@ impl Api {
             domain: "localhost".to_owned(),
             targets: Policy::Public,
             egress: Egress::new(Policy::Public).unwrap(),
-            max_staleness: Duration::from_secs(60),
             draining: CancellationToken::new(),
         });
         Api {
