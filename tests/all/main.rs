@@ -37,6 +37,7 @@ mod files;
 mod files_called;
 mod files_kept;
 mod files_large;
+mod files_pages;
 mod files_resumed;
 mod files_signed;
 mod hostile;

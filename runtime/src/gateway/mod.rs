@@ -149,7 +149,8 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Preflight(project, method) => {
                 let project = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, project.as_deref());
-                Ok(from_gateway(cors::preflight(origin, method), id))
+                let told = cors::preflight(origin, &cors::ACCOUNTS, method);
+                Ok(from_gateway(told, id))
             }
             RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Account(project, action) => {
@@ -160,12 +161,13 @@ impl<B: Behind> Gateway<B> {
                 // A page may read a refusal too.
                 let refused = |error| Problem::from(error).into_response(id);
                 let mut answer = answer.unwrap_or_else(refused);
-                cors::tell(answer.headers_mut(), origin);
+                cors::tell(answer.headers_mut(), &cors::ACCOUNTS, origin);
                 Ok(answer)
             }
             RequestKind::Files(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Files(project, path) => {
-                Box::pin(self.file(id, (project, path), Request::from_parts(parts, body))).await
+                let request = Request::from_parts(parts, body);
+                Ok(Box::pin(self.file_to_page(id, (project, path), request)).await)
             }
             RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
