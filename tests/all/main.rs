@@ -72,6 +72,7 @@ mod seeding;
 mod settings;
 mod source_url;
 mod surroundings;
+mod stores;
 mod table_events;
 mod tables;
 mod tables_reading;

@@ -7,7 +7,6 @@ use chrono::Utc;
 use koyalite_host_api::db::{self, Databases, Homes};
 use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
@@ -34,6 +33,7 @@ use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
+use crate::store::{self, Objects};
 use crate::sweeper::Sweeper;
 
 /// The project that `dev` makes, so that there is one to deploy to.
@@ -80,9 +80,12 @@ impl Parts {
         }
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
         let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
-        let objects = objects(config)?;
-        let store = files(config, &ring, around.addresses)?;
-        let sweeper = Arc::new(sweeper(config, &registry, &store));
+        let objects = store::open(&config.store)?;
+        store::recognise(&registry, objects.store.as_ref(), &config.store).await?;
+        let store = files(config, &ring, around.addresses, &objects);
+        let sweeper = Sweeper::new(Arc::clone(&registry), objects.clone());
+        let sweeper = Arc::new(sweeper);
+        let objects = objects.store;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
@@ -227,25 +230,19 @@ async fn make_dev_project(registry: &Registry) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn objects(config: &ServeConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let dir = config.data.objects();
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok(Arc::new(LocalFileSystem::new_with_prefix(&dir)?))
-}
-
-/// Where files lie. What was acknowledged outlives a power cut, so this store waits for the disk.
-fn files(config: &ServeConfig, ring: &Arc<KeyRing>, addresses: Addresses) -> anyhow::Result<Store> {
-    let objects = LocalFileSystem::new_with_prefix(config.data.objects())?.with_fsync(true);
-    Ok(Store {
-        objects: Arc::new(objects),
+/// Where files lie.
+fn files(
+    config: &ServeConfig,
+    ring: &Arc<KeyRing>,
+    addresses: Addresses,
+    objects: &Objects,
+) -> Store {
+    Store {
+        objects: Arc::clone(&objects.store),
+        parts: objects.parts.clone(),
         signer: Arc::new(FileUrls(Arc::clone(ring))),
         base: public_base(config, addresses).into(),
-    })
-}
-
-fn sweeper(config: &ServeConfig, registry: &Arc<Registry>, store: &Store) -> Sweeper {
-    let folder = Some(config.data.objects());
-    Sweeper::new(Arc::clone(registry), Arc::clone(&store.objects), folder)
+    }
 }
 
 fn engine(
