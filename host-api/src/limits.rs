@@ -95,6 +95,12 @@ pub const EVENT_TYPE_BYTES: usize = 128;
 /// Text and HTML of a message together. Mail programs cut what is longer than a fifth of this.
 pub const EMAIL_BYTES: usize = 512 << 10;
 
+/// Files that a message carries.
+pub const ATTACHMENTS: usize = 10;
+
+/// Bytes of these files together: a third more on the way, and mail servers stop at 20 to 25 MB.
+pub const ATTACHMENTS_BYTES: usize = 10 << 20;
+
 /// The subject of a message: a line of mail ends at 998 bytes, and most is not shown.
 pub const SUBJECT_BYTES: usize = 500;
 

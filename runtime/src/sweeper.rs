@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koyalite_host_api::files::key;
-use object_store::ObjectStoreExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -34,6 +34,12 @@ impl Sweeper {
     #[must_use]
     pub fn new(registry: Arc<Registry>, objects: Objects) -> Self {
         Self { registry, objects }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects.store)
     }
 
     /// Sweeps from time to time, until `stop`.

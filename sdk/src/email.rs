@@ -40,6 +40,7 @@ pub fn to(address: impl Into<String>) -> Message {
             html: None,
         },
         template: None,
+        attachments: Vec::new(),
         idempotency_key: None,
     }
 }
@@ -54,6 +55,7 @@ pub struct Message {
     written: host::Written,
     /// In place of what is written.
     template: Option<host::Filled>,
+    attachments: Vec<String>,
     idempotency_key: Option<String>,
 }
 
@@ -92,6 +94,12 @@ impl Message {
         Ok(self)
     }
 
+    /// A file of the project that goes with it, as it is now; once for each file.
+    pub fn attach(mut self, path: impl Into<String>) -> Self {
+        self.attachments.push(path.into());
+        self
+    }
+
     /// Which of the project's addresses it is from.
     pub fn from(mut self, address: impl Into<String>) -> Self {
         self.sender = Some(address.into());
@@ -113,7 +121,8 @@ impl Message {
     /// Sends it; answers its id. It outlives a crash from then on.
     ///
     /// # Errors
-    /// Denied by policies; `unknown_sender`, `unknown_template`, `template_values`; `quota`.
+    /// Denied by policies; `unknown_sender`, `unknown_template`, `template_values`; `unknown_file`,
+    /// `email_too_large`; `quota`.
     pub async fn send(self) -> Result<String, Error> {
         Ok(host::send(self.whole()).await?)
     }
@@ -135,6 +144,7 @@ impl Message {
                 Some(filled) => host::Content::Template(filled),
                 None => host::Content::Written(self.written),
             },
+            attachments: self.attachments,
             idempotency_key: self.idempotency_key,
         }
     }

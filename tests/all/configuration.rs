@@ -1,8 +1,8 @@
-//! Mistakes in the configuration: all told at once, before anything is opened or bound.
+//! Configuration: mistakes are all told at once, before anything is opened or bound.
 
 use std::time::Duration;
 
-use crate::support::Launch;
+use crate::support::{Launch, TestApp, eventually};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -125,4 +125,16 @@ async fn a_database_that_is_not_there_is_said_without_its_password() {
     let (code, said) = refused(&launch).await;
     assert_ne!(code, 0, "{said}");
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[tokio::test]
+async fn dev_prints_the_ports_that_the_system_chose() {
+    let app = TestApp::launch(Launch::dev()).await;
+    let printed = eventually("dev says that it is up", PATIENCE, async || {
+        let log = app.process.log();
+        log.contains("Ctrl-C").then_some(log)
+    })
+    .await;
+    let functions = format!("http://{}/f/demo/", app.functions_authority());
+    assert!(printed.contains(&functions), "{printed}");
 }

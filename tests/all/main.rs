@@ -30,6 +30,7 @@ mod draining;
 mod dry_runs;
 mod egress;
 mod email;
+mod email_attachments;
 mod email_servers;
 mod examples;
 mod explaining;

@@ -294,3 +294,41 @@ async fn in_order_means_one_after_the_other() {
         .collect();
     assert_eq!(json!(order), json!([0, 0, 1, 2, 3, 4]));
 }
+
+#[tokio::test]
+async fn what_is_about_the_same_waits_for_its_turn_and_the_rest_does_not() {
+    let app = app().await;
+    let receiver = Receiver::answering(|received, before| match before {
+        0 if received.json()["data"]["order"] == json!({ "id": "a", "n": 0 }) => {
+            ReceiverAnswer::Status(500)
+        }
+        _ => ReceiverAnswer::Status(200),
+    });
+    let receiver = receiver.await;
+    let project = shop(&app).await;
+    let endpoint = json!({
+        "target_url": receiver.url, "event_types": ["order.paid"], "order_key": "order.id",
+    });
+    let call = project.control(Method::POST, "/webhooks/endpoints");
+    call.json(&endpoint).send().await.expect(201);
+    for (id, n) in [("a", 0), ("a", 1), ("b", 0), ("a", 2), ("b", 1)] {
+        let payload = json!({ "order": { "id": id, "n": n } });
+        emit(
+            &project,
+            &json!({ "event_type": "order.paid", "payload": payload }),
+        )
+        .await;
+    }
+    let received = receiver.wait_for(6).await;
+    let of = |id: &str| -> Vec<i64> {
+        let orders = received
+            .iter()
+            .map(|one| one.json()["data"]["order"].clone());
+        let mine = orders.filter(|order| order["id"] == id);
+        mine.map(|order| order["n"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(of("a"), [0, 0, 1, 2]);
+    assert_eq!(of("b"), [0, 1]);
+    let last = received.last().unwrap().json();
+    assert_eq!(last["data"]["order"]["id"], "a", "b did not wait for a");
+}

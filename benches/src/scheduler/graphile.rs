@@ -1,5 +1,8 @@
 //! graphile-worker, from npm, in a version that is pinned here: two workers on a database of their own in
 //! the same Postgres. It schedules by the minute, so a run waits for the next one.
+//!
+//! Its crontab takes time by the square of its items (a join that is not indexed), so only so many are given
+//! to it; all of them it gets as jobs that are due in that minute, which leaves the enqueueing out.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,8 +19,12 @@ use crate::Setting;
 const PACKAGE: &str = "graphile-worker@0.16.6";
 const SCRIPT: &str = include_str!("graphile.mjs");
 const DATABASE: &str = "graphile";
-/// Until the items are parsed and known to the database; more than that away is the next minute.
-const REGISTERED_S: u64 = 20;
+/// Items of the crontab at most: a few seconds of its statement.
+const ITEMS_MAX: u32 = 10_000;
+/// Until the items are parsed and known to the database; less than that away is the minute after.
+const REGISTERED: Duration = Duration::from_secs(20);
+/// The same for jobs, a hundred thousand of which are made in some ten seconds.
+const MADE: Duration = Duration::from_secs(45);
 
 /// What one worker says at its end, in milliseconds.
 #[derive(Deserialize)]
@@ -26,12 +33,20 @@ struct Said {
     done: Vec<u64>,
 }
 
-/// When the jobs were enqueued and when they were done.
+/// What it came to.
+pub(super) struct Graphile {
+    /// When items of the crontab were enqueued and done.
+    pub(super) cron: (Seen, Seen),
+    /// When as many jobs as there were tasks were done.
+    pub(super) jobs: Seen,
+}
+
+/// Measures both.
 pub(super) async fn measure(
     setting: &Setting,
     server: &Connection,
     tasks: u32,
-) -> anyhow::Result<(Seen, Seen)> {
+) -> anyhow::Result<Graphile> {
     let folder = install(setting).await?;
     let url = server.url();
     let own = url.replacen(
@@ -47,37 +62,61 @@ pub(super) async fn measure(
     client
         .batch_execute(&format!("CREATE DATABASE {DATABASE}"))
         .await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let minute = (now + REGISTERED_S).div_ceil(60) * 60 * 1000;
-    let worker = || worker(&folder, &own, tasks, minute);
+    // Before either worker: two that find no tables both make them, and one of them dies of it.
+    node(&folder, &["tables", &own]).await?;
+    let items = tasks.min(ITEMS_MAX).to_string();
+    let (enqueued, done) = workers(&folder, ["cron", &own, &items, &minute(REGISTERED)?]).await?;
+    let (all, then) = (tasks.to_string(), minute(MADE)?);
+    node(&folder, &["jobs", &own, &all, &then]).await?;
+    let (_, jobs) = workers(&folder, ["work", &own, &all, &then]).await?;
+    Ok(Graphile {
+        cron: (enqueued, done),
+        jobs,
+    })
+}
+
+/// The first minute that is so far away, in milliseconds.
+fn minute(away: Duration) -> anyhow::Result<String> {
+    let from = SystemTime::now().duration_since(UNIX_EPOCH)? + away;
+    Ok((from.as_secs().div_ceil(60) * 60 * 1000).to_string())
+}
+
+/// Two workers, until all is done: when the first of them had enqueued it, and when each was done.
+async fn workers(folder: &Path, arguments: [&str; 4]) -> anyhow::Result<(Seen, Seen)> {
+    let worker = || worker(folder, arguments);
     let (one, two) = tokio::try_join!(worker(), worker())?;
     let mut done = [one.done, two.done].concat();
     done.sort_unstable();
+    let [_, _, wanted, _] = arguments;
     ensure!(
-        done.len() == tasks as usize,
-        "{} jobs of {tasks} were done",
+        done.len().to_string() == wanted,
+        "{} jobs of {wanted} were done",
         done.len()
     );
     // One statement of the faster worker enqueues all of them.
-    let first = one.enqueued.min(two.enqueued);
-    let enqueued = vec![first; done.len()];
+    let enqueued = vec![one.enqueued.min(two.enqueued); done.len()];
     Ok((seen(&enqueued)?, seen(&done)?))
 }
 
-async fn worker(folder: &Path, url: &str, tasks: u32, minute: u64) -> anyhow::Result<Said> {
-    let output = Command::new("node")
-        .arg("worker.mjs")
-        .args([url, &tasks.to_string(), &minute.to_string()])
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("node does not start")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+async fn worker(folder: &Path, arguments: [&str; 4]) -> anyhow::Result<Said> {
+    let text = node(folder, &arguments).await?;
     let said = text.lines().rev().find(|line| line.starts_with('{'));
     serde_json::from_str(said.with_context(|| format!("a worker said: {text}"))?)
         .context("a worker said something else")
+}
+
+/// What the script writes, once it has come to a good end.
+async fn node(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let mut node = Command::new("node");
+    node.arg("worker.mjs").args(arguments).current_dir(folder);
+    let output = node.kill_on_drop(true).output().await;
+    let output = output.context("node does not start")?;
+    ensure!(
+        output.status.success(),
+        "a worker ended badly: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The package beside the guests, fetched once.

@@ -85,6 +85,7 @@ macro_rules! implement {
                     sender: message.sender,
                     reply_to: message.reply_to,
                     content,
+                    attachments: message.attachments,
                     idempotency_key: message.idempotency_key,
                 }
             }

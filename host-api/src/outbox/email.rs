@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::attached;
 use super::template::{Escaping, TemplateError, fill, text_from_html};
 use super::webhooks::{check_key, text, uuid};
 use super::{Place, permit, run};
@@ -30,6 +31,8 @@ pub struct Message {
     pub reply_to: Option<String>,
     /// What it says.
     pub content: Content,
+    /// Paths of the project's files that go with it.
+    pub attachments: Vec<String>,
     /// What makes it one message however often it is sent.
     pub idempotency_key: Option<String>,
 }
@@ -90,7 +93,7 @@ struct Queued {
 ///
 /// # Errors
 /// [`HostError`]: denials as for tables, `unknown_sender`, `unknown_template`, `template_values`,
-/// `idempotency_conflict`, `quota`.
+/// `unknown_file`, `email_too_large`, `idempotency_conflict`, `quota`.
 pub async fn send(
     invocation: &Invocation,
     place: Place<'_>,
@@ -102,7 +105,9 @@ pub async fn send(
         Ok(context(&permit, &message))
     });
     let read = run(invocation, place, SEND, question).await?;
-    let statement = emission(invocation, message, &read.rows);
+    let attached = attached::find(invocation, &message.attachments).await;
+    let statement =
+        attached.and_then(|attached| emission(invocation, message, (&read.rows, attached)));
     let read = run(invocation, place, SEND, statement).await?;
     let [Queued { id }] = serde_json::from_str(&read.rows).map_err(HostError::internal)?;
     Ok(id)
@@ -142,7 +147,11 @@ fn context(permit: &Permit, message: &Message) -> Statement {
     sql::ask(permit, ("email_context", columns), arguments)
 }
 
-fn emission(invocation: &Invocation, message: Message, rows: &str) -> Result<Statement, HostError> {
+fn emission(
+    invocation: &Invocation,
+    message: Message,
+    (rows, attached): (&str, String),
+) -> Result<Statement, HostError> {
     let permit = permit(&invocation.project, &invocation.identity, SEND)?;
     let rows: Vec<Context> = serde_json::from_str(rows).map_err(HostError::internal)?;
     let context = rows.into_iter().next();
@@ -174,6 +183,7 @@ fn emission(invocation: &Invocation, message: Message, rows: &str) -> Result<Sta
         text(written.html),
         super::webhooks::uuid_or_null(template_id),
         text(message.idempotency_key),
+        text(Some(attached)),
     ];
     let schema = invocation.project.database.schema();
     Ok(sql::queue(&permit, schema, ("send_email", row, more)))

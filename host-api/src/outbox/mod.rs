@@ -4,6 +4,7 @@
 //! rolled back is never sent and what was acknowledged is never lost. Policies decide first, as for
 //! tables: to send is to insert into a [`Resource`]. Nothing here talks to the network.
 
+mod attached;
 pub mod email;
 pub mod template;
 pub mod webhooks;

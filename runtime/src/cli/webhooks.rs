@@ -63,6 +63,9 @@ struct CreateArgs {
     /// One delivery after the other
     #[arg(long)]
     ordered: bool,
+    /// Where in a payload it stands what a delivery is about, as in order.id: one after the other for each
+    #[arg(long, value_name = "PATH")]
+    order_key: Option<String>,
     /// So many deliveries a minute at most
     #[arg(long, value_name = "COUNT")]
     rate: Option<i32>,
@@ -257,6 +260,7 @@ async fn create(args: CreateArgs) -> Result<(), CliError> {
         "columns": columns,
         "signature": args.signature,
         "ordered": args.ordered,
+        "order_key": args.order_key,
         "rate_per_minute": args.rate,
     });
     let path = args.server.path(["webhooks", "endpoints"]);

@@ -84,7 +84,7 @@ impl Deliveries {
             outage.note(self.look().await, "deliveries");
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.work.rest(LOOK_INTERVAL) => {}
+                () = self.work.rest(self.registry.turn(LOOK_INTERVAL)) => {}
             }
         }
         self.work.drain().await;

@@ -144,6 +144,7 @@ pub async fn take_orphans(registry: &Registry, most: i64) -> Result<Vec<Orphan>,
                ORDER BY sweep_after LIMIT $1 FOR UPDATE SKIP LOCKED) AS due
          WHERE c.version = due.version
            AND NOT EXISTS (SELECT FROM koyalite.files f WHERE f.version = c.version)
+           AND NOT EXISTS (SELECT FROM koyalite.email_attachments a WHERE a.version = c.version)
          RETURNING c.project_id AS project, c.version, c.upload"#,
         most,
     )

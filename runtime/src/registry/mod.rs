@@ -73,6 +73,7 @@ pub mod sessions;
 pub mod settings;
 pub mod snapshot;
 pub mod tables;
+mod turns;
 pub mod users;
 pub mod vectors;
 mod verdict;

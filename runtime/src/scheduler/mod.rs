@@ -124,7 +124,12 @@ impl<F: Fire> Scheduler<F> {
         }
         let mut conn = self.registry.acquire().await?;
         let until = runs::until_due(&mut conn).await?.unwrap_or(i64::MAX);
-        Ok(Duration::from_millis(until.try_into().unwrap_or(0)).min(LOOK_INTERVAL))
+        let until = Duration::from_millis(until.try_into().unwrap_or(0));
+        Ok(match self.registry.turn(LOOK_INTERVAL) {
+            LOOK_INTERVAL => until.min(LOOK_INTERVAL),
+            // Of many nodes each looks at a time of its own: not all of them when something is due.
+            turn => turn.mul_f64(rand::random::<f64>() + 0.5),
+        })
     }
 
     /// Runs whose node went silent, and runs that nobody needs any more.

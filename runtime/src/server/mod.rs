@@ -29,7 +29,6 @@ pub use self::single::{Single, run as run_single};
 use crate::config::{LogFormat, ServeConfig};
 use crate::control;
 use crate::cores::Cores;
-use crate::delivery::mail::Mails;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token};
 use crate::registry::vectors::build;
@@ -166,8 +165,7 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
     let tasks = Tasks::spawn(&parts, functions, control, &drain);
     // As cron does: what is due now is sent by whoever runs next.
     tasks.serving.spawn(deliveries.run(drain.clone()));
-    let mails = Mails::new(Arc::clone(&parts.registry), parts.mail_exit(&config));
-    tasks.serving.spawn(mails.run(drain.clone()));
+    tasks.serving.spawn(parts.mails(&config).run(drain.clone()));
     signals.any().await;
     tracing::info!("draining: new requests are refused, those in flight may finish");
     drop(file);

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::Mode;
 use super::counters::{Counters, Sources};
 use super::database::Database;
-use super::ready::Addresses;
+use super::ready::{Addresses, public_base};
 use crate::accounts::Accounts;
-use crate::config::{OperatorCaps, ServeConfig, TlsFiles};
+use crate::config::{OperatorCaps, ServeConfig};
 use crate::control::{Control, Metrics, SOURCE_ANSWER_TIMEOUT};
 use crate::cores::{self, Cores};
 use crate::delivery::Deliveries;
-use crate::delivery::mail::Exit;
 use crate::delivery::mail::smtp::Pool;
+use crate::delivery::mail::{Exit, Mails};
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, Policy};
@@ -154,13 +154,15 @@ impl Parts {
         )?)
     }
 
-    /// Where messages go.
-    pub(super) fn mail_exit(&self, config: &ServeConfig) -> Exit {
-        match (&config.smtp, self.mode) {
+    /// What sends mail.
+    pub(super) fn mails(&self, config: &ServeConfig) -> Mails {
+        let exit = match (&config.smtp, self.mode) {
             (Some(server), _) => Exit::Server(Arc::new(Pool::new(Arc::clone(server)))),
             (None, Mode::Dev) => Exit::Mailbox,
             (None, Mode::Serve) => Exit::Closed,
-        }
+        };
+        let registry = Arc::clone(&self.registry);
+        Mails::new(registry, exit, self.sweeper.objects())
     }
 }
 
@@ -374,14 +376,5 @@ fn caps(config: &ServeConfig) -> Limits {
         silence_ms,
         wall_ms,
         body_mib,
-    }
-}
-
-/// Where functions are reached. Where the system chose the port, only now is it known.
-fn public_base(config: &ServeConfig, (functions, _): Addresses) -> String {
-    if config.listen.port() == 0 {
-        format!("{}://{functions}", TlsFiles::scheme(config.tls.as_ref()))
-    } else {
-        config.public_url.clone()
     }
 }

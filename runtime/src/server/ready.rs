@@ -47,8 +47,9 @@ impl Drop for ReadyFile {
 pub(super) struct Banner(String);
 
 impl Banner {
-    pub(super) fn new(config: &ServeConfig, (_, control): Addresses) -> Self {
-        let (functions, project) = (&config.public_url, super::parts::DEV_PROJECT);
+    pub(super) fn new(config: &ServeConfig, addresses: Addresses) -> Self {
+        let (functions, project) = (public_base(config, addresses), super::parts::DEV_PROJECT);
+        let (_, control) = addresses;
         let usual = config.data.token();
         let token = config.admin_token_file.as_ref().unwrap_or(&usual);
         let token = token.display();
@@ -67,5 +68,14 @@ impl Banner {
     pub(super) fn print(&self) {
         // Nobody reads when the terminal is gone; the server serves all the same.
         drop(writeln!(std::io::stdout(), "{}", self.0));
+    }
+}
+
+/// Where functions are reached. Where the system chose the port, only now is it known.
+pub(super) fn public_base(config: &ServeConfig, (functions, _): Addresses) -> String {
+    if config.listen.port() == 0 {
+        format!("{}://{functions}", TlsFiles::scheme(config.tls.as_ref()))
+    } else {
+        config.public_url.clone()
     }
 }

@@ -60,15 +60,19 @@ impl Swept {
             "SELECT koyalite_api.commit_file('u', $1, '', 'text/plain', 1, now(), $2, 'h', '',
              gen_random_uuid(), $1, $3, NULL, NULL)";
         let commit = sqlx::query(commit).bind(path).bind(version).bind(seen);
-        match commit.execute(&mut self.tenant).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error
-                .as_database_error()
-                .unwrap()
-                .code()
-                .unwrap()
-                .into_owned()),
-        }
+        told(commit.execute(&mut self.tenant).await)
+    }
+
+    /// Sends a message under a key that carries this content; the SQLSTATE where that is refused.
+    async fn send(&mut self, key: &str, version: Uuid) -> Result<(), String> {
+        let carried = format!(
+            r#"[{{"name": "a", "mime_type": "text/plain", "size": 1, "version": "{version}"}}]"#
+        );
+        let send = "SELECT koyalite_api.send_email('ann@example.com', 'example.com',
+             'shop@shop.example', 'Hi', NULL, NULL, gen_random_uuid(), 'f', gen_random_uuid(), '',
+             NULL, 'text', NULL, NULL, $1, $2)";
+        let send = sqlx::query(send).bind(key).bind(carried);
+        told(send.execute(&mut self.tenant).await)
     }
 
     async fn let_time_pass(&self) {
@@ -89,6 +93,16 @@ impl Swept {
             "a row for each content, and content for each row"
         );
         there
+    }
+}
+
+fn told<T>(answer: Result<T, sqlx::Error>) -> Result<(), String> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let error = error.as_database_error().expect("the database answers");
+            Err(error.code().unwrap().into_owned())
+        }
     }
 }
 
@@ -136,6 +150,33 @@ async fn what_was_written_over_goes_and_what_a_copy_has_stays() {
         .ask("SELECT bytes FROM koyalite.file_usage")
         .await;
     assert_eq!(used, 1);
+}
+
+#[tokio::test]
+async fn what_a_message_carries_stays_until_it_has_gone_out() {
+    let mut swept = Swept::new().await;
+    let sender = "INSERT INTO koyalite.email_senders (id, project_id, address)
+                  SELECT gen_random_uuid(), id, 'shop@shop.example' FROM koyalite.projects";
+    swept.registry.run(sender).await;
+    let version = swept.begin().await;
+    swept.commit("terms", version, None).await.unwrap();
+    swept.send("one", version).await.unwrap();
+    swept.registry.run("DELETE FROM koyalite.files").await;
+    // A second one while it is nobody's file any more.
+    swept.send("two", version).await.unwrap();
+    swept.send("one", version).await.unwrap();
+    let other = swept.begin().await;
+    assert_eq!(swept.send("one", other).await, Err("KY011".to_owned()));
+    for key in ["one", "two"] {
+        swept.let_time_pass().await;
+        swept.sweeper.sweep().await;
+        assert!(swept.has(version).await, "{key} carries it");
+        let gone = format!("DELETE FROM koyalite.email_logs WHERE idempotency_key = '{key}'");
+        swept.registry.run(&gone).await;
+    }
+    swept.sweeper.sweep().await;
+    assert!(!swept.has(version).await);
+    assert_eq!(swept.send("three", version).await, Err("KY023".to_owned()));
 }
 
 #[tokio::test]

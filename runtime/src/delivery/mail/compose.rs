@@ -4,10 +4,11 @@
 
 use lettre::address::Envelope;
 use lettre::message::dkim::{DkimCanonicalization, DkimCanonicalizationType, DkimConfig};
-use lettre::message::header::HeaderName;
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::header::{ContentType, HeaderName};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
+use super::attached::File;
 use super::bounce::return_path;
 use crate::keys::KeyRing;
 use crate::registry::mail::dkim;
@@ -33,7 +34,11 @@ const SIGNED: [&str; 7] = [
 
 /// Makes the message, and signs it if its sender has a key. What it was made of has been checked when it
 /// was queued.
-pub(super) fn compose(message: &Claimed, ring: &KeyRing) -> Result<Composed, String> {
+pub(super) fn compose(
+    message: &Claimed,
+    carried: &[File],
+    ring: &KeyRing,
+) -> Result<Composed, String> {
     let address = |text: &str| text.parse::<Address>().map_err(|error| error.to_string());
     let (sender, recipient) = (address(&message.sender)?, address(&message.recipient)?);
     let name = Some(message.sender_name.clone()).filter(|name| !name.is_empty());
@@ -48,9 +53,17 @@ pub(super) fn compose(message: &Claimed, ring: &KeyRing) -> Result<Composed, Str
         builder = builder.reply_to(Mailbox::new(None, address(reply_to)?));
     }
     let text = message.body_text.clone().unwrap_or_default();
-    let composed = match &message.body_html {
-        Some(html) => builder.multipart(MultiPart::alternative_plain_html(text, html.clone())),
-        None => builder.singlepart(SinglePart::plain(text)),
+    let composed = match (&message.body_html, carried) {
+        (Some(html), []) => builder.multipart(both(text, html)),
+        (None, []) => builder.singlepart(SinglePart::plain(text)),
+        (Some(html), files) => {
+            let words = MultiPart::mixed().multipart(both(text, html));
+            builder.multipart(attach(words, files)?)
+        }
+        (None, files) => {
+            let words = MultiPart::mixed().singlepart(SinglePart::plain(text));
+            builder.multipart(attach(words, files)?)
+        }
     };
     let mut composed = composed.map_err(|error| error.to_string())?;
     if let Some(signing) = &message.dkim {
@@ -59,6 +72,21 @@ pub(super) fn compose(message: &Claimed, ring: &KeyRing) -> Result<Composed, Str
     Ok(Composed {
         envelope: envelope(message, &composed)?,
         bytes: composed.formatted(),
+    })
+}
+
+fn both(text: String, html: &str) -> MultiPart {
+    MultiPart::alternative_plain_html(text, html.to_owned())
+}
+
+fn attach(words: MultiPart, files: &[File]) -> Result<MultiPart, String> {
+    files.iter().try_fold(words, |parts, file| {
+        let kind = ContentType::parse(&file.mime_type);
+        // A type that mail has no words for is bytes to it.
+        let kind = kind.or_else(|_| ContentType::parse("application/octet-stream"));
+        let kind = kind.map_err(|error| error.to_string())?;
+        let attachment = Attachment::new(file.name.clone());
+        Ok(parts.singlepart(attachment.body(file.content.to_vec(), kind)))
     })
 }
 
@@ -119,12 +147,13 @@ mod tests {
             body_html: html.map(str::to_owned),
             attempts: 1,
             return_path: None,
+            attachments: Vec::new(),
             dkim: None,
         }
     }
 
     fn headers(message: &Claimed) -> Vec<String> {
-        let composed = compose(message, &ring()).unwrap();
+        let composed = compose(message, &[], &ring()).unwrap();
         assert!(composed.bytes.is_ascii(), "whatever the server can do");
         let text = String::from_utf8(composed.bytes).unwrap();
         let (headers, _) = text.split_once("\r\n\r\n").unwrap();
@@ -151,7 +180,7 @@ mod tests {
         for header in headers(&message) {
             assert!(!header.to_ascii_lowercase().starts_with("bcc"), "{header}");
         }
-        let envelope = compose(&message, &ring()).unwrap().envelope;
+        let envelope = compose(&message, &[], &ring()).unwrap().envelope;
         assert_eq!(envelope.to().len(), 1);
     }
 
@@ -166,5 +195,31 @@ mod tests {
         };
         assert!(types(None).contains("text/plain"));
         assert!(types(Some("<p>Hi</p>")).contains("multipart/alternative"));
+    }
+
+    #[test]
+    fn files_go_after_the_words_under_their_names() {
+        let file = |name: &str, mime_type: &str| File {
+            name: name.to_owned(),
+            mime_type: mime_type.to_owned(),
+            content: bytes::Bytes::from_static(b"\x00\xff content"),
+        };
+        let files = [
+            file("Grüße \"1\"\r\nBcc: bob@example.com.pdf", "application/pdf"),
+            file("odd", "not a type"),
+        ];
+        for html in [None, Some("<p>Hi</p>")] {
+            let composed = compose(&message("Hi", html), &files, &ring()).unwrap();
+            assert!(composed.bytes.is_ascii(), "whatever the server can do");
+            let text = String::from_utf8(composed.bytes).unwrap();
+            let words = text.find("text/plain").unwrap();
+            let first = text.find("application/pdf").unwrap();
+            let second = text.find("application/octet-stream").unwrap();
+            assert!(words < first && first < second, "{text}");
+            assert_eq!(text.matches("Content-Disposition: attachment").count(), 2);
+            assert_eq!(text.matches("AP8gY29udGVudA==").count(), 2, "{text}");
+            let mut lines = text.lines();
+            assert!(!lines.any(|line| line.to_ascii_lowercase().starts_with("bcc")));
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! `egress`. Reading order: `server` (which), `compose` (what), `smtp` (how), `outcome` (what follows;
 //! pure); `bounce` reads what comes back later.
 
+mod attached;
 pub mod bounce;
 mod compose;
 mod outcome;
@@ -17,8 +18,10 @@ pub mod smtp;
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 
+use self::attached::{Attachments, Missing};
 use self::outcome::Outcome;
 use self::smtp::Pool;
 use super::work::Work;
@@ -60,16 +63,18 @@ pub enum Exit {
 pub struct Mails {
     registry: Arc<Registry>,
     exit: Exit,
+    attachments: Attachments,
     work: Work,
 }
 
 impl Mails {
-    /// A worker that has not started yet.
+    /// A worker that has not started yet. What messages carry lies in that store.
     #[must_use]
-    pub fn new(registry: Arc<Registry>, exit: Exit) -> Self {
+    pub fn new(registry: Arc<Registry>, exit: Exit, objects: Arc<dyn ObjectStore>) -> Self {
         Self {
             registry,
             exit,
+            attachments: Attachments::new(objects),
             work: Work::new(MESSAGES_MAX),
         }
     }
@@ -81,7 +86,7 @@ impl Mails {
             outage.note(self.look().await, "mail");
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.work.rest(LOOK_INTERVAL) => {}
+                () = self.work.rest(self.registry.turn(LOOK_INTERVAL)) => {}
             }
         }
         self.work.drain().await;
@@ -110,8 +115,9 @@ impl Mails {
             }
             for (message, slot) in claimed.into_iter().zip(slots) {
                 let (registry, exit) = (Arc::clone(&self.registry), self.exit.clone());
+                let attachments = self.attachments.clone();
                 self.work.start(slot, async move {
-                    deliver(&registry, &exit, &message).await;
+                    deliver(&registry, (&exit, &attachments), &message).await;
                 });
             }
         }
@@ -119,23 +125,41 @@ impl Mails {
 }
 
 /// Sends one message and records how it went.
-async fn deliver(registry: &Registry, exit: &Exit, message: &Claimed) {
+async fn deliver(
+    registry: &Registry,
+    (exit, attachments): (&Exit, &Attachments),
+    message: &Claimed,
+) {
     let outcome = match exit {
         Exit::Mailbox => Outcome::of(Then::Caught),
         Exit::Closed => Outcome::failed(NO_SERVER),
-        Exit::Server(pool) => match compose::compose(message, &registry.ring()) {
-            Err(error) => Outcome::failed(&error),
-            Ok(composed) => {
-                let begin = async || begin(registry, message).await;
-                let answer = pool.send(&composed, begin).await;
-                let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
-                outcome::outcome(answer, attempts, rand::random())
-            }
-        },
+        Exit::Server(pool) => hand_over(registry, (pool, attachments), message).await,
     };
     let tried = outlast(FINISH_TRIES, || record(registry, message, &outcome));
     if let Err(error) = tried.await {
         tracing::error!(error = error.detail(), message = %message.id, "a message's end is lost");
+    }
+}
+
+/// Hands a message to the mail server, with what it carries.
+async fn hand_over(
+    registry: &Registry,
+    (pool, attachments): (&Pool, &Attachments),
+    message: &Claimed,
+) -> Outcome {
+    let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+    let carried = match attachments.read(&message.attachments).await {
+        Ok(carried) => carried,
+        Err(Missing::Forever(reason)) => return Outcome::failed(&reason),
+        Err(Missing::ForNow(reason)) => return Outcome::later(attempts, reason, rand::random()),
+    };
+    match compose::compose(message, &carried.files, &registry.ring()) {
+        Err(error) => Outcome::failed(&error),
+        Ok(composed) => {
+            let begin = async || begin(registry, message).await;
+            let answer = pool.send(&composed, begin).await;
+            outcome::outcome(answer, attempts, rand::random())
+        }
     }
 }
 

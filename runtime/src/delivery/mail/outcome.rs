@@ -32,6 +32,14 @@ impl Outcome {
         }
     }
 
+    /// Nobody was asked yet: tried again, as after a refusal for now.
+    pub(super) fn later(attempts: u32, reason: String, chance: f64) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::of(later(attempts, chance))
+        }
+    }
+
     pub(super) fn failed(reason: &str) -> Self {
         Self {
             reason: Some(reason.to_owned()),

@@ -32,7 +32,7 @@ pub async fn keep_sealing(registry: &Registry, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(SEAL_INTERVAL) => {}
+            () = tokio::time::sleep(registry.turn(SEAL_INTERVAL)) => {}
         }
         outage.note(seal(registry).await, "sealing the audit log");
     }

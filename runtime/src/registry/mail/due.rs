@@ -1,7 +1,9 @@
 //! What the worker asks of the database: messages that are due, and how they went. SQL only; what an
 //! answer means is decided in [`crate::delivery`]. All times are the database's.
 
+use serde::Deserialize;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::super::error::RegistryError;
@@ -22,8 +24,21 @@ pub(crate) struct Claimed {
     pub(crate) attempts: i32,
     /// Where bounces go to; none: to the sender.
     pub(crate) return_path: Option<String>,
+    /// What it carries.
+    pub(crate) attachments: Vec<Attached>,
     /// What signs it, if anything does.
     pub(crate) dkim: Option<Signing>,
+}
+
+/// A file that a message carries, as it was when the message was queued.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Attached {
+    pub(crate) name: String,
+    pub(crate) mime_type: String,
+    pub(crate) size: u64,
+    /// Whose content it is, and which.
+    pub(crate) project: Uuid,
+    pub(crate) version: Uuid,
 }
 
 /// What signs a message.
@@ -60,7 +75,11 @@ pub(crate) async fn claim(
            SELECT c.id, c.fence AS "fence!", c.recipient, c.sender, c.sender_name, c.reply_to,
                c.subject, c.body_text, c.body_html, c.attempts, s.return_path AS "return_path?",
                s.id AS "sender_id?", s.dkim_selector AS "dkim_selector?",
-               s.dkim_algorithm AS "dkim_algorithm?", s.dkim_key AS "dkim_key?"
+               s.dkim_algorithm AS "dkim_algorithm?", s.dkim_key AS "dkim_key?",
+               (SELECT jsonb_agg(jsonb_build_object('name', a.name, 'mime_type', a.mime_type,
+                    'size', a.size, 'version', a.version, 'project', f.project_id) ORDER BY a.position)
+                FROM koyalite.email_attachments a JOIN koyalite.file_contents f USING (version)
+                WHERE a.message_id = c.id) AS "attachments: Json<Vec<Attached>>"
            FROM claimed c LEFT JOIN koyalite.email_senders s
                ON s.project_id = c.project_id AND s.address = c.sender"#,
         limit,
@@ -80,6 +99,7 @@ pub(crate) async fn claim(
         body_html: row.body_html,
         attempts: row.attempts,
         return_path: row.return_path,
+        attachments: row.attachments.map_or_else(Vec::new, |Json(files)| files),
         dkim: row
             .sender_id
             .zip(row.dkim_selector)
@@ -161,6 +181,16 @@ pub(crate) async fn finish(
     )
     .execute(&mut *conn)
     .await?;
+    if forget {
+        sqlx::query!(
+            "DELETE FROM koyalite.email_attachments a USING koyalite.email_logs e
+             WHERE a.message_id = e.id AND e.id = $1 AND e.fence = $2 AND e.body_text IS NULL",
+            id,
+            fence,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
     if *then == Then::Bounced && finished.rows_affected() == 1 {
         sqlx::query!(
             "INSERT INTO koyalite.email_suppressions (project_id, address, reason)

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::super::Registry;
@@ -70,6 +71,20 @@ pub struct Caught {
     pub text: Option<String>,
     /// For the others.
     pub html: Option<String>,
+    /// The files that would go with it.
+    pub attachments: Vec<Attachment>,
+}
+
+/// A file that goes with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = MailAttachment)]
+pub struct Attachment {
+    /// What the reader sees it called.
+    pub name: String,
+    /// Its media type.
+    pub mime_type: String,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// Which messages are meant.
@@ -160,8 +175,12 @@ pub async fn caught(
     let row = sqlx::query!(
         r#"SELECT id, project_id, user_id, recipient, sender, subject, status, attempts, last_attempt_at, reason,
                ambiguous, smtp_status, template, template_id, caught, function, invocation_id, created_at,
-               number, reply_to, body_text, body_html
-           FROM koyalite.email_logs WHERE project_id = $1 AND id = $2 AND caught"#,
+               number, reply_to, body_text, body_html,
+               (SELECT jsonb_agg(jsonb_build_object('name', a.name, 'mime_type', a.mime_type,
+                    'size', a.size) ORDER BY a.position)
+                FROM koyalite.email_attachments a WHERE a.message_id = e.id)
+                    AS "attachments: Json<Vec<Attachment>>"
+           FROM koyalite.email_logs e WHERE project_id = $1 AND id = $2 AND caught"#,
         project,
         id,
     )
@@ -194,6 +213,7 @@ pub async fn caught(
         reply_to: row.reply_to,
         text: row.body_text,
         html: row.body_html,
+        attachments: row.attachments.map_or_else(Vec::new, |Json(files)| files),
     })
 }
 

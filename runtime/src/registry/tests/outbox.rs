@@ -19,6 +19,7 @@ async fn subscribe(registry: &TestRegistry, project: &Project) {
         columns: Default::default(),
         signature: Signature::Hmac,
         ordered: false,
+        order_key: None,
         rate_per_minute: None,
     };
     endpoints::create(registry, &project.name, &new)

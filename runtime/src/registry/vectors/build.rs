@@ -30,7 +30,7 @@ pub async fn keep_building(registry: Arc<Registry>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+            () = tokio::time::sleep(registry.turn(LOOK_INTERVAL)) => {}
         }
         let built = tokio::select! {
             () = stop.cancelled() => return,

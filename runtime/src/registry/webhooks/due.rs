@@ -77,6 +77,9 @@ pub(crate) async fn claim(
                      AND NOT (e.ordered AND EXISTS (SELECT FROM koyalite.webhooks b
                          WHERE b.endpoint_id = e.id AND b.number < p.number
                            AND b.status IN ('pending', 'sending')))
+                     AND NOT EXISTS (SELECT FROM koyalite.webhooks b
+                         WHERE b.endpoint_id = e.id AND b.order_value = p.order_value
+                           AND b.number < p.number AND b.status IN ('pending', 'sending'))
                    ORDER BY p.next_attempt_at
                    LIMIT greatest(0,
                        least(e.room,
@@ -108,14 +111,18 @@ pub(crate) async fn claim(
     )
     .fetch_all(&mut *conn)
     .await?;
+    Ok(readable(rows, registry))
+}
+
+/// Those that can be read. Others are left to their lease and the log.
+fn readable(rows: Vec<Row>, registry: &Registry) -> Vec<Claimed> {
     let claimed = rows.into_iter().map(|row| row.read(registry));
-    // One that cannot be read is left to its lease and the log.
     let readable = claimed.filter_map(|claimed| {
         claimed
             .inspect_err(|error| tracing::error!(error = error.detail(), "a delivery is left out"))
             .ok()
     });
-    Ok(readable.collect())
+    readable.collect()
 }
 
 /// A delivery as it is stored.

@@ -46,6 +46,8 @@ pub struct Endpoint {
     pub previous_until: Option<DateTime<Utc>>,
     /// One delivery after the other.
     pub ordered: bool,
+    /// Where in a payload it stands what a delivery is about; those about the same go one after the other.
+    pub order_key: Option<String>,
     /// Deliveries a minute at most.
     pub rate_per_minute: Option<i32>,
     /// Whether anything is delivered.
@@ -91,6 +93,7 @@ pub async fn create(
         description: &new.description,
         event_types: &new.event_types,
         columns: &new.columns,
+        order_key: new.order_key.as_deref(),
         rate_per_minute: new.rate_per_minute,
     };
     judged.check(&known)?;
@@ -104,8 +107,8 @@ pub async fn create(
     sqlx::query!(
         "INSERT INTO koyalite.webhook_endpoints
              (id, project_id, target_url, description, event_types, columns, signature, secret,
-              ordered, rate_per_minute)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+              ordered, rate_per_minute, order_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         id,
         locked.id,
         new.target_url,
@@ -116,6 +119,7 @@ pub async fn create(
         seal(&registry.ring(), id, &key)?,
         new.ordered,
         new.rate_per_minute,
+        new.order_key,
     )
     .execute(change.conn())
     .await?;
@@ -182,13 +186,14 @@ pub async fn update(
         description: &endpoint.description,
         event_types: &endpoint.event_types,
         columns: &endpoint.columns,
+        order_key: endpoint.order_key.as_deref(),
         rate_per_minute: endpoint.rate_per_minute,
     };
     judged.check(&known)?;
     sqlx::query!(
         "UPDATE koyalite.webhook_endpoints SET target_url = $2, description = $3, event_types = $4,
              columns = $5, ordered = $6, enabled = $7, rate_per_minute = $9, paced_until = NULL,
-             updated_at = now(),
+             order_key = $10, updated_at = now(),
              disabled_reason = CASE WHEN $8 THEN NULL ELSE disabled_reason END,
              failures = CASE WHEN $8 THEN 0 ELSE failures END,
              failing_since = CASE WHEN $8 THEN NULL ELSE failing_since END,
@@ -203,6 +208,7 @@ pub async fn update(
         endpoint.enabled,
         on_again,
         endpoint.rate_per_minute,
+        endpoint.order_key,
     )
     .execute(change.conn())
     .await?;
@@ -225,6 +231,7 @@ fn apply(endpoint: &mut Endpoint, patch: EndpointPatch) {
     put(&mut endpoint.event_types, patch.event_types);
     put(&mut endpoint.columns, patch.columns);
     put(&mut endpoint.ordered, patch.ordered);
+    put(&mut endpoint.order_key, patch.order_key);
     put(&mut endpoint.rate_per_minute, patch.rate_per_minute);
     put(&mut endpoint.enabled, patch.enabled);
 }
@@ -297,8 +304,8 @@ async fn list_in(
 ) -> Result<Vec<Endpoint>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT id, target_url, description, event_types, columns, signature, secret,
-             previous_until, ordered, rate_per_minute, enabled, disabled_reason, failures, failing_since, open_until,
-             created_at, updated_at
+             previous_until, ordered, order_key, rate_per_minute, enabled, disabled_reason, failures,
+             failing_since, open_until, created_at, updated_at
          FROM koyalite.webhook_endpoints WHERE project_id = $1 ORDER BY created_at, id",
         project,
     )
@@ -320,6 +327,7 @@ async fn list_in(
             public_key: key.and_then(|key| key.public()),
             previous_until: row.previous_until,
             ordered: row.ordered,
+            order_key: row.order_key,
             rate_per_minute: row.rate_per_minute,
             enabled: row.enabled,
             disabled_reason: row.disabled_reason,

@@ -18,6 +18,9 @@ pub const DESCRIPTION_CHARS_MAX: usize = 500;
 /// Bytes of a target's URL, as many as servers take.
 pub const TARGET_BYTES_MAX: usize = 2048;
 
+/// Bytes of an order key: a few names, each as long as a column's may be.
+pub const ORDER_KEY_BYTES_MAX: usize = 255;
+
 /// The fastest rate that an endpoint can be given: a thousand a second.
 pub const RATE_PER_MINUTE_MAX: i32 = 60_000;
 
@@ -50,6 +53,9 @@ pub struct NewEndpoint {
     /// One delivery after the other.
     #[serde(default)]
     pub ordered: bool,
+    /// Where in a payload it stands what a delivery is about, as in `order.id`: those about the same go one
+    /// after the other.
+    pub order_key: Option<String>,
     /// Deliveries a minute at most; none: as they come.
     pub rate_per_minute: Option<i32>,
 }
@@ -68,6 +74,9 @@ pub struct EndpointPatch {
     pub columns: Option<Columns>,
     /// One delivery after the other.
     pub ordered: Option<bool>,
+    /// Another key, for events from now on; null: none.
+    #[serde(default, deserialize_with = "given")]
+    pub order_key: Option<Option<String>>,
     /// Another rate; null: none.
     #[serde(default, deserialize_with = "given")]
     pub rate_per_minute: Option<Option<i32>>,
@@ -88,6 +97,7 @@ pub(super) struct Judged<'a> {
     pub(super) description: &'a str,
     pub(super) event_types: &'a [String],
     pub(super) columns: &'a Columns,
+    pub(super) order_key: Option<&'a str>,
     pub(super) rate_per_minute: Option<i32>,
 }
 
@@ -112,6 +122,12 @@ impl Judged<'_> {
                 format!("write 1 to {RATE_PER_MINUTE_MAX} deliveries a minute, or nothing");
             wrong.push(Mistake::new("rate_per_minute", message));
         }
+        if !self.order_key.is_none_or(is_order_key) {
+            let message = format!(
+                "write names joined by dots, as in order.id, at most {ORDER_KEY_BYTES_MAX} bytes"
+            );
+            wrong.push(Mistake::new("order_key", message));
+        }
         if self.event_types.is_empty() || self.event_types.len() > EVENT_TYPES_MAX {
             let message = format!("name 1 to {EVENT_TYPES_MAX} types, or `*` for all of functions");
             wrong.push(Mistake::new("event_types", message));
@@ -135,6 +151,11 @@ impl Judged<'_> {
         }
         refuse_if_any(wrong)
     }
+}
+
+fn is_order_key(text: &str) -> bool {
+    let name = |name: &str| !name.is_empty() && !name.chars().any(char::is_control);
+    text.len() <= ORDER_KEY_BYTES_MAX && text.split('.').all(name)
 }
 
 fn check_type(text: &str, table: impl Fn(&str) -> bool) -> Result<(), String> {
@@ -183,6 +204,19 @@ pub(super) fn tables_of(event_types: &[String]) -> BTreeMap<&str, BTreeSet<&'sta
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_key_is_names_joined_by_dots() {
+        let check = |text: &str, good: bool| assert_eq!(is_order_key(text), good, "{text:?}");
+        check("id", true);
+        check("order.id", true);
+        check("Größe.wert", true);
+        check("", false);
+        check("order.", false);
+        check("order..id", false);
+        check("a\nb", false);
+        check(&"a".repeat(ORDER_KEY_BYTES_MAX + 1), false);
+    }
 
     #[test]
     fn types_are_words_or_end_in_a_star() {

@@ -65,6 +65,8 @@ struct Mail {
     #[serde(default)]
     values: Json,
     key: Option<String>,
+    #[serde(default)]
+    attach: Vec<String>,
 }
 
 impl Mail {
@@ -81,6 +83,9 @@ impl Mail {
         }
         if let Some(key) = self.key {
             message = message.idempotency_key(key);
+        }
+        for path in self.attach {
+            message = message.attach(path);
         }
         Ok(match self.template {
             Some(template) => message.template(template, &self.values)?,

@@ -131,7 +131,7 @@ fn a_receiver_verifies_what_was_signed_and_nothing_that_was_altered() {
                 .repeat(3);
             let mut message = message(&long, html);
             message.dkim = Some(signing);
-            let text = String::from_utf8(compose(&message, &ring).unwrap().bytes).unwrap();
+            let text = String::from_utf8(compose(&message, &[], &ring).unwrap().bytes).unwrap();
             assert!(verifies(&text, &key.record()), "{algorithm:?}\n{text}");
             for (what, other) in [
                 ("ann@example.com", "bob@example.com"),
@@ -155,14 +155,18 @@ fn a_key_that_does_not_open_sends_nothing_unsigned() {
         algorithm: "ed25519-sha256".to_owned(),
         key: vec![1, 2, 3],
     });
-    assert!(compose(&message, &ring()).unwrap_err().contains("DKIM"));
+    assert!(
+        compose(&message, &[], &ring())
+            .unwrap_err()
+            .contains("DKIM")
+    );
 }
 
 #[test]
 fn bounces_find_their_way_back() {
     let mut message = message("Hi", None);
     message.return_path = Some("bounces@shop.example".to_owned());
-    let envelope = compose(&message, &ring()).unwrap().envelope;
+    let envelope = compose(&message, &[], &ring()).unwrap().envelope;
     let expected = "bounces+00000000000000000000000000000000@shop.example";
     assert_eq!(envelope.from().unwrap().to_string(), expected);
 }
