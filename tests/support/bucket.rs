@@ -96,18 +96,29 @@ impl Bucket {
             .collect()
     }
 
-    /// How many uploads of parts the server keeps that were never put together.
-    pub(crate) async fn uploads(&self) -> usize {
-        let path = format!("/buckets/{}/.uploads/", self.name);
-        let asked = self.server.filer(Method::GET, &path);
-        let answer = asked.header("accept", "application/json").send().await;
-        match answer.status {
-            404 => 0,
-            _ => {
-                let listed = answer.expect(200).json();
-                listed["Entries"].as_array().map_or(0, Vec::len)
-            }
+    /// How many parts each upload has that was never put together.
+    pub(crate) async fn uploads(&self) -> Vec<usize> {
+        let mut parts = Vec::new();
+        for upload in self
+            .folder(&format!("/buckets/{}/.uploads", self.name))
+            .await
+        {
+            parts.push(self.folder(&upload).await.len());
         }
+        parts
+    }
+
+    /// What is in a folder of the server, as it keeps things itself.
+    async fn folder(&self, path: &str) -> Vec<String> {
+        let asked = self.server.filer(Method::GET, &format!("{path}/"));
+        let answer = asked.header("accept", "application/json").send().await;
+        if answer.status == 404 {
+            return Vec::new();
+        }
+        let listed = answer.expect(200).json();
+        let entries = listed["Entries"].as_array().cloned().unwrap_or_default();
+        let path = |entry: &serde_json::Value| entry["FullPath"].as_str().unwrap().to_owned();
+        entries.iter().map(path).collect()
     }
 }
 

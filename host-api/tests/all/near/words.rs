@@ -118,7 +118,8 @@ async fn words_are_those_of_people_and_of_their_language() {
     check("bread", "english", &[1, 3, 4]).await;
     check("bread", "simple", &[1, 4]).await;
     check("bread", "", &[1, 4]).await;
-    check("\"baking bread\"", "english", &[1]).await;
+    check("\"baking bread\"", "english", &[1, 3]).await;
+    check("\"bread baking\"", "english", &[]).await;
     check("bread -home", "english", &[3, 4]).await;
     check("valves or home", "english", &[1, 2]).await;
     check("held", "english", &[]).await;
