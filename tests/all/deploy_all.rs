@@ -47,6 +47,9 @@ async fn state(project: &Project<'_>) -> Value {
     state
 }
 
+/// What a deploy has beside two good functions, and how it is refused: status, code, and what is said.
+type Third<'a> = (Vec<(&'a str, Bytes)>, u16, &'a str, &'a str);
+
 #[tokio::test]
 async fn functions_and_their_policies_serve_together_at_one_number() {
     let app = TestApp::shared().await;
@@ -112,7 +115,7 @@ async fn where_the_third_is_refused_nothing_has_changed() {
         manifest("two", ""),
         component(hello("two")),
     ];
-    let thirds: [(Vec<(&str, Bytes)>, u16, &str, &str); 6] = [
+    let thirds: [Third<'_>; 6] = [
         (
             vec![
                 manifest("three", "path = \"/taken\""),

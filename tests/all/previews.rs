@@ -10,11 +10,7 @@ use crate::support::{Answer, Call, CommandLine, Project, TestApp, guest};
 async fn make(project: &Project<'_>, version: u32, mut body: Value) -> Answer {
     body["version"] = version.into();
     let path = "/functions/hello/previews";
-    project
-        .control(Method::POST, &path)
-        .json(&body)
-        .send()
-        .await
+    project.control(Method::POST, path).json(&body).send().await
 }
 
 /// The signed part of a URL.
