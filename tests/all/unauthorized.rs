@@ -50,6 +50,27 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/projects/{project}/api-keys", Developer),
     ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
     (
+        "GET",
+        "/v1/projects/{project}/functions/{name}/deployments",
+        Viewer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/deployments",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/previews",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/functions/{name}/previews",
+        Developer,
+    ),
+    ("POST", "/v1/projects/{project}/deployments", Developer),
+    (
         "POST",
         "/v1/projects/{project}/functions/{name}/promote",
         Developer,

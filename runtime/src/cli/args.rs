@@ -96,7 +96,10 @@ impl WaitArgs {
     pub(super) fn on(&self, path: String) -> String {
         match &self.wait {
             None => path,
-            Some(scope) => format!("{path}?wait={}", encode(scope)),
+            Some(scope) => {
+                let joint = if path.contains('?') { '&' } else { '?' };
+                format!("{path}{joint}wait={}", encode(scope))
+            }
         }
     }
 }

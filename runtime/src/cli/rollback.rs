@@ -24,6 +24,9 @@ pub(super) struct RollbackArgs {
     /// Restore the policies that the version was last used with too; those made since are deleted
     #[arg(long)]
     with_policies: bool,
+    /// Why, for the history
+    #[arg(long, short, value_name = "TEXT")]
+    message: Option<String>,
     #[command(flatten)]
     wait: WaitArgs,
     #[command(flatten)]
@@ -47,7 +50,7 @@ struct Restored {
 impl RollbackArgs {
     /// Goes back.
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let mut body = json!({ "with_policies": self.with_policies });
+        let mut body = json!({ "with_policies": self.with_policies, "message": self.message });
         if let (Some(version), Some(fields)) = (self.to, body.as_object_mut()) {
             fields.insert("version".to_owned(), version.into());
         }

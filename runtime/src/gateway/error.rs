@@ -10,6 +10,7 @@ use koyalite_policy::{FunctionName, ProjectName};
 use super::auth::AuthError;
 use super::file_error;
 use super::headers::REGION;
+use super::preview::PreviewError;
 use super::rates;
 use super::route::RouteError;
 use crate::accounts::AccountError;
@@ -50,6 +51,8 @@ pub(super) enum GatewayError {
     FilesElsewhere(Vec<String>),
     #[error("function `{0}` has no such version, or this caller may not choose it")]
     UnknownVersion(FunctionName),
+    #[error(transparent)]
+    Preview(#[from] PreviewError),
     #[error("function `{0}` only runs on its schedule")]
     NotCallable(FunctionName),
     #[error(transparent)]
@@ -106,6 +109,7 @@ impl From<GatewayError> for Problem {
             GatewayError::UnknownFunction(_) => Code::UnknownFunction,
             GatewayError::Disabled(_) => Code::FunctionDisabled,
             GatewayError::UnknownVersion(_) => Code::UnknownVersion,
+            GatewayError::Preview(_) => Code::InvalidUrl,
             GatewayError::NotCallable(_) => Code::NotCallable,
             GatewayError::TokenNeeded(_) => Code::Unauthorized,
             GatewayError::BodyTooLarge { .. } => Code::BodyTooLarge,

@@ -19,9 +19,11 @@ pub mod find;
 mod headers;
 mod known;
 mod node;
+mod preview;
 pub mod providers;
 mod rates;
 pub mod route;
+mod share;
 mod timing;
 
 use std::future::Future;
@@ -41,7 +43,7 @@ pub use self::accounts::AccountCall;
 use self::auth::{AuthError, Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
-use self::choose::Chosen;
+use self::choose::{Asking, Chosen, Shown};
 pub use self::client::Proxies;
 use self::error::GatewayError;
 use self::headers::Answered;
@@ -54,7 +56,7 @@ use crate::dispatch::{DispatchError, HttpCall};
 use crate::forward::{ForwardError, Hop};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
-use crate::keys::{ControlAuthority, Right};
+use crate::keys::{ControlAuthority, Preview, Right};
 use crate::registry::ProjectEntry;
 
 /// What the gateway reads and calls. One implementation serves; the tests have another.
@@ -66,6 +68,9 @@ pub trait Behind: Send + Sync + 'static {
     /// now.
     fn may_preview(&self, right: Right, project: &ProjectName)
     -> impl Future<Output = bool> + Send;
+
+    /// What the signed part of a preview URL of that function says, if it is one.
+    fn open_preview(&self, function: Uuid, text: &str) -> Option<Preview>;
 
     /// Whether what this node serves may be older than its operator lets it be.
     fn is_stale(&self) -> bool;
@@ -168,7 +173,7 @@ impl<B: Behind> Gateway<B> {
         id: Uuid,
         request: Request<Body>,
     ) -> Result<Response<Body>, GatewayError> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         // The target borrows from the path while the parts are changed.
         let path = parts.uri.clone();
         let host = request_form::host(&path);
@@ -210,10 +215,13 @@ impl<B: Behind> Gateway<B> {
                     return Box::pin(self.forward(id, there, (parts, body))).await;
                 }
                 self.learn(&parts, &project).await;
-                let chosen = match self.choose(&parts, &target, project) {
+                let preview = preview::take(&mut parts)?;
+                let asked = (&parts, id, preview.as_deref());
+                let chosen = match self.choose(asked, &target, project) {
                     Ok(chosen) => chosen,
                     Err(refused) => {
                         let there = self.instead(refused, &parts, &target)?;
+                        preview::put_back(&mut parts, preview);
                         return Box::pin(self.forward(id, there, (parts, body))).await;
                     }
                 };
@@ -266,13 +274,22 @@ impl<B: Behind> Gateway<B> {
     /// Project, function, region, identity, version: everything that is known before the body.
     fn choose(
         &self,
-        parts: &request::Parts,
+        (parts, id, preview): (&request::Parts, Uuid, Option<&str>),
         target: &Target<'_>,
         project: Arc<ProjectEntry>,
     ) -> Result<Chosen, GatewayError> {
-        let region = &self.settings.region;
+        let (region, now) = (&self.settings.region, Utc::now());
         let found = choose::function(&project, target, region)?;
-        choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))
+        let redeem = |text| {
+            let opened = self.behind.open_preview(found.function().id, text);
+            preview::redeem(opened, found.function(), now)
+        };
+        let asking = Asking {
+            headers: &parts.headers,
+            id,
+            preview: preview.map(redeem).transpose()?,
+        };
+        choose::version(project, found, &asking, (&self.callers, now))
     }
 
     /// What a signature cannot tell of an operator: whether their token was taken back since. Asked of
@@ -309,6 +326,7 @@ impl<B: Behind> Gateway<B> {
             region: &self.settings.region,
             style: chosen.style,
         };
+        let shown = chosen.shown;
         let usage = Arc::new(Usage::default());
         let seen = match chosen.credential {
             Credential::Control(_) => Some(Arc::clone(&usage)),
@@ -333,6 +351,9 @@ impl<B: Behind> Gateway<B> {
                 response
             }
         };
+        if shown == Shown::ByPreview {
+            preview::seclude(response.headers_mut());
+        }
         if let Some(usage) = seen {
             let length = response.body().size_hint().exact();
             timing::add(response.headers_mut(), usage.so_far(), length);

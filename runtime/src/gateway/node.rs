@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use koyalite_host_api::Project;
 use koyalite_policy::ProjectName;
+use uuid::Uuid;
 
 use super::providers::Fetched;
 use super::{AccountCall, Behind};
@@ -16,7 +17,7 @@ use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::egress::Egress;
 use crate::forward::{Fleet, ForwardError};
 use crate::http::Body;
-use crate::keys::{Presented, Right};
+use crate::keys::{Presented, Preview, Right};
 use crate::registry::operators;
 use crate::registry::roles::Permission;
 use crate::registry::{ProjectEntry, Registry};
@@ -64,6 +65,10 @@ impl Behind for Node {
                 false
             }
         }
+    }
+
+    fn open_preview(&self, function: Uuid, text: &str) -> Option<Preview> {
+        Preview::open(&self.registry.ring(), function, text)
     }
 
     fn is_stale(&self) -> bool {

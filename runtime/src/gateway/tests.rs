@@ -37,6 +37,10 @@ impl Behind for Fake {
         right != Right::Listed(TAKEN_BACK)
     }
 
+    fn open_preview(&self, _function: Uuid, _text: &str) -> Option<Preview> {
+        None
+    }
+
     fn is_stale(&self) -> bool {
         false
     }

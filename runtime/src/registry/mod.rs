@@ -23,7 +23,7 @@ pub mod custom_roles;
 pub(crate) mod ddl;
 pub mod default;
 pub mod definition;
-mod deploy;
+pub mod deploy;
 pub mod email;
 pub mod error;
 pub mod files;

@@ -32,6 +32,7 @@ use crate::control;
 use crate::cores::Cores;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token};
+use crate::registry::deploy::automatic;
 use crate::registry::vectors::build;
 use crate::registry::{self, Registry, audit};
 use crate::scheduler::Scheduler;
@@ -264,6 +265,10 @@ impl Tasks {
         let (registry, reads) = (Arc::clone(&parts.registry), Arc::clone(&parts.reads));
         let kept_until = stop.clone();
         background.spawn(async move { audit::keep_reads(&registry, &reads, kept_until).await });
+        background.spawn(automatic::keep_watching(
+            Arc::clone(&parts.registry),
+            stop.clone(),
+        ));
         background.spawn(build::keep_building(
             Arc::clone(&parts.registry),
             stop.clone(),
