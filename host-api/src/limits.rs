@@ -25,6 +25,18 @@ pub const NEAREST_ROWS: u32 = SELECT_ROWS;
 /// 600 MB out of Postgres, about what [`STATEMENT_TIME`] lets through.
 pub const SCANNED_VECTORS: u32 = 200_000;
 
+/// Rows that count for a search by words too: each is read and taken apart, a second or two in all.
+pub const HYBRID_ROWS: u32 = 50_000;
+
+/// How far down each of its two lists goes: as many rows as it may answer.
+pub const HYBRID_CANDIDATES: u32 = NEAREST_ROWS;
+
+/// The words that are looked for; a longer text is a document.
+pub const HYBRID_TEXT_BYTES: usize = 2048;
+
+/// Columns that words are looked for in.
+pub const HYBRID_COLUMNS: usize = 16;
+
 /// Up to as many rows are compared one by one though there is a graph: 10 ms for 384 numbers each, always
 /// right, and the graph is hardly faster where few of its rows count.
 pub const EXACT_ROWS: u32 = 25_000;

@@ -21,4 +21,5 @@ pub mod registry;
 pub mod scheduler;
 pub mod server;
 pub mod silence;
+pub mod store;
 pub mod sweeper;

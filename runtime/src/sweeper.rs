@@ -4,7 +4,7 @@
 //! The database says what that is, by a row that was there before the first byte; the store is never searched.
 //! Where two nodes do it at once, the second finds nothing to delete.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::registry::files::{self, Orphan};
 use crate::registry::{Registry, RegistryError};
+use crate::store::Objects;
 
 /// How often it is looked for. Content waits for hours until its time is over; a minute more is nothing.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -25,30 +26,20 @@ const ORPHANS_MAX: i64 = 500;
 /// What sweeps.
 pub struct Sweeper {
     registry: Arc<Registry>,
-    objects: Arc<dyn ObjectStore>,
-    /// The folder that the store is, where it is one.
-    folder: Option<PathBuf>,
+    objects: Objects,
 }
 
 impl Sweeper {
     /// A sweeper of this store.
     #[must_use]
-    pub fn new(
-        registry: Arc<Registry>,
-        objects: Arc<dyn ObjectStore>,
-        folder: Option<PathBuf>,
-    ) -> Self {
-        Self {
-            registry,
-            objects,
-            folder,
-        }
+    pub fn new(registry: Arc<Registry>, objects: Objects) -> Self {
+        Self { registry, objects }
     }
 
     /// The store.
     #[must_use]
     pub fn objects(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.objects)
+        Arc::clone(&self.objects.store)
     }
 
     /// Sweeps from time to time, until `stop`.
@@ -80,13 +71,9 @@ impl Sweeper {
         let orphans = files::take_orphans(&self.registry, ORPHANS_MAX).await?;
         let mut gone = Vec::with_capacity(orphans.len());
         for orphan in &orphans {
-            match self
-                .objects
-                .delete(&key(orphan.project, orphan.version))
-                .await
-            {
+            match self.delete(orphan).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {
-                    self.clear_folder(*orphan).await;
+                    self.clear_folder(orphan).await;
                     gone.push(orphan.version);
                 }
                 Err(error) => {
@@ -99,9 +86,22 @@ impl Sweeper {
         Ok(gone.len())
     }
 
+    /// The object; before that, the parts of one that was never put together.
+    async fn delete(&self, orphan: &Orphan) -> object_store::Result<()> {
+        let key = key(orphan.project, orphan.version);
+        if let (Some(upload), Some(parts)) = (&orphan.upload, &self.objects.parts) {
+            match parts.abort_multipart(&key, upload).await {
+                // It was put together, or ended before.
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.objects.store.delete(&key).await
+    }
+
     /// A folder keeps what was being written beside its place until it is complete; a crash leaves it there.
-    async fn clear_folder(&self, orphan: Orphan) {
-        let Some(folder) = &self.folder else {
+    async fn clear_folder(&self, orphan: &Orphan) {
+        let Some(folder) = &self.objects.folder else {
             return;
         };
         let folder = folder.join(key(orphan.project, Uuid::nil()).as_ref());

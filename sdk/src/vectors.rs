@@ -134,6 +134,35 @@ impl Search {
         self
     }
 
+    /// Looks for these words too, in these columns of type text: words as people type them, with `"a phrase"`,
+    /// `or` and `-without`. Rows come with a `score` in place of the distance, those that stand best in both
+    /// lists first. All rows that count are looked at, so at most 50 000 may.
+    pub fn with_words<C: Into<String>>(
+        self,
+        text: impl Into<String>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Hybrid {
+        let host::SearchQuery {
+            vector,
+            k,
+            filter,
+            columns: answered,
+            precision: _,
+        } = self.query;
+        Hybrid {
+            index: self.index,
+            query: host::HybridQuery {
+                vector,
+                text: text.into(),
+                text_columns: texts(columns),
+                language: "simple".to_owned(),
+                k,
+                filter,
+                columns: answered,
+            },
+        }
+    }
+
     /// Looks. Each row is read into a `T`: a struct whose fields are the columns and `distance`, or
     /// `serde_json::Value`.
     ///
@@ -142,6 +171,36 @@ impl Search {
     /// [`tables`](crate::tables).
     pub async fn fetch<T: DeserializeOwned>(self) -> Result<Matches<T>, Error> {
         let found = host::search(self.index.clone(), self.query).await?;
+        Ok(Matches {
+            rows: parse_rows(&self.index, &found.rows)?,
+            plan: found.plan,
+        })
+    }
+}
+
+/// A search by meaning and by words, to be made.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is looked for yet"]
+pub struct Hybrid {
+    index: String,
+    query: host::HybridQuery,
+}
+
+impl Hybrid {
+    /// Whose forms of words count as one: a language that Postgres knows, as `english`. Without it, words are as
+    /// they are written.
+    pub fn language(mut self, word: impl Into<String>) -> Self {
+        self.query.language = word.into();
+        self
+    }
+
+    /// Looks. Each row is read into a `T`: a struct whose fields are the columns and `score`, or
+    /// `serde_json::Value`.
+    ///
+    /// # Errors
+    /// As [`Search::fetch`]; `not_text`, `unknown_language`, `too_many_texts`.
+    pub async fn fetch<T: DeserializeOwned>(self) -> Result<Matches<T>, Error> {
+        let found = host::search_hybrid(self.index.clone(), self.query).await?;
         Ok(Matches {
             rows: parse_rows(&self.index, &found.rows)?,
             plan: found.plan,

@@ -72,7 +72,7 @@ async fn kill_9_in_the_middle_of_a_write_leaves_the_old_file_or_the_new_one() {
 
 #[tokio::test]
 async fn a_deleted_project_leaves_no_content() {
-    let app = TestApp::start().await;
+    let app = TestApp::launch(Launch::serve().await.in_its_folder()).await;
     let project = own_files(&app).await;
     let alice = project.token(ALICE).await;
     put(&project, &alice, "a", b"one").await.expect(201);

@@ -45,6 +45,20 @@ async fn titles(project: &Project<'_>, token: &str, k: u32) -> Value {
     rows.map(|row| row["title"].clone()).collect()
 }
 
+/// Titles of what is near or has the words, the best first.
+async fn with_words(project: &Project<'_>, token: &str, text: &str) -> Value {
+    let query = json!({ "vector": [0, 0, 9], "k": 5, "columns": ["title"], "text": text });
+    let call = project.call(Method::POST, "/behaviours/near/near");
+    let answer = call.bearer(token).json(&query).send().await;
+    let answer = answer.of_function(200).json();
+    let rows = answer["rows"].as_array().unwrap().iter();
+    let first = |row: &Value| (row["title"].clone(), row["score"].is_f64());
+    rows.map(first)
+        .inspect(|(_, scored)| assert!(scored))
+        .map(|(title, _)| title)
+        .collect()
+}
+
 #[tokio::test]
 async fn two_callers_of_one_index_find_their_own_rows() {
     let app = TestApp::shared().await;
@@ -77,6 +91,10 @@ async fn two_callers_of_one_index_find_their_own_rows() {
     );
     assert_eq!(titles(&project, &alice, 1).await, json!(["a near one"]));
     assert_eq!(titles(&project, &bob, 5).await, json!(["the nearest"]));
+    let words = with_words(&project, &alice, "near or nearest").await;
+    assert_eq!(words, json!(["a near one", "a far one"]));
+    let words = with_words(&project, &bob, "near or nearest").await;
+    assert_eq!(words, json!(["the nearest"]));
     // A component of WASI 0.2, by the package of plain functions.
     let call = project
         .call(Method::GET, "/behaviours-02/near")

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use koyalite_runtime::keys::KeyRing;
 use tempfile::TempDir;
 
+use super::bucket::Bucket;
 use super::database::Database;
 use super::guests::root;
 use super::process::Process;
@@ -105,6 +106,37 @@ impl Launch {
         std::os::unix::fs::symlink(components, beside.data().join("objects")).unwrap();
         let data = beside.data().display().to_string();
         beside.set("KOYALITE_DATA_DIR", &data)
+    }
+
+    /// A second node that has nothing of this one but its settings and its database.
+    pub(crate) fn elsewhere(&self) -> Launch {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let beside = Launch {
+            folder,
+            ..self.clone()
+        };
+        // Tokens are made with it.
+        std::fs::copy(self.keys(), beside.keys()).unwrap();
+        let data = beside.data().display().to_string();
+        beside.set("KOYALITE_DATA_DIR", &data)
+    }
+
+    /// The same with its objects in a bucket of its own, where these tests are asked to do that and nobody has
+    /// said where they are.
+    pub(crate) async fn in_a_bucket_if_asked(self) -> Launch {
+        let said = self
+            .settings
+            .iter()
+            .any(|(name, _)| name == "KOYALITE_STORE");
+        match Settings::number("KOYALITE_TEST_BUCKETS") {
+            Some(1) if !said => Bucket::new().await.unwrap().keeps(self),
+            _ => self,
+        }
+    }
+
+    /// The same with its objects in its folder, whatever these tests are asked to do.
+    pub(crate) fn in_its_folder(self) -> Launch {
+        self.set("KOYALITE_STORE", "")
     }
 
     /// One setting, as the server's environment has it. The last one of a name counts.

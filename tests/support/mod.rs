@@ -7,6 +7,7 @@
 mod answer;
 mod app;
 mod at_exit;
+mod bucket;
 mod call;
 mod chance;
 mod command_line;
@@ -32,6 +33,7 @@ mod wire;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::{Shared, TestApp};
+pub(crate) use bucket::Bucket;
 pub(crate) use call::Call;
 pub(crate) use chance::Chance;
 pub(crate) use command_line::{CommandLine, Finished};

@@ -20,6 +20,7 @@ mod pgvector;
 mod pip;
 mod postgres;
 mod reference;
+mod seaweedfs;
 mod server;
 mod signals;
 mod sqlx;

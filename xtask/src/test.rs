@@ -9,8 +9,8 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 
 use crate::{
-    contract, guests, host, paths, pgvector, postgres, stopwatch::Stopwatch, toolchain, tus_client,
-    verifier,
+    contract, guests, host, paths, pgvector, postgres, seaweedfs, stopwatch::Stopwatch, toolchain,
+    tus_client, verifier,
 };
 
 const USAGE: &str =
@@ -88,6 +88,11 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         let what = "resumable uploads by the public TUS client";
         totals.not_made.push(format!("{what}: {reason:#}"));
     }
+    let bucket = seaweedfs::have();
+    if let Err(reason) = &bucket {
+        let what = "objects in a bucket";
+        totals.not_made.push(format!("{what}: {reason:#}"));
+    }
     watch.step("build the koyalite program and the tests", || {
         // Together: alone the program would get its dependencies with other features, once more.
         host::run(host::cargo().args(["build", "--workspace", "--bins", "--tests"]))
@@ -95,6 +100,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let host = watch.step("test the host", || test_host(&options, &mut totals));
     let vectors = watch.step("test vector columns", || {
         test_vectors(&options, &mut totals)
+    });
+    let files = watch.step("test files in a bucket", || match bucket {
+        Ok(()) => test_files_in_a_bucket(&options, &mut totals),
+        Err(_) => Ok(()),
     });
     let sdk = watch.step("test the documentation of the SDK", || {
         let folder = paths::root().join("sdk");
@@ -125,7 +134,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     };
     watch.print_table();
     totals.print();
-    host.and(vectors).and(sdk).and(long)
+    host.and(vectors).and(files).and(sdk).and(long)
 }
 
 /// The stories through the front door wait for limits most of their time, so everything else runs
@@ -170,6 +179,17 @@ fn test_vectors(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
     // The whole workspace is selected for its features: alone, this test would be another wasmtime.
     cargo.args(["test", "--workspace", "--test", "pgvector"]);
     cargo.env("KOYALITE_TEST_POSTGRES", bin);
+    test(&mut cargo, options, totals, &mut show)
+}
+
+/// The stories about files once more, each server with its objects in a bucket.
+fn test_files_in_a_bucket(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
+    if options.filter.is_some() {
+        return Ok(());
+    }
+    let mut cargo = host::cargo();
+    cargo.args(["test", "--workspace", "--test", "all", "files"]);
+    cargo.env("KOYALITE_TEST_BUCKETS", "1");
     test(&mut cargo, options, totals, &mut show)
 }
 

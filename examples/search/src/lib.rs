@@ -3,7 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `POST /` with `{"title": "…", "body": "…", "shared": false}` | 201 and the document's id |
-//! | `GET /?q=…` | up to ten documents, the most alike first |
+//! | `GET /?q=…` | up to ten documents, the most alike first, by meaning and by words |
 //! | `DELETE /{id}` | 204 |
 //!
 //! There is no condition on owners here: the policies in `schema.json` decide what each caller finds.
@@ -46,7 +46,7 @@ struct Found {
     id: String,
     title: String,
     body: String,
-    distance: f64,
+    score: f64,
 }
 
 async fn handle(request: Request) -> Result<Response> {
@@ -89,6 +89,8 @@ async fn find(request: &Request) -> Result<Response> {
         .near(embed(&question))
         .take(FOUND)
         .columns(["id", "title", "body"])
+        .with_words(&question, ["title", "body"])
+        .language("english")
         .fetch::<Found>()
         .await?;
     Response::json(&found.rows)

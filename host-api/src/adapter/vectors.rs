@@ -9,7 +9,7 @@ use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
 use crate::error::HostError;
 use crate::tables::{DeleteQuery, Filter, UpsertQuery};
-use crate::vectors::{self, Found, Precision, SearchPlan, SearchQuery};
+use crate::vectors::{self, Found, HybridQuery, Precision, SearchPlan, SearchQuery};
 
 async fn search(
     caller: Caller,
@@ -17,6 +17,16 @@ async fn search(
 ) -> Result<Found, HostError> {
     logged(caller, |call| async move {
         vectors::search(&call.project, &call.identity, &query.try_into()?).await
+    })
+    .await
+}
+
+async fn search_hybrid(
+    caller: Caller,
+    query: impl TryInto<HybridQuery, Error = HostError>,
+) -> Result<Found, HostError> {
+    logged(caller, |call| async move {
+        vectors::search_hybrid(&call.project, &call.identity, &query.try_into()?).await
     })
     .await
 }
@@ -53,6 +63,17 @@ macro_rules! implement {
             {
                 let caller = $with!(access, |store| charged(store));
                 let found = search(caller, (index, query)).await;
+                Ok(found.map(Into::into).map_err(Into::into))
+            }
+
+            async fn search_hybrid(
+                $($mut)? access: $access,
+                index: String,
+                query: $package::vectors::HybridQuery,
+            ) -> wasmtime::Result<Result<$package::vectors::Matches, $package::vectors::Error>>
+            {
+                let caller = $with!(access, |store| charged(store));
+                let found = search_hybrid(caller, (index, query)).await;
                 Ok(found.map(Into::into).map_err(Into::into))
             }
 
@@ -104,6 +125,28 @@ macro_rules! implement {
                         Wit::Automatic => Precision::Automatic,
                         Wit::Exact => Precision::Exact,
                     },
+                })
+            }
+        }
+
+        impl TryFrom<(String, $package::vectors::HybridQuery)> for HybridQuery {
+            type Error = HostError;
+
+            fn try_from(
+                (index, query): (String, $package::vectors::HybridQuery),
+            ) -> Result<Self, HostError> {
+                Ok(Self {
+                    near: SearchQuery {
+                        index,
+                        vector: query.vector,
+                        k: query.k,
+                        filter: query.filter.try_into()?,
+                        columns: query.columns,
+                        precision: Precision::Exact,
+                    },
+                    text: query.text,
+                    columns: query.text_columns,
+                    language: query.language,
                 })
             }
         }

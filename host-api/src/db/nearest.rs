@@ -34,12 +34,13 @@ pub(crate) struct Comparing<'a> {
 }
 
 impl Database {
-    /// Compares all rows that count and reads the nearest: `read` makes the statement of their places.
+    /// Compares all rows that count and reads the nearest: `read` makes the statement of their places,
+    /// or says that there is none.
     pub(crate) async fn nearest(
         &self,
         told: Option<&Told>,
         comparing: Comparing<'_>,
-        read: impl FnOnce(Vec<(String, f64)>) -> Statement,
+        read: impl FnOnce(Vec<(String, f64)>) -> Option<Statement>,
     ) -> Result<Read, HostError> {
         let mut flight = self.flight().await?;
         let read = flight.nearest(told, comparing, read).await;
@@ -62,7 +63,7 @@ impl Flight {
         &mut self,
         told: Option<&Told>,
         comparing: Comparing<'_>,
-        read: impl FnOnce(Vec<(String, f64)>) -> Statement,
+        read: impl FnOnce(Vec<(String, f64)>) -> Option<Statement>,
     ) -> Result<Read, Stopped> {
         let client = self.client()?;
         client
@@ -73,10 +74,10 @@ impl Flight {
             tell(client, Some(&telling)).await?;
         }
         let found = self.compare_all(comparing).await?;
-        if found.is_empty() {
-            return Ok(Read::nothing());
+        match read(found) {
+            None => Ok(Read::nothing()),
+            Some(statement) => self.ask(&statement, Stale::GiveUp).await,
         }
-        self.ask(&read(found), Stale::GiveUp).await
     }
 
     async fn compare_all(

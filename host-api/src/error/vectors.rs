@@ -1,7 +1,7 @@
 //! Errors of searches for near rows.
 
 use super::{ErrorKind, HostError, echo};
-use crate::limits::{NEAREST_ROWS, SCANNED_VECTORS};
+use crate::limits::{HYBRID_ROWS, NEAREST_ROWS, SCANNED_VECTORS};
 
 impl HostError {
     /// No such vector index, or none any more.
@@ -29,6 +29,38 @@ impl HostError {
     pub fn invalid_k() -> HostError {
         let message = format!("k is between 1 and {NEAREST_ROWS}");
         HostError::new(ErrorKind::Invalid, "invalid_k", message)
+    }
+
+    /// A language that there are no words of.
+    pub fn unknown_language(word: &str) -> HostError {
+        let message = format!(
+            "there is no language {}; it is simple, or one of Postgres' own, as english or german",
+            echo(word)
+        );
+        HostError::new(ErrorKind::Invalid, "unknown_language", message)
+    }
+
+    /// Something else than columns of text.
+    pub fn not_text(column: &str) -> HostError {
+        let message = format!(
+            "{} is not of type text; words are looked for in columns that are",
+            echo(column)
+        );
+        HostError::new(ErrorKind::Invalid, "not_text", message)
+    }
+
+    /// Words in no column.
+    pub fn no_text_columns() -> HostError {
+        let message = "name the columns of text that the words are looked for in";
+        HostError::new(ErrorKind::Invalid, "not_text", message)
+    }
+
+    /// More rows than words are looked for in.
+    pub fn too_many_texts() -> HostError {
+        let message = format!(
+            "words are looked for in at most {HYBRID_ROWS} visible rows; narrow the search by a filter"
+        );
+        HostError::new(ErrorKind::Limit, "too_many_texts", message)
     }
 
     /// More rows than the host compares by itself.

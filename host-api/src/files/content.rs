@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _};
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::Caller;
+use super::parts::Parts;
+use super::{Caller, Store};
 use crate::error::HostError;
 use crate::limits::{FILE_PART_BYTES, FILE_PARTS_OF_A_SIZE};
 
@@ -22,28 +22,28 @@ pub fn key(project: Uuid, version: Uuid) -> Path {
 
 /// Content that is being written.
 pub(super) struct Pending {
-    objects: Arc<dyn ObjectStore>,
+    store: Store,
     /// Whose it is, until it is kept; who is asked to let go of it.
     caller: Option<Caller>,
     key: Path,
     version: Uuid,
     buffer: BytesMut,
-    /// None until there is more than one part. Nobody else locks it: it makes what may be sent something
-    /// that may be shared.
-    multipart: Option<Mutex<Box<dyn MultipartUpload>>>,
-    parts: u32,
+    /// None until there is more than one part.
+    parts: Option<Parts>,
+    /// How many there are.
+    put: u32,
 }
 
 impl Pending {
     pub(super) fn new(caller: &Caller, version: Uuid) -> Result<Pending, HostError> {
         Ok(Pending {
-            objects: Arc::clone(&caller.project.files.store()?.objects),
+            store: caller.project.files.store()?.clone(),
             caller: Some(caller.clone()),
             key: key(caller.project.id, version),
             version,
             buffer: BytesMut::new(),
-            multipart: None,
-            parts: 0,
+            parts: None,
+            put: 0,
         })
     }
 
@@ -62,40 +62,41 @@ impl Pending {
     }
 
     fn part_bytes(&self) -> usize {
-        FILE_PART_BYTES << (self.parts / FILE_PARTS_OF_A_SIZE).min(16)
+        FILE_PART_BYTES << (self.put / FILE_PARTS_OF_A_SIZE).min(16)
     }
 
     async fn flush(&mut self) -> Result<(), HostError> {
-        if self.multipart.is_none() {
-            let begun = self.objects.put_multipart(&self.key).await;
-            self.multipart = Some(Mutex::new(begun.map_err(HostError::store_away)?));
-        }
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            none => {
+                let begun = Parts::begin(&self.store, &self.key).await;
+                let begun = none.insert(begun.map_err(HostError::store_away)?);
+                if let (Some(name), Some(caller)) = (begun.name(), &self.caller) {
+                    caller.note_upload(self.version, name).await?;
+                }
+                begun
+            }
+        };
+        self.put += 1;
         let part = self.buffer.split().freeze();
-        self.parts += 1;
-        match &mut self.multipart {
-            Some(multipart) => multipart
-                .get_mut()
-                .put_part(part.into())
-                .await
-                .map_err(HostError::store_away),
-            None => Ok(()),
-        }
+        parts.put(part).await.map_err(HostError::store_away)
     }
 
     /// Writes what is left. All of it is in the store then.
     pub(super) async fn complete(&mut self) -> Result<(), HostError> {
-        if self.multipart.is_some() && !self.buffer.is_empty() {
+        if self.parts.is_some() && !self.buffer.is_empty() {
             self.flush().await?;
         }
-        let done = match &mut self.multipart {
-            Some(multipart) => multipart.get_mut().complete().await.map(drop),
+        let done = match &mut self.parts {
+            Some(parts) => parts.complete().await,
             None => {
                 let whole = self.buffer.split().freeze();
-                self.objects.put(&self.key, whole.into()).await.map(drop)
+                let objects = &self.store.objects;
+                objects.put(&self.key, whole.into()).await.map(drop)
             }
         };
         done.map_err(HostError::store_away)?;
-        self.multipart = None;
+        self.parts = None;
         Ok(())
     }
 
@@ -110,13 +111,14 @@ impl Drop for Pending {
         let Some(caller) = self.caller.take() else {
             return;
         };
-        let (objects, key, version) = (Arc::clone(&self.objects), self.key.clone(), self.version);
-        let multipart = self.multipart.take();
+        let objects = Arc::clone(&self.store.objects);
+        let (key, version) = (self.key.clone(), self.version);
+        let parts = self.parts.take();
         // Outside a runtime there is nobody to do it; it is swept later then.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let gone = match multipart {
-                    Some(mut multipart) => multipart.get_mut().abort().await,
+                let gone = match parts {
+                    Some(parts) => parts.abort().await,
                     None => objects.delete(&key).await,
                 };
                 if let Err(error) = gone {

@@ -7,9 +7,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt as _};
+use tokio::sync::Mutex;
 
 use super::rows::FileInfo;
 use super::{Caller, FilePath, content, operations};
@@ -48,9 +50,7 @@ impl Part {
 /// A part of a file that is being read.
 pub struct Download {
     file: FileInfo,
-    objects: Arc<dyn ObjectStore>,
-    project: uuid::Uuid,
-    left: Range<u64>,
+    content: Content,
 }
 
 impl Download {
@@ -74,10 +74,8 @@ impl Download {
     pub fn of(caller: &Caller, file: FileInfo, part: Part) -> Result<Download, HostError> {
         let left = part.of(file.size)?;
         Ok(Download {
-            objects: Arc::clone(&caller.project.files.store()?.objects),
-            project: caller.project.id,
+            content: Content::new(caller, file.version, left)?,
             file,
-            left,
         })
     }
 
@@ -88,7 +86,7 @@ impl Download {
 
     /// The bytes that are still to come.
     pub fn left(&self) -> Range<u64> {
-        self.left.clone()
+        self.content.left.clone()
     }
 
     /// The next bytes; none at the end.
@@ -96,8 +94,7 @@ impl Download {
     /// # Errors
     /// `store_away`
     pub async fn next(&mut self) -> Result<Option<Bytes>, HostError> {
-        let key = content::key(self.project, self.file.version);
-        read(self.objects.as_ref(), &key, &mut self.left).await
+        self.content.next().await
     }
 
     /// All that is to come.
@@ -109,25 +106,77 @@ impl Download {
     }
 }
 
-/// The next bytes of content; none at the end.
-pub(super) async fn read(
-    objects: &dyn ObjectStore,
-    key: &Path,
-    left: &mut Range<u64>,
-) -> Result<Option<Bytes>, HostError> {
-    if left.is_empty() {
-        return Ok(None);
+/// Content, and what of it is still to be read.
+pub(super) struct Content {
+    objects: Arc<dyn ObjectStore>,
+    key: Path,
+    left: Range<u64>,
+    way: Way,
+}
+
+/// How content is read.
+enum Way {
+    /// Not asked yet.
+    Unknown,
+    /// Piece by piece: a folder has any piece at hand.
+    Pieces,
+    /// As it comes: each request to a bucket is one over the network. Nobody else locks it: it makes what may
+    /// be sent something that may be shared.
+    Stream(Mutex<BoxStream<'static, object_store::Result<Bytes>>>),
+}
+
+impl Content {
+    pub(super) fn new(
+        caller: &Caller,
+        version: uuid::Uuid,
+        left: Range<u64>,
+    ) -> Result<Content, HostError> {
+        Ok(Content {
+            objects: Arc::clone(&caller.project.files.store()?.objects),
+            key: content::key(caller.project.id, version),
+            left,
+            way: Way::Unknown,
+        })
     }
-    let end = left.end.min(left.start + FILE_CHUNK_BYTES);
-    let piece = objects.get_range(key, left.start..end).await;
-    let piece = piece.map_err(HostError::store_away)?;
-    if piece.is_empty() {
-        return Err(HostError::store_away(
-            "content is shorter than its row says",
-        ));
+
+    /// The next bytes; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, HostError> {
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        if let Way::Unknown = self.way {
+            self.way = self.ask().await.map_err(HostError::store_away)?;
+        }
+        let piece = match &mut self.way {
+            Way::Stream(stream) => stream.get_mut().next().await.unwrap_or(Ok(Bytes::new())),
+            Way::Unknown | Way::Pieces => {
+                let end = self.left.end.min(self.left.start + FILE_CHUNK_BYTES);
+                let range = self.left.start..end;
+                self.objects.get_range(&self.key, range).await
+            }
+        };
+        let piece = piece.map_err(HostError::store_away)?;
+        let length = piece.len() as u64;
+        if length == 0 || length > self.left.end - self.left.start {
+            return Err(HostError::store_away(
+                "content is not as long as its row says",
+            ));
+        }
+        self.left.start += length;
+        Ok(Some(piece))
     }
-    left.start += piece.len() as u64;
-    Ok(Some(piece))
+
+    async fn ask(&self) -> object_store::Result<Way> {
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(self.left.clone())),
+            ..GetOptions::default()
+        };
+        let found = self.objects.get_opts(&self.key, options).await?;
+        Ok(match found.payload {
+            GetResultPayload::File(..) => Way::Pieces,
+            GetResultPayload::Stream(stream) => Way::Stream(Mutex::new(stream)),
+        })
+    }
 }
 
 #[cfg(test)]

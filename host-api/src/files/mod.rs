@@ -11,6 +11,7 @@ mod content;
 mod download;
 mod handles;
 mod operations;
+mod parts;
 mod path;
 mod resumable;
 mod rows;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use koyalite_policy::Identity;
 use object_store::ObjectStore;
+use object_store::multipart::MultipartStore;
 
 pub use self::content::key;
 pub use self::download::{Download, Part};
@@ -52,6 +54,8 @@ pub struct Files {
 pub struct Store {
     /// Contents, by key.
     pub objects: Arc<dyn ObjectStore>,
+    /// The same, where an upload of several parts must be ended by its name.
+    pub parts: Option<Arc<dyn MultipartStore>>,
     /// What signs URLs.
     pub signer: Arc<dyn Signer>,
     /// Where files are reached from outside, as in `http://localhost:8080`.

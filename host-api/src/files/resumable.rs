@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::content::{self, Pending};
-use super::download::read;
+use super::content::Pending;
+use super::download::Content;
 use super::upload::{Upload, Wanted, Written};
 use super::{Caller, Precondition, rows};
 use crate::db::run::Effect;
@@ -134,12 +134,10 @@ impl Resumable {
         let which = vec![rows::uuid(Some(self.id))];
         let asked = ("upload_parts", &["version", "size"][..], Effect::Reads);
         let parts: Vec<Part> = caller.ask_uploads(asked, which).await?;
-        let objects = &caller.project.files.store()?.objects;
         let mut upload = Upload::begin(caller.clone(), wanted).await?;
         for part in parts {
-            let key = content::key(caller.project.id, part.version);
-            let mut left = 0..part.size;
-            while let Some(piece) = read(objects.as_ref(), &key, &mut left).await? {
+            let mut content = Content::new(caller, part.version, 0..part.size)?;
+            while let Some(piece) = content.next().await? {
                 upload.write(piece).await?;
             }
         }

@@ -170,6 +170,13 @@ impl Caller {
         Ok(done(&read)?.is_some())
     }
 
+    /// Writes down what the store calls the upload of content that was begun.
+    pub(super) async fn note_upload(&self, version: Uuid, name: &str) -> Result<(), HostError> {
+        let arguments = vec![uuid(Some(version)), text(Some(name.to_owned()))];
+        let note = ("note_upload", &[][..], Effect::Writes);
+        self.ask_uploads::<Done>(note, arguments).await.map(drop)
+    }
+
     /// Lets go of content that was begun.
     pub(super) async fn drop_content(&self, version: Uuid) -> Result<(), HostError> {
         let statement = sql::drop_content(version);

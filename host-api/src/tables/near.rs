@@ -5,11 +5,12 @@ use koyalite_policy::{ColumnType, Command, Identity, Permit, Value};
 use super::check::{Mentions, Rows};
 use super::plan::Planning;
 use crate::db::bind::Bind;
+use crate::db::sql::hybrid::Words;
 use crate::db::sql::{AnswerName, Near, NearIn};
 use crate::error::HostError;
 use crate::invocation::Project;
-use crate::limits::NEAREST_ROWS;
-use crate::vectors::{Metric, SearchQuery, VectorIndex};
+use crate::limits::{HYBRID_COLUMNS, HYBRID_TEXT_BYTES, NEAREST_ROWS};
+use crate::vectors::{HybridQuery, Language, Metric, SearchQuery, VectorIndex};
 
 /// The key of each row's distance.
 pub(crate) const DISTANCE: &str = "distance";
@@ -21,11 +22,71 @@ pub(crate) struct Search {
     pub(crate) near: Near,
 }
 
+/// The key of what a row's places in both lists come to.
+pub(crate) const SCORE: &str = "score";
+
 /// Decides and checks; none where no row can count, whatever the table holds.
 pub(crate) fn search(
     project: &Project,
     identity: &Identity,
+    asked: (&VectorIndex, &SearchQuery),
+) -> Result<Option<Search>, HostError> {
+    planned(project, identity, asked, (DISTANCE, &[]))
+}
+
+/// The same of a search by words too.
+pub(crate) fn search_words(
+    project: &Project,
+    identity: &Identity,
+    (index, query): (&VectorIndex, &HybridQuery),
+) -> Result<Option<(Search, Words)>, HostError> {
+    let sizes = [
+        (
+            "params_too_large",
+            "bytes of words",
+            query.text.len(),
+            HYBRID_TEXT_BYTES,
+        ),
+        (
+            "too_many_columns",
+            "columns of words",
+            query.columns.len(),
+            HYBRID_COLUMNS,
+        ),
+    ];
+    for (code, what, size, most) in sizes {
+        if size > most {
+            return Err(HostError::too_much(code, what, most));
+        }
+    }
+    if query.columns.is_empty() {
+        return Err(HostError::no_text_columns());
+    }
+    let unknown = || HostError::unknown_language(&query.language);
+    let language = Language::parse(&query.language).ok_or_else(unknown)?;
+    let asked = (index, &query.near);
+    let search = planned(project, identity, asked, (SCORE, &query.columns))?;
+    let Some(search) = search else {
+        return Ok(None);
+    };
+    let columns = query.columns.iter();
+    let columns: Result<_, _> = columns
+        .map(|name| name.parse().map_err(|_| HostError::not_text(name)))
+        .collect();
+    let words = Words {
+        text: query.text.clone(),
+        columns: columns?,
+        language,
+    };
+    Ok(Some((search, words)))
+}
+
+/// `key` is what stands in each row beside its columns; `texts` are columns that are read too.
+fn planned(
+    project: &Project,
+    identity: &Identity,
     (index, query): (&VectorIndex, &SearchQuery),
+    (key, texts): (&str, &[String]),
 ) -> Result<Option<Search>, HostError> {
     let planning = Planning::new(project, identity);
     let permit = planning.permit(Command::Select, index.table.as_str())?;
@@ -34,6 +95,11 @@ pub(crate) fn search(
     let ColumnType::Vector(dimension) = column.ty else {
         return Err(HostError::unknown_vector_index(index.name.as_str()));
     };
+    for text in texts {
+        if mentions.readable(text)?.ty != ColumnType::Text {
+            return Err(HostError::not_text(text));
+        }
+    }
     let outputs = match query.columns.as_slice() {
         [] => {
             let others = permit.table().columns.iter();
@@ -44,11 +110,8 @@ pub(crate) fn search(
         }
         named => mentions.named_outputs(named)?,
     };
-    if outputs
-        .iter()
-        .any(|output| output.name.as_str() == DISTANCE)
-    {
-        return Err(HostError::repeated_name(DISTANCE));
+    if outputs.iter().any(|output| output.name.as_str() == key) {
+        return Err(HostError::repeated_name(key));
     }
     check_vector(&query.vector, dimension, index.metric)?;
     if query.k == 0 || query.k > NEAREST_ROWS {
@@ -58,7 +121,7 @@ pub(crate) fn search(
         Rows::None => return Ok(None),
         Rows::Where(filter) => filter,
     };
-    let distance = AnswerName::parse(DISTANCE).ok_or_else(HostError::invalid_k)?;
+    let distance = AnswerName::parse(key).ok_or_else(HostError::invalid_k)?;
     let near = Near {
         columns: outputs,
         filter,

@@ -6,6 +6,7 @@
 //! measures the graph. Never here: SQL (`crate::db::sql::near`).
 
 mod distance;
+mod hybrid;
 mod index;
 mod known;
 mod probe;
@@ -14,6 +15,7 @@ mod search;
 mod write;
 
 pub(crate) use distance::distance;
+pub use hybrid::{HybridQuery, Language, search_hybrid};
 pub use index::{Graph, HNSW_DIMENSIONS_MAX, Metric, PgVector, VectorIndex, Vectors};
 pub(crate) use known::Known;
 pub use query::{Found, Precision, SearchPlan, SearchQuery};

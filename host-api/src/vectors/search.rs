@@ -79,7 +79,10 @@ impl Searching<'_> {
             limit: usize::try_from(near.limit).unwrap_or(usize::MAX),
         };
         let database = &self.project.database;
-        let read = |found| near::at(permit, near, found);
+        let read = |found: Vec<_>| match found.as_slice() {
+            [] => None,
+            _ => Some(near::at(permit, near, found)),
+        };
         let read = database.nearest(told.as_ref(), comparing, read).await?;
         Ok(found(read, SearchPlan::Scan))
     }

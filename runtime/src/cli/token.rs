@@ -41,7 +41,7 @@ enum Action {
     /// The control token that commands here would use
     Show(ShowArgs),
     /// The first control token of an installation: printed once, to whoever asks first
-    Bootstrap(BootstrapArgs),
+    Bootstrap(Box<BootstrapArgs>),
     /// A control token for another operator
     Operator(OperatorArgs),
     /// The control tokens that were given out
@@ -124,7 +124,7 @@ impl TokenArgs {
         match self.action {
             Action::Create(args) => wait_for(create(args)),
             Action::Show(args) => show(&args),
-            Action::Bootstrap(args) => bootstrap(args),
+            Action::Bootstrap(args) => bootstrap(*args),
             Action::Operator(args) => wait_for(operator(args)),
             Action::List(args) => wait_for(list(args)),
             Action::Revoke(args) => wait_for(revoke(args)),

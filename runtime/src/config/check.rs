@@ -55,6 +55,14 @@ impl<'a> Reading<'a> {
         self.role
     }
 
+    pub(super) fn raw(&self) -> &'a Raw {
+        self.raw
+    }
+
+    pub(super) fn note(&mut self, mistake: ConfigMistake) {
+        self.mistakes.push(mistake);
+    }
+
     pub(super) fn config(mut self) -> Result<ServeConfig, Report> {
         let data = DataDir::new(
             self.path(Key::DataDir)
@@ -76,6 +84,7 @@ impl<'a> Reading<'a> {
             max_staleness: self.max_staleness(),
             trusted_proxies: self.trusted_proxies(),
             database: self.database(&data),
+            store: self.store(&data),
             key_file: self.key_file(&data),
             admin_token_file: self.admin_token_file(&data),
             sign_up: self.sign_up(),
@@ -190,13 +199,9 @@ impl<'a> Reading<'a> {
     }
 
     fn embedded(&mut self, data: &DataDir) -> EmbeddedDatabase {
-        let consent = match self.text(Key::Yes).as_deref() {
-            None | Some("false" | "0" | "no") => Consent::Refuse,
-            Some("true" | "1" | "yes") => Consent::Install,
-            Some(_) => {
-                self.wrong(Key::Yes, "must be true or false");
-                Consent::Refuse
-            }
+        let consent = match self.yes_or_no(Key::Yes) {
+            true => Consent::Install,
+            false => Consent::Refuse,
         };
         let cache = self
             .path(Key::PostgresCacheDir)
@@ -302,6 +307,17 @@ impl<'a> Reading<'a> {
             );
         }
         LogConfig { filter, format }
+    }
+
+    pub(super) fn yes_or_no(&mut self, key: Key) -> bool {
+        match self.text(key).as_deref() {
+            None | Some("false" | "0" | "no") => false,
+            Some("true" | "1" | "yes") => true,
+            Some(_) => {
+                self.wrong(key, "must be true or false");
+                false
+            }
+        }
     }
 
     pub(super) fn text(&self, key: Key) -> Option<String> {

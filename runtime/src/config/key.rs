@@ -23,6 +23,10 @@ keys! {
     DataDir "data_dir";
     KeyFile "key_file";
     AdminTokenFile "admin_token_file";
+    Store "store";
+    StoreEndpoint "store_endpoint";
+    StorePlainHttp "store_plain_http";
+    StoreCa "store_ca";
     // Who may come in.
     SignUp "sign_up";
     // Listeners and names.
@@ -91,7 +95,10 @@ impl Key {
 
     /// Whether the value must not be shown to anyone.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Key::DatabaseUrl | Key::SmtpUrl)
+        matches!(
+            self,
+            Key::DatabaseUrl | Key::SmtpUrl | Key::Store | Key::StoreEndpoint
+        )
     }
 
     /// The setting of that name in the file.

@@ -14,6 +14,7 @@ pub mod report;
 pub mod resolved;
 mod sessions_file;
 mod sign_up;
+mod store;
 
 pub use self::import::{IMPORT_VARIABLE, import_url};
 pub use self::raw::{Flags, Raw};

@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::key::Key;
 use super::report::{ConfigMistake, Origin};
+use super::store::AWS_VARIABLES;
 
 /// Read from the working directory when no other file is named.
 pub const DEFAULT_FILE: &str = "koyalite-server.toml";
@@ -53,6 +54,12 @@ pub struct Flags {
     /// File with the administrator's token [default of dev: token in the data folder]
     #[arg(long, value_name = "FILE")]
     pub admin_token_file: Option<String>,
+    /// Bucket for components and files, as s3://bucket/prefix [default: a folder in the data folder]
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Server of the bucket, where it is not AWS
+    #[arg(long, value_name = "URL")]
+    pub store_endpoint: Option<String>,
     /// Folder with the Postgres programs to use for the private server
     #[arg(long, value_name = "DIR")]
     pub postgres_bin_dir: Option<String>,
@@ -82,6 +89,8 @@ pub(super) struct Given {
 pub struct Raw {
     values: BTreeMap<Key, Given>,
     pub(super) platform_database: Option<Given>,
+    /// What platforms hand out to reach a bucket, by its variable.
+    pub(super) aws: BTreeMap<&'static str, String>,
     /// The value of `PATH`, to look for Postgres.
     pub(super) path: Option<OsString>,
     /// Where downloads are kept when the operator does not say.
@@ -205,6 +214,11 @@ impl Raw {
             }
         }
         self.platform_database = self.variable(PLATFORM_DATABASE_VARIABLE.to_owned(), environment);
+        for name in AWS_VARIABLES {
+            if let Some(given) = self.variable(name.to_owned(), environment) {
+                self.aws.insert(name, given.text);
+            }
+        }
     }
 
     fn variable(
@@ -236,6 +250,8 @@ impl Raw {
             (Key::Region, flags.region),
             (Key::KeyFile, flags.key_file),
             (Key::AdminTokenFile, flags.admin_token_file),
+            (Key::Store, flags.store),
+            (Key::StoreEndpoint, flags.store_endpoint),
             (Key::PostgresBinDir, flags.postgres_bin_dir),
             (Key::Yes, yes),
             (Key::Log, flags.log),

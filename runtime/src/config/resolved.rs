@@ -13,6 +13,7 @@ use super::report::Report;
 use crate::accounts::SignUp;
 use crate::delivery::mail::server::SmtpServer;
 use crate::postgres::Consent;
+use crate::store::StoreChoice;
 
 /// The configuration of a server, of `dev` and `serve` alike.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct ServeConfig {
     pub trusted_proxies: Vec<(IpAddr, u32)>,
     /// Where the data is.
     pub database: DatabaseChoice,
+    /// Where components and the contents of files lie.
+    pub store: StoreChoice,
     /// The key ring; made when missing by `dev`, required by `serve`.
     pub key_file: PathBuf,
     /// Where the administrator's token is kept; written when missing. `dev` always has one, `serve`
@@ -143,7 +146,7 @@ impl DataDir {
         self.0.join("token")
     }
 
-    /// The object store; components are at `components/<sha256>.wasm` in it.
+    /// The object store, where it is no bucket; components are at `components/<sha256>.wasm` in it.
     pub fn objects(&self) -> PathBuf {
         self.0.join("objects")
     }

@@ -187,3 +187,69 @@ fn dev_leaves_the_database_of_the_shell_alone() {
     let config = ServeConfig::dev(raw(&[], &named)).unwrap();
     assert!(matches!(config.database, DatabaseChoice::Url(_)));
 }
+
+#[test]
+fn objects_lie_in_a_folder_or_in_a_bucket_that_is_named_and_can_be_opened() {
+    let check = |variables: &[(&str, &str)], expected: Result<&str, &[&str]>| {
+        let read = ServeConfig::dev(raw(&[], variables));
+        match expected {
+            Ok(shown) => {
+                let store = format!("{:?}", read.unwrap().store);
+                assert!(store.contains(shown), "{store} should have {shown}");
+                assert!(!store.contains("hunter2"), "{store}");
+            }
+            Err(expected) => {
+                let told = complaints(read);
+                assert_eq!(told.len(), expected.len(), "{told:#?}");
+                for (told, expected) in told.iter().zip(expected) {
+                    assert!(told.starts_with(expected), "{told}");
+                    assert!(!told.contains("hunter2"), "{told}");
+                }
+            }
+        }
+    };
+    let bucket = ("KOYALITE_STORE", "s3://objects/below");
+    let key = ("AWS_ACCESS_KEY_ID", "me");
+    let secret = ("AWS_SECRET_ACCESS_KEY", "hunter2");
+    let server = ("KOYALITE_STORE_ENDPOINT", "https://minio.internal:9000/");
+    let plain = ("KOYALITE_STORE_ENDPOINT", "http://127.0.0.1:9000");
+    let may = ("KOYALITE_STORE_PLAIN_HTTP", "true");
+    check(&[], Ok(".koyalite/objects"));
+    check(&[key, secret], Ok(".koyalite/objects"));
+    check(&[bucket], Ok("Bucket(s3://objects/below at AWS)"));
+    check(
+        &[bucket, key, secret, server],
+        Ok("below at https://minio.internal:9000)"),
+    );
+    check(
+        &[bucket, key, secret, plain, may],
+        Ok("below at http://127.0.0.1:9000)"),
+    );
+    check(
+        &[bucket, key, secret, plain],
+        Err(&["KOYALITE_STORE_ENDPOINT"]),
+    );
+    check(
+        &[bucket, key, server],
+        Err(&["AWS_SECRET_ACCESS_KEY is missing"]),
+    );
+    check(&[bucket, secret], Err(&["AWS_ACCESS_KEY_ID is missing"]));
+    check(&[bucket, server], Err(&["AWS_ACCESS_KEY_ID is missing"]));
+    check(
+        &[("KOYALITE_STORE", "https://me:hunter2@host")],
+        Err(&["KOYALITE_STORE "]),
+    );
+    check(
+        &[plain, may],
+        Err(&["KOYALITE_STORE_ENDPOINT", "KOYALITE_STORE_PLAIN_HTTP"]),
+    );
+    let elsewhere = ("KOYALITE_STORE_ENDPOINT", "https://me:hunter2@host");
+    check(
+        &[bucket, key, secret, elsewhere],
+        Err(&["KOYALITE_STORE_ENDPOINT"]),
+    );
+    check(
+        &[bucket, key, secret, ("KOYALITE_STORE_CA", "/nowhere")],
+        Err(&["KOYALITE_STORE_CA"]),
+    );
+}

@@ -18,7 +18,7 @@ pub mod grant;
 pub mod host;
 mod outgoing;
 mod patience;
-mod silence;
+pub(crate) mod silence;
 
 #[cfg(test)]
 mod attacks;

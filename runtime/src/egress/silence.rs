@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// What a connection is made of: a socket, bare or under TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-pub(super) struct SilenceLimit {
+pub(crate) struct SilenceLimit {
     stream: Box<dyn Stream>,
     limit: Duration,
     alarm: Pin<Box<Sleep>>,
@@ -32,7 +32,7 @@ enum Clock {
 }
 
 impl SilenceLimit {
-    pub(super) fn new(stream: Box<dyn Stream>, limit: Duration) -> Self {
+    pub(crate) fn new(stream: Box<dyn Stream>, limit: Duration) -> Self {
         let alarm = Box::pin(tokio::time::sleep(limit));
         Self {
             stream,

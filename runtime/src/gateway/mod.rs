@@ -186,7 +186,8 @@ impl<B: Behind> Gateway<B> {
             RequestKind::Preflight(project, method) => {
                 let project = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, project.as_deref());
-                Ok(from_gateway(cors::preflight(origin, method), id))
+                let told = cors::preflight(origin, &cors::ACCOUNTS, method);
+                Ok(from_gateway(told, id))
             }
             RequestKind::Account(project, action) => {
                 self.serving(&parts)?;
@@ -197,7 +198,7 @@ impl<B: Behind> Gateway<B> {
                 // A page may read a refusal too.
                 let refused = |error| Problem::from(error).into_response(id);
                 let mut answer = answer.unwrap_or_else(refused);
-                cors::tell(answer.headers_mut(), origin);
+                cors::tell(answer.headers_mut(), &cors::ACCOUNTS, origin);
                 Ok(answer)
             }
             RequestKind::Files(project, path) => {
@@ -205,7 +206,8 @@ impl<B: Behind> Gateway<B> {
                 if let Some(there) = self.files_elsewhere(&parts, &project) {
                     return Box::pin(self.forward(id, there, (parts, body))).await;
                 }
-                Box::pin(self.file(id, (project, path), Request::from_parts(parts, body))).await
+                let request = Request::from_parts(parts, body);
+                Ok(Box::pin(self.file_to_page(id, (project, path), request)).await)
             }
             RequestKind::Invoke(target) => {
                 self.serving(&parts)?;

@@ -14,7 +14,7 @@ pub use self::account::Action;
 /// The first segment of path-style function URLs.
 const FUNCTIONS_PREFIX: &str = "/f/";
 
-/// Where a project's files are.
+/// Where files are: `/files/{project}/{path}`, or `/files/{path}` at the project's host.
 const FILES_PREFIX: &str = "/files/";
 
 /// What a request on the functions listener asks for.
@@ -123,6 +123,9 @@ pub fn route<'a>(
         if let Some(wanted) = account::below(path) {
             return wanted.by(method, project);
         }
+        if let Some(path) = path.strip_prefix(FILES_PREFIX) {
+            return file_of(project, path);
+        }
         return Ok(RequestKind::Invoke(Target {
             project,
             prefix: "",
@@ -159,6 +162,10 @@ fn file(path: &str) -> Result<RequestKind<'_>, RouteError> {
     let after = path.strip_prefix(FILES_PREFIX).unwrap_or_default();
     let (project, path) = after.split_once('/').ok_or(RouteError::Nowhere)?;
     let project = project.parse().map_err(|_| RouteError::NoProject)?;
+    file_of(project, path)
+}
+
+fn file_of(project: ProjectName, path: &str) -> Result<RequestKind<'_>, RouteError> {
     // A name that holds a slash would be two to whoever decodes first.
     match path.to_ascii_lowercase().contains("%2f") {
         true => Err(BadPath::EscapedSlash.into()),

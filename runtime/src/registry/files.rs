@@ -120,12 +120,14 @@ pub(super) async fn remove(conn: &mut PgConnection, user: Uuid) -> Result<(), Re
 }
 
 /// Content that nobody has, to be deleted from the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// Whose it was.
     pub project: Uuid,
     /// Its key within the project.
     pub version: Uuid,
+    /// What the store calls the upload of its parts, where there were several.
+    pub upload: Option<String>,
 }
 
 /// Takes up to `most` orphans whose time is over. No file can have them any more; they come again until they
@@ -143,7 +145,7 @@ pub async fn take_orphans(registry: &Registry, most: i64) -> Result<Vec<Orphan>,
          WHERE c.version = due.version
            AND NOT EXISTS (SELECT FROM koyalite.files f WHERE f.version = c.version)
            AND NOT EXISTS (SELECT FROM koyalite.email_attachments a WHERE a.version = c.version)
-         RETURNING c.project_id AS project, c.version"#,
+         RETURNING c.project_id AS project, c.version, c.upload"#,
         most,
     )
     .fetch_all(&registry.pool)

@@ -40,6 +40,7 @@ pub mod members;
 pub mod migration;
 pub mod mirror;
 pub mod nodes;
+mod object_store;
 pub mod operator_tokens;
 pub mod operators;
 pub mod outage;

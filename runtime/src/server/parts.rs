@@ -7,7 +7,6 @@ use chrono::Utc;
 use koyalite_host_api::db::{self, Databases, Homes};
 use koyalite_host_api::files::Store;
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use tokio_util::sync::CancellationToken;
 
 use super::Mode;
@@ -36,6 +35,7 @@ use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Registry, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
+use crate::store::{self, Objects};
 use crate::sweeper::Sweeper;
 
 /// The project that `dev` makes, so that there is one to deploy to.
@@ -83,9 +83,10 @@ impl Parts {
         let registry = registry(config, mode, database, &ring).await?;
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
         let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
-        let objects = objects(config)?;
-        let store = files(config, &ring, around.addresses)?;
-        let sweeper = Arc::new(sweeper(config, &registry, &store));
+        let objects = open_store(config, &registry).await?;
+        let store = files(config, &ring, around.addresses, &objects);
+        let sweeper = Arc::new(Sweeper::new(Arc::clone(&registry), objects.clone()));
+        let objects = objects.store;
         let engine = Arc::new(engine(config, mode, &ring, Arc::clone(&objects))?);
         let records = records(config)?;
         let databases = tenants(config, database, &cores)?;
@@ -166,6 +167,13 @@ impl Parts {
         let registry = Arc::clone(&self.registry);
         Mails::new(registry, exit, self.sweeper.objects())
     }
+}
+
+/// Where components and files lie: the same place for all nodes of this database.
+async fn open_store(config: &ServeConfig, registry: &Registry) -> anyhow::Result<Objects> {
+    let objects = store::open(&config.store)?;
+    store::recognise(registry, objects.store.as_ref(), &config.store).await?;
+    Ok(objects)
 }
 
 /// Judges control tokens; the administrator's own is kept in a file where the operator wants that.
@@ -249,25 +257,19 @@ async fn make_dev_project(registry: &Registry) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn objects(config: &ServeConfig) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let dir = config.data.objects();
-    std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    Ok(Arc::new(LocalFileSystem::new_with_prefix(&dir)?))
-}
-
-/// Where files lie. What was acknowledged outlives a power cut, so this store waits for the disk.
-fn files(config: &ServeConfig, ring: &Arc<KeyRing>, addresses: Addresses) -> anyhow::Result<Store> {
-    let objects = LocalFileSystem::new_with_prefix(config.data.objects())?.with_fsync(true);
-    Ok(Store {
-        objects: Arc::new(objects),
+/// Where files lie.
+fn files(
+    config: &ServeConfig,
+    ring: &Arc<KeyRing>,
+    addresses: Addresses,
+    objects: &Objects,
+) -> Store {
+    Store {
+        objects: Arc::clone(&objects.store),
+        parts: objects.parts.clone(),
         signer: Arc::new(FileUrls(Arc::clone(ring))),
         base: public_base(config, addresses).into(),
-    })
-}
-
-fn sweeper(config: &ServeConfig, registry: &Arc<Registry>, store: &Store) -> Sweeper {
-    let folder = Some(config.data.objects());
-    Sweeper::new(Arc::clone(registry), Arc::clone(&store.objects), folder)
+    }
 }
 
 fn engine(

@@ -22,7 +22,12 @@ impl Swept {
         let project = registry.project("demo").await;
         let tenant = registry.as_tenant(&project).await;
         let objects = Arc::new(InMemory::new());
-        let sweeper = Sweeper::new(registry.registry.clone(), objects.clone(), None);
+        let store = Objects {
+            store: objects.clone(),
+            parts: Some(objects.clone()),
+            folder: None,
+        };
+        let sweeper = Sweeper::new(registry.registry.clone(), store);
         Swept {
             registry,
             project,

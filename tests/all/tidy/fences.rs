@@ -253,6 +253,23 @@ const NEVER: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "store",
+        &[
+            "cli",
+            "config",
+            "control",
+            "dispatch",
+            "engine",
+            "gateway",
+            "http",
+            "keys",
+            "postgres",
+            "records",
+            "scheduler",
+            "server",
+        ],
+    ),
+    (
         "config",
         &[
             "cli",

@@ -11,6 +11,7 @@ mod aggregate;
 mod compare;
 mod embed;
 mod files;
+pub(crate) mod hybrid;
 mod keyset;
 #[cfg(test)]
 mod leak;

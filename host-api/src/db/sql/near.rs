@@ -101,7 +101,7 @@ fn by_distance(permit: &Permit, near: &Near, order: Order) -> Statement {
 
 impl Near {
     /// How far a row is, as pgvector works it out.
-    fn distance_from(&self, binds: &mut Binds) -> String {
+    pub(super) fn distance_from(&self, binds: &mut Binds) -> String {
         let schema = quote_ident(self.place.extension.as_deref().unwrap_or_default());
         let ty = format!("{schema}.vector({})", self.dimension);
         let vector = binds.push_list(self.vector.clone());
@@ -219,7 +219,7 @@ fn counting(writer: &mut SqlWriter, permit: &Permit, near: &Near) -> String {
     }
 }
 
-fn read(text: String, binds: Vec<Bind>, reading: Reading) -> Statement {
+pub(super) fn read(text: String, binds: Vec<Bind>, reading: Reading) -> Statement {
     Statement {
         text,
         binds,

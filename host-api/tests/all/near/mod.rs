@@ -3,6 +3,7 @@
 mod brute_force;
 mod refused;
 mod seen;
+mod words;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ use crate::engine::Settings;
 use crate::records::RecordLimits;
 use crate::registry::manifest::Limits;
 use crate::registry::tests::TestRegistry;
+use crate::store::Objects;
 use crate::sweeper::Sweeper;
 
 /// A control API of its own, spoken to as an administrator.
@@ -28,7 +29,7 @@ impl Api {
         let home = tempfile::tempdir().unwrap();
         let ring = KeyRing::create(&home.path().join("keys.json")).unwrap();
         let authority = ControlAuthority::new(&ring);
-        let objects: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let objects = Arc::new(object_store::memory::InMemory::new());
         let settings = Settings {
             instances: 16,
             loaded_bytes_max: 1 << 28,
@@ -48,7 +49,12 @@ impl Api {
         let token = authority
             .issue(admin, Duration::from_secs(600), Utc::now())
             .unwrap();
-        let sweeper = Sweeper::new(registry.registry.clone(), objects.clone(), None);
+        let swept = Objects {
+            store: objects.clone(),
+            parts: Some(objects.clone()),
+            folder: None,
+        };
+        let sweeper = Sweeper::new(registry.registry.clone(), swept);
         let control = Arc::new(Control {
             files: None,
             sweeper: Arc::new(sweeper),

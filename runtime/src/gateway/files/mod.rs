@@ -25,9 +25,9 @@ use uuid::Uuid;
 use self::conditions::Conditions;
 use super::auth::{self, Callers, Credential, Trust};
 use super::error::GatewayError;
-use super::{Behind, Gateway, rates, route};
+use super::{Behind, Gateway, cors, rates, route};
 use crate::http::problem::from_gateway;
-use crate::http::{Body, BodyError};
+use crate::http::{Body, BodyError, Problem};
 use crate::registry::ProjectEntry;
 
 /// How long a sender may be silent in the middle of a file: as long as a guest in an answer.
@@ -36,12 +36,33 @@ const UPLOAD_SILENCE: Duration = Duration::from_secs(60);
 /// What may be done to a file, for `allow`.
 const ALLOWED: &str = "GET, HEAD, PUT, DELETE";
 
+/// What pages may do to one, resumable uploads included.
+const OF_PAGES: &str = "GET, HEAD, PUT, DELETE, POST, PATCH";
+
 /// What a key for services acts as here, where no function is called.
 const SERVICE: &str = "files";
 
 impl<B: Behind> Gateway<B> {
+    /// Answers a request for a file; a page of another origin may read the answer where the project says so.
+    pub(in crate::gateway) async fn file_to_page(
+        &self,
+        id: Uuid,
+        (name, path): (ProjectName, &str),
+        request: Request<Body>,
+    ) -> Response<Body> {
+        let project = self.behind.project(&name);
+        let origin = cors::allowed(request.headers(), project.as_deref());
+        if cors::asks_first(request.method(), request.headers()) {
+            return from_gateway(cors::preflight(origin, &cors::FILES, OF_PAGES), id);
+        }
+        let answer = self.file(id, (name, path), request).await;
+        let mut answer = answer.unwrap_or_else(|error| Problem::from(error).into_response(id));
+        cors::tell(answer.headers_mut(), &cors::FILES, origin);
+        answer
+    }
+
     /// Answers a request for a file.
-    pub(super) async fn file(
+    async fn file(
         &self,
         id: Uuid,
         (name, path): (ProjectName, &str),
@@ -80,6 +101,8 @@ pub(super) struct Asking {
     pub(super) credential: Credential,
     meant: Meant,
     url: Option<Redeemed>,
+    /// What the URL says before the file's path.
+    base: String,
 }
 
 /// What a path stands for.
@@ -113,6 +136,8 @@ pub(super) fn asking(
 ) -> Result<Asking, GatewayError> {
     let decoded = route::decode(path).map_err(route::RouteError::from)?;
     let meant = Meant::by(&decoded)?;
+    let base = parts.uri.path().strip_suffix(path).unwrap_or_default();
+    let base = base.to_owned();
     let signature = parameter(parts, "signature");
     if let (Some(sealed), Meant::File(path)) = (signature, &meant) {
         let method = match parts.method {
@@ -129,6 +154,7 @@ pub(super) fn asking(
             credential: Credential::None,
             meant,
             url: Some(url),
+            base,
         });
     }
     let function = SERVICE.parse().map_err(|_| GatewayError::NoFiles)?;
@@ -147,6 +173,7 @@ pub(super) fn asking(
         credential: caller.credential,
         meant,
         url: None,
+        base,
     })
 }
 
@@ -167,7 +194,7 @@ pub(super) async fn serve(
         (Meant::All, _) => return Err(route::RouteError::Method { allowed: "GET" }.into()),
         (Meant::Upload(id), _) => return tus::go_on(caller, id, (&parts, body)).await,
         (Meant::File(path), &Method::POST) if tus::is_spoken(&parts) => {
-            return tus::create(caller, path, (&parts, body)).await;
+            return tus::create(caller, (path, &asking.base), (&parts, body)).await;
         }
         (Meant::File(path), _) => path,
     };

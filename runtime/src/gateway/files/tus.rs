@@ -79,7 +79,7 @@ pub(super) fn options(caller: &Caller) -> Response<Body> {
 /// Begins an upload.
 pub(super) async fn create(
     caller: Caller,
-    path: FilePath,
+    (path, base): (FilePath, &str),
     (parts, body): (&request::Parts, Body),
 ) -> Result<Response<Body>, GatewayError> {
     check_version(parts)?;
@@ -92,7 +92,7 @@ pub(super) async fn create(
         url: None,
     };
     let upload = Resumable::begin(&caller, wanted).await?;
-    let location = format!("/files/{}/{UPLOADS}{}", caller.project.name, upload.id());
+    let location = format!("{base}{UPLOADS}{}", upload.id());
     let has_content = parts
         .headers
         .get(CONTENT_TYPE)

@@ -124,6 +124,26 @@ fn doubtful_paths_are_refused_with_the_reason() {
 }
 
 #[test]
+fn files_are_below_their_project_or_at_its_host() {
+    let read = |host: &str, path: &str| match route(&Method::PUT, host, path, "localhost") {
+        Ok(RequestKind::Files(project, path)) => Ok((project.to_string(), path.to_owned())),
+        Ok(other) => panic!("{path} is a {other:?}"),
+        Err(error) => Err(error),
+    };
+    let of_demo = |path: &str| Ok(("demo".to_owned(), path.to_owned()));
+    assert_eq!(read("x", "/files/demo/a/b.txt"), of_demo("a/b.txt"));
+    assert_eq!(read("x", "/files/demo/"), of_demo(""));
+    assert_eq!(read("demo.localhost", "/files/a/b.txt"), of_demo("a/b.txt"));
+    assert_eq!(read("demo.localhost", "/files/"), of_demo(""));
+    assert_eq!(read("x", "/files/demo"), Err(RouteError::Nowhere));
+    assert_eq!(read("x", "/files/Demo/a"), Err(RouteError::NoProject));
+    let escaped = Err(RouteError::BadPath(BadPath::EscapedSlash));
+    assert_eq!(read("x", "/files/demo/a%2Fb"), escaped);
+    assert_eq!(read("demo.localhost", "/files/a%2fb"), escaped);
+    check("demo.localhost", "/files", Ok(("demo", "", "/files")));
+}
+
+#[test]
 fn probes_are_read_only() {
     for (path, kind) in [
         ("/healthz", RequestKind::Health),

@@ -15,6 +15,8 @@ struct Search {
     filter: String,
     #[serde(default)]
     exact: bool,
+    /// Words to look for too, in titles.
+    text: Option<String>,
 }
 
 pub async fn search(request: &Request, index: &str) -> Result<Response> {
@@ -27,7 +29,10 @@ pub async fn search(request: &Request, index: &str) -> Result<Response> {
     if asked.exact {
         search = search.exact();
     }
-    let found = search.fetch::<Json>().await?;
+    let found = match asked.text {
+        Some(text) => search.with_words(text, ["title"]).fetch::<Json>().await?,
+        None => search.fetch::<Json>().await?,
+    };
     let plan = format!("{:?}", found.plan);
     Response::json(&json!({ "rows": found.rows, "plan": plan }))
 }
