@@ -1,6 +1,7 @@
 //! This node among others: what it says of itself, and the listener where they hand requests over to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
@@ -14,15 +15,19 @@ use crate::gateway::Gateway;
 use crate::http::{Listener, ListenerLimits, Tls};
 use crate::keys::KeyRing;
 use crate::registry::Registry;
-use crate::registry::nodes::{NodeState, ThisNode};
+use crate::registry::nodes::{BEAT_INTERVAL, NodeState, ThisNode};
 
 /// Requests of one neighbour on one connection: they are of many callers, whom it has counted already.
 const FLEET_STREAMS_MAX: u32 = 1_000;
+
+/// In a drain, hops are taken for this much longer: by then all others have heard of it and send nothing.
+const TOLD_WITHIN: Duration = BEAT_INTERVAL.saturating_add(Duration::from_secs(1));
 
 /// The socket for other nodes, and the address that they are told.
 pub(super) struct Port {
     listener: Listener,
     pub(super) address: String,
+    told_within: Duration,
 }
 
 impl Port {
@@ -45,7 +50,11 @@ impl Port {
             Some(address) => address.clone(),
             None => listener.local_addr()?.to_string(),
         };
-        Ok(Some(Self { listener, address }))
+        Ok(Some(Self {
+            listener,
+            address,
+            told_within: TOLD_WITHIN.min(config.drain_timeout / 2),
+        }))
     }
 
     /// Serves other nodes until `drain`, and what they have handed over to its end.
@@ -55,7 +64,13 @@ impl Port {
             let gateway = Arc::clone(&gateway);
             async move { gateway.handle_forwarded(request).await }.boxed()
         };
-        listener.serve(answer, drain).await;
+        let leave = CancellationToken::new();
+        let until_told = async {
+            drain.cancelled().await;
+            tokio::time::sleep(self.told_within).await;
+            leave.cancel();
+        };
+        tokio::join!(listener.serve(answer, leave.clone()), until_told);
     }
 }
 
