@@ -35,6 +35,19 @@ pub(crate) struct KoyaLite {
     _folder: tempfile::TempDir,
 }
 
+/// Another node beside it.
+pub(crate) struct Neighbour {
+    pub(crate) process: Process,
+    functions: String,
+}
+
+impl Neighbour {
+    /// Where it serves what the first node serves there.
+    pub(crate) fn url(&self, first: &KoyaLite, url: &str) -> String {
+        url.replacen(&first.functions, &self.functions, 1)
+    }
+}
+
 impl KoyaLite {
     /// Starts both and waits until they are ready.
     ///
@@ -109,7 +122,7 @@ impl KoyaLite {
     ///
     /// # Errors
     /// Where it does not come up.
-    pub(crate) async fn neighbour(&self) -> anyhow::Result<Process> {
+    pub(crate) async fn neighbour(&self) -> anyhow::Result<Neighbour> {
         let folder = self.launch.folder.join("neighbour");
         std::fs::create_dir_all(folder.join("data"))?;
         let components = self.launch.folder.join("data/objects");
@@ -118,7 +131,11 @@ impl KoyaLite {
             folder,
             ..self.launch.clone()
         };
-        Ok(launch.start().await?.0)
+        let (process, ready) = launch.start().await?;
+        Ok(Neighbour {
+            process,
+            functions: place(&ready, "functions")?,
+        })
     }
 
     /// Makes a project.

@@ -1,7 +1,7 @@
 //! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
 //! and the ratios between them.
 //!
-//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`outbox`],
+//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`outbox`], [`nodes`],
 //! [`vectors`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
@@ -17,6 +17,7 @@ mod koyalite;
 mod load;
 mod machine;
 mod neighbours;
+mod nodes;
 mod opponent;
 mod outbox;
 mod process;
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Rows under policies: one by its key, a list, many inserted; against handlers by hand
     Tables(Setting),
+    /// One node and two: what a request costs, how soon a deploy is served by the other
+    Nodes(Setting),
     /// A well-behaved function beside a hundred hostile calls
     Neighbours(Setting),
     /// Ten thousand functions on one node: start, memory, first calls
@@ -120,6 +123,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Tables(setting) => tables::run(&setting).await,
         Command::Neighbours(setting) => neighbours::run(&setting).await,
         Command::Density { setting, functions } => density::run(&setting, functions).await,
+        Command::Nodes(setting) => nodes::run(&setting).await,
         Command::Scheduler { setting, sizes } => scheduler::run(&setting, sizes).await,
         Command::Outbox { setting, sizes } => outbox::run(&setting, sizes).await,
         Command::Vectors { setting, sizes } => vectors::run(sizes, setting.json).await,

@@ -77,7 +77,7 @@ pub(crate) async fn run(setting: &Setting, sizes: Sizes) -> anyhow::Result<()> {
             .beside(setting, ["alone, 1 node", "beside dead, 1 node"], &nodes)
             .await?,
     );
-    let other = koyalite.neighbour().await?;
+    let other = koyalite.neighbour().await?.process;
     nodes.push(other.id());
     rows.push(bench.burst(("burst, 2 nodes", &nodes)).await?);
     rows.extend(

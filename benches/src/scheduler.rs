@@ -60,7 +60,7 @@ pub(crate) struct Seen {
 pub(crate) async fn run(setting: &Setting, sizes: Sizes) -> anyhow::Result<()> {
     let machine = Machine::look();
     let koyalite = KoyaLite::start(setting).await?;
-    let beside = koyalite.neighbour().await?;
+    let beside = koyalite.neighbour().await?.process;
     let nodes = [koyalite.process.id(), beside.id()];
     for number in 0..PROJECTS {
         let project = format!("p{number}");

@@ -16,7 +16,7 @@ use koyalite_runtime::dispatch::{DispatchError, HttpCall};
 use koyalite_runtime::gateway::providers::Fetched;
 use koyalite_runtime::gateway::{AccountCall, Behind, Gateway, GatewaySettings};
 use koyalite_runtime::http::{Body, body, request_form};
-use koyalite_runtime::keys::{ControlAuthority, KeyRing, Right};
+use koyalite_runtime::keys::{ControlAuthority, KeyRing, Preview, Right};
 use koyalite_runtime::registry::manifest::Manifest;
 use koyalite_runtime::registry::{
     Environment, FunctionEntry, Handler, ProjectEntry, Secret, VersionEntry,
@@ -89,6 +89,10 @@ impl Behind for Guest {
         false
     }
 
+    fn open_preview(&self, _function: Uuid, _text: &str) -> Option<Preview> {
+        None
+    }
+
     fn nodes(&self) -> NonZeroU32 {
         NonZeroU32::MIN
     }
@@ -135,6 +139,7 @@ fn function(name: &str) -> Arc<FunctionEntry> {
         owner_id: Uuid::nil(),
         enabled: true,
         active: Arc::clone(&version),
+        deployment: Default::default(),
         versions: BTreeMap::from([(1, version)]),
     })
 }

@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod egress;
 pub mod engine;
 mod file_code;
+pub mod forward;
 pub mod gateway;
 pub mod http;
 pub mod import;

@@ -12,9 +12,14 @@ pub(crate) fn response(status: u16, code: &str, detail: &str) -> Response {
         "code": code,
         "detail": detail,
     });
-    Response::text(problem.to_string())
+    let response = Response::text(problem.to_string())
         .with_status(status)
-        .with_header("content-type", "application/problem+json")
+        .with_header("content-type", "application/problem+json");
+    match status {
+        // As the host's own: what is away is back soon.
+        503 => response.with_header("retry-after", "1"),
+        _ => response,
+    }
 }
 
 fn title(status: u16) -> &'static str {

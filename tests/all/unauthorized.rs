@@ -50,6 +50,27 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/projects/{project}/api-keys", Developer),
     ("DELETE", "/v1/projects/{project}/api-keys/{key}", Developer),
     (
+        "GET",
+        "/v1/projects/{project}/functions/{name}/deployments",
+        Viewer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/deployments",
+        Developer,
+    ),
+    (
+        "POST",
+        "/v1/projects/{project}/functions/{name}/previews",
+        Developer,
+    ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/functions/{name}/previews",
+        Developer,
+    ),
+    ("POST", "/v1/projects/{project}/deployments", Developer),
+    (
         "POST",
         "/v1/projects/{project}/functions/{name}/promote",
         Developer,
@@ -327,6 +348,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/v1/auth/sign-out", Person),
     ("POST", "/v1/auth/password", Person),
     ("GET", "/v1/auth/user", Viewer),
+    ("GET", "/v1/nodes", Viewer),
     ("GET", "/metrics", Viewer),
     ("GET", "/healthz", Anyone),
     ("GET", "/readyz", Anyone),

@@ -44,6 +44,13 @@ impl Call {
         self
     }
 
+    /// With words after the path, which has none yet.
+    pub(crate) fn query(mut self, words: &str) -> Call {
+        let uri = format!("{}?{words}", self.request.uri());
+        *self.request.uri_mut() = uri.parse().unwrap();
+        self
+    }
+
     /// Instead of whatever credential the call has.
     pub(crate) fn bearer(mut self, token: &str) -> Call {
         self = self.anonymous();

@@ -1,6 +1,7 @@
 //! One Postgres for all tests of a run, started by the same code that `koyalite dev` uses; a fresh
 //! database in it for each app.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use koyalite_runtime::postgres::{Connection, Consent, Options, Supervised};
@@ -41,6 +42,22 @@ impl Database {
         let (server, query) = url.split_once('?').unwrap();
         let (server, _) = server.rsplit_once('/').unwrap();
         format!("{server}/{}?{query}", self.name)
+    }
+
+    /// The same by another folder of sockets.
+    pub(crate) fn url_by(&self, folder: &Path) -> String {
+        let (port, user) = (self.server.port(), self.server.user());
+        let host = folder.display().to_string().replace('/', "%2F");
+        format!(
+            "postgres:///{}?host={host}&port={port}&user={user}",
+            self.name
+        )
+    }
+
+    /// The socket of the server.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let name = format!(".s.PGSQL.{}", self.server.port());
+        self.server.socket_dir().join(name)
     }
 
     /// A connection as the owner of everything, to look at what really is there.

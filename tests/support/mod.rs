@@ -29,6 +29,7 @@ mod settings;
 mod single;
 mod skew;
 mod wait;
+mod wire;
 
 pub(crate) use answer::Answer;
 pub(crate) use app::{Shared, TestApp};
@@ -54,3 +55,4 @@ pub(crate) use settings::Settings;
 pub(crate) use single::Single;
 pub(crate) use skew::skewed;
 pub(crate) use wait::{eventually, within};
+pub(crate) use wire::Wire;

@@ -18,7 +18,7 @@ const VECTORS: &str = "vectors";
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 7] = [
+const BENCHES: [(&str, &str); 8] = [
     (
         "hello",
         "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
@@ -30,6 +30,10 @@ const BENCHES: [(&str, &str); 7] = [
     (
         "neighbours",
         "a well-behaved function beside a hundred calls of each hostile one",
+    ),
+    (
+        "nodes",
+        "one node and two over one Postgres: what a request costs, how soon a deploy is served by both",
     ),
     (
         "density",

@@ -74,6 +74,11 @@ const COMMANDS: &[Command] = &[
         run: fuzz::run,
     },
     Command {
+        name: "contract",
+        summary: "ask a server all that its OpenAPI document allows, and more (a part of test --long)",
+        run: contract::run,
+    },
+    Command {
         name: "instructions",
         summary: "count what a request executes, against benches/instructions.txt (--bless: write it)",
         run: instructions::run,

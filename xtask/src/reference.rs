@@ -8,7 +8,7 @@ use crate::{host, paths};
 const VERSION: &str = "48.0.8";
 
 /// What `serve` needs, and no more: the whole tool takes twice as long to build.
-const FEATURES: &str = "serve,cranelift,parallel-compilation,pooling-allocator,component-model,\
+const FEATURES: &str = "serve,run,cranelift,parallel-compilation,pooling-allocator,component-model,\
                         component-model-async,cache";
 
 /// The program, built unless it is there. The first time takes as long as building the host does.

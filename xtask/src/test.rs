@@ -126,10 +126,11 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
                     test(&mut cargo, &Options::default(), &mut totals, &mut show)
                 })
             })
-            .and(watch.step(
-                "hold the server against its OpenAPI document",
-                contract::run,
-            )),
+            .and(
+                watch.step("hold the server against its OpenAPI document", || {
+                    contract::run(&[])
+                }),
+            ),
     };
     watch.print_table();
     totals.print();

@@ -83,6 +83,27 @@ impl ControlArgs {
     }
 }
 
+/// Whether a change is to be served everywhere before the command ends.
+#[derive(Debug, Args)]
+pub(super) struct WaitArgs {
+    /// Wait until all nodes serve it, or with a name those of one region
+    #[arg(long, value_name = "REGION", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    wait: Option<String>,
+}
+
+impl WaitArgs {
+    /// The path of a change, with the word that makes its answer wait.
+    pub(super) fn on(&self, path: String) -> String {
+        match &self.wait {
+            None => path,
+            Some(scope) => {
+                let joint = if path.contains('?') { '&' } else { '?' };
+                format!("{path}{joint}wait={}", encode(scope))
+            }
+        }
+    }
+}
+
 /// One path segment or value of a query, encoded so that it can never become two.
 pub(super) fn encode(segment: &str) -> String {
     const KEEP: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC

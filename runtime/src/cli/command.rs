@@ -7,9 +7,10 @@ use clap::{Parser, Subcommand};
 
 use super::error::{self, CliError};
 use super::{
-    api_keys, audit, completions, deploy, dev, email, files, functions, invoke, jwt_secret, keys,
-    login, logs, members, migrate, new, policies, projects, promote, providers, roles, rollback,
-    run, schedules, secrets, serve, tables, token, users, vector_indexes, versions, webhooks,
+    api_keys, audit, completions, deploy, deployments, dev, email, files, functions, invoke,
+    jwt_secret, keys, login, logs, members, migrate, new, nodes, policies, preview, projects,
+    promote, providers, roles, rollback, run, schedules, secrets, serve, tables, token, users,
+    vector_indexes, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -55,6 +56,10 @@ pub(super) enum Command {
     Functions(functions::FunctionsArgs),
     /// List the versions of a function
     Versions(versions::VersionsArgs),
+    /// List the deployments of a function, or give its versions other shares of the calls
+    Deployments(deployments::DeploymentsArgs),
+    /// Make a signed URL to any version of a function, or end all of them
+    Preview(preview::PreviewArgs),
     /// Go back to an earlier version
     Rollback(rollback::RollbackArgs),
     /// Take a version of a function from one project to another
@@ -97,6 +102,8 @@ pub(super) enum Command {
     IdentityProviders(providers::ProvidersArgs),
     /// Set, list or delete what functions read as secrets
     Secrets(secrets::SecretsArgs),
+    /// List the nodes of an installation, and what each serves
+    Nodes(nodes::NodesArgs),
     /// List what was done by whom, or verify the log of it
     Audit(audit::AuditArgs),
     /// Make the key ring that `serve` needs, or give it a new key
@@ -127,6 +134,8 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Projects(args) => wait_for(args.run()),
         Command::Functions(args) => wait_for(args.run()),
         Command::Versions(args) => wait_for(args.run()),
+        Command::Deployments(args) => wait_for(args.run()),
+        Command::Preview(args) => wait_for(args.run()),
         Command::Rollback(args) => wait_for(args.run()),
         Command::Promote(args) => wait_for(args.run()),
         Command::Schedules(args) => wait_for(args.run()),
@@ -148,6 +157,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::ApiKeys(args) => wait_for(args.run()),
         Command::IdentityProviders(args) => wait_for(args.run()),
         Command::Secrets(args) => wait_for(args.run()),
+        Command::Nodes(args) => wait_for(args.run()),
         Command::Audit(args) => wait_for(args.run()),
         Command::Keys(args) => args.run(),
     };
@@ -204,6 +214,10 @@ mod tests {
         check("koyalite logs hello -f", true);
         check("koyalite rollback hello --to 3", true);
         check("koyalite rollback hello --to three", false);
+        check("koyalite rollback hello --wait", true);
+        check("koyalite deploy --wait=eu", true);
+        check("koyalite deploy --wait eu", true);
+        check("koyalite nodes --json", true);
         check("koyalite schedules", true);
         check("koyalite schedules runs ticker.every-minute", true);
         check(
@@ -300,6 +314,25 @@ mod tests {
         check("koyalite projects update shop", false);
         check("koyalite projects delete shop", false);
         check("koyalite projects delete shop --confirm shop", true);
+    }
+
+    #[test]
+    fn command_lines_about_deployments_are_understood() {
+        check("koyalite deploy --weight 10 --message new", true);
+        check("koyalite deploy --weight 0", false);
+        check("koyalite deploy --weight 101", false);
+        check("koyalite deploy --all functions --message all", true);
+        check("koyalite deploy --all --weight 10", false);
+        check("koyalite deployments hello --json", true);
+        check("koyalite deployments", false);
+        check("koyalite deployments set-weights hello 4=25", true);
+        check("koyalite deployments set-weights hello", false);
+        check("koyalite deployments set-weights hello 4=a", false);
+        check("koyalite deployments promote hello -m done", true);
+        check("koyalite preview hello --version 4 --ttl 60", true);
+        check("koyalite preview hello --revoke", true);
+        check("koyalite preview hello", false);
+        check("koyalite rollback hello --to 3 --message broken", true);
     }
 
     #[test]

@@ -12,13 +12,14 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, WaitArgs};
+use super::deploy_terms::TermArgs;
 use super::deploy_upload::{Upload, upload};
 use super::error::CliError;
 use super::output::{Format, or_dash, short_digest};
-use super::schedules;
+use super::{deploy_all, schedules};
 
-const MANIFEST_FILE: &str = "koyalite.toml";
+pub(super) const MANIFEST_FILE: &str = "koyalite.toml";
 const SCHEMA_FILE: &str = "schema.json";
 
 /// What applying a schema can have done, and how to say it. What was kept needs no words.
@@ -40,12 +41,14 @@ const TARGET: &str = "wasm32-wasip2";
     after_help = "Examples:\n  cargo build --release --target wasm32-wasip2 && koyalite deploy\n  \
                         koyalite deploy examples/hello --project shop\n  \
                         koyalite deploy --component dist/hello.wasm\n  \
+                        koyalite deploy --weight 10 --max-error-percent 2 --message \"new cart\"\n  \
+                        koyalite deploy --all functions/   every folder in it, together\n  \
                         koyalite deploy --from https://example.com/hello.wasm --sha256 5b1f…"
 )]
 pub(super) struct DeployArgs {
     /// Folder with the koyalite.toml
     #[arg(default_value = ".")]
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The component, if it is not where the manifest or cargo has it
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -58,14 +61,21 @@ pub(super) struct DeployArgs {
     /// Cargo's target folder, if it is not the usual one
     #[arg(long, value_name = "FOLDER", env = "CARGO_TARGET_DIR")]
     target_dir: Option<PathBuf>,
+    /// Deploy the function of every folder in this one, with its schema.json, all at once or not at all
+    #[arg(long, conflicts_with_all = ["component", "from", "weight", "affinity"])]
+    all: bool,
     #[command(flatten)]
-    server: ControlArgs,
+    pub(super) terms: TermArgs,
+    #[command(flatten)]
+    pub(super) wait: WaitArgs,
+    #[command(flatten)]
+    pub(super) server: ControlArgs,
 }
 
 /// The part of a manifest that the command line needs; the server reads all of it.
 #[derive(Deserialize)]
-struct ManifestHead {
-    name: String,
+pub(super) struct ManifestHead {
+    pub(super) name: String,
     component: Option<PathBuf>,
 }
 
@@ -73,6 +83,7 @@ struct ManifestHead {
 struct Deployed {
     name: String,
     version: u32,
+    weight: u8,
     sha256: String,
     url: String,
     changed: bool,
@@ -81,79 +92,57 @@ struct Deployed {
 impl DeployArgs {
     /// Deploys and tells where the function answers.
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let (manifest, text) = self.read_manifest()?;
+        if self.all {
+            return deploy_all::run(&self).await;
+        }
+        let (manifest, text) = read_manifest(&self.folder)?;
         let component = match self.from {
             Some(_) => Bytes::new(),
-            None => read_component(&self.find_component(&manifest)?)?.into(),
+            None => read_component(&self.find_component(&self.folder, &manifest)?)?.into(),
         };
         let client = self.server.client()?;
         // A refusal in the middle of an upload breaks the connection before it can be read, so ask
         // first whether the token and the project are good.
         client.get(&self.server.path([])).await?;
-        if let Some(schema) = self.read_schema()? {
+        if let Some(schema) = read_schema(&self.folder)? {
             let answer = client
                 .send(Method::PUT, &self.server.path(["schema"]), &schema)
                 .await?;
             self.show_schema(&answer)?;
         }
         let path = self.server.path(["functions", &manifest.name]);
+        let path = format!("{path}{}", self.terms.query());
         let answer = match &self.from {
             Some(from) => {
-                let body = json!({ "source_url": from, "sha256": self.sha256, "manifest": text });
+                let mut body =
+                    json!({ "source_url": from, "sha256": self.sha256, "manifest": text });
+                self.terms.say(&mut body);
                 let path = self.server.path(["functions", &manifest.name, "fetch"]);
-                client.send(Method::POST, &path, &body).await?
+                client
+                    .send(Method::POST, &self.wait.on(path), &body)
+                    .await?
             }
             None => {
                 let parts = Upload {
                     manifest: text,
                     component,
                 };
-                upload(&client, &path, parts).await?
+                upload(&client, &self.wait.on(path), parts).await?
             }
         };
         self.show(answer).await
     }
 
-    fn read_manifest(&self) -> Result<(ManifestHead, String), CliError> {
-        let path = self.folder.join(MANIFEST_FILE);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| {
-                format!(
-                    "cannot read {}; `koyalite new` makes a folder with one",
-                    path.display()
-                )
-            })
-            .map_err(CliError::Usage)?;
-        let head = toml::from_str(&text)
-            .with_context(|| format!("{} is not a manifest", path.display()))
-            .map_err(CliError::Usage)?;
-        Ok((head, text))
-    }
-
-    fn read_schema(&self) -> Result<Option<Value>, CliError> {
-        let path = self.folder.join(SCHEMA_FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                let error = anyhow::Error::new(error);
-                return Err(error
-                    .context(format!("cannot read {}", path.display()))
-                    .into());
-            }
-        };
-        let schema = serde_json::from_slice(&bytes)
-            .with_context(|| format!("{} is not JSON", path.display()))
-            .map_err(CliError::Usage)?;
-        Ok(Some(schema))
-    }
-
-    fn find_component(&self, manifest: &ManifestHead) -> Result<PathBuf, CliError> {
+    pub(super) fn find_component(
+        &self,
+        folder: &Path,
+        manifest: &ManifestHead,
+    ) -> Result<PathBuf, CliError> {
         if let Some(given) = &self.component {
             return Ok(given.clone());
         }
         if let Some(named) = &manifest.component {
-            let path = self.folder.join(named);
+            let path = folder.join(named);
             return match path.is_file() {
                 true => Ok(path),
                 false => Err(CliError::Usage(anyhow!(
@@ -162,17 +151,15 @@ impl DeployArgs {
                 ))),
             };
         }
-        self.find_built(&manifest.name).map_err(CliError::Usage)
+        self.find_built(folder, &manifest.name)
+            .map_err(CliError::Usage)
     }
 
     /// Where `cargo build` leaves the component: release before debug, this folder before those
     /// above it (a workspace's target folder is at its root).
-    fn find_built(&self, function: &str) -> anyhow::Result<PathBuf> {
-        let file = format!(
-            "{}.wasm",
-            crate_name(&self.folder, function).replace('-', "_")
-        );
-        let folder = std::fs::canonicalize(&self.folder)?;
+    fn find_built(&self, folder: &Path, function: &str) -> anyhow::Result<PathBuf> {
+        let file = format!("{}.wasm", crate_name(folder, function).replace('-', "_"));
+        let folder = std::fs::canonicalize(folder)?;
         let mut targets: Vec<PathBuf> = self.target_dir.iter().cloned().collect();
         targets.extend(folder.ancestors().map(|above| above.join("target")));
         for target in targets {
@@ -190,7 +177,7 @@ impl DeployArgs {
         ))
     }
 
-    fn show_schema(&self, answer: &Value) -> Result<(), CliError> {
+    pub(super) fn show_schema(&self, answer: &Value) -> Result<(), CliError> {
         if self.server.output().format() == Format::Json {
             return Ok(());
         }
@@ -215,8 +202,12 @@ impl DeployArgs {
             } else {
                 "already runs"
             };
+            let share = match deployed.weight {
+                100 => String::new(),
+                weight => format!(" for {weight} % of its calls"),
+            };
             format!(
-                "{} {verb} version {} ({})\n{}",
+                "{} {verb} version {}{share} ({})\n{}",
                 deployed.name,
                 deployed.version,
                 short_digest(&deployed.sha256),
@@ -235,6 +226,40 @@ impl DeployArgs {
     }
 }
 
+pub(super) fn read_manifest(folder: &Path) -> Result<(ManifestHead, String), CliError> {
+    let path = folder.join(MANIFEST_FILE);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| {
+            format!(
+                "cannot read {}; `koyalite new` makes a folder with one",
+                path.display()
+            )
+        })
+        .map_err(CliError::Usage)?;
+    let head = toml::from_str(&text)
+        .with_context(|| format!("{} is not a manifest", path.display()))
+        .map_err(CliError::Usage)?;
+    Ok((head, text))
+}
+
+pub(super) fn read_schema(folder: &Path) -> Result<Option<Value>, CliError> {
+    let path = folder.join(SCHEMA_FILE);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            return Err(error
+                .context(format!("cannot read {}", path.display()))
+                .into());
+        }
+    };
+    let schema = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{} is not JSON", path.display()))
+        .map_err(CliError::Usage)?;
+    Ok(Some(schema))
+}
+
 /// The package name in the folder's `Cargo.toml`; a folder without one is named by its function.
 fn crate_name(folder: &Path, function: &str) -> String {
     #[derive(Deserialize)]
@@ -249,7 +274,7 @@ fn crate_name(folder: &Path, function: &str) -> String {
     toml::from_str::<Cargo>(&text).map_or_else(|_| function.to_owned(), |cargo| cargo.package.name)
 }
 
-fn read_component(path: &Path) -> Result<Vec<u8>, CliError> {
+pub(super) fn read_component(path: &Path) -> Result<Vec<u8>, CliError> {
     std::fs::read(path)
         .with_context(|| format!("cannot read {}", path.display()))
         .map_err(CliError::Usage)
@@ -285,7 +310,10 @@ mod tests {
         .unwrap();
         let args = deploy_of(&crate_folder);
 
-        let missing = args.find_built("todo").unwrap_err().to_string();
+        let missing = args
+            .find_built(&crate_folder, "todo")
+            .unwrap_err()
+            .to_string();
         assert!(
             missing.contains("cargo build --release --target wasm32-wasip2"),
             "{missing}"
@@ -294,7 +322,7 @@ mod tests {
         std::fs::create_dir_all(&built).unwrap();
         std::fs::write(built.join("my_api.wasm"), "").unwrap();
         assert!(
-            args.find_built("todo")
+            args.find_built(&crate_folder, "todo")
                 .unwrap()
                 .ends_with("release/my_api.wasm")
         );
@@ -303,7 +331,7 @@ mod tests {
     #[test]
     fn a_folder_without_a_manifest_is_a_usage_error() {
         let root = tempfile::tempdir().unwrap();
-        let error = deploy_of(root.path()).read_manifest().err().unwrap();
+        let error = read_manifest(root.path()).err().unwrap();
         assert_eq!(error.exit_code(), super::super::error::USAGE);
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct PromoteArgs {
     /// Make the policies of this project those of the other too; what only that one has is deleted
     #[arg(long)]
     with_policies: bool,
+    /// Why, for the history
+    #[arg(long, short, value_name = "TEXT")]
+    message: Option<String>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -51,6 +54,7 @@ impl PromoteArgs {
     pub(super) async fn run(self) -> Result<(), CliError> {
         let body = json!({
             "to": self.to, "version": self.number, "with_policies": self.with_policies,
+            "message": self.message,
         });
         let path = self.server.path(["functions", &self.function, "promote"]);
         let client = self.server.client()?;

@@ -5,7 +5,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::args::ControlArgs;
+use super::args::{ControlArgs, WaitArgs};
 use super::error::CliError;
 
 /// Of which function, to which version.
@@ -24,6 +24,11 @@ pub(super) struct RollbackArgs {
     /// Restore the policies that the version was last used with too; those made since are deleted
     #[arg(long)]
     with_policies: bool,
+    /// Why, for the history
+    #[arg(long, short, value_name = "TEXT")]
+    message: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -45,11 +50,12 @@ struct Restored {
 impl RollbackArgs {
     /// Goes back.
     pub(super) async fn run(self) -> Result<(), CliError> {
-        let mut body = json!({ "with_policies": self.with_policies });
+        let mut body = json!({ "with_policies": self.with_policies, "message": self.message });
         if let (Some(version), Some(fields)) = (self.to, body.as_object_mut()) {
             fields.insert("version".to_owned(), version.into());
         }
         let path = self.server.path(["functions", &self.function, "rollback"]);
+        let path = self.wait.on(path);
         let answer = self
             .server
             .client()?

@@ -26,7 +26,7 @@ struct Versions {
 struct Version {
     version: u32,
     sha256: String,
-    active: bool,
+    weight: u8,
     created_at: Option<String>,
 }
 
@@ -37,15 +37,14 @@ impl VersionsArgs {
         let answer = self.server.client()?.list(&path).await?;
         self.server.output().show(answer, |versions: Versions| {
             let rows = versions.items.into_iter().map(|version| {
-                let state = if version.active { "active" } else { "" };
+                let state = match version.weight {
+                    0 => String::new(),
+                    100 => "active".to_owned(),
+                    weight => format!("{weight} %"),
+                };
                 let digest = short_digest(&version.sha256).to_owned();
                 let created = version.created_at.unwrap_or_default();
-                [
-                    version.version.to_string(),
-                    state.to_owned(),
-                    digest,
-                    created,
-                ]
+                [version.version.to_string(), state, digest, created]
             });
             table(
                 ["VERSION", "STATE", "SHA-256", "CREATED"],

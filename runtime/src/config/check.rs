@@ -1,6 +1,7 @@
 //! From text to meaning, one setting after the other. A wrong one is noted and replaced by its
 //! default, so that the next one is judged as well; nothing is returned if anything was noted.
 
+mod fleet;
 mod names;
 mod networks;
 
@@ -79,6 +80,8 @@ impl<'a> Reading<'a> {
             control_tls,
             domain: self.domain(),
             region: self.region(),
+            fleet: self.fleet(),
+            max_staleness: self.max_staleness(),
             trusted_proxies: self.trusted_proxies(),
             database: self.database(&data),
             store: self.store(&data),

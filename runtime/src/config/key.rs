@@ -40,6 +40,9 @@ keys! {
     Domain "domain";
     Region "region";
     TrustedProxies "trusted_proxies";
+    FleetListen "fleet_listen";
+    FleetAddress "fleet_address";
+    MaxStalenessS "max_staleness_s";
     DrainTimeoutS "drain_timeout_s";
     HeaderTimeoutS "header_timeout_s";
     ConnectionsMax "connections_max";

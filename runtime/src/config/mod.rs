@@ -20,8 +20,8 @@ pub use self::import::{IMPORT_VARIABLE, import_url};
 pub use self::raw::{Flags, Raw};
 pub use self::report::{EXIT_CODE, Report};
 pub use self::resolved::{
-    DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
-    OperatorCaps, ServeConfig, TlsFiles,
+    DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, FleetConfig, LogConfig, LogFormat,
+    NodeLimits, OperatorCaps, ServeConfig, TlsFiles,
 };
 pub use self::sessions_file::sessions_file;
 

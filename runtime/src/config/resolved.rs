@@ -34,6 +34,10 @@ pub struct ServeConfig {
     pub domain: String,
     /// The region of this node.
     pub region: String,
+    /// Where other nodes hand requests over to this one.
+    pub fleet: Option<FleetConfig>,
+    /// How old what this node serves may become before it refuses to.
+    pub max_staleness: Duration,
     /// Networks of proxies whose word about a caller's address counts: address and length of the prefix.
     pub trusted_proxies: Vec<(IpAddr, u32)>,
     /// Where the data is.
@@ -81,6 +85,15 @@ impl ServeConfig {
     pub fn serve(raw: Raw) -> Result<ServeConfig, Report> {
         Reading::of(&raw, Role::Serve).config()
     }
+}
+
+/// How other nodes reach this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetConfig {
+    /// Where it listens for them.
+    pub listen: SocketAddr,
+    /// The address that they are told, host and port; none: the one that it listens on.
+    pub address: Option<String>,
 }
 
 /// A listener's certificate, in PEM, and its private key.

@@ -9,14 +9,16 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
 use crate::engine::{self, Admitted};
 use crate::http::Code;
+use crate::registry::deploy::terms::Terms;
 use crate::registry::functions::{self, DeployInput, Deployed};
 use crate::registry::manifest::Limits;
 use crate::registry::{Manifest, Mistake, ProjectEntry, RegistryError};
 
 use super::answer::Either;
 use super::auth::Operator;
+use super::deployments::DeployQuery;
 use super::error::ApiError;
-use super::extract::{At, InProject, name};
+use super::extract::{Asked, At, InProject, name};
 use super::functions::{WithUrl, with_url};
 use super::upload::Upload;
 use super::{Control, Shared};
@@ -26,12 +28,13 @@ pub(super) async fn deploy(
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
     operator: Operator,
-    upload: Upload,
+    (Asked(terms), upload): (Asked<DeployQuery>, Upload),
 ) -> Result<Either<WithUrl<Deployed>>, ApiError> {
     let what = What {
         component: upload.component,
         manifest: upload.manifest,
         source_url: None,
+        terms: terms.read()?,
     };
     admit(&control, &project, (name(&wanted)?, what), &operator).await
 }
@@ -42,6 +45,8 @@ pub(super) struct What {
     pub(super) manifest: Option<Manifest>,
     /// Where it was fetched from; none: it was sent.
     pub(super) source_url: Option<String>,
+    /// For which share of the calls, and why.
+    pub(super) terms: Terms,
 }
 
 /// Makes it serve, wherever it comes from.
@@ -51,6 +56,27 @@ pub(super) async fn admit(
     (wanted, what): (FunctionName, What),
     operator: &Operator,
 ) -> Result<Either<WithUrl<Deployed>>, ApiError> {
+    let component = what.component.clone();
+    let input = prepare(control, project, (wanted, what), operator).await?;
+    let sha256 = input.sha256.clone();
+    let deployed = functions::deploy(&control.registry, input)
+        .await
+        .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
+    // Whoever has just removed the last other use of it may have taken it away in between.
+    keep(control.objects.as_ref(), &sha256, component).await?;
+    Ok(match deployed.changed {
+        true => Either::Created(with_url(control, project, deployed)),
+        false => Either::Found(with_url(control, project, deployed)),
+    })
+}
+
+/// Has the engine judge it and keeps its bytes: all that comes before it is recorded.
+pub(super) async fn prepare(
+    control: &Control,
+    project: &ProjectEntry,
+    (wanted, what): (FunctionName, What),
+    operator: &Operator,
+) -> Result<DeployInput, ApiError> {
     let manifest = match what.manifest {
         Some(manifest) => {
             within_caps(manifest.limits, control.caps)?;
@@ -59,8 +85,7 @@ pub(super) async fn admit(
         None => first_manifest(control, project, &wanted).await?,
     };
     let admitted = control.engine.admit(what.component.clone()).await?;
-    let objects = control.objects.as_ref();
-    keep(objects, &admitted.sha256, what.component.clone()).await?;
+    keep(control.objects.as_ref(), &admitted.sha256, what.component).await?;
     let Admitted {
         sha256,
         imports,
@@ -69,11 +94,11 @@ pub(super) async fn admit(
         scheduled,
         shared,
     } = admitted;
-    let input = DeployInput {
+    Ok(DeployInput {
         project: project.name.clone(),
         name: wanted,
         deployer: operator.user_id(&control.registry),
-        sha256: sha256.clone(),
+        sha256,
         imports,
         exports,
         handler,
@@ -81,15 +106,7 @@ pub(super) async fn admit(
         shared_refused: shared.err().map(|reason| reason.to_string()),
         manifest,
         source_url: what.source_url,
-    };
-    let deployed = functions::deploy(&control.registry, input)
-        .await
-        .map_err(ApiError::invalid_as(Code::InvalidManifest))?;
-    // Whoever has just removed the last other use of it may have taken it away in between.
-    keep(objects, &sha256, what.component).await?;
-    Ok(match deployed.changed {
-        true => Either::Created(with_url(control, project, deployed)),
-        false => Either::Found(with_url(control, project, deployed)),
+        terms: what.terms,
     })
 }
 
@@ -140,7 +157,11 @@ fn within_caps(limits: Limits, caps: Limits) -> Result<(), ApiError> {
 }
 
 /// Stores the component unless it is there: its name is its hash, so what is there is the same.
-async fn keep(objects: &dyn ObjectStore, sha256: &str, component: Bytes) -> Result<(), ApiError> {
+pub(super) async fn keep(
+    objects: &dyn ObjectStore,
+    sha256: &str,
+    component: Bytes,
+) -> Result<(), ApiError> {
     let path = engine::object_path(sha256);
     if objects.head(&path).await.is_ok() {
         return Ok(());

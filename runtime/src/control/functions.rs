@@ -6,11 +6,14 @@ use axum::extract::State;
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
 
-use crate::registry::functions::{self, Deployed, Function, Policies, RollbackTo, Switch, Version};
+use crate::registry::functions::{
+    self, Deployed, Function, Policies, Rollback, RollbackTo, Switch, Version,
+};
 use crate::registry::{FunctionEntry, ProjectEntry};
 
 use super::answer::{Answer, Items, ok};
 use super::auth::Operator;
+use super::deployments::message;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
@@ -120,10 +123,12 @@ pub(super) async fn change(
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
-pub(super) struct Rollback {
+#[schema(as = Rollback)]
+pub(super) struct RollbackBody {
     version: Option<u32>,
     #[serde(default)]
     with_policies: bool,
+    message: Option<String>,
 }
 
 pub(super) async fn rollback(
@@ -131,7 +136,7 @@ pub(super) async fn rollback(
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
     operator: Operator,
-    Json(asked): Json<Rollback>,
+    Json(asked): Json<RollbackBody>,
 ) -> Result<Answer<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
     let to = asked
@@ -145,7 +150,12 @@ pub(super) async fn rollback(
         }
         false => Policies::Stay,
     };
-    let (registry, what) = (&control.registry, (to, policies));
-    let deployed = functions::rollback(registry, &project.name, &wanted, what, user).await?;
+    let back = Rollback {
+        to,
+        policies,
+        message: message(asked.message)?,
+        by: user,
+    };
+    let deployed = functions::rollback(&control.registry, &project.name, &wanted, back).await?;
     Ok(ok(with_url(&control, &project, deployed)))
 }

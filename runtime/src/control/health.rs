@@ -17,6 +17,12 @@ const BUILD: Description = Description {
     kind: Kind::Gauge,
 };
 
+const AGE: Description = Description {
+    name: "koyalite_snapshot_age_seconds",
+    help: "How long ago this node last knew that it serves the latest state.",
+    kind: Kind::Gauge,
+};
+
 const SNAPSHOT: Description = Description {
     name: "koyalite_snapshot_seq",
     help: "The number of the last change of control data that this node serves.",
@@ -33,8 +39,13 @@ pub(super) async fn readyz(State(control): State<Shared>) -> Result<Text, Unread
     if control.draining.is_cancelled() {
         return Err(Unready(Code::Draining, "this node is shutting down"));
     }
-    match control.registry.ping().await {
-        Ok(()) => Ok(plain("ready\n")),
+    if control.registry.is_stale() {
+        let detail =
+            "this node has not reached its database for a while and may serve what is out of date";
+        return Err(Unready(Code::Stale, detail));
+    }
+    match control.registry.head().await {
+        Ok(_) => Ok(plain("ready\n")),
         Err(_) => Err(Unready(
             Code::Unavailable,
             "the control database does not answer",
@@ -73,6 +84,8 @@ pub(super) async fn metrics(State(control): State<Shared>) -> Text {
         .metrics
         .number(SNAPSHOT)
         .store(seq, Ordering::Relaxed);
+    let age = control.registry.age().as_secs();
+    control.metrics.number(AGE).store(age, Ordering::Relaxed);
     Text {
         media: "text/plain; version=0.0.4; charset=utf-8",
         text: control.metrics.render(),

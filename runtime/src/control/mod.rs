@@ -28,6 +28,7 @@ mod case;
 mod claims;
 mod deliveries;
 mod deploy;
+mod deployments;
 mod dry_run;
 mod explain;
 mod files;
@@ -39,9 +40,11 @@ mod members;
 mod messages;
 mod metrics;
 mod native_mirror;
+mod nodes;
 mod operators;
 mod policies;
 mod policy_readable;
+mod previews;
 mod production;
 mod projects;
 mod promote;
@@ -56,12 +59,14 @@ mod senders;
 mod sessions;
 mod source;
 mod tables;
+mod together;
 mod tokens;
 mod unchanged;
 mod upload;
 mod users;
 mod vector_indexes;
 mod verify;
+mod wait;
 mod webhooks;
 
 #[cfg(test)]
@@ -187,7 +192,8 @@ pub fn service(control: Arc<Control>) -> impl ControlService {
         registry: Arc::clone(&control.registry),
     };
     let routes = routes().into_iter();
-    let routes = routes.map(|route| route.idempotent(&control)).collect();
+    let routes = routes.map(|route| route.idempotent(&control).waiting(&control));
+    let routes = routes.collect();
     serve(route::router(routes, &gate).with_state(control))
 }
 

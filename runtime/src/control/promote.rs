@@ -5,12 +5,14 @@ use axum::extract::State;
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Deserialize;
 
+use crate::registry::deploy::terms::Terms;
 use crate::registry::functions::{Deployed, Policies};
 use crate::registry::promote::{Promotion, promote};
 
 use super::Shared;
 use super::answer::{Answer, ok};
 use super::auth::{Operator, admit};
+use super::deployments::message;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::functions::{WithUrl, with_url};
@@ -25,6 +27,7 @@ pub(super) struct Wanted {
     version: Option<u32>,
     #[serde(default)]
     with_policies: bool,
+    message: Option<String>,
 }
 
 pub(super) async fn run(
@@ -57,6 +60,10 @@ pub(super) async fn run(
         version: asked.version,
         to,
         policies,
+        terms: Terms {
+            message: message(asked.message)?,
+            ..Terms::default()
+        },
         by: operator.user_id(&control.registry),
     };
     let deployed = promote(&control.registry, promotion).await?;

@@ -17,6 +17,7 @@ use super::error::ApiError;
 use super::idempotency::once;
 use super::openapi::{Described, Sketch};
 use super::permission::Permission;
+use super::wait::wait;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,23 @@ impl Route {
             false => self.answer,
         };
         Route { answer, ..self }
+    }
+
+    /// What changes something can be asked to wait until it is served.
+    pub(super) fn waiting(self, control: &Shared) -> Route {
+        let answer = match self.may_wait() {
+            true => {
+                let wait = from_fn_with_state(Arc::clone(control), wait);
+                self.answer.layer(wait)
+            }
+            false => self.answer,
+        };
+        Route { answer, ..self }
+    }
+
+    /// Whether it listens to `?wait=`.
+    pub(super) fn may_wait(&self) -> bool {
+        self.method != "GET" && matches!(self.access, Access::Needs(_))
     }
 
     /// Whether it listens to an `Idempotency-Key`.

@@ -7,10 +7,11 @@ use super::permission::Permission as P;
 use super::route::Access::{Open, SignedIn};
 use super::route::{Route, delete, get, patch, post, put};
 use super::{
-    api_keys, audit, claims, deliveries, deploy, email, explain, files, functions, health,
-    jwt_secret, logs, members, messages, native_mirror, openapi, operators, policies,
-    policy_readable, projects, promote, providers, removal, roles, rows, schedules, schema,
-    secrets, senders, sessions, source, tables, tokens, users, vector_indexes, verify, webhooks,
+    api_keys, audit, claims, deliveries, deploy, deployments, email, explain, files, functions,
+    health, jwt_secret, logs, members, messages, native_mirror, nodes, openapi, operators,
+    policies, policy_readable, previews, projects, promote, providers, removal, roles, rows,
+    schedules, schema, secrets, senders, sessions, source, tables, together, tokens, users,
+    vector_indexes, verify, webhooks,
 };
 
 /// Every route of the control listener.
@@ -104,6 +105,11 @@ fn functions() -> Vec<Route> {
         get("/v1/projects/{project}/functions/{name}/versions", P::FunctionRead, functions::versions),
         post("/v1/projects/{project}/functions/{name}/rollback", P::FunctionDeploy, functions::rollback),
         post("/v1/projects/{project}/functions/{name}/promote", P::FunctionDeploy, promote::run),
+        get("/v1/projects/{project}/functions/{name}/deployments", P::FunctionRead, deployments::list),
+        post("/v1/projects/{project}/functions/{name}/deployments", P::FunctionDeploy, deployments::create),
+        post("/v1/projects/{project}/functions/{name}/previews", P::FunctionPreview, previews::create),
+        delete("/v1/projects/{project}/functions/{name}/previews", P::FunctionPreview, previews::revoke),
+        post("/v1/projects/{project}/deployments", P::FunctionDeploy, together::deploy_all),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),
         post("/v1/projects/{project}/schedules", P::FunctionDeploy, schedules::create),
@@ -219,6 +225,7 @@ fn node() -> Vec<Route> {
         get("/v1/audit", P::AuditRead, audit::of_installation),
         get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
         post("/v1/keys/reseal", P::KeyRotate, secrets::reseal),
+        get("/v1/nodes", P::NodeRead, nodes::list),
         get("/metrics", P::MetricsRead, health::metrics),
         get("/healthz", Open, health::healthz),
         get("/readyz", Open, health::readyz),

@@ -181,14 +181,19 @@ pub(super) fn author(control: &Shared, operator: &Operator) -> Author {
     }
 }
 
+/// Terms under which nothing goes.
+pub(super) fn cautious(control: &Shared, operator: &Operator) -> Terms {
+    Terms::cautious(author(control, operator))
+}
+
 /// A refusal, told where the author wrote what it is about.
-fn refused(error: RegistryError, places: &[String]) -> ApiError {
+pub(super) fn refused(error: RegistryError, places: &[String]) -> ApiError {
     ApiError::invalid_as(code(&error))(placed(error, places))
 }
 
 impl Document {
     /// The file as the registry takes it, and where each of its policies was written.
-    fn flatten(self) -> Result<(SchemaFile, Vec<String>), ApiError> {
+    pub(super) fn flatten(self) -> Result<(SchemaFile, Vec<String>), ApiError> {
         let mut places = Vec::new();
         let mut file = SchemaFile {
             claims: self.claims,

@@ -26,6 +26,8 @@ use crate::delivery::target;
 use crate::egress::{Egress, EgressError, EgressGrant};
 use crate::engine;
 use crate::http::{Code, Mistake};
+use crate::registry::deploy::rule::AutoRollback;
+use crate::registry::deploy::terms::WrittenTerms;
 use crate::registry::functions::{self, Deployed};
 use crate::registry::{Manifest, RegistryError};
 
@@ -80,6 +82,14 @@ pub(super) struct Fetch {
     sha256: Option<String>,
     /// As text (TOML) or as an object; none: as before.
     manifest: Option<Value>,
+    /// Percent of the calls, 1 to 100; none: all of them.
+    weight: Option<u32>,
+    /// Why.
+    message: Option<String>,
+    /// What callers are told apart by, as `claim:sub`.
+    affinity: Option<String>,
+    /// When it is taken back by itself.
+    auto_rollback: Option<AutoRollback>,
 }
 
 pub(super) async fn fetch(
@@ -91,6 +101,15 @@ pub(super) async fn fetch(
 ) -> Result<Either<WithUrl<Deployed>>, ApiError> {
     let wanted: FunctionName = name(&wanted)?;
     let manifest = asked.manifest.map(manifest).transpose()?;
+    let terms = WrittenTerms {
+        weight: asked.weight,
+        affinity: asked.affinity,
+        auto_rollback: asked.auto_rollback,
+        message: asked.message,
+    };
+    let terms = terms
+        .read()
+        .map_err(ApiError::invalid_as(Code::InvalidField))?;
     let source = match asked.source_url {
         Some(source) => source,
         None => functions::get(&control.registry, &project.name, &wanted)
@@ -109,6 +128,7 @@ pub(super) async fn fetch(
         component,
         manifest,
         source_url: Some(source),
+        terms,
     };
     deploy::admit(&control, &project, (wanted, what), &operator).await
 }

@@ -12,7 +12,7 @@ use crate::registry::Manifest;
 
 use super::Shared;
 use super::error::ApiError;
-use super::json::expect_media_type;
+use super::json::{BODY_BYTES_MAX, expect_media_type};
 
 /// A manifest with a thousand config keys has a tenth of this.
 const MANIFEST_BYTES_MAX: usize = 256 << 10;
@@ -60,7 +60,7 @@ const INSTEAD: &str = "send a component as `application/wasm`, or a `multipart/f
 /// What a form may have beside the component: the manifest at its largest, and its own lines.
 const FORM_OVERHEAD_BYTES_MAX: usize = MANIFEST_BYTES_MAX + (16 << 10);
 
-const BAD_FORM: ApiError =
+pub(super) const BAD_FORM: ApiError =
     ApiError::BadUpload("the form cannot be read: send `multipart/form-data` with its boundary");
 
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
@@ -83,7 +83,7 @@ async fn from_form(mut form: Multipart, limit: usize) -> Result<Upload, ApiError
     while let Some(field) = form.next_field().await.map_err(|_| BAD_FORM)? {
         match field.name() {
             Some("component") if component.is_none() => {
-                component = Some(gather(field, component_part(limit)).await?);
+                component = Some(read_component(field, limit).await?);
             }
             Some("manifest") if manifest.is_none() => manifest = Some(read_manifest(field).await?),
             _ => {
@@ -106,7 +106,18 @@ fn finish(component: Option<Bytes>, manifest: Option<Manifest>) -> Result<Upload
     }
 }
 
-async fn read_manifest(field: Field<'_>) -> Result<Manifest, ApiError> {
+/// The component in a part of a form.
+pub(super) async fn read_component(field: Field<'_>, limit: usize) -> Result<Bytes, ApiError> {
+    gather(field, component_part(limit)).await
+}
+
+/// The text of a document in a part of a form.
+pub(super) async fn read_document(field: Field<'_>) -> Result<Bytes, ApiError> {
+    gather(field, DOCUMENT).await
+}
+
+/// The manifest in a part of a form.
+pub(super) async fn read_manifest(field: Field<'_>) -> Result<Manifest, ApiError> {
     let bytes = gather(field, MANIFEST).await?;
     // Nothing that is TOML begins with a brace, and every JSON object does.
     if bytes.trim_ascii_start().starts_with(b"{") {
@@ -132,6 +143,11 @@ fn component_part(limit: usize) -> Part {
 
 const MANIFEST: Part = Part {
     limit: MANIFEST_BYTES_MAX,
+    too_large: |limit| ApiError::BodyTooLarge { limit },
+};
+
+const DOCUMENT: Part = Part {
+    limit: BODY_BYTES_MAX,
     too_large: |limit| ApiError::BodyTooLarge { limit },
 };
 

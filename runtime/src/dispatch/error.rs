@@ -29,6 +29,30 @@ pub enum DispatchError {
 }
 
 impl DispatchError {
+    /// Whether another version of the function might have answered: not where the node had no room, or the
+    /// host failed.
+    #[must_use]
+    pub const fn is_the_functions(&self) -> bool {
+        match self {
+            Self::Overloaded
+            | Self::ScheduleRefused { .. }
+            | Self::Unusable { .. }
+            | Self::Confused
+            | Self::Invoke(InvokeError::Overloaded | InvokeError::Unloadable { .. }) => false,
+            Self::Invoke(
+                InvokeError::CpuLimit { .. }
+                | InvokeError::WallLimit { .. }
+                | InvokeError::MemoryLimit { .. }
+                | InvokeError::NoResponse
+                | InvokeError::Collateral { .. }
+                | InvokeError::NotExported { .. }
+                | InvokeError::Trapped { .. }
+                | InvokeError::GuestError { .. }
+                | InvokeError::ScheduledFailed { .. },
+            ) => true,
+        }
+    }
+
     /// A stable word for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {

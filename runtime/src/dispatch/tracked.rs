@@ -17,7 +17,10 @@ use super::error::DispatchError;
 use super::{Selected, Started};
 use crate::engine::{Place, Trigger};
 use crate::http::{Body, BodyError};
-use crate::records::{InvocationRecord, InvocationRef, Ledger, Level, Outcome};
+use crate::records::{
+    InvocationRecord, InvocationRef, Ledger, Level, Outcome, Trigger as Recorded,
+};
+use crate::registry::deploy::watch::Watch;
 use crate::registry::redaction::Redaction;
 
 /// One invocation on its way to its record.
@@ -26,6 +29,8 @@ pub(super) struct Tracking {
     records: Arc<dyn Ledger>,
     of: InvocationRef,
     redaction: Option<Arc<Redaction>>,
+    /// Who counts how calls of this version end, if anybody does.
+    watch: Option<Arc<Watch>>,
     started: Started,
     usage: Arc<Usage>,
 }
@@ -43,10 +48,16 @@ impl Tracking {
             version: selected.version.number,
             invocation: started.id,
         };
+        let watch = match started.trigger {
+            Recorded::Http => selected.function.watch_of(&selected.version).cloned(),
+            // A firing has nobody who waits, and its schedule says what follows when it fails.
+            Recorded::Schedule => None,
+        };
         Self {
             records,
             of,
             redaction: selected.project.redaction.clone(),
+            watch,
             started,
             usage,
         }
@@ -67,6 +78,9 @@ impl Tracking {
         outcome: Result<T, DispatchError>,
     ) -> Result<T, DispatchError> {
         if let Err(error) = &outcome {
+            if let Some(watch) = self.watch.as_ref().filter(|_| error.is_the_functions()) {
+                watch.failed(self.started.at.elapsed());
+            }
             self.failed(None, error.to_string());
         }
         outcome
@@ -104,6 +118,9 @@ impl Tracking {
         place: Place,
     ) -> http::Response<Body> {
         let status = response.status();
+        if let Some(watch) = &self.watch {
+            watch.answered(status, self.started.at.elapsed());
+        }
         let read = match status {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Read::HeadAlone,
             _ => read,
@@ -194,6 +211,14 @@ impl Tracked {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let error = error.into();
+        if let Some(watch) = self
+            .tracking
+            .watch
+            .as_ref()
+            .filter(|_| !self.ended && self.status < 500)
+        {
+            watch.cut();
+        }
         self.end(Some(format!("the answer was cut: {error}")));
         // Not at once: hyper throws away what it has not sent yet when a body fails, and sends it
         // when a body makes it wait. The caller shall see what was written.

@@ -11,18 +11,19 @@ use koyalite_host_api::Usage;
 use koyalite_policy::Identity;
 use uuid::Uuid;
 
-use super::auth::{self, Callers, Credential, Trust};
+use super::auth::{self, Caller, Callers, Credential, Trust};
 use super::error::GatewayError;
 use super::find::{Found, Wish, find};
 use super::headers::VERSION;
 use super::route::{Style, Target};
+use super::share;
 use crate::dispatch::{HttpCall, Selected};
 use crate::http::Body;
 use crate::registry::manifest::Verify;
 use crate::registry::{Environment, FunctionEntry, Handler, ProjectEntry, VersionEntry};
 
 /// A region list entry that means all of them.
-const EVERYWHERE: &str = "*";
+pub(super) const EVERYWHERE: &str = "*";
 
 /// What will run, and as whom.
 pub(super) struct Chosen {
@@ -31,6 +32,25 @@ pub(super) struct Chosen {
     pub(super) credential: Credential,
     pub(super) base_path: String,
     pub(super) style: Style,
+    pub(super) shown: Shown,
+}
+
+/// How the version was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// As anybody may.
+    Openly,
+    /// By a preview URL.
+    ByPreview,
+}
+
+/// What a request says about the version that it wants.
+pub(super) struct Asking<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// The request's.
+    pub(super) id: Uuid,
+    /// The version that a preview URL opens.
+    pub(super) preview: Option<u32>,
 }
 
 /// A function that may serve here, before anything is known of the caller.
@@ -40,6 +60,12 @@ pub(super) struct Placed {
     wish: Option<Wish>,
     base_path: String,
     style: Style,
+}
+
+impl Placed {
+    pub(super) fn function(&self) -> &FunctionEntry {
+        &self.function
+    }
 }
 
 /// Finds the function of a target and checks that this node serves it.
@@ -92,7 +118,7 @@ pub(super) fn function(
 pub(super) fn version(
     project: Arc<ProjectEntry>,
     placed: Placed,
-    headers: &HeaderMap,
+    asking: &Asking<'_>,
     (callers, now): (&Callers, DateTime<Utc>),
 ) -> Result<Chosen, GatewayError> {
     let Placed {
@@ -101,7 +127,7 @@ pub(super) fn version(
         base_path,
         style,
     } = placed;
-    let wish = wish_of(wish, headers);
+    let wish = wish_of(wish, asking.headers);
     let trust = Trust {
         project: project.id,
         environment: project.environment,
@@ -111,8 +137,8 @@ pub(super) fn version(
         function: &function.name,
         callers,
     };
-    let caller = auth::authenticate(headers, &trust, wish, now)?;
-    let version = wished(&function, wish, caller.credential)
+    let caller = auth::authenticate(asking.headers, &trust, wish, now)?;
+    let version = wished(&function, wish, (&caller, asking))
         .ok_or_else(|| GatewayError::UnknownVersion(function.name.clone()))?;
     match (version.manifest.verify, &caller.identity) {
         (Verify::Required, Identity::Anonymous) => {
@@ -136,6 +162,10 @@ pub(super) fn version(
         credential,
         base_path,
         style,
+        shown: match asking.preview {
+            Some(_) => Shown::ByPreview,
+            None => Shown::Openly,
+        },
     })
 }
 
@@ -152,19 +182,24 @@ fn wish_of(by_path: Option<Wish>, headers: &HeaderMap) -> Option<Wish> {
     by_path.into_iter().chain(by_header).reduce(agree)
 }
 
-/// The version serving now is anyone's to name; any other takes an operator's token.
-fn wished(
-    function: &FunctionEntry,
+/// The versions that serve are anyone's to name; any other takes an operator's token, or a URL that was
+/// signed for it.
+fn wished<'a>(
+    function: &'a FunctionEntry,
     wish: Option<Wish>,
-    credential: Credential,
-) -> Option<&Arc<VersionEntry>> {
-    match wish {
-        None => Some(&function.active),
-        Some(Wish::Never) => None,
-        Some(Wish::Number(number)) if number == function.active.number => Some(&function.active),
-        Some(Wish::Number(number)) => match credential {
+    (caller, asking): (&Caller, &Asking<'_>),
+) -> Option<&'a Arc<VersionEntry>> {
+    match (wish, asking.preview) {
+        (Some(Wish::Never), _) => None,
+        (Some(Wish::Number(number)), Some(signed)) if number != signed => None,
+        (_, Some(signed)) => function.versions.get(&signed),
+        (None, None) => {
+            let known = (asking.headers, asking.id);
+            Some(share::pick(function, &caller.identity, known))
+        }
+        (Some(Wish::Number(number)), None) => match caller.credential {
             Credential::Control(_) => function.versions.get(&number),
-            Credential::None | Credential::Project | Credential::Key(_) => None,
+            Credential::None | Credential::Project | Credential::Key(_) => function.serving(number),
         },
     }
 }

@@ -10,6 +10,7 @@ use koyalite_policy::{FunctionName, ProjectName};
 use super::auth::AuthError;
 use super::file_error;
 use super::headers::REGION;
+use super::preview::PreviewError;
 use super::rates;
 use super::route::RouteError;
 use crate::accounts::AccountError;
@@ -36,10 +37,22 @@ pub(super) enum GatewayError {
         function: FunctionName,
         regions: Vec<String>,
     },
+    #[error("koyalite-region names one region")]
+    BadRegion,
+    #[error("no node of {} answers; try again", .0.join(", "))]
+    RegionAway(Vec<String>),
+    #[error("the node that was asked gave no answer; it may have done what was asked of it")]
+    HopFailed,
+    #[error(
+        "this node has not reached its database for a while and may serve what is out of date; try again"
+    )]
+    Stale,
     #[error("the project's files may be in {}", .0.join(", "))]
     FilesElsewhere(Vec<String>),
     #[error("function `{0}` has no such version, or this caller may not choose it")]
     UnknownVersion(FunctionName),
+    #[error(transparent)]
+    Preview(#[from] PreviewError),
     #[error("function `{0}` only runs on its schedule")]
     NotCallable(FunctionName),
     #[error(transparent)]
@@ -85,11 +98,18 @@ impl From<GatewayError> for Problem {
             GatewayError::TooMany(exceeded) => return rates::refused(exceeded, detail),
             GatewayError::WrongRegion { regions, .. } => return of_region(&regions, detail),
             GatewayError::FilesElsewhere(regions) => return of_region(&regions, detail),
+            GatewayError::RegionAway(regions) => {
+                return naming(Problem::new(Code::RegionAway, detail), &regions);
+            }
+            GatewayError::BadRegion => Code::BadRequest,
+            GatewayError::HopFailed => Code::HopFailed,
+            GatewayError::Stale => Code::Stale,
             GatewayError::UnknownProject(_) => Code::UnknownProject,
             GatewayError::PathStyleOff => Code::UnknownRoute,
             GatewayError::UnknownFunction(_) => Code::UnknownFunction,
             GatewayError::Disabled(_) => Code::FunctionDisabled,
             GatewayError::UnknownVersion(_) => Code::UnknownVersion,
+            GatewayError::Preview(_) => Code::InvalidUrl,
             GatewayError::NotCallable(_) => Code::NotCallable,
             GatewayError::TokenNeeded(_) => Code::Unauthorized,
             GatewayError::BodyTooLarge { .. } => Code::BodyTooLarge,
@@ -131,7 +151,10 @@ fn of_route(error: RouteError, detail: String) -> Problem {
 
 /// Says where to go instead: the caller, or a proxy for it, can follow without parsing prose.
 fn of_region(regions: &[String], detail: String) -> Problem {
-    let problem = Problem::new(Code::WrongRegion, detail);
+    naming(Problem::new(Code::WrongRegion, detail), regions)
+}
+
+fn naming(problem: Problem, regions: &[String]) -> Problem {
     match regions
         .first()
         .and_then(|region| HeaderValue::from_str(region).ok())

@@ -62,6 +62,18 @@ pub(super) fn for_guest(
     headers.insert(REQUEST_ID_HEADER, request_id::header_value(request_id));
 }
 
+/// Makes a caller's headers fit for another node, which makes them fit for its guest.
+pub(super) fn for_next_node(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    // The request itself says for which host it is.
+    headers.remove(http::header::HOST);
+}
+
+/// Makes another node's answer fit for the caller: that node has done all but end the hop.
+pub(super) fn from_next_node(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+}
+
 /// What the gateway knows about an answer of a guest.
 pub(super) struct Answered<'a> {
     pub(super) request_id: Uuid,

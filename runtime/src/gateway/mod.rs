@@ -11,6 +11,7 @@ mod bare;
 mod choose;
 mod client;
 mod cors;
+mod elsewhere;
 mod error;
 mod file_error;
 mod files;
@@ -18,9 +19,11 @@ pub mod find;
 mod headers;
 mod known;
 mod node;
+mod preview;
 pub mod providers;
 mod rates;
 pub mod route;
+mod share;
 mod timing;
 
 use std::future::Future;
@@ -40,7 +43,7 @@ pub use self::accounts::AccountCall;
 use self::auth::{AuthError, Callers, Credential};
 pub use self::bare::Bare;
 use self::bare::bounded;
-use self::choose::Chosen;
+use self::choose::{Asking, Chosen, Shown};
 pub use self::client::Proxies;
 use self::error::GatewayError;
 pub use self::files::try_file_headers;
@@ -51,9 +54,10 @@ use self::providers::{Fetched, KeySets};
 use self::route::{Action, RequestKind, Target};
 use crate::accounts::{AccountError, Done};
 use crate::dispatch::{DispatchError, HttpCall};
+use crate::forward::{ForwardError, Hop};
 use crate::http::problem::from_gateway;
 use crate::http::{Body, Problem, body, request_form, request_id};
-use crate::keys::{ControlAuthority, Right};
+use crate::keys::{ControlAuthority, Preview, Right};
 use crate::registry::ProjectEntry;
 
 /// What the gateway reads and calls. One implementation serves; the tests have another.
@@ -65,6 +69,19 @@ pub trait Behind: Send + Sync + 'static {
     /// now.
     fn may_preview(&self, right: Right, project: &ProjectName)
     -> impl Future<Output = bool> + Send;
+
+    /// What the signed part of a preview URL of that function says, if it is one.
+    fn open_preview(&self, function: Uuid, text: &str) -> Option<Preview>;
+
+    /// Whether what this node serves may be older than its operator lets it be.
+    fn is_stale(&self) -> bool;
+
+    /// Has a request answered by another node, in one of these regions.
+    fn forward(
+        &self,
+        regions: &[String],
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, ForwardError>> + Send;
 
     /// How many nodes share a project's limits.
     fn nodes(&self) -> NonZeroU32;
@@ -134,27 +151,47 @@ impl<B: Behind> Gateway<B> {
         }
     }
 
+    /// Answers a request that another node hands over. For the listener where hops end, and no other.
+    pub async fn handle_forwarded(&self, mut request: Request<Body>) -> Response<Body> {
+        Hop::end(&mut request);
+        self.handle(request).await
+    }
+
+    /// Goes on only where this node serves. What another node hands over is finished even in a drain:
+    /// that node could not know of it yet.
+    fn serving(&self, parts: &request::Parts) -> Result<(), GatewayError> {
+        if self.drain.is_cancelled() && parts.extensions.get::<Hop>().is_none() {
+            return Err(GatewayError::Draining);
+        }
+        match self.behind.is_stale() {
+            true => Err(GatewayError::Stale),
+            false => Ok(()),
+        }
+    }
+
     async fn answer(
         &self,
         id: Uuid,
         request: Request<Body>,
     ) -> Result<Response<Body>, GatewayError> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         // The target borrows from the path while the parts are changed.
         let path = parts.uri.clone();
         let host = request_form::host(&path);
         match route::route(&parts.method, &host, path.path(), &self.settings.domain)? {
             RequestKind::Health => Ok(says("ok\n", id)),
-            RequestKind::Ready if self.drain.is_cancelled() => Err(GatewayError::Draining),
-            RequestKind::Ready => Ok(says("ready\n", id)),
+            RequestKind::Ready => {
+                self.serving(&parts)?;
+                Ok(says("ready\n", id))
+            }
             RequestKind::Preflight(project, method) => {
                 let project = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, project.as_deref());
                 let told = cors::preflight(origin, &cors::ACCOUNTS, method);
                 Ok(from_gateway(told, id))
             }
-            RequestKind::Account(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Account(project, action) => {
+                self.serving(&parts)?;
                 let origin = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, origin.as_deref());
                 // Rare and large: inside it would make the future of every request as large.
@@ -165,17 +202,32 @@ impl<B: Behind> Gateway<B> {
                 cors::tell(answer.headers_mut(), &cors::ACCOUNTS, origin);
                 Ok(answer)
             }
-            RequestKind::Files(..) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Files(project, path) => {
+                self.serving(&parts)?;
+                if let Some(there) = self.files_elsewhere(&parts, &project) {
+                    return Box::pin(self.forward(id, there, (parts, body))).await;
+                }
                 let request = Request::from_parts(parts, body);
                 Ok(Box::pin(self.file_to_page(id, (project, path), request)).await)
             }
-            RequestKind::Invoke(_) if self.drain.is_cancelled() => Err(GatewayError::Draining),
             RequestKind::Invoke(target) => {
+                self.serving(&parts)?;
                 let unknown = || GatewayError::UnknownProject(target.project.clone());
                 let project = self.behind.project(&target.project).ok_or_else(unknown)?;
+                if let Some(there) = self.asked_for(&parts, (&project, &target))? {
+                    return Box::pin(self.forward(id, there, (parts, body))).await;
+                }
                 self.learn(&parts, &project).await;
-                let chosen = self.choose(&parts, &target, project)?;
+                let preview = preview::take(&mut parts)?;
+                let asked = (&parts, id, preview.as_deref());
+                let chosen = match self.choose(asked, &target, project) {
+                    Ok(chosen) => chosen,
+                    Err(refused) => {
+                        let there = self.instead(refused, &parts, &target)?;
+                        preview::put_back(&mut parts, preview);
+                        return Box::pin(self.forward(id, there, (parts, body))).await;
+                    }
+                };
                 self.ask(&chosen, &target.project).await?;
                 let pace = rates::check(
                     &chosen,
@@ -225,13 +277,22 @@ impl<B: Behind> Gateway<B> {
     /// Project, function, region, identity, version: everything that is known before the body.
     fn choose(
         &self,
-        parts: &request::Parts,
+        (parts, id, preview): (&request::Parts, Uuid, Option<&str>),
         target: &Target<'_>,
         project: Arc<ProjectEntry>,
     ) -> Result<Chosen, GatewayError> {
-        let region = &self.settings.region;
+        let (region, now) = (&self.settings.region, Utc::now());
         let found = choose::function(&project, target, region)?;
-        choose::version(project, found, &parts.headers, (&self.callers, Utc::now()))
+        let redeem = |text| {
+            let opened = self.behind.open_preview(found.function().id, text);
+            preview::redeem(opened, found.function(), now)
+        };
+        let asking = Asking {
+            headers: &parts.headers,
+            id,
+            preview: preview.map(redeem).transpose()?,
+        };
+        choose::version(project, found, &asking, (&self.callers, now))
     }
 
     /// What a signature cannot tell of an operator: whether their token was taken back since. Asked of
@@ -268,6 +329,7 @@ impl<B: Behind> Gateway<B> {
             region: &self.settings.region,
             style: chosen.style,
         };
+        let shown = chosen.shown;
         let usage = Arc::new(Usage::default());
         let seen = match chosen.credential {
             Credential::Control(_) => Some(Arc::clone(&usage)),
@@ -292,6 +354,9 @@ impl<B: Behind> Gateway<B> {
                 response
             }
         };
+        if shown == Shown::ByPreview {
+            preview::seclude(response.headers_mut());
+        }
         if let Some(usage) = seen {
             let length = response.body().size_hint().exact();
             timing::add(response.headers_mut(), usage.so_far(), length);

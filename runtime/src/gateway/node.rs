@@ -5,17 +5,19 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use http::Response;
+use http::{Request, Response};
 use koyalite_host_api::Project;
 use koyalite_policy::ProjectName;
+use uuid::Uuid;
 
 use super::providers::Fetched;
 use super::{AccountCall, Behind};
 use crate::accounts::{AccountError, Accounts, Done};
 use crate::dispatch::{DispatchError, Dispatcher, HttpCall};
 use crate::egress::Egress;
+use crate::forward::{Fleet, ForwardError};
 use crate::http::Body;
-use crate::keys::{Presented, Right};
+use crate::keys::{Presented, Preview, Right};
 use crate::registry::operators;
 use crate::registry::roles::Permission;
 use crate::registry::{ProjectEntry, Registry};
@@ -31,6 +33,8 @@ pub struct Node {
     /// Where the database is asked: connections of callers have threads of their own, and those are
     /// for functions.
     pub home: tokio::runtime::Handle,
+    /// The other nodes, where this one is in a fleet.
+    pub fleet: Option<Fleet>,
     /// By which identity servers are asked for their keys.
     pub egress: Egress,
 }
@@ -60,6 +64,25 @@ impl Behind for Node {
                 );
                 false
             }
+        }
+    }
+
+    fn open_preview(&self, function: Uuid, text: &str) -> Option<Preview> {
+        Preview::open(&self.registry.ring(), function, text)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.registry.is_stale()
+    }
+
+    async fn forward(
+        &self,
+        regions: &[String],
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        match &self.fleet {
+            Some(fleet) => fleet.send(regions, request).await,
+            None => Err(ForwardError::Off),
         }
     }
 

@@ -37,6 +37,22 @@ impl Behind for Fake {
         right != Right::Listed(TAKEN_BACK)
     }
 
+    fn open_preview(&self, _function: Uuid, _text: &str) -> Option<Preview> {
+        None
+    }
+
+    fn is_stale(&self) -> bool {
+        false
+    }
+
+    async fn forward(
+        &self,
+        _regions: &[String],
+        _request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        Err(ForwardError::Off)
+    }
+
     fn nodes(&self) -> NonZeroU32 {
         NonZeroU32::MIN
     }

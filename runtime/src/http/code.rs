@@ -136,6 +136,10 @@ codes! {
     // This node.
     Overloaded          "overloaded"           SERVICE_UNAVAILABLE "Too much is going on";
     Collateral          "collateral"           SERVICE_UNAVAILABLE "The call's instance ended";
+    Stale               "stale"                SERVICE_UNAVAILABLE "This node does not know the latest state";
+    RegionAway          "region_away"          SERVICE_UNAVAILABLE "No node of that region answers";
+    HopFailed           "hop_failed"           BAD_GATEWAY "The node that was asked gave no answer";
+    NotServedYet        "not_served_yet"       GATEWAY_TIMEOUT "Not every node serves the change yet";
     Draining            "draining"             SERVICE_UNAVAILABLE "This node is shutting down";
     Unavailable         "unavailable"          SERVICE_UNAVAILABLE "Something this needs is away";
     Internal            "internal"             INTERNAL_SERVER_ERROR "The host failed";

@@ -21,6 +21,10 @@ use crate::cores::Cores;
 
 mod connection;
 
+/// Streams that one HTTP/2 connection may have open: a browser's default is 100, and one peer
+/// should not be able to take a tenth of a node's request slots.
+const STREAMS_MAX: u32 = 100;
+
 /// Bounds of one listener.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerLimits {
@@ -35,6 +39,8 @@ pub struct ListenerLimits {
     pub header_bytes_max: usize,
     /// How long a drain waits for requests in flight before it cuts them.
     pub drain_timeout: Duration,
+    /// Streams that one HTTP/2 connection may have open.
+    pub streams_max: u32,
 }
 
 impl Default for ListenerLimits {
@@ -49,6 +55,7 @@ impl Default for ListenerLimits {
             // Large cookies pass; what other servers take is 8 to 64 KiB.
             header_bytes_max: 64 * 1024,
             drain_timeout: Duration::from_secs(30),
+            streams_max: STREAMS_MAX,
         }
     }
 }

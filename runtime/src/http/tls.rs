@@ -40,7 +40,8 @@ pub enum TlsError {
 
 /// The TLS of one listener.
 pub struct Tls {
-    files: Files,
+    /// None where it was made in memory.
+    files: Option<Files>,
     current: ArcSwap<ServerConfig>,
 }
 
@@ -60,7 +61,17 @@ impl Tls {
     pub fn load(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let files = Files { certificate, key };
         let current = ArcSwap::new(Arc::new(read(&files)?));
+        let files = Some(files);
         Ok(Self { files, current })
+    }
+
+    /// One that was made in memory, and stays as it is.
+    #[must_use]
+    pub fn prepared(config: ServerConfig) -> Self {
+        Self {
+            files: None,
+            current: ArcSwap::from_pointee(config),
+        }
     }
 
     /// Reads both files again, for connections from now on.
@@ -68,7 +79,9 @@ impl Tls {
     /// # Errors
     /// As [`Tls::load`]; what was there before goes on serving.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.store(Arc::new(read(&self.files)?));
+        if let Some(files) = &self.files {
+            self.current.store(Arc::new(read(files)?));
+        }
         Ok(())
     }
 

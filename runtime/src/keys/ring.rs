@@ -64,6 +64,8 @@ pub enum Purpose {
     AuditCheckpoint,
     /// Makes the refresh token that follows another one.
     RefreshToken,
+    /// Signs the certificates by which nodes know each other.
+    FleetAuthority,
 }
 
 impl Purpose {
@@ -74,6 +76,7 @@ impl Purpose {
             Self::CronTrigger => "cron trigger",
             Self::AuditCheckpoint => "audit checkpoint",
             Self::RefreshToken => "refresh token",
+            Self::FleetAuthority => "fleet authority",
         }
     }
 }

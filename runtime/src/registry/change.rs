@@ -129,7 +129,7 @@ impl<'a> Change<'a> {
 
     /// The project is gone: what was done to it is for the installation's log.
     pub(crate) fn concerns_none(&mut self) {
-        self.projects.clear();
+        self.reached.append(&mut self.projects);
     }
 
     /// The change is about a project that it has just made.
@@ -208,7 +208,10 @@ impl<'a> Change<'a> {
         let (projects, row) = self.last_words(deed);
         insert(self.conn(), &row).await?;
         sqlx::query!(
-            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq)
+            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
+               gone AS (INSERT INTO koyalite.removed_projects (id, seq)
+                   SELECT changed, moved.seq FROM moved, unnest($1::uuid[]) AS changed
+                   WHERE NOT EXISTS (SELECT FROM koyalite.projects p WHERE p.id = changed))
              UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1)",
             &projects,
         )
@@ -302,12 +305,14 @@ impl<'a> Change<'a> {
     async fn finish(self) -> Result<(), RegistryError> {
         self.tx.commit().await?;
         // The change stands whether or not it can be read back; polling will catch up.
-        if let Err(error) = self.registry.refresh().await {
+        // Boxed: it is larger than all of the change before it.
+        if let Err(error) = Box::pin(self.registry.refresh()).await {
             tracing::warn!(
                 error = error.detail(),
                 "a change is stored but not served yet"
             );
         }
+        self.registry.changed.notify_one();
         Ok(())
     }
 }

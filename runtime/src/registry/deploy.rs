@@ -1,23 +1,45 @@
 //! How a version comes to serve.
 //!
-//! A version never changes. A deployment says which version serves; rolling back is a new deployment of an
-//! older one. One transaction makes version, deployment, switch and schedules: no request sees half of it.
+//! A version never changes, and neither does a deployment: it says which version serves, or which two and
+//! with what shares. Another share, or the way back, is another deployment. One transaction makes version,
+//! deployment, switch and schedules: no request sees half of it.
+//!
+//! Reading order: `affinity` and `rule` (pure), `terms`, `stored`, `serve`; then `rollback`, `weights`,
+//! `together`, `history`, `previews`; `entry`, `loaded` and `watch` are what requests meet, `automatic` is
+//! who takes a deployment back.
 
+pub mod affinity;
+pub mod automatic;
+pub mod entry;
+pub mod history;
+pub(super) mod loaded;
+pub mod previews;
+pub mod rollback;
+pub mod rule;
+mod serve;
 pub(super) mod stored;
+pub mod terms;
+pub mod together;
+pub mod watch;
+pub mod weights;
 
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use self::stored::{Active, Changed, StoredVersion, active, find_or_insert, previous, version};
-use super::audit::Action;
-use super::change::Change;
-use super::error::RegistryError;
+use self::affinity::Percent;
+pub(super) use self::serve::explained;
+use self::serve::{Deploying, Serving, serve};
+use self::stored::{Active, Changed, Placed, active, find_or_insert};
+use self::terms::Terms;
+use super::audit::{Action, Deed};
+use super::change::{Change, LockedProject};
+use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::manifest::{Isolation, Manifest};
-use super::policy_sets::{self, Policies, Restored};
+use super::policy_sets::Restored;
 use super::snapshot::Handler;
-use super::{Registry, mirror, removal, schedule_sync, settings};
+use super::{Registry, removal};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -44,6 +66,8 @@ pub struct DeployInput {
     pub manifest: Option<Manifest>,
     /// Where the component was fetched from; none: it was sent.
     pub source_url: Option<String>,
+    /// For which share of the calls, and why.
+    pub terms: Terms,
 }
 
 /// What a deploy or a rollback came to.
@@ -53,6 +77,10 @@ pub struct Deployed {
     pub name: FunctionName,
     /// The version that serves now.
     pub version: u32,
+    /// Its share of the calls, in percent.
+    pub weight: u8,
+    /// The deployment that serves it.
+    pub deployment: u32,
     /// Its component.
     pub sha256: String,
     /// What it exports.
@@ -68,39 +96,49 @@ pub struct Deployed {
     pub policies: Option<Restored>,
 }
 
-/// The version to roll back to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RollbackTo {
-    /// What served before the version that serves now.
-    Previous,
-    /// A version by its number.
-    Version(u32),
-}
-
 /// Deploys a component: as a new version, or as an older one that has the same component and
-/// manifest. The active one again changes nothing.
+/// manifest. What serves already in the same way changes nothing.
 ///
 /// # Errors
-/// `Invalid` where the manifest does not fit the component; `Conflict` where the path is taken.
+/// `Invalid` where the manifest does not fit the component; `Conflict` where the path is taken, or there
+/// is nothing to have a share beside.
 pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed, RegistryError> {
     let mut change = removal::deploying(registry).await?;
     let project = change.lock(&input.project).await?;
+    let (placed, path) = put(&mut change, &project, &input).await?;
+    if placed.changed == Changed::Yes {
+        change.commit(deed(&placed, &input)).await?;
+    }
+    placed.deployed(&input.name, &path)
+}
+
+/// The record of a deploy.
+fn deed(placed: &Placed, input: &DeployInput) -> Deed {
+    let mut deed = placed.version.deed(Action::FunctionDeploy, &input.name);
+    if placed.weight < 100 {
+        deed = deed.with("weight", placed.weight);
+    }
+    if let Some(source) = &input.source_url {
+        deed = deed.with("source_url", source.as_str());
+    }
+    explained(deed, &input.terms)
+}
+
+/// One function's part of a deploy, inside its change. Answers its path too.
+pub(super) async fn put(
+    change: &mut Change<'_>,
+    project: &LockedProject,
+    input: &DeployInput,
+) -> Result<(Placed, String), RegistryError> {
     let current = active(change.conn(), project.id, &input.name).await?;
     let manifest = match (&input.manifest, &current) {
         (Some(manifest), _) => manifest.clone(),
         (None, Some(current)) => Manifest::from_stored(current.version.manifest.clone())?,
         (None, None) => Manifest::default_for(&input.name),
     };
-    check_fit(&input, &manifest)?;
-    let (version, changed) = place(change.conn(), project.id, current, (&input, &manifest)).await?;
-    if changed == Changed::Yes {
-        let mut deed = version.deed(Action::FunctionDeploy, &input.name);
-        if let Some(source) = &input.source_url {
-            deed = deed.with("source_url", source.as_str());
-        }
-        change.commit(deed).await?;
-    }
-    version.deployed(&input.name, &manifest.path, changed)
+    check_fit(input, &manifest)?;
+    let placed = place(change.conn(), project.id, current, (input, &manifest)).await?;
+    Ok((placed, manifest.path))
 }
 
 /// Makes a component and a manifest serve in a project, where they do not already.
@@ -109,69 +147,123 @@ pub(super) async fn place(
     project: Uuid,
     current: Option<Active>,
     (input, manifest): (&DeployInput, &Manifest),
-) -> Result<(StoredVersion, Changed), RegistryError> {
+) -> Result<Placed, RegistryError> {
+    match (input.terms.weight, current) {
+        (None, current) => place_whole(conn, project, current, (input, manifest)).await,
+        (Some(weight), Some(current)) => {
+            place_beside(conn, project, (current, weight), (input, manifest)).await
+        }
+        (Some(_), None) => {
+            let reason = "nothing serves that it could have a share beside; deploy it whole first";
+            Err(RegistryError::conflict(Standing::State, reason))
+        }
+    }
+}
+
+/// All calls go to it.
+async fn place_whole(
+    conn: &mut PgConnection,
+    project: Uuid,
+    current: Option<Active>,
+    (input, manifest): (&DeployInput, &Manifest),
+) -> Result<Placed, RegistryError> {
     let hash = manifest.hash();
-    let same =
-        |version: &StoredVersion| version.sha256 == input.sha256 && version.manifest_hash == hash;
-    let current = current.filter(|current| current.source_url == input.source_url);
-    if let Some(current) = current.filter(|current| same(&current.version)) {
-        return Ok((current.version, Changed::No));
+    let same = |current: &Active| {
+        current.canary.is_none()
+            && current.source_url == input.source_url
+            && current.version.sha256 == input.sha256
+            && current.version.manifest_hash == hash
+    };
+    let before = current.as_ref().map(|current| current.version.id);
+    if let Some(current) = current.filter(same) {
+        return Ok(Placed {
+            deployment: current.deployment_number,
+            version: current.version,
+            weight: 100,
+            changed: Changed::No,
+        });
     }
     let function = upsert_function(conn, project, input, &manifest.path).await?;
     let version = find_or_insert(conn, function, input, manifest).await?;
+    let mut terms = input.terms.clone();
+    // A first version has nothing to go back to.
+    terms.auto_rollback = terms.auto_rollback.filter(|_| before.is_some());
     let what = Deploying {
         project,
         function,
         by: input.deployer,
     };
-    serve(conn, what, &version, manifest).await?;
-    Ok((version, Changed::Yes))
+    let serving = Serving {
+        base: (&version, manifest),
+        canary: None,
+        terms,
+    };
+    let deployment = serve(conn, what, serving).await?;
+    Ok(Placed {
+        deployment,
+        version,
+        weight: 100,
+        changed: Changed::Yes,
+    })
 }
 
-/// Makes an older version serve again, as a new deployment.
-///
-/// # Errors
-/// `NotFound` for an unknown function or version; `Conflict` where nothing served before, or the
-/// policies of then no longer fit.
-pub async fn rollback(
-    registry: &Registry,
-    project: &ProjectName,
-    name: &FunctionName,
-    (to, policies): (RollbackTo, Policies),
-    by: Uuid,
-) -> Result<Deployed, RegistryError> {
-    let mut change = Change::begin(registry).await?;
-    let project = change.lock(project).await?;
-    let current = active(change.conn(), project.id, name)
-        .await?
-        .ok_or_else(|| RegistryError::not_found("function", name))?;
-    let version = match to {
-        RollbackTo::Version(wanted) => version(change.conn(), current.function, wanted).await?,
-        RollbackTo::Previous => previous(change.conn(), &current).await?,
-    };
-    let manifest = Manifest::from_stored(version.manifest.clone())?;
+/// A share of the calls goes to it; the rest stays with what is active, whose path and schedules stay too.
+async fn place_beside(
+    conn: &mut PgConnection,
+    project: Uuid,
+    (current, weight): (Active, Percent),
+    (input, manifest): (&DeployInput, &Manifest),
+) -> Result<Placed, RegistryError> {
+    let base = Manifest::from_stored(current.version.manifest.clone())?;
+    side_by_side(&base, manifest)?;
+    let function = upsert_function(conn, project, input, &base.path).await?;
+    let version = find_or_insert(conn, function, input, manifest).await?;
     if version.id == current.version.id {
-        return version.deployed(name, &manifest.path, Changed::No);
+        let reason = "that version serves already, and would have its share beside itself";
+        return Err(RegistryError::conflict(Standing::State, reason));
+    }
+    if current.canary == Some((version.id, weight)) {
+        return Ok(Placed {
+            deployment: current.deployment_number,
+            version,
+            weight: weight.get(),
+            changed: Changed::No,
+        });
     }
     let what = Deploying {
-        project: project.id,
-        function: current.function,
-        by,
+        project,
+        function,
+        by: input.deployer,
     };
-    serve(change.conn(), what, &version, &manifest).await?;
-    let deed = version.deed(Action::FunctionRollback, name);
-    let mut restored = None;
-    match policies {
-        Policies::Stay => change.commit(deed).await?,
-        Policies::Restored => {
-            restored = Some(policy_sets::restore(&mut change, &project, version.id, by).await?);
-            let deed = deed.with("policies", "restored");
-            mirror::commit(change, &project, deed).await?;
+    let serving = Serving {
+        base: (&current.version, &base),
+        canary: Some((version.id, weight)),
+        terms: serve::carried_on(&input.terms, &current, (version.id, &[manifest, &base])),
+    };
+    let deployment = serve(conn, what, serving).await?;
+    Ok(Placed {
+        deployment,
+        version,
+        weight: weight.get(),
+        changed: Changed::Yes,
+    })
+}
+
+/// Two versions share calls only where the same calls can reach both.
+pub(super) fn side_by_side(base: &Manifest, canary: &Manifest) -> Result<(), RegistryError> {
+    let mut mistakes = Vec::new();
+    for (field, same) in [
+        ("path", base.path == canary.path),
+        ("region", base.region == canary.region),
+    ] {
+        if !same {
+            let message = format!(
+                "versions that share a function's calls have the same {field}; deploy this one whole"
+            );
+            mistakes.push(Mistake::new(field, message));
         }
     }
-    let mut deployed = version.deployed(name, &manifest.path, Changed::Yes)?;
-    deployed.policies = restored;
-    Ok(deployed)
+    refuse_if_any(mistakes)
 }
 
 /// What the manifest asks of the component.
@@ -217,46 +309,4 @@ async fn upsert_function(
     .fetch_one(conn)
     .await?;
     Ok(id)
-}
-
-/// Who deploys what.
-#[derive(Clone, Copy)]
-struct Deploying {
-    project: Uuid,
-    function: Uuid,
-    by: Uuid,
-}
-
-/// Makes a version serve: a deployment, the switch to it, and the version's schedules.
-async fn serve(
-    conn: &mut PgConnection,
-    what: Deploying,
-    version: &StoredVersion,
-    manifest: &Manifest,
-) -> Result<(), RegistryError> {
-    settings::allow_regions(conn, what.project, manifest).await?;
-    policy_sets::keep(conn, what.project, what.function).await?;
-    let deployment = sqlx::query_scalar!(
-        "INSERT INTO koyalite.deployments (id, function_id, number, version_id, regions, created_by)
-         SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5
-         FROM koyalite.deployments WHERE function_id = $2
-         RETURNING id",
-        Uuid::now_v7(),
-        what.function,
-        version.id,
-        &manifest.region,
-        what.by,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "UPDATE koyalite.functions SET active_deployment_id = $2, path = $3, updated_at = now()
-         WHERE id = $1",
-        what.function,
-        deployment,
-        manifest.path,
-    )
-    .execute(&mut *conn)
-    .await?;
-    schedule_sync::sync(conn, what.project, what.function, manifest).await
 }

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
-pub use super::deploy::{DeployInput, Deployed, RollbackTo, deploy, rollback};
+pub use super::deploy::history::Share;
+use super::deploy::history::shares;
+pub use super::deploy::rollback::{Rollback, RollbackTo, rollback};
+pub use super::deploy::{DeployInput, Deployed, deploy};
 use super::error::RegistryError;
 use super::page::{Page, Part};
 pub use super::policy_sets::Policies;
@@ -30,8 +33,12 @@ pub struct Function {
     pub path: String,
     /// The regions it is deployed to.
     pub region: Vec<String>,
-    /// The version that serves.
+    /// The version that serves; of two, the one with the schedules and what the canary leaves.
     pub version: u32,
+    /// All that serve, with their shares of the calls; of two, the second is the canary.
+    pub versions: Vec<Share>,
+    /// The number of the deployment that says so.
+    pub deployment: u32,
     /// That version's component.
     pub sha256: String,
     /// Where the component was fetched from, if it was.
@@ -61,6 +68,8 @@ pub struct Version {
     pub imports: Vec<String>,
     /// Does it serve now?
     pub active: bool,
+    /// Its share of the calls, in percent.
+    pub weight: u8,
     /// Who made it.
     pub created_by: Uuid,
     /// When it was made.
@@ -141,10 +150,12 @@ async fn select(
 ) -> Result<Vec<Function>, RegistryError> {
     let rows = sqlx::query!(
         "SELECT f.id, f.name, f.user_id, f.path, f.enabled, f.created_at, f.updated_at,
-             f.source_url, d.regions, v.number, v.sha256
+             f.source_url, d.regions, d.number AS deployment, v.number, v.sha256,
+             c.number AS \"canary?\", d.canary_weight
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
+         LEFT JOIN koyalite.versions c ON c.id = d.canary_version_id
          WHERE f.project_id = $1 AND ($2::text IS NULL OR f.name = $2)
              AND ($3::text IS NULL OR f.name > $3)
          ORDER BY f.name LIMIT $4",
@@ -164,6 +175,8 @@ async fn select(
             path: row.path,
             region: row.regions,
             version: number(row.number)?,
+            versions: shares(row.number, row.canary.zip(row.canary_weight))?,
+            deployment: number(row.deployment)?,
             sha256: row.sha256,
             source_url: row.source_url,
             enabled: row.enabled,
@@ -199,6 +212,8 @@ pub async fn versions(
     .await?;
     let versions = rows.into_iter().map(|row| {
         let version = number(row.number)?;
+        let mut serving = function.versions.iter();
+        let share = serving.find(|share| share.version == version);
         Ok(Version {
             id: row.id,
             version,
@@ -206,7 +221,8 @@ pub async fn versions(
             manifest: row.manifest,
             exports: row.exports,
             imports: row.imports,
-            active: version == function.version,
+            active: share.is_some(),
+            weight: share.map_or(0, |share| share.weight),
             created_by: row.created_by,
             created_at: row.created_at,
         })

@@ -23,7 +23,7 @@ pub mod custom_roles;
 pub(crate) mod ddl;
 pub mod default;
 pub mod definition;
-mod deploy;
+pub mod deploy;
 pub mod email;
 pub mod error;
 pub mod files;
@@ -54,6 +54,7 @@ pub mod policy_sets;
 pub mod project_change;
 pub mod projects;
 pub mod promote;
+pub mod propagation;
 pub mod providers;
 pub mod rates;
 pub mod redaction;
@@ -83,14 +84,12 @@ pub mod webhooks;
 pub(crate) mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::error::{Mistake, RegistryError, Standing};
@@ -108,9 +107,6 @@ const CONNECTIONS_MAX: u32 = 8;
 /// How long a change waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a node asks whether another one changed something. One index-free read of one row.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
-
 /// The control data of all projects, and the copy of it that requests are served from.
 #[derive(Debug)]
 pub struct Registry {
@@ -122,8 +118,11 @@ pub struct Registry {
     /// One reload at a time, so that a slow one cannot overwrite the result of a later one.
     reload: tokio::sync::Mutex<()>,
     denials: audit::write::Denials,
-    /// Those that serve, as last counted.
-    nodes: AtomicU32,
+    /// The other nodes, as last heard of.
+    others: ArcSwap<Vec<nodes::OtherNode>>,
+    freshness: propagation::Freshness,
+    /// Something was changed here, and is served here.
+    changed: tokio::sync::Notify,
 }
 
 impl Registry {
@@ -143,6 +142,7 @@ impl Registry {
         migrate(&pool).await?;
         vectors::make_extension(&pool).await?;
         let admin = roles::seed(&pool).await?;
+        let looked = Instant::now();
         let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {
             pool,
@@ -151,7 +151,9 @@ impl Registry {
             snapshot: ArcSwap::from_pointee(snapshot),
             reload: tokio::sync::Mutex::new(()),
             denials: audit::write::Denials::default(),
-            nodes: AtomicU32::new(1),
+            others: ArcSwap::default(),
+            freshness: propagation::Freshness::at(looked),
+            changed: tokio::sync::Notify::new(),
         })
     }
 
@@ -165,25 +167,6 @@ impl Registry {
     #[must_use]
     pub fn admin(&self) -> Uuid {
         self.admin
-    }
-
-    /// Loads the snapshot again if the database has a later one.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Internal`; the old snapshot goes on being served.
-    pub async fn refresh(&self) -> Result<(), RegistryError> {
-        let _one_at_a_time = self.reload.lock().await;
-        let head = sqlx::query_scalar!("SELECT seq FROM koyalite.head")
-            .fetch_one(&self.pool)
-            .await?;
-        if head > self.snapshot.load().seq {
-            // What has changed may have been sealed by a node that has a newer ring.
-            self.renew_keys();
-            let before = self.snapshot.load();
-            let snapshot = snapshot::load(&self.pool, &self.ring(), &before).await?;
-            self.snapshot.store(Arc::new(snapshot));
-        }
-        Ok(())
     }
 
     /// The keys that seal and open what is stored.
@@ -203,18 +186,6 @@ impl Registry {
         }
     }
 
-    /// Follows changes made by other nodes until `stop`.
-    pub async fn follow(&self, stop: CancellationToken) {
-        let mut outage = Outage::default();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
-            }
-            outage.note(self.refresh().await, "following changes");
-        }
-    }
-
     /// A connection, for what the scheduler asks.
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, RegistryError> {
         Ok(self.pool.acquire().await?)
@@ -223,17 +194,6 @@ impl Registry {
     /// A transaction that moves no head: firings are not what nodes serve.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, RegistryError> {
         Ok(self.pool.begin().await?)
-    }
-
-    /// Whether the database answers: for readiness.
-    ///
-    /// # Errors
-    /// `Unavailable` where it does not.
-    pub async fn ping(&self) -> Result<(), RegistryError> {
-        sqlx::query_scalar!("SELECT seq FROM koyalite.head")
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::audit::Action;
 use super::change::project_id;
 use super::deploy::stored::{self, Active, Changed};
+use super::deploy::terms::{Cause, Terms};
 use super::deploy::{self, DeployInput, Deployed};
 use super::error::RegistryError;
 use super::functions::Policies;
@@ -32,6 +33,8 @@ pub struct Promotion {
     pub to: ProjectName,
     /// What becomes of the policies there.
     pub policies: Policies,
+    /// On what terms it serves there.
+    pub terms: Terms,
     /// Who does it, and owns the function there from now on.
     pub by: Uuid,
 }
@@ -59,11 +62,14 @@ pub async fn promote(registry: &Registry, wanted: Promotion) -> Result<Deployed,
     let manifest = taken.manifest;
     let there = stored::active(change.conn(), project.id, &wanted.name).await?;
     let what = (&taken.input, &manifest);
-    let (version, changed) = deploy::place(change.conn(), project.id, there, what).await?;
-    let deed = version
+    let placed = deploy::place(change.conn(), project.id, there, what).await?;
+    let changed = placed.changed;
+    let deed = placed
+        .version
         .deed(Action::FunctionPromote, &wanted.name)
         .with("from", wanted.from.as_str())
         .with("from_version", taken.number);
+    let deed = deploy::explained(deed, &wanted.terms);
     let restored = match taken.policies {
         None if changed == Changed::No => None,
         None => {
@@ -80,7 +86,7 @@ pub async fn promote(registry: &Registry, wanted: Promotion) -> Result<Deployed,
             Some(done)
         }
     };
-    let mut deployed = version.deployed(&wanted.name, &manifest.path, changed)?;
+    let mut deployed = placed.deployed(&wanted.name, &manifest.path)?;
     deployed.policies = restored;
     Ok(deployed)
 }
@@ -138,6 +144,10 @@ async fn taken(
             manifest: None,
             // What is taken over is what ran, wherever it once came from.
             source_url: None,
+            terms: Terms {
+                cause: Cause::Promote,
+                ..wanted.terms.clone()
+            },
         },
         manifest,
         policies,

@@ -180,7 +180,11 @@ async fn drop_data(conn: &mut PgConnection, project: Uuid) -> Result<(), Registr
 
 /// A change that may name components that are kept already.
 pub(crate) async fn deploying(registry: &Registry) -> Result<Change<'_>, RegistryError> {
-    let mut change = Change::begin(registry).await?;
+    hold_components(Change::begin(registry).await?).await
+}
+
+/// The same for any change.
+pub(crate) async fn hold_components(mut change: Change<'_>) -> Result<Change<'_>, RegistryError> {
     sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")
         .bind(COMPONENTS_LOCK)
         .execute(change.conn())

@@ -123,6 +123,9 @@ pub enum Permission {
     /// Read, write and delete files past the policies.
     #[serde(rename = "file:write")]
     FileWrite,
+    /// See which nodes there are, and what each serves.
+    #[serde(rename = "node:read")]
+    NodeRead,
     /// Read the node's counters.
     #[serde(rename = "metrics:read")]
     MetricsRead,
@@ -157,7 +160,7 @@ pub enum Permission {
 
 impl Permission {
     /// All of them: what `admin` has.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::ProjectRead,
         Self::ProjectCreate,
         Self::ProjectUpdate,
@@ -189,6 +192,7 @@ impl Permission {
         Self::EmailWrite,
         Self::FileRead,
         Self::FileWrite,
+        Self::NodeRead,
         Self::MetricsRead,
         Self::PolicyReadableSet,
         Self::AuditRead,
@@ -245,6 +249,7 @@ impl BuiltInRole {
             Permission::WebhookRead,
             Permission::EmailRead,
             Permission::FileRead,
+            Permission::NodeRead,
             Permission::MetricsRead,
             Permission::UserRead,
             Permission::RoleRead,

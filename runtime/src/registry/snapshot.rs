@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::api_keys::Keys;
+use super::deploy::entry::DeploymentEntry;
 use super::error::RegistryError;
 use super::manifest::Manifest;
 use super::providers::ProviderEntry;
@@ -30,12 +31,14 @@ mod load;
 pub(crate) use load::load;
 
 /// All that is served, as of `seq`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     /// The state of the database that this is a copy of.
     pub seq: i64,
     projects: BTreeMap<ProjectName, Arc<ProjectEntry>>,
     by_id: HashMap<Uuid, Arc<ProjectEntry>>,
+    /// Projects that could not be read: looked at again with each change of any.
+    left_out: Vec<Uuid>,
 }
 
 impl Snapshot {
@@ -54,6 +57,12 @@ impl Snapshot {
     fn add(&mut self, project: Arc<ProjectEntry>) {
         self.by_id.insert(project.id, Arc::clone(&project));
         self.projects.insert(project.name.clone(), project);
+    }
+
+    fn remove(&mut self, project: Uuid) {
+        if let Some(entry) = self.by_id.remove(&project) {
+            self.projects.remove(&entry.name);
+        }
     }
 
     /// All projects, by name.
@@ -118,8 +127,10 @@ pub struct FunctionEntry {
     pub owner_id: Uuid,
     /// Does it serve?
     pub enabled: bool,
-    /// The version that serves.
+    /// The version that serves, or that has what its canary leaves.
     pub active: Arc<VersionEntry>,
+    /// What else its deployment says.
+    pub deployment: DeploymentEntry,
     /// All versions, by number.
     pub versions: BTreeMap<u32, Arc<VersionEntry>>,
 }

@@ -5,6 +5,7 @@
 mod certificates;
 mod counters;
 mod database;
+mod fleet;
 mod memory;
 mod parts;
 mod ready;
@@ -31,6 +32,7 @@ use crate::control;
 use crate::cores::Cores;
 use crate::http::{Listener, ListenerLimits};
 use crate::keys::{ControlAuthority, KeyRing, Token};
+use crate::registry::deploy::automatic;
 use crate::registry::vectors::build;
 use crate::registry::{self, Registry, audit};
 use crate::scheduler::Scheduler;
@@ -143,12 +145,14 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
         .await?
         .secured(certificates.control);
     let addresses = (functions.local_addr()?, control.local_addr()?);
+    let fleet = fleet::Port::bind(&config, limits, &cores).await?;
 
     let drain = CancellationToken::new();
     let around = Around {
         addresses,
         cores: Arc::clone(&cores),
         drain: &drain,
+        fleet: fleet.as_ref().map(|port| port.address.clone()),
     };
     let started = tokio::select! {
         started = start(&config, mode, around) => started?,
@@ -163,6 +167,11 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
 
     let deliveries = parts.deliveries()?;
     let tasks = Tasks::spawn(&parts, functions, control, &drain);
+    if let (Some(port), Some(tls)) = (fleet, &parts.fleet) {
+        let gateway = Arc::clone(&parts.gateway);
+        let hops = port.serve(gateway, tls.listener(), drain.clone());
+        tasks.serving.spawn(hops);
+    }
     // As cron does: what is due now is sent by whoever runs next.
     tasks.serving.spawn(deliveries.run(drain.clone()));
     tasks.serving.spawn(parts.mails(&config).run(drain.clone()));
@@ -196,6 +205,7 @@ async fn start(
 ) -> anyhow::Result<(Database, Parts)> {
     let database = Database::come_by(config, mode).await?;
     let parts = Parts::build(config, mode, &database, around).await?;
+    fleet::join(&parts.registry, &parts.node).await?;
     Ok((database, parts))
 }
 
@@ -236,9 +246,9 @@ impl Tasks {
             parts.scheduler.clone(),
         );
         serving.spawn(scheduler.run(drain.clone()));
-        let registry = Arc::clone(&parts.registry);
+        let (registry, node) = (Arc::clone(&parts.registry), parts.node.clone());
         let follow_until = stop.clone();
-        background.spawn(async move { registry.follow(follow_until).await });
+        background.spawn(async move { registry.follow(node, follow_until).await });
         let (registry, note_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { registry.note_used_keys(note_until).await });
         background.spawn(retention::keep(
@@ -250,11 +260,15 @@ impl Tasks {
         let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });
         let (registry, node) = (Arc::clone(&parts.registry), parts.node.clone());
-        let seen_until = stop.clone();
+        let seen_until = (drain.clone(), stop.clone());
         background.spawn(async move { registry.keep_beating(node, seen_until).await });
         let (registry, reads) = (Arc::clone(&parts.registry), Arc::clone(&parts.reads));
         let kept_until = stop.clone();
         background.spawn(async move { audit::keep_reads(&registry, &reads, kept_until).await });
+        background.spawn(automatic::keep_watching(
+            Arc::clone(&parts.registry),
+            stop.clone(),
+        ));
         background.spawn(build::keep_building(
             Arc::clone(&parts.registry),
             stop.clone(),

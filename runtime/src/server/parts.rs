@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Mode;
 use super::counters::{Counters, Sources};
 use super::database::Database;
+use super::fleet;
 use super::ready::{Addresses, public_base};
 use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig};
@@ -24,6 +25,7 @@ use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
+use crate::forward::FleetTls;
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, FileUrls, KeyRing, Purpose, token_file};
 use crate::records::{RecordLimits, Records};
@@ -45,6 +47,8 @@ pub(super) struct Around<'a> {
     /// The threads that connections of callers are on.
     pub(super) cores: Arc<Cores>,
     pub(super) drain: &'a CancellationToken,
+    /// Where other nodes reach this one.
+    pub(super) fleet: Option<String>,
 }
 
 /// The parts that run.
@@ -59,6 +63,8 @@ pub(super) struct Parts {
     pub(super) scheduler: SchedulerSettings,
     /// What other nodes know this one by.
     pub(super) node: ThisNode,
+    /// What it proves to them that it is one of them by.
+    pub(super) fleet: Option<FleetTls>,
     /// Reads that wait to be recorded.
     pub(super) reads: Arc<ReadRecords>,
     mode: Mode,
@@ -74,10 +80,7 @@ impl Parts {
         let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
         let authority = authority(config, &ring)?;
-        let registry = Arc::new(connect(database, &ring).await?);
-        if mode == Mode::Dev {
-            make_dev_project(&registry).await?;
-        }
+        let registry = registry(config, mode, database, &ring).await?;
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
         let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
         let objects = store::open(&config.store)?;
@@ -91,10 +94,9 @@ impl Parts {
         let databases = tenants(config, database, &cores)?;
         let reads = Arc::<ReadRecords>::default();
         let kept = (databases.clone(), Arc::<Records>::clone(&records));
-        let dispatcher = dispatcher(config, &ring, &engine, kept)
-            .recording(Arc::clone(&reads))
-            .with_files(store.clone());
-        let dispatcher = Arc::new(dispatcher);
+        let dispatcher = dispatcher(config, &ring, &engine, kept);
+        let dispatcher = dispatcher.recording(Arc::clone(&reads));
+        let dispatcher = Arc::new(dispatcher.with_files(store.clone()));
         let counted = Sources {
             databases: databases.clone(),
             engine: Arc::clone(&engine),
@@ -102,7 +104,9 @@ impl Parts {
             cores,
         };
         let counters = Arc::new(Counters::new(Arc::new(Metrics::default()), counted));
+        let fleet = fleet::tls(config, &ring)?;
         let node = Node {
+            fleet: fleet::others(fleet.as_ref(), &registry),
             registry: Arc::clone(&registry),
             dispatcher: Arc::clone(&dispatcher),
             accounts: Arc::clone(&accounts),
@@ -139,7 +143,8 @@ impl Parts {
             sweeper,
             scheduler: scheduler(config),
             reads,
-            node: this_node(config),
+            node: fleet::this_node(config, around.fleet),
+            fleet,
             mode,
         })
     }
@@ -193,6 +198,21 @@ fn gateway(
         proxies: Proxies::new(config.trusted_proxies.clone()),
     };
     Gateway::new(node, settings, authority.clone(), drain.clone())
+}
+
+/// The registry of a node that serves, with all that such a one finds there.
+async fn registry(
+    config: &ServeConfig,
+    mode: Mode,
+    database: &Database,
+    ring: &Arc<KeyRing>,
+) -> anyhow::Result<Arc<Registry>> {
+    let registry = connect(database, ring).await?;
+    let registry = registry.trusted_for(config.max_staleness);
+    if mode == Mode::Dev {
+        make_dev_project(&registry).await?;
+    }
+    Ok(Arc::new(registry))
 }
 
 /// The registry, migrated.
@@ -324,28 +344,9 @@ fn admission(config: &ServeConfig) -> AdmissionLimits {
     }
 }
 
-/// This process, for other nodes.
-fn this_node(config: &ServeConfig) -> ThisNode {
-    ThisNode {
-        id: uuid::Uuid::now_v7(),
-        name: node_name(config),
-        region: config.region.clone(),
-    }
-}
-
-/// This process's name in the rows of its runs: where it is, and which one there.
-fn node_name(config: &ServeConfig) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = match host.trim() {
-        "" => "node",
-        host => host,
-    };
-    format!("{}/{host}:{}", config.region, std::process::id())
-}
-
 fn scheduler(config: &ServeConfig) -> SchedulerSettings {
     SchedulerSettings {
-        node: node_name(config),
+        node: fleet::node_name(config),
         region: config.region.clone(),
         lease: config.scheduler.lease,
         runs_days: i32::try_from(config.scheduler.runs_days).unwrap_or(i32::MAX),

@@ -176,6 +176,7 @@ fn select(single: &Single, admitted: &Admitted) -> anyhow::Result<Selected> {
         owner_id: Uuid::nil(),
         enabled: true,
         active: Arc::clone(&version),
+        deployment: Default::default(),
         versions: BTreeMap::new(),
     };
     Ok(Selected {

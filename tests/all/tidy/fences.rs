@@ -218,6 +218,14 @@ const NEVER: &[(&str, &[&str])] = &[
         "dispatch",
         &["cli", "config", "control", "gateway", "scheduler", "server"],
     ),
+    // Guests' way out and the way between nodes share nothing.
+    ("egress", &["forward"]),
+    (
+        "forward",
+        &[
+            "cli", "config", "control", "dispatch", "egress", "engine", "gateway", "server",
+        ],
+    ),
     (
         "gateway",
         &[

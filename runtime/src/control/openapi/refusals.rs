@@ -43,6 +43,14 @@ pub(super) fn add(route: &Route, sketch: &mut Sketch) {
         // A component, and somebody else's server.
         refuses(&[StatusCode::UNPROCESSABLE_ENTITY, StatusCode::BAD_GATEWAY]);
     }
+    if route.may_wait() {
+        sketch.refuses(StatusCode::GATEWAY_TIMEOUT);
+        sketch.reads_word(
+            "wait",
+            "`all`, or a region: answer when every node there serves the change.",
+        );
+        sketch.reads_word("wait_s", "Seconds to wait at most, 30 unless said.");
+    }
     if route.takes_key() {
         sketch.reads_header(
             "Idempotency-Key",

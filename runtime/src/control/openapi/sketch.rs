@@ -66,13 +66,22 @@ impl Sketch {
 
     /// It reads a header.
     pub(super) fn reads_header(&mut self, name: &str, description: &str) {
-        let header = Parameter::builder()
+        self.reads(ParameterIn::Header, name, description);
+    }
+
+    /// It reads a word of the query that is common to many.
+    pub(super) fn reads_word(&mut self, name: &str, description: &str) {
+        self.reads(ParameterIn::Query, name, description);
+    }
+
+    fn reads(&mut self, place: ParameterIn, name: &str, description: &str) {
+        let parameter = Parameter::builder()
             .name(name)
-            .parameter_in(ParameterIn::Header)
+            .parameter_in(place)
             .required(Required::False)
             .description(Some(description))
             .schema(Some(text()));
-        self.parameters.push(header.build());
+        self.parameters.push(parameter.build());
     }
 
     /// It reads the fields of a type from the query.

@@ -13,6 +13,7 @@ use super::super::extract::{Asked, At, InProject};
 use super::super::files::Sent;
 use super::super::json::Json;
 use super::super::senders::Raw;
+use super::super::together::Form;
 use super::super::unchanged::Unchanged;
 use super::super::upload::Upload;
 use super::sketch::{Sketch, content, text};
@@ -81,6 +82,27 @@ impl Takes for Upload {
             ("multipart/form-data", form.into()),
         ];
         reads_body(sketch, either);
+        sketch.refuses(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+}
+
+impl<A: Takes, B: Takes> Takes for (A, B) {
+    fn describe(sketch: &mut Sketch) {
+        A::describe(sketch);
+        B::describe(sketch);
+    }
+}
+
+impl Takes for Form {
+    fn describe(sketch: &mut Sketch) {
+        let each = "For each function this and then its component.";
+        let form = Object::builder()
+            .property("manifest", bytes().description(Some(each)))
+            .property("component", bytes())
+            .property("schema", bytes().description(Some("JSON, at most one.")))
+            .required("manifest")
+            .required("component");
+        reads_body(sketch, [("multipart/form-data", form.into())]);
         sketch.refuses(StatusCode::UNPROCESSABLE_ENTITY);
     }
 }

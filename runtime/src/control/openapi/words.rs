@@ -101,6 +101,11 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("POST /v1/projects/{project}/functions/{name}/fetch", "fetch_function", "Deploy a component that is fetched from a URL"),
         ("POST /v1/projects/{project}/functions/{name}/rollback", "rollback_function", "Serve an older version again"),
         ("POST /v1/projects/{project}/functions/{name}/promote", "promote_function", "Serve a version in another project"),
+        ("GET /v1/projects/{project}/functions/{name}/deployments", "list_deployments", "Which versions have served, since when, by whom and why"),
+        ("POST /v1/projects/{project}/functions/{name}/deployments", "create_deployment", "Set which versions serve, and with what shares"),
+        ("POST /v1/projects/{project}/functions/{name}/previews", "create_preview", "Make a signed URL to a version, which is shown once"),
+        ("DELETE /v1/projects/{project}/functions/{name}/previews", "revoke_previews", "End all such URLs of a function"),
+        ("POST /v1/projects/{project}/deployments", "deploy_together", "Deploy several functions, tables and policies at once, or none"),
         ("GET /v1/projects/{project}/functions/{name}/logs", "read_logs", "Its log, a JSON document a line"),
     ]),
     ("schedules", &[
@@ -199,6 +204,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
     ]),
     ("node", &[
         ("POST /v1/keys/reseal", "reseal_secrets", "Encrypt all secrets with the newest key"),
+        ("GET /v1/nodes", "list_nodes", "Nodes: where each is, and which state it serves"),
         ("GET /metrics", "metrics", "Counters, for Prometheus"),
         ("GET /healthz", "healthz", "Whether the process answers"),
         ("GET /readyz", "readyz", "Whether this node wants traffic"),

@@ -31,6 +31,7 @@ fn function(name: &str, versions: Vec<Arc<VersionEntry>>) -> Arc<FunctionEntry> 
         owner_id: Uuid::nil(),
         enabled: name != "off",
         active: Arc::clone(versions.last().unwrap()),
+        deployment: Default::default(),
         versions: versions
             .into_iter()
             .map(|v| (v.number, v))

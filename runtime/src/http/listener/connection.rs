@@ -30,10 +30,6 @@ use crate::http::framing::Framing;
 use crate::http::tls::Tls;
 use crate::http::{Code, Problem, request_form, request_id};
 
-/// Streams that one HTTP/2 connection may have open: a browser's default is 100, and one peer
-/// should not be able to take a tenth of a node's request slots.
-const STREAMS_MAX: u32 = 100;
-
 /// The two signals that end a connection from our side.
 pub(super) struct Ends {
     /// Finish what is in flight, then close.
@@ -164,7 +160,7 @@ fn builder(limits: &ListenerLimits) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(limits.streams_max)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.header_read_timeout);
     builder

@@ -55,6 +55,14 @@ actions! {
     FunctionRollback = "function.rollback" on "function",
     /// A version of another project's function serves here.
     FunctionPromote = "function.promote" on "function",
+    /// Other shares of the calls go to its versions.
+    FunctionWeights = "function.weights" on "function",
+    /// Several functions were deployed together, with the tables and policies where these were sent too.
+    ProjectDeploy = "project.deploy" on "project",
+    /// A signed URL to one of its versions was made.
+    PreviewCreate = "preview.create" on "function",
+    /// Such URLs of it are good no longer.
+    PreviewRevoke = "preview.revoke" on "function",
     /// A function was switched on or off.
     FunctionSwitch = "function.switch" on "function",
     /// A function was deleted.

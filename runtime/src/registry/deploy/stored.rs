@@ -5,6 +5,8 @@ use koyalite_policy::FunctionName;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::affinity::{Affinity, Percent};
+use super::rule::AutoRollback;
 use super::{DeployInput, Deployed};
 use crate::registry::audit::{Action, Deed};
 use crate::registry::error::{RegistryError, Standing};
@@ -15,13 +17,19 @@ use crate::registry::snapshot::handler_word;
 /// The version that serves a function.
 pub(in crate::registry) struct Active {
     pub(in crate::registry) function: Uuid,
+    pub(in crate::registry) deployment: Uuid,
     pub(in crate::registry) deployment_number: i32,
+    /// The version with a share of the calls.
+    pub(in crate::registry) canary: Option<(Uuid, Percent)>,
+    pub(in crate::registry) affinity: Option<Affinity>,
+    pub(in crate::registry) auto_rollback: Option<AutoRollback>,
     /// Where its component was fetched from.
     pub(in crate::registry) source_url: Option<String>,
     pub(in crate::registry) version: StoredVersion,
 }
 
 /// A version with its manifest as stored.
+#[derive(Clone)]
 pub(in crate::registry) struct StoredVersion {
     pub(in crate::registry) id: Uuid,
     pub(in crate::registry) number: i32,
@@ -39,21 +47,35 @@ impl StoredVersion {
             .with("version", self.number)
             .with("sha256", self.sha256.as_str())
     }
+}
 
+/// A version where it serves now.
+pub(in crate::registry) struct Placed {
+    /// The number of the deployment.
+    pub(in crate::registry) deployment: i32,
+    pub(in crate::registry) version: StoredVersion,
+    /// Percent.
+    pub(in crate::registry) weight: u8,
+    pub(in crate::registry) changed: Changed,
+}
+
+impl Placed {
     pub(in crate::registry) fn deployed(
         self,
         name: &FunctionName,
         path: &str,
-        changed: Changed,
     ) -> Result<Deployed, RegistryError> {
+        let version = self.version;
         Ok(Deployed {
             name: name.clone(),
-            version: number(self.number)?,
-            sha256: self.sha256,
-            exports: self.exports,
-            imports: self.imports,
+            version: number(version.number)?,
+            weight: self.weight,
+            deployment: number(self.deployment)?,
+            sha256: version.sha256,
+            exports: version.exports,
+            imports: version.imports,
             path: path.to_owned(),
-            changed: changed == Changed::Yes,
+            changed: self.changed == Changed::Yes,
             policies: None,
         })
     }
@@ -73,8 +95,9 @@ pub(in crate::registry) async fn active(
     name: &FunctionName,
 ) -> Result<Option<Active>, RegistryError> {
     let row = sqlx::query!(
-        "SELECT f.id AS function, f.source_url, d.number AS deployment_number, v.id, v.number, v.sha256,
-             v.manifest, v.manifest_hash, v.imports, v.exports
+        "SELECT f.id AS function, f.source_url, d.id AS deployment, d.number AS deployment_number,
+             d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback,
+             v.id, v.number, v.sha256, v.manifest, v.manifest_hash, v.imports, v.exports
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
@@ -86,7 +109,15 @@ pub(in crate::registry) async fn active(
     .await?;
     Ok(row.map(|row| Active {
         function: row.function,
+        deployment: row.deployment,
         deployment_number: row.deployment_number,
+        canary: row
+            .canary_version_id
+            .zip(row.canary_weight.and_then(|it| Percent::new(it.into()))),
+        affinity: row.affinity.and_then(|text| text.parse().ok()),
+        auto_rollback: row
+            .auto_rollback
+            .and_then(|rule| serde_json::from_value(rule).ok()),
         source_url: row.source_url,
         version: StoredVersion {
             id: row.id,
@@ -141,6 +172,20 @@ pub(in crate::registry) async fn version(
     .fetch_optional(conn)
     .await?
     .ok_or_else(unknown)
+}
+
+/// The version of that id.
+pub(in crate::registry) async fn by_id(
+    conn: &mut PgConnection,
+    version: Uuid,
+) -> Result<StoredVersion, RegistryError> {
+    let version = sqlx::query_as!(
+        StoredVersion,
+        "SELECT id, number, sha256, manifest, manifest_hash, imports, exports
+         FROM koyalite.versions WHERE id = $1",
+        version,
+    );
+    Ok(version.fetch_one(conn).await?)
 }
 
 /// The version with this component and manifest: an older one, or a new one.

@@ -36,6 +36,9 @@ pub struct Manifest {
     pub isolation: Isolation,
     /// Whom it answers.
     pub verify: Verify,
+    /// What callers are told apart by while two versions share them, as `claim:sub`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<String>,
     /// What a call may cost.
     pub limits: Limits,
     /// What the guest reads through `config`.
@@ -192,6 +195,7 @@ impl Manifest {
             region: vec!["*".to_owned()],
             isolation: Isolation::default(),
             verify: Verify::default(),
+            affinity: None,
             limits: Limits::DEFAULT,
             config: BTreeMap::new(),
             secrets: Vec::new(),

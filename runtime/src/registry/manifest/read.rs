@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::fields::Fields;
 use super::{Isolation, Limits, Manifest, Outbound, Verify, schedules};
 use crate::egress::AllowList;
+use crate::registry::deploy::affinity::Affinity;
 use crate::registry::error::{Mistake, RegistryError, refuse_if_any};
 use crate::registry::secrets::SecretName;
 
@@ -80,6 +81,7 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
             ("required", Verify::Required),
         ],
     );
+    let affinity = affinity(&mut fields);
     let limits = fields.inner("limits", limits).unwrap_or_default();
     let config = fields.inner("config", config).unwrap_or_default();
     let secrets = secrets(&mut fields, &config);
@@ -93,6 +95,7 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
         region,
         isolation: isolation.unwrap_or_default(),
         verify: verify.unwrap_or_default(),
+        affinity,
         limits,
         config,
         secrets,
@@ -100,6 +103,13 @@ fn read(value: &Json, mistakes: &mut Vec<Mistake>) -> Option<Manifest> {
         schedules,
         name,
     })
+}
+
+fn affinity(fields: &mut Fields<'_>) -> Option<String> {
+    match fields.text("affinity")?.parse::<Affinity>() {
+        Ok(affinity) => Some(affinity.to_string()),
+        Err(error) => fields.wrong("affinity", error).none(),
+    }
 }
 
 fn region(fields: &mut Fields<'_>) -> Vec<String> {

@@ -26,6 +26,7 @@ fn everything_is_read() {
         region = ["us", "eu-west", "us"]
         isolation = "shared"
         verify = "required"
+        affinity = "header:X-Account"
         limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, silence_ms = 25, wall_ms = 30, body_mib = 1 }
         outbound.allow = ["https://api.example.com"]
         [config]
@@ -44,6 +45,7 @@ fn everything_is_read() {
     assert_eq!(manifest.region, ["eu-west", "us"]);
     assert_eq!(manifest.isolation, Isolation::Shared);
     assert_eq!(manifest.verify, Verify::Required);
+    assert_eq!(manifest.affinity.as_deref(), Some("header:x-account"));
     assert_eq!(manifest.limits.memory_mib, 64);
     assert_eq!(manifest.config["GREETING"], "hi");
     assert_eq!(manifest.schedules[0].timezone, "UTC");
@@ -65,6 +67,7 @@ fn every_mistake_is_reported_at_once_with_its_field() {
         region = "Mars!"
         isolation = "none"
         verify = true
+        affinity = "ip"
         limits = { memory_mib = 0, cpu = 1 }
         config = { A = 1 }
         outbound = { allow = ["https://example.com/path"], deny = [] }
@@ -83,6 +86,7 @@ fn every_mistake_is_reported_at_once_with_its_field() {
         "region",
         "isolation",
         "verify",
+        "affinity",
         "limits.memory_mib",
         "limits.cpu",
         "config.A",

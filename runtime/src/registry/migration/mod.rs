@@ -125,8 +125,64 @@ pub async fn apply_schema(
     file: &SchemaFile,
     terms: &Terms,
 ) -> Result<Applied, RegistryError> {
-    let definitions = read(file)?;
     let change = Change::at_the_end(registry).await?;
+    let prepared = prepare(change, project, file, terms).await?;
+    if !prepared.changes_anything() {
+        return Ok(prepared.kept());
+    }
+    let steps = prepared.steps();
+    let deed = Deed::new(Done::SchemaApply, prepared.project.id).with("steps", steps);
+    prepared.commit(&terms.by.name, deed).await
+}
+
+/// A file that was judged and stands in a change that is to be committed.
+pub(crate) struct Prepared<'a> {
+    change: Change<'a>,
+    plan: Plan,
+    project: LockedProject,
+}
+
+impl Prepared<'_> {
+    pub(crate) fn changes_anything(&self) -> bool {
+        !self.plan.steps.is_empty()
+    }
+
+    /// How many steps it takes.
+    pub(crate) fn steps(&self) -> u64 {
+        u64::try_from(self.plan.steps.len()).unwrap_or(u64::MAX)
+    }
+
+    /// That all was as the file says already.
+    pub(crate) fn kept(self) -> Applied {
+        Applied::from_plan(self.plan, None)
+    }
+
+    /// Commits a change that leaves all tables and policies as they are.
+    pub(crate) async fn commit_unchanged(self, deed: Deed) -> Result<Applied, RegistryError> {
+        self.change.commit(deed).await?;
+        Ok(Applied::from_plan(self.plan, None))
+    }
+
+    /// Commits the change, with its entry in the project's history.
+    pub(crate) async fn commit(self, by: &str, deed: Deed) -> Result<Applied, RegistryError> {
+        let entry = Entry {
+            project: self.project.id,
+            by,
+            steps: history::remembered(&self.plan.steps)?,
+        };
+        let seq = self.change.commit_with(&entry, deed).await?;
+        Ok(Applied::from_plan(self.plan, Some(seq)))
+    }
+}
+
+/// Makes the file part of a change that runs its statements at the end.
+pub(crate) async fn prepare<'a>(
+    change: Change<'a>,
+    project: &ProjectName,
+    file: &SchemaFile,
+    terms: &Terms,
+) -> Result<Prepared<'a>, RegistryError> {
+    let definitions = read(file)?;
     let work = migrate(change, project, (file, &definitions), terms).await?;
     let Work {
         change,
@@ -134,21 +190,14 @@ pub async fn apply_schema(
         project,
         ..
     } = work;
-    if !plan.refusals.is_empty() {
-        return Err(plan.refusals.swap_remove(0));
+    match plan.refusals.is_empty() {
+        true => Ok(Prepared {
+            change,
+            plan,
+            project,
+        }),
+        false => Err(plan.refusals.swap_remove(0)),
     }
-    if plan.steps.is_empty() {
-        return Ok(Applied::from_plan(plan, None));
-    }
-    let entry = Entry {
-        project: project.id,
-        by: &terms.by.name,
-        steps: history::remembered(&plan.steps)?,
-    };
-    let steps = u64::try_from(plan.steps.len()).unwrap_or(u64::MAX);
-    let deed = Deed::new(Done::SchemaApply, project.id).with("steps", steps);
-    let seq = change.commit_with(&entry, deed).await?;
-    Ok(Applied::from_plan(plan, Some(seq)))
 }
 
 /// What there is, and what there is to be.

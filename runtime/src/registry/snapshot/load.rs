@@ -16,6 +16,7 @@ use super::{Config, FunctionEntry, HANDLERS, ProjectEntry, Snapshot, VersionEntr
 use crate::keys::KeyRing;
 use crate::registry::api_keys::{self, Keys};
 use crate::registry::columns::{self, StoredTable};
+use crate::registry::deploy::loaded::{self, DeploymentRow};
 use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
@@ -39,17 +40,17 @@ pub(crate) async fn load(
     let seq = sqlx::query_scalar!("SELECT seq FROM koyalite.head")
         .fetch_one(&mut *tx)
         .await?;
-    let mut snapshot = Snapshot {
-        seq,
-        ..Snapshot::default()
-    };
-    let mut changed = Vec::new();
-    for project in marks(&mut tx).await? {
-        match before.by_id.get(&project.id) {
-            Some(entry) if project.seq <= before.seq => snapshot.add(Arc::clone(entry)),
-            Some(_) | None => changed.push(project.id),
-        }
+    let mut snapshot = before.clone();
+    snapshot.seq = seq;
+    for project in removed(&mut tx, before.seq).await? {
+        snapshot.remove(project);
     }
+    let mut changed = changed(&mut tx, before.seq).await?;
+    // Whatever was wrong with them may be right by now.
+    changed.append(&mut snapshot.left_out);
+    changed.sort_unstable();
+    changed.dedup();
+    changed.iter().for_each(|project| snapshot.remove(*project));
     // One is what a change changes. Where it is many, as at the start, one question for all is less.
     let only = match changed.as_slice() {
         [] => return Ok(snapshot),
@@ -57,11 +58,12 @@ pub(crate) async fn load(
         _ => None,
     };
     let mut parts = Parts::load(&mut tx, only, &changed, ring).await?;
+    parts.functions = functions(&mut tx, &changed, (&parts.secrets, before)).await?;
     parts.api_keys = api_keys::load(&mut tx, &changed, before).await?;
     parts.providers = providers::load(&mut tx, &changed).await?;
     for row in projects(&mut tx, &changed).await? {
         let name = row.name.clone();
-        let known = before.by_id.get(&row.id);
+        let (id, known) = (row.id, before.by_id.get(&row.id));
         match entry(row, &mut parts, ring, known) {
             Ok(entry) => snapshot.add(Arc::new(entry)),
             Err(error) => {
@@ -70,6 +72,7 @@ pub(crate) async fn load(
                     error = error.detail(),
                     "a project is left out"
                 );
+                snapshot.left_out.push(id);
             }
         }
     }
@@ -77,15 +80,21 @@ pub(crate) async fn load(
     Ok(snapshot)
 }
 
-/// A project, and the number of its last change.
-struct Mark {
-    id: Uuid,
-    seq: i64,
+/// Projects that have changed since.
+async fn changed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
+    // At the start all of them, those as well that no change has numbered.
+    let since = if since == 0 { -1 } else { since };
+    let changed = sqlx::query_scalar!("SELECT id FROM koyalite.projects WHERE seq > $1", since);
+    Ok(changed.fetch_all(conn).await?)
 }
 
-async fn marks(conn: &mut PgConnection) -> Result<Vec<Mark>, RegistryError> {
-    let marks = sqlx::query_as!(Mark, "SELECT id, seq FROM koyalite.projects");
-    Ok(marks.fetch_all(conn).await?)
+/// Projects that are gone since.
+async fn removed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
+    let removed = sqlx::query_scalar!(
+        "SELECT id FROM koyalite.removed_projects WHERE seq > $1",
+        since
+    );
+    Ok(removed.fetch_all(conn).await?)
 }
 
 /// What belongs to projects, by the project's id.
@@ -120,7 +129,7 @@ impl Parts {
             tables: grouped(tables, |table| table.project_id),
             policies,
             vectors: vectors::load(conn, only).await?,
-            functions: functions(conn, changed, &secrets).await?,
+            functions: HashMap::new(),
             secrets,
             api_keys: HashMap::new(),
             providers: HashMap::new(),
@@ -238,11 +247,12 @@ fn rules(project: &ProjectName, rules: Rules) -> Schema {
 async fn functions(
     conn: &mut PgConnection,
     changed: &[Uuid],
-    secrets: &Secrets,
+    (secrets, before): (&Secrets, &Snapshot),
 ) -> Result<HashMap<Uuid, Vec<Arc<FunctionEntry>>>, RegistryError> {
     let mut versions = versions(conn, changed, secrets).await?;
     let rows = sqlx::query!(
-        "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, v.number
+        "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, f.preview_epoch, v.number,
+             d.id AS deployment, d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
@@ -261,6 +271,15 @@ async fn functions(
             );
             continue;
         };
+        let deployment = DeploymentRow {
+            id: row.deployment,
+            canary: row.canary_version_id.zip(row.canary_weight),
+            affinity: row.affinity,
+            auto_rollback: row.auto_rollback,
+            preview_epoch: row.preview_epoch,
+        };
+        let known = before.by_id.get(&row.project_id);
+        let known = known.and_then(|project| project.function_by_id(row.id));
         functions
             .entry(row.project_id)
             .or_default()
@@ -269,6 +288,7 @@ async fn functions(
                 name: row.name.parse().map_err(RegistryError::internal)?,
                 owner_id: row.user_id,
                 enabled: row.enabled,
+                deployment: loaded::entry(deployment, (&active, &versions), known),
                 active,
                 versions,
             }));

@@ -5,19 +5,19 @@ use crate::registry::functions::{self, DeployInput, Deployed, RollbackTo, Switch
 use crate::registry::page::Page;
 use crate::registry::schedules;
 
-struct Deploying {
-    registry: TestRegistry,
-    project: ProjectName,
+pub(super) struct Deploying {
+    pub(super) registry: TestRegistry,
+    pub(super) project: ProjectName,
 }
 
 impl Deploying {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let registry = TestRegistry::new().await;
         let project = registry.project("demo").await.name;
         Self { registry, project }
     }
 
-    fn input(&self, name: &str, code: char, manifest: Option<&str>) -> DeployInput {
+    pub(super) fn input(&self, name: &str, code: char, manifest: Option<&str>) -> DeployInput {
         DeployInput {
             project: self.project.clone(),
             name: name.parse().unwrap(),
@@ -30,30 +30,36 @@ impl Deploying {
             shared_refused: Some("a 0.2 handler blocks its instance".to_owned()),
             manifest: manifest.map(|text| Manifest::parse_toml(text).unwrap()),
             source_url: None,
+            terms: Default::default(),
         }
     }
 
-    async fn deploy(&self, code: char, manifest: Option<&str>) -> Deployed {
+    pub(super) async fn deploy(&self, code: char, manifest: Option<&str>) -> Deployed {
         functions::deploy(&self.registry, self.input("hello", code, manifest))
             .await
             .unwrap()
     }
 
     async fn rollback(&self, to: RollbackTo) -> Result<Deployed, RegistryError> {
-        let (name, by) = ("hello".parse().unwrap(), self.registry.admin());
-        let what = (to, functions::Policies::Stay);
-        functions::rollback(&self.registry, &self.project, &name, what, by).await
+        let wanted = functions::Rollback {
+            to,
+            policies: functions::Policies::Stay,
+            message: None,
+            by: self.registry.admin(),
+        };
+        let name = "hello".parse().unwrap();
+        functions::rollback(&self.registry, &self.project, &name, wanted).await
     }
 
     /// The version that requests reach.
-    fn served(&self) -> u32 {
+    pub(super) fn served(&self) -> u32 {
         let snapshot = self.registry.snapshot();
         snapshot.project(&self.project).unwrap().functions[0]
             .active
             .number
     }
 
-    async fn deployments(&self) -> i64 {
+    pub(super) async fn deployments(&self) -> i64 {
         self.registry
             .ask("SELECT count(*) FROM koyalite.deployments")
             .await

@@ -2,6 +2,7 @@
 
 mod apply;
 mod deploy;
+mod gradual;
 mod indexes;
 mod migrations;
 mod mirror;

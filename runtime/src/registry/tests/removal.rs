@@ -9,7 +9,8 @@ use crate::registry::{removal, retention};
 
 /// Tables whose rows belong to no project, or outlive it: what was done is remembered.
 const OF_NO_PROJECT: &str =
-    "'head', 'roles', 'users', 'migrations', 'audit_logs', 'audit_checkpoints'";
+    "'head', 'roles', 'users', 'migrations', 'audit_logs', 'audit_checkpoints',
+     'removed_projects'";
 
 async fn rows(registry: &TestRegistry) -> i64 {
     let count = "query_to_xml(format('SELECT count(*) AS n FROM koyalite.%I', table_name),
@@ -38,6 +39,7 @@ async fn deploy(t: &Tables, name: &str, code: char) {
         shared_refused: None,
         manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
         source_url: None,
+        terms: Default::default(),
     };
     functions::deploy(&t.registry, input).await.unwrap();
 }

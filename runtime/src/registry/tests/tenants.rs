@@ -4,6 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::registry::definition::NewTable;
 use crate::registry::page::Page;
+use crate::registry::removal;
 
 const PERMISSION_DENIED: &str = "42501";
 
@@ -140,7 +141,8 @@ async fn a_broken_project_does_not_stop_the_others() {
     );
     registry
         .run(
-            "UPDATE koyalite.head SET seq = seq + 1;
+            "CREATE TABLE kept AS SELECT jwt_secret FROM koyalite.projects WHERE name = 'broken';
+             UPDATE koyalite.head SET seq = seq + 1;
              UPDATE koyalite.projects SET jwt_secret = 'x', seq = head.seq
              FROM koyalite.head WHERE name = 'broken'",
         )
@@ -148,6 +150,33 @@ async fn a_broken_project_does_not_stop_the_others() {
     registry.refresh().await.unwrap();
     assert!(registry.snapshot().project(&broken.name).is_none());
     assert!(registry.snapshot().project_by_id(fine.id).is_some());
+    // Mended in a way that no change has numbered, it is there with the next change of any.
+    registry
+        .run(
+            "UPDATE koyalite.projects SET jwt_secret = kept.jwt_secret
+             FROM kept WHERE koyalite.projects.name = 'broken'",
+        )
+        .await;
+    registry.project("third").await;
+    assert!(registry.snapshot().project(&broken.name).is_some());
+}
+
+#[tokio::test]
+async fn another_node_sees_that_a_project_is_gone_and_its_name_another_ones() {
+    let registry = TestRegistry::new().await;
+    let (old, kept) = (registry.project("one").await, registry.project("two").await);
+    let other = registry.another_node().await;
+    removal::project(&registry, &old.name).await.unwrap();
+    let new = registry.project("one").await;
+    other.refresh().await.unwrap();
+    let seen = other.snapshot();
+    assert_eq!(seen.project(&old.name).unwrap().id, new.id);
+    assert!(seen.project_by_id(old.id).is_none());
+    assert!(seen.project_by_id(kept.id).is_some());
+    removal::project(&registry, &new.name).await.unwrap();
+    other.refresh().await.unwrap();
+    assert!(other.snapshot().project(&old.name).is_none());
+    assert_eq!(other.snapshot().projects().count(), 1);
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ impl Hourly {
             shared_refused: None,
             manifest: Some(Manifest::parse_toml(&manifest).unwrap()),
             source_url: None,
+            terms: Default::default(),
         };
         functions::deploy(&self.registry, input).await.map(drop)
     }

@@ -1,0 +1,88 @@
+//! Signed URLs to a version that need not serve: made for people who are to look at it, with an end.
+
+use axum::extract::State;
+use axum::response::NoContent;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::http::Mistake;
+use crate::keys::{PREVIEW, Preview};
+use crate::registry::RegistryError;
+use crate::registry::deploy::previews;
+
+use super::Shared;
+use super::answer::{Created, created};
+use super::error::ApiError;
+use super::extract::{At, InProject, name};
+use super::functions::find;
+use super::json::Json;
+
+/// An hour for a colleague to look.
+const TTL_S_USUAL: i64 = 3600;
+
+/// A week: who needs longer wants it deployed.
+const PREVIEW_TTL_S_MAX: i64 = 7 * 24 * 3600;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = NewPreview)]
+pub(super) struct Wanted {
+    version: u32,
+    /// For how long, in seconds; an hour if nothing is said.
+    ttl_s: Option<i64>,
+}
+
+/// A URL that was made, shown once.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PreviewUrl)]
+pub(super) struct Made {
+    version: u32,
+    /// Whoever has it may call that version.
+    url: String,
+    expires_at: DateTime<Utc>,
+}
+
+pub(super) async fn create(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+    Json(asked): Json<Wanted>,
+) -> Result<Created<Made>, ApiError> {
+    let ttl_s = asked.ttl_s.unwrap_or(TTL_S_USUAL);
+    if !(1..=PREVIEW_TTL_S_MAX).contains(&ttl_s) {
+        let message = format!("write seconds from 1 to {PREVIEW_TTL_S_MAX}");
+        return Err(ApiError::Invalid(vec![Mistake {
+            field: Some("ttl_s".to_owned()),
+            ..Mistake::new(message)
+        }]));
+    }
+    let version = asked.version;
+    let function = find(&project, &wanted)?;
+    let shown = function.versions.get(&version);
+    let shown = shown.ok_or_else(|| RegistryError::not_found("version", version))?;
+    let expires_at = Utc::now() + TimeDelta::seconds(ttl_s);
+    let preview = Preview {
+        version,
+        epoch: function.deployment.preview_epoch,
+        expires_at: expires_at.timestamp(),
+    };
+    let until = (version, expires_at);
+    previews::record(&control.registry, &project, function, until).await?;
+    let signed = preview.seal(&control.registry.ring(), function.id);
+    let signed = signed.map_err(|_| ApiError::Unwritable)?;
+    // Requests find a function by the path of the version that serves.
+    let url = control.url(&project, &function.active.manifest.path);
+    Ok(created(Made {
+        version: shown.number,
+        url: format!("{url}?{PREVIEW}={signed}"),
+        expires_at,
+    }))
+}
+
+pub(super) async fn revoke(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted)): At<(String, String)>,
+) -> Result<NoContent, ApiError> {
+    previews::revoke(&control.registry, &project.name, &name(&wanted)?).await?;
+    Ok(NoContent)
+}
