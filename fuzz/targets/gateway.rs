@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use koyalite_host_api::Project;
 use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
 use koyalite_policy::{ProjectName, Schema};
 use koyalite_runtime::accounts::{AccountError, Done};
@@ -102,6 +103,10 @@ impl Behind for Guest {
 
     async fn account(&self, _call: AccountCall) -> Result<Done, AccountError> {
         Err(AccountError::SignUpOff)
+    }
+
+    fn host_project(&self, _project: &ProjectEntry) -> Option<Project> {
+        None
     }
 
     async fn http(&self, call: HttpCall) -> Result<Response<Body>, DispatchError> {

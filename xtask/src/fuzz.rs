@@ -15,12 +15,16 @@ use crate::{host, paths};
 const USAGE: &str = "usage: cargo xtask fuzz TARGET [--seconds COUNT]";
 
 /// The targets, and what each is about.
-const TARGETS: [(&str, &str); 9] = [
+const TARGETS: [(&str, &str); 10] = [
     ("component", "an upload: surveyed, then compiled or refused"),
     ("route", "host and path to project and function"),
     (
         "gateway",
         "a request and a guest's answer, headers above all",
+    ),
+    (
+        "files",
+        "paths of files, and the headers of requests for one",
     ),
     ("jwt", "tokens, unsigned and signed over any claims"),
     ("manifest", "manifests in TOML and JSON"),

@@ -46,6 +46,7 @@ use self::bare::bounded;
 use self::choose::{Asking, Chosen, Shown};
 pub use self::client::Proxies;
 use self::error::GatewayError;
+pub use self::files::try_file_headers;
 use self::headers::Answered;
 use self::known::KnownTokens;
 pub use self::node::Node;

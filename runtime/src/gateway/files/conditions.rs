@@ -69,6 +69,11 @@ impl Conditions {
         self.range.filter(|_| same)
     }
 
+    /// The part that is asked for, of whichever version.
+    pub(super) fn asked(&self) -> Option<Part> {
+        self.range
+    }
+
     /// What must be there for a write.
     pub(super) fn of_write(&self) -> Result<Precondition, GatewayError> {
         let bare = |tag: &String| tag.trim_matches('"').to_owned();

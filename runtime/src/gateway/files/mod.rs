@@ -8,11 +8,12 @@ mod answer;
 mod conditions;
 mod tus;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use http::{Method, Request, Response, StatusCode, request};
+use http::{HeaderMap, Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use koyalite_host_api::files::{
@@ -93,6 +94,23 @@ impl<B: Behind> Gateway<B> {
         }
         Ok(response)
     }
+}
+
+/// Reads all that the headers of a request may ask of a file of that size. The part that is meant, where one is
+/// and all is in order; for whoever tries any headers.
+#[must_use]
+pub fn try_file_headers(headers: &HeaderMap, size: u64) -> Option<Range<u64>> {
+    // Each is read whatever the others say.
+    let resumable = tus::try_headers(headers);
+    let declared = conditions::media_type(headers);
+    let conditions = Conditions::of(headers).ok()?;
+    let writes = conditions.of_write();
+    let part = conditions.asked()?.of(size).ok()?;
+    resumable
+        .and(declared.map(drop))
+        .and(writes.map(drop))
+        .ok()?;
+    Some(part)
 }
 
 /// Whoever asks for a file, and what their URL lets them do.

@@ -243,6 +243,14 @@ impl Checksum {
     }
 }
 
+/// Reads all that its headers may say.
+pub(super) fn try_headers(headers: &HeaderMap) -> Result<(), GatewayError> {
+    media_type(headers);
+    let numbers = number(headers, &LENGTH).and(number(headers, &OFFSET));
+    let checksum = Checksum::of(headers);
+    numbers.and(checksum.map(drop))
+}
+
 async fn gathered(body: Body) -> Result<bytes::Bytes, GatewayError> {
     let limit = CHECKED_BYTES_MAX as u64;
     let content = body::collect(body, limit);
