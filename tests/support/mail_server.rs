@@ -193,8 +193,11 @@ impl MailServer {
         let mut content = String::new();
         loop {
             let mut line = String::new();
-            if stream.read_line(&mut line).await? == 0 || line == ".\r\n" {
-                break;
+            match stream.read_line(&mut line).await? {
+                // Without its end a message is none (RFC 5321, 4.1.1.4).
+                0 => return Ok(None),
+                _ if line == ".\r\n" => break,
+                _ => {}
             }
             content.push_str(line.strip_prefix('.').unwrap_or(&line));
             if name == "half" {
