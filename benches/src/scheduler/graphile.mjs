@@ -54,6 +54,6 @@ const look = setInterval(async () => {
   }
   clearInterval(look);
   await runner.stop();
-  console.log(JSON.stringify({ enqueued, done }));
-  process.exit(0);
+  // Only once it is written: an end at once cuts what a pipe does not take in one piece.
+  process.stdout.write(`${JSON.stringify({ enqueued, done })}\n`, () => process.exit(0));
 }, 3000);
