@@ -323,6 +323,8 @@ mod tests {
         check("koyalite deploy --weight 101", false);
         check("koyalite deploy --all functions --message all", true);
         check("koyalite deploy --all --weight 10", false);
+        check("koyalite deploy --all --max-p99-ms 5", false);
+        check("koyalite deploy --all --wait=eu functions", true);
         check("koyalite deployments hello --json", true);
         check("koyalite deployments", false);
         check("koyalite deployments set-weights hello 4=25", true);

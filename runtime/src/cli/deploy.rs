@@ -62,7 +62,8 @@ pub(super) struct DeployArgs {
     #[arg(long, value_name = "FOLDER", env = "CARGO_TARGET_DIR")]
     target_dir: Option<PathBuf>,
     /// Deploy the function of every folder in this one, with its schema.json, all at once or not at all
-    #[arg(long, conflicts_with_all = ["component", "from", "weight", "affinity"])]
+    #[arg(long, conflicts_with_all = ["component", "from", "weight", "affinity",
+        "max_error_percent", "max_p99_ms", "window_s", "min_requests"])]
     all: bool,
     #[command(flatten)]
     pub(super) terms: TermArgs,

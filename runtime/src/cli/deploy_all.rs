@@ -45,7 +45,9 @@ pub(super) async fn run(args: &DeployArgs) -> Result<(), CliError> {
     client.get(&server.path([])).await?;
     let message = args.terms.watched.message.as_deref();
     let query = message.map_or_else(String::new, |text| format!("?message={}", encode(text)));
-    let path = format!("{}{query}", server.path(["deployments"]));
+    let path = args
+        .wait
+        .on(format!("{}{query}", server.path(["deployments"])));
     let media = format!("multipart/form-data; boundary={boundary}");
     let answer = client.hand_in(&path, &media, form.finish()).await?;
     if let (Format::Human, Some(schema)) = (server.output().format(), answer.get("schema")) {
