@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Uri};
 
-use crate::http::{Code, Mistake, Problem};
+use crate::http::{Code, Mistake, Problem, with_query};
 use crate::registry::propagation::{Lagging, Scope};
 use crate::registry::{Registry, RegistryError};
 
@@ -133,17 +133,11 @@ fn read(uri: &Uri) -> Result<(Option<Wanted>, Uri), ApiError> {
         scope,
         patience: patience.unwrap_or(WAIT_DEFAULT),
     };
-    Ok((Some(wanted), with_query(uri, &others.join("&"))?))
-}
-
-fn with_query(uri: &Uri, query: &str) -> Result<Uri, ApiError> {
-    let target = match query {
-        "" => uri.path().to_owned(),
-        query => format!("{}?{query}", uri.path()),
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(target.parse().map_err(|_| bad("the query is no text"))?);
-    Uri::from_parts(parts).map_err(|_| bad("the query is no text"))
+    let rest = with_query(uri, &others.join("&"));
+    Ok((
+        Some(wanted),
+        rest.ok_or_else(|| bad("the query is no text"))?,
+    ))
 }
 
 fn scope_of(value: &str) -> Result<Scope, ApiError> {

@@ -6,9 +6,10 @@
 use chrono::{DateTime, Utc};
 use http::header::{HeaderMap, HeaderName, HeaderValue, REFERER, REFERRER_POLICY};
 use http::request::Parts;
-use http::uri::{PathAndQuery, Uri};
+use http::uri::Uri;
 
 use super::error::GatewayError;
+use crate::http::with_query;
 use crate::keys::{PREVIEW, Preview};
 use crate::registry::FunctionEntry;
 
@@ -67,16 +68,8 @@ fn take_query(uri: &mut Uri) -> Result<Option<String>, GatewayError> {
     }
     let text = first.split_once('=').map(|(_, text)| text.to_owned());
     let rest: Vec<&str> = query.split('&').filter(|pair| !ours(pair)).collect();
-    let target = match rest.is_empty() {
-        true => uri.path().to_owned(),
-        false => format!("{}?{}", uri.path(), rest.join("&")),
-    };
     // A piece less of what was a target before is one.
-    let without = PathAndQuery::try_from(target).ok().and_then(|target| {
-        let mut parts = uri.clone().into_parts();
-        parts.path_and_query = Some(target);
-        Uri::from_parts(parts).ok()
-    });
+    let without = with_query(uri, &rest.join("&"));
     *uri = without.ok_or(GatewayError::BadQuery("the query cannot be read"))?;
     Ok(text)
 }

@@ -2,7 +2,8 @@
 //!
 //! `listener` owns sockets and the accept loop, `framing` and `request_form` refuse requests that
 //! two servers could read differently, `body` bounds what streams in, `problem` is the one shape
-//! of an error answer, `tls` a listener's certificate, and `request_id` names a request. What a request *means* is decided by
+//! of an error answer, `query` gives an
+//! address another one, `tls` a listener's certificate, and `request_id` names a request. What a request *means* is decided by
 //! `gateway` and `control`.
 
 pub mod body;
@@ -10,6 +11,7 @@ pub mod code;
 mod framing;
 pub mod listener;
 pub mod problem;
+mod query;
 pub mod request_form;
 pub mod request_id;
 pub mod tls;
@@ -18,6 +20,7 @@ pub use body::{Body, BodyError};
 pub use code::Code;
 pub use listener::{Listener, ListenerLimits, Peer};
 pub use problem::{Mistake, Problem};
+pub use query::with_query;
 pub use tls::Tls;
 
 /// Says who wrote an answer: the host (`gateway`) or the guest (`function`). Only the first kind
