@@ -5,21 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use http::Method;
-use koyalite_runtime::postgres::{Consent, Options, Supervised};
+use koyalite_runtime::postgres::Supervised;
 use serde_json::json;
 
-use crate::support::{ALICE, Launch, Settings, TestApp, own_rows};
-
-async fn cluster(folder: &Path) -> Supervised {
-    let options = Options {
-        data_dir: folder.join("pg"),
-        bin_dir: None,
-        cache_dir: folder.join("cache"),
-        path: Settings::path(),
-        consent: Consent::Refuse,
-    };
-    Supervised::start(options, |_| {}).await.unwrap()
-}
+use crate::support::{ALICE, Launch, TestApp, own_postgres, own_rows};
 
 /// A tool of the Postgres that runs in this folder: those of another release may refuse it.
 fn run(folder: &Path, program: &str, arguments: &[&str]) {
@@ -42,7 +31,7 @@ async fn launched(server: &Supervised) -> Launch {
 async fn a_backup_brought_back_on_another_machine_has_everything() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let first = cluster(&folder.path().join("first")).await;
+    let first = own_postgres(&folder.path().join("first")).await;
     let app = TestApp::launch(launched(&first).await).await;
     let project = app.project_named("kept").await;
     project.schema(&own_rows("notes")).await;
@@ -73,7 +62,7 @@ async fn a_backup_brought_back_on_another_machine_has_everything() {
         "pg_dump",
         &["--format=custom", "--file", &path("koyalite.dump"), &from],
     );
-    let second = cluster(&folder.path().join("second")).await;
+    let second = own_postgres(&folder.path().join("second")).await;
     let to = second.connection().url();
     // The role that is there already is complained of, and nothing else.
     run(

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use http::Method;
-use koyalite_runtime::postgres::{Consent, Options, Supervised};
 use serde_json::json;
 
 use super::fleet::{PATIENCE, deploy_in, fleet, listed, member, reached};
 use crate::support::{
-    ALICE, Answer, Launch, Project, Settings, TestApp, Wire, eventually, own_rows,
+    ALICE, Answer, Launch, Project, TestApp, Wire, eventually, own_postgres, own_rows,
 };
 
 /// The shortest that can be set.
@@ -37,14 +36,7 @@ async fn rows(project: &Project<'_>, token: &str) -> Answer {
 #[tokio::test]
 async fn while_postgres_is_away_what_needs_none_goes_on_and_the_rest_says_when_to_come_back() {
     let folder = tempfile::tempdir().unwrap();
-    let options = || Options {
-        data_dir: folder.path().join("pg"),
-        bin_dir: None,
-        cache_dir: folder.path().join("cache"),
-        path: Settings::path(),
-        consent: Consent::Refuse,
-    };
-    let server = Supervised::start(options(), |_| {}).await.unwrap();
+    let server = own_postgres(folder.path()).await;
     let launch = Launch::serve()
         .await
         .set("DATABASE_URL", &server.connection().url());
@@ -74,7 +66,7 @@ async fn while_postgres_is_away_what_needs_none_goes_on_and_the_rest_says_when_t
         let ready = node.control(Method::GET, "/readyz").send().await;
         away(&ready, "unavailable");
     }
-    let _server = Supervised::start(options(), |_| {}).await.unwrap();
+    let _server = own_postgres(folder.path()).await;
     let begun = Instant::now();
     let back = nodes.iter().map(async |node| {
         let there = node.existing("shop");

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::Method;
-use koyalite_runtime::postgres::{Consent, Options, Supervised};
 use serde_json::{Value, json};
 
 use super::schedules::firings;
-use crate::support::{Launch, Project, Settings, TestApp, eventually, send, skewed};
+use crate::support::{Launch, Project, Settings, TestApp, eventually, own_postgres, send, skewed};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -299,14 +298,7 @@ async fn nodes_whose_clocks_are_ten_minutes_apart_fire_each_time_once_and_at_its
 #[tokio::test]
 async fn what_was_due_while_postgres_was_away_is_up_to_the_schedule() {
     let folder = tempfile::tempdir().unwrap();
-    let options = || Options {
-        data_dir: folder.path().join("pg"),
-        bin_dir: None,
-        cache_dir: folder.path().join("cache"),
-        path: Settings::path(),
-        consent: Consent::Refuse,
-    };
-    let server = Supervised::start(options(), |_| {}).await.unwrap();
+    let server = own_postgres(folder.path()).await;
     let launch = Launch::serve()
         .await
         .set("DATABASE_URL", &server.connection().url());
@@ -346,7 +338,7 @@ async fn what_was_due_while_postgres_was_away_is_up_to_the_schedule() {
     })
     .await;
     assert!(app.process.ended().is_none(), "the node waits");
-    let _server = Supervised::start(options(), |_| {}).await.unwrap();
+    let _server = own_postgres(folder.path()).await;
     enough(before + usize::try_from(away / step).unwrap() + 3).await;
     for task in ["clock.latest", "clock.all"] {
         let all = runs(&project, task).await;

@@ -74,19 +74,24 @@ impl Database {
     }
 }
 
+/// A Postgres for this test alone: begun in that folder, or what was there started again.
+pub(crate) async fn own_postgres(folder: &Path) -> Supervised {
+    let options = Options {
+        data_dir: folder.join("pg"),
+        bin_dir: None,
+        cache_dir: folder.join("cache"),
+        path: Settings::path(),
+        consent: Consent::Refuse,
+    };
+    Supervised::start(options, |_| {}).await.unwrap()
+}
+
 async fn shared_server() -> &'static Connection {
     static SERVER: OnceCell<Connection> = OnceCell::const_new();
     SERVER
         .get_or_init(async || {
             let folder = tempfile::tempdir().unwrap();
-            let options = Options {
-                data_dir: folder.path().join("pg"),
-                bin_dir: None,
-                cache_dir: folder.path().join("cache"),
-                path: Settings::path(),
-                consent: Consent::Refuse,
-            };
-            let server = Supervised::start(options, |_| {}).await.unwrap();
+            let server = own_postgres(folder.path()).await;
             let connection = server.connection();
             drop_at_exit((server, folder));
             connection

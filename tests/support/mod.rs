@@ -37,7 +37,7 @@ pub(crate) use bucket::Bucket;
 pub(crate) use call::Call;
 pub(crate) use chance::Chance;
 pub(crate) use command_line::{CommandLine, Finished};
-pub(crate) use database::Database;
+pub(crate) use database::{Database, own_postgres};
 pub(crate) use file_server::FileServer;
 pub(crate) use guests::{file as guest_file, guest, has_guest, other_bytes, root};
 pub(crate) use launch::Launch;
