@@ -59,13 +59,9 @@ impl Parts {
         match self {
             Parts::Unnamed(upload) => upload.get_mut().put_part(part.into()).await,
             Parts::Named(named) => {
-                let Named {
-                    store,
-                    key,
-                    upload,
-                    put,
-                } = named;
-                put.push(store.put_part(key, upload, put.len(), part.into()).await?);
+                let (store, number) = (&named.store, named.put.len());
+                let put = store.put_part(&named.key, &named.upload, number, part.into());
+                named.put.push(put.await?);
                 Ok(())
             }
         }
@@ -75,14 +71,10 @@ impl Parts {
         let put = match self {
             Parts::Unnamed(upload) => upload.get_mut().complete().await,
             Parts::Named(named) => {
-                let Named {
-                    store,
-                    key,
-                    upload,
-                    put,
-                } = named;
+                let put = std::mem::take(&mut named.put);
+                let store = &named.store;
                 store
-                    .complete_multipart(key, upload, std::mem::take(put))
+                    .complete_multipart(&named.key, &named.upload, put)
                     .await
             }
         };
