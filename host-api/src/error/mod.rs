@@ -287,6 +287,18 @@ impl HostError {
         )
     }
 
+    /// Refuses the first of several sizes that is above its limit: code, what there would be too much of,
+    /// size, limit.
+    pub(crate) fn unless_within<const N: usize>(
+        sizes: [(&'static str, &str, usize, usize); N],
+    ) -> Result<(), HostError> {
+        let above = sizes.into_iter().find(|(_, _, size, limit)| size > limit);
+        match above {
+            Some((code, what, _, limit)) => Err(HostError::too_much(code, what, limit)),
+            None => Ok(()),
+        }
+    }
+
     /// The change would touch more rows than asked for. Nothing was changed.
     pub fn max_affected() -> HostError {
         let message = format!(

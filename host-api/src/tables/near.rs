@@ -40,7 +40,7 @@ pub(crate) fn search_words(
     identity: &Identity,
     (index, query): (&VectorIndex, &HybridQuery),
 ) -> Result<Option<(Search, Words)>, HostError> {
-    let sizes = [
+    HostError::unless_within([
         (
             "params_too_large",
             "bytes of words",
@@ -53,12 +53,7 @@ pub(crate) fn search_words(
             query.columns.len(),
             HYBRID_COLUMNS,
         ),
-    ];
-    for (code, what, size, most) in sizes {
-        if size > most {
-            return Err(HostError::too_much(code, what, most));
-        }
-    }
+    ])?;
     if query.columns.is_empty() {
         return Err(HostError::no_text_columns());
     }

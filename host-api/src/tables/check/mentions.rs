@@ -146,7 +146,7 @@ impl<'a> Mentions<'a> {
     }
 
     pub(in crate::tables) fn filter(&mut self, filter: &Filter) -> Result<Rows, HostError> {
-        let sizes = [
+        HostError::unless_within([
             (
                 "filter_too_long",
                 "bytes in a filter",
@@ -165,12 +165,7 @@ impl<'a> Mentions<'a> {
                 filter.params.iter().map(size).sum(),
                 PARAMS_BYTES,
             ),
-        ];
-        for (code, what, size, limit) in sizes {
-            if size > limit {
-                return Err(HostError::too_much(code, what, limit));
-            }
-        }
+        ])?;
         match parse_filter(&filter.text, &filter.params, self.permit) {
             Ok(Verdict::All) => Ok(Rows::Where(None)),
             Ok(Verdict::When(condition)) => {
