@@ -46,6 +46,7 @@ mod files_resumed;
 mod files_signed;
 mod fleet;
 mod fleet_outages;
+mod fleet_pooled;
 mod fleet_rolling;
 mod hostile;
 mod identity;

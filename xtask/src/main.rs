@@ -16,6 +16,7 @@ mod instructions;
 mod javascript;
 mod packages;
 mod paths;
+mod pgbouncer;
 mod pgvector;
 mod pip;
 mod postgres;

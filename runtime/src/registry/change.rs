@@ -5,7 +5,7 @@
 //! A change that is dropped is rolled back and moves nothing.
 
 use koyalite_policy::{ProjectName, TableName};
-use sqlx::{Decode, PgConnection, Postgres, Transaction, Type};
+use sqlx::{Decode, Postgres, Type};
 use uuid::Uuid;
 
 use super::Registry;
@@ -13,6 +13,7 @@ use super::audit::write::{Row, insert};
 use super::audit::{Author, Chain, Deed};
 use super::ddl::{self, Ddl};
 use super::error::RegistryError;
+use super::pool::{DbConnection, Transaction};
 
 /// Names the lock in this database; any number would do.
 const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
@@ -20,7 +21,7 @@ const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
 /// An open change.
 pub(crate) struct Change<'a> {
     registry: &'a Registry,
-    tx: Transaction<'static, Postgres>,
+    tx: Transaction,
     author: Author,
     course: Course,
     /// The projects that it works on: nodes read these again.
@@ -98,7 +99,7 @@ impl<'a> Change<'a> {
     }
 
     /// The connection, for metadata statements.
-    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+    pub(crate) fn conn(&mut self) -> &mut DbConnection {
         &mut self.tx
     }
 

@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use koyalite_policy::{PolicySource, Resource, TableName};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, LockedProject};
 use super::columns;
 use super::error::{Mistake, RegistryError, Standing};
 use super::policies::{self, Policy};
+use super::pool::DbConnection;
 use super::verdict::{self, Rules};
 
 /// What a rollback does with the project's policies.
@@ -38,7 +38,7 @@ pub struct Restored {
 
 /// Keeps the project's policies with the deployment of the function that serves now, if one does.
 pub(crate) async fn keep(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     function: Uuid,
 ) -> Result<(), RegistryError> {
@@ -140,7 +140,7 @@ fn named(source: &PolicySource) -> String {
 }
 
 pub(super) async fn kept(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     version: Uuid,
 ) -> Result<Vec<PolicySource>, RegistryError> {
     let set = sqlx::query_scalar!(

@@ -1,7 +1,6 @@
 //! The way back: a new deployment of an older version, all calls at once.
 
 use koyalite_policy::{FunctionName, ProjectName};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Deployed;
@@ -15,6 +14,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
 use crate::registry::policy_sets::{self, Policies};
+use crate::registry::pool::DbConnection;
 use crate::registry::{Registry, mirror};
 
 /// The version to roll back to.
@@ -134,7 +134,7 @@ pub async fn take_back(
 }
 
 /// The number of the version that a deployment has tried out.
-async fn newer(conn: &mut PgConnection, current: &Active) -> Result<i32, RegistryError> {
+async fn newer(conn: &mut DbConnection, current: &Active) -> Result<i32, RegistryError> {
     match current.canary {
         Some((canary, _)) => Ok(by_id(conn, canary).await?.number),
         None => Ok(current.version.number),
@@ -142,7 +142,7 @@ async fn newer(conn: &mut PgConnection, current: &Active) -> Result<i32, Registr
 }
 
 /// What stays of two versions, else what served before.
-async fn older(conn: &mut PgConnection, current: &Active) -> Result<StoredVersion, RegistryError> {
+async fn older(conn: &mut DbConnection, current: &Active) -> Result<StoredVersion, RegistryError> {
     match current.canary {
         Some(_) => Ok(current.version.clone()),
         None => previous(conn, current).await,
@@ -151,7 +151,7 @@ async fn older(conn: &mut PgConnection, current: &Active) -> Result<StoredVersio
 
 /// All calls go to that version.
 async fn go_back(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (project, current, by): (Uuid, &Active, Uuid),
     version: StoredVersion,
     terms: Terms,

@@ -1,0 +1,103 @@
+//! Nodes behind a pooler that gives each transaction another connection: all that a fleet does is done there too.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::fleet::{PATIENCE, fleet, member, reached};
+use super::schedules_nodes::runs;
+use crate::support::{ALICE, BOB, Launch, Pooler, Project, Receiver, eventually, own_rows};
+
+/// How many ask at once, of each user at each node.
+const CALLERS: usize = 6;
+
+async fn ask(project: &Project<'_>, path: &str, token: &str, body: Value) -> Value {
+    let path = format!("/behaviours/{path}");
+    let call = project.call(Method::POST, &path).bearer(token).json(&body);
+    call.send().await.of_function(200).json()
+}
+
+fn row(owner: &str) -> Value {
+    json!({ "table": "notes", "rows": [{ "owner_id": owner, "title": owner }] })
+}
+
+/// Writes a row alone, one in a transaction and one in a batch, and sees its own rows and no others.
+async fn write_and_read(project: &Project<'_>, user: &str) {
+    let token = project.token(user).await;
+    ask(project, "insert", &token, row(user)).await;
+    let steps = json!([["insert", row(user)], ["count", { "table": "notes" }]]);
+    let done = ask(project, "transaction?end=commit", &token, steps.clone()).await;
+    assert_eq!(done[2], "committed", "{done}");
+    let done = ask(project, "batch", &token, steps).await;
+    assert!(done[1].as_u64() >= Some(3), "{done}");
+    let all = json!({ "table": "notes", "columns": ["owner_id"] });
+    let seen = ask(project, "select", &token, all).await;
+    let seen = seen.as_array().unwrap();
+    assert!(seen.len() >= 3 && seen.iter().all(|row| row["owner_id"] == user));
+}
+
+async fn crowd(nodes: &[Project<'_>; 2]) {
+    let calls = nodes.iter().flat_map(|node| [(node, ALICE), (node, BOB)]);
+    let calls = calls.flat_map(|call| [call; CALLERS]);
+    join_all(calls.map(|(node, user)| write_and_read(node, user))).await;
+}
+
+#[tokio::test]
+async fn nodes_share_connections_that_last_for_a_transaction() {
+    let launch = Launch::dev_beside_others().await;
+    let Some(pooler) = Pooler::new(launch.database()).await else {
+        return;
+    };
+    let nodes = fleet(pooler.before(launch), &["eu", "us"]).await;
+    let receiver = Receiver::start().await;
+    let here = nodes[0].project_named("shop").await;
+    here.schema(&own_rows("notes")).await;
+    let endpoint = json!({ "target_url": receiver.url, "event_types": ["table.notes.insert"] });
+    let made = here.control(Method::POST, "/webhooks/endpoints");
+    made.json(&endpoint).send().await.expect(201);
+    here.deploy("behaviours").await;
+    let there = nodes[1].existing("shop");
+    reached(&there, "/behaviours").await;
+
+    let both = [here, there];
+    crowd(&both).await;
+    // Postgres judges as well, and is told within each transaction who asks.
+    let mirror = json!({ "settings": { "native_mirror": true } });
+    let [here, _] = &both;
+    let changed = here.control(Method::PATCH, "?wait=all").json(&mirror);
+    changed.send().await.expect(200);
+    crowd(&both).await;
+    receiver.wait_for(2 * 4 * CALLERS * 3).await;
+
+    let clock = "[[schedules]]\nname = \"ticks\"\ncron = \"0 0 1 1 *\"\n";
+    here.deploy_as("clock", "cron-only", clock).await;
+    let asked = here.control(Method::POST, "/schedules/clock.ticks/run");
+    asked.json(&json!({})).send().await.expect(201);
+    eventually("the run is over", PATIENCE, async || {
+        let last = runs(here, "clock.ticks").await.pop()?;
+        last["finished_at"].is_string().then_some(())
+    })
+    .await;
+    assert_eq!(
+        runs(here, "clock.ticks").await.pop().unwrap()["status"],
+        "succeeded"
+    );
+}
+
+/// One that takes the pooler for Postgres would meet statements of others by the names of its own.
+#[tokio::test]
+async fn a_node_that_does_not_know_of_the_pooler_is_turned_away() {
+    let launch = Launch::dev_beside_others().await;
+    let Some(pooler) = Pooler::new(launch.database()).await else {
+        return;
+    };
+    let process = member(pooler.unsaid(launch), "eu").spawn();
+    assert_ne!(process.wait(Duration::from_secs(60)).await, 0);
+    assert!(
+        process.log_tail().contains("extra_float_digits"),
+        "{}",
+        process.log_tail()
+    );
+}
