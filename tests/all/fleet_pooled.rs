@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::fleet::{PATIENCE, fleet, member, reached};
-use super::schedules_nodes::runs;
+use super::schedules_nodes::{runs, steps};
 use crate::support::{ALICE, BOB, Launch, Pooler, Project, Receiver, eventually, own_rows};
 
 /// How many ask at once, of each user at each node.
@@ -53,7 +53,10 @@ async fn nodes_share_connections_that_last_for_a_transaction() {
     let nodes = fleet(pooler.before(launch), &["eu", "us"]).await;
     let receiver = Receiver::start().await;
     let here = nodes[0].project_named("shop").await;
-    here.schema(&own_rows("notes")).await;
+    let mut tables = own_rows("notes");
+    let mut steps = steps()["tables"].as_array().unwrap().clone();
+    tables["tables"].as_array_mut().unwrap().append(&mut steps);
+    here.schema(&tables).await;
     let endpoint = json!({ "target_url": receiver.url, "event_types": ["table.notes.insert"] });
     let made = here.control(Method::POST, "/webhooks/endpoints");
     made.json(&endpoint).send().await.expect(201);
@@ -64,14 +67,15 @@ async fn nodes_share_connections_that_last_for_a_transaction() {
     let both = [here, there];
     crowd(&both).await;
     // Postgres judges as well, and is told within each transaction who asks.
-    let mirror = json!({ "settings": { "native_mirror": true } });
     let [here, _] = &both;
-    let changed = here.control(Method::PATCH, "?wait=all").json(&mirror);
-    changed.send().await.expect(200);
+    let mirror = here.control(Method::PUT, "/native-mirror?wait=all");
+    let mirror = mirror.json(&json!({ "enabled": true }));
+    mirror.send().await.expect(200);
     crowd(&both).await;
     receiver.wait_for(2 * 4 * CALLERS * 3).await;
 
-    let clock = "[[schedules]]\nname = \"ticks\"\ncron = \"0 0 1 1 *\"\n";
+    let clock =
+        "[config]\nwait_ms = \"1\"\n[[schedules]]\nname = \"ticks\"\ncron = \"0 0 1 1 *\"\n";
     here.deploy_as("clock", "cron-only", clock).await;
     let asked = here.control(Method::POST, "/schedules/clock.ticks/run");
     asked.json(&json!({})).send().await.expect(201);
@@ -93,7 +97,8 @@ async fn a_node_that_does_not_know_of_the_pooler_is_turned_away() {
     let Some(pooler) = Pooler::new(launch.database()).await else {
         return;
     };
-    let process = member(pooler.unsaid(launch), "eu").spawn();
+    let launch = member(pooler.unsaid(launch), "eu");
+    let process = launch.spawn();
     assert_ne!(process.wait(Duration::from_secs(60)).await, 0);
     assert!(
         process.log_tail().contains("extra_float_digits"),

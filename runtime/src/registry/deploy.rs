@@ -6,7 +6,7 @@
 //!
 //! Reading order: `affinity` and `rule` (pure), `terms`, `stored`, `serve`; then `rollback`, `weights`,
 //! `together`, `history`, `previews`; `entry`, `loaded` and `watch` are what requests meet, `automatic` is
-//! who takes a deployment back.
+//! who takes a deployment back, by what `summed` knows of all nodes.
 
 pub mod affinity;
 pub mod automatic;
@@ -18,6 +18,7 @@ pub mod rollback;
 pub mod rule;
 mod serve;
 pub(super) mod stored;
+mod summed;
 pub mod terms;
 pub mod together;
 pub mod watch;
@@ -138,6 +139,7 @@ pub(super) async fn put(
     };
     check_fit(input, &manifest)?;
     let placed = place(change.conn(), project.id, current, (input, &manifest)).await?;
+    change.deploys(project.id);
     Ok((placed, manifest.path))
 }
 

@@ -28,6 +28,7 @@ pub mod email;
 pub mod error;
 pub mod files;
 pub mod functions;
+mod hint;
 pub mod idempotency;
 pub mod identity;
 pub mod indexes;
@@ -119,6 +120,9 @@ pub struct Registry {
     freshness: propagation::Freshness,
     /// Something was changed here, and is served here.
     changed: tokio::sync::Notify,
+    /// Something was changed elsewhere, as somebody said.
+    told: tokio::sync::Notify,
+    pace: propagation::Pace,
 }
 
 impl Registry {
@@ -148,6 +152,8 @@ impl Registry {
             others: ArcSwap::default(),
             freshness: propagation::Freshness::at(looked),
             changed: tokio::sync::Notify::new(),
+            told: tokio::sync::Notify::new(),
+            pace: propagation::Pace::default(),
         })
     }
 

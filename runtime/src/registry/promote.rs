@@ -63,6 +63,7 @@ pub async fn promote(registry: &Registry, wanted: Promotion) -> Result<Deployed,
     let there = stored::active(change.conn(), project.id, &wanted.name).await?;
     let what = (&taken.input, &manifest);
     let placed = deploy::place(change.conn(), project.id, there, what).await?;
+    change.deploys(project.id);
     let changed = placed.changed;
     let deed = placed
         .version

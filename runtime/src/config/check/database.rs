@@ -5,7 +5,14 @@ use crate::config::raw::{Given, PLATFORM_DATABASE_VARIABLE};
 use crate::config::report::{ConfigMistake, Origin};
 use crate::config::resolved::{DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase};
 use crate::postgres::Consent;
-use crate::registry::Pooling;
+
+/// What the URL leads to.
+enum Pooling {
+    /// Connections that are sessions.
+    Session,
+    /// A pooler that gives each transaction another one.
+    Transaction,
+}
 
 impl Reading<'_> {
     pub(super) fn database(&mut self, data: &DataDir) -> DatabaseChoice {

@@ -67,6 +67,7 @@ pub async fn rollback(
     let deed = explained(version.deed(Action::FunctionRollback, name), &terms);
     let what = (project.id, &current, wanted.by);
     let (placed, path) = go_back(change.conn(), what, version, terms).await?;
+    change.deploys(project.id);
     if placed.changed == Changed::No {
         return placed.deployed(name, &path);
     }
@@ -129,6 +130,7 @@ pub async fn take_back(
         .with("slow", seen.slow);
     let what = (project.id, &current, registry.admin());
     let (placed, _) = go_back(change.conn(), what, version, terms).await?;
+    change.deploys(project.id);
     change.commit(deed).await?;
     Ok(TakenBack::To(number(placed.version.number)?))
 }

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
-    PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
+    PgConnectOptions, PgListener, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo,
 };
 use sqlx::{
     Connection as _, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
@@ -67,6 +67,16 @@ impl Route {
             direct: direct.application_name("koyalite"),
             pooling: Pooling::Transaction,
         }
+    }
+
+    pub(crate) const fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// A session that hears what others say.
+    pub(crate) async fn listener(&self) -> Result<PgListener, Error> {
+        let alone = PgPoolOptions::new().max_connections(1);
+        PgListener::connect_with(&alone.connect_lazy_with(self.direct.clone())).await
     }
 
     /// A connection of one's own that is a session.

@@ -252,7 +252,9 @@ async fn functions(
     let mut versions = versions(conn, changed, secrets).await?;
     let rows = sqlx::query!(
         "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, f.preview_epoch, v.number,
-             d.id AS deployment, d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback
+             d.id AS deployment, d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback,
+             ARRAY(SELECT r.id FROM koyalite.revoked_previews r
+                   WHERE r.function_id = f.id AND r.expires_at > now()) AS \"revoked_previews!\"
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
@@ -277,6 +279,7 @@ async fn functions(
             affinity: row.affinity,
             auto_rollback: row.auto_rollback,
             preview_epoch: row.preview_epoch,
+            revoked_previews: row.revoked_previews,
         };
         let known = before.by_id.get(&row.project_id);
         let known = known.and_then(|project| project.function_by_id(row.id));

@@ -3,6 +3,7 @@
 mod apply;
 mod deploy;
 mod gradual;
+mod hints;
 mod indexes;
 mod migrations;
 mod mirror;
