@@ -75,19 +75,17 @@ async fn nodes_share_connections_that_last_for_a_transaction() {
     receiver.wait_for(2 * 4 * CALLERS * 3).await;
 
     let clock =
-        "[config]\nwait_ms = \"1\"\n[[schedules]]\nname = \"ticks\"\ncron = \"0 0 1 1 *\"\n";
+        "[config]\nwait_ms = \"1\"\n[[schedules]]\nname = \"waits\"\ncron = \"0 0 1 1 *\"\n";
     here.deploy_as("clock", "cron-only", clock).await;
-    let asked = here.control(Method::POST, "/schedules/clock.ticks/run");
+    let asked = here.control(Method::POST, "/schedules/clock.waits/run");
     asked.json(&json!({})).send().await.expect(201);
     eventually("the run is over", PATIENCE, async || {
-        let last = runs(here, "clock.ticks").await.pop()?;
+        let last = runs(here, "clock.waits").await.pop()?;
         last["finished_at"].is_string().then_some(())
     })
     .await;
-    assert_eq!(
-        runs(here, "clock.ticks").await.pop().unwrap()["status"],
-        "succeeded"
-    );
+    let run = runs(here, "clock.waits").await.pop().unwrap();
+    assert_eq!(run["status"], "succeeded", "{run}");
 }
 
 /// One that takes the pooler for Postgres would meet statements of others by the names of its own.
