@@ -44,6 +44,7 @@ mod files_large;
 mod files_pages;
 mod files_resumed;
 mod files_signed;
+mod files_streamed;
 mod fleet;
 mod fleet_outages;
 mod fleet_rolling;
