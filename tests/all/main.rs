@@ -89,6 +89,7 @@ mod tables_together;
 mod tidy;
 mod unauthorized;
 mod vectors;
+mod vectors_changing;
 mod verifying;
 mod webhook_endpoints;
 mod webhooks;
