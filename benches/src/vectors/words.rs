@@ -1,5 +1,5 @@
-//! Vectors of words, as somebody has learnt them from texts (GloVe): a file of numbers in numpy's format, the most
-//! frequent words first.
+//! Vectors of words, as somebody has learnt them from texts (GloVe): a file of numbers in numpy's format, column by
+//! column, the most frequent words first.
 //!
 //! The first so many are rows, the others are searched for. Each belongs to the nearest of some of the rows, its
 //! cluster: so a tenant's words are of the same kind, as its documents would be.
@@ -30,20 +30,19 @@ impl Words {
     /// Where the file is no such one, or has too few.
     pub(super) fn read(file: &Path, rows: u32) -> anyhow::Result<Self> {
         let bytes = std::fs::read(file).with_context(|| format!("no {}", file.display()))?;
-        let (dimensions, bytes) = matrix(&bytes).context("the words are not in numpy's format")?;
-        let wanted = (rows as usize + SEARCHED) * dimensions;
-        let numbers = bytes.chunks_exact(4).take(wanted);
-        let numbers = numbers.map(|four| f32::from_le_bytes(four.try_into().unwrap_or_default()));
+        let read = Matrix::read(&bytes).context("the words are not in numpy's format")?;
+        let count = read.rows.min(rows as usize + SEARCHED);
+        ensure!(count > rows as usize, "there are fewer than {rows} words");
+        let places = (0..count).flat_map(|row| (0..read.columns).map(move |column| (row, column)));
         let mut words = Self {
-            dimensions,
-            numbers: numbers.collect(),
+            dimensions: read.columns,
+            numbers: places.map(|place| read.at(place)).collect(),
             clusters: Vec::new(),
         };
-        ensure!(
-            words.numbers.len() > rows as usize * dimensions,
-            "there are fewer than {rows} words"
-        );
-        words.numbers.chunks_exact_mut(dimensions).for_each(to_one);
+        words
+            .numbers
+            .chunks_exact_mut(read.columns)
+            .for_each(to_one);
         words.clusters = words.nearest_of(rows as usize);
         Ok(words)
     }
@@ -71,7 +70,8 @@ impl Words {
     fn nearest_of(&self, rows: usize) -> Vec<i64> {
         let all = || self.numbers.chunks_exact(self.dimensions);
         let stride = (rows / CLUSTERS as usize).max(1);
-        let middles: Vec<&[f32]> = all().take(rows).step_by(stride).collect();
+        let middles = all().take(rows).step_by(stride).take(CLUSTERS as usize);
+        let middles: Vec<&[f32]> = middles.collect();
         let nearest = |word: &[f32]| {
             let near = (0..).zip(middles.iter().map(|middle| product(middle, word)));
             let best = near.max_by(|(_, one), (_, other)| one.total_cmp(other));
@@ -92,18 +92,37 @@ fn to_one(vector: &mut [f32]) {
     }
 }
 
-/// How many numbers there are in a row, and all of their bytes.
-fn matrix(file: &[u8]) -> Option<(usize, &[u8])> {
-    let [low, high, rest @ ..] = file.strip_prefix(MAGIC)? else {
-        return None;
-    };
-    let (head, numbers) = rest.split_at_checked(u16::from_le_bytes([*low, *high]).into())?;
-    let head = std::str::from_utf8(head).ok()?;
-    let plain = head.contains("'<f4'") && head.contains("'fortran_order': False");
-    let (_, shape) = head.split_once("'shape': (")?;
-    let (_, columns) = shape.split_once(')')?.0.split_once(", ")?;
-    let columns: usize = columns.parse().ok()?;
-    (plain && columns > 0).then_some((columns, numbers))
+/// Numbers, column by column.
+struct Matrix<'a> {
+    rows: usize,
+    columns: usize,
+    numbers: &'a [u8],
+}
+
+impl<'a> Matrix<'a> {
+    fn read(file: &'a [u8]) -> Option<Self> {
+        let [low, high, rest @ ..] = file.strip_prefix(MAGIC)? else {
+            return None;
+        };
+        let (head, numbers) = rest.split_at_checked(u16::from_le_bytes([*low, *high]).into())?;
+        let head = std::str::from_utf8(head).ok()?;
+        let known = head.contains("'<f4'") && head.contains("'fortran_order': True");
+        let (_, shape) = head.split_once("'shape': (")?;
+        let (rows, columns) = shape.split_once(')')?.0.split_once(", ")?;
+        let (rows, columns): (usize, usize) = (rows.parse().ok()?, columns.parse().ok()?);
+        let whole = columns > 0 && numbers.len() == rows.checked_mul(columns)?.checked_mul(4)?;
+        (known && whole).then_some(Self {
+            rows,
+            columns,
+            numbers,
+        })
+    }
+
+    fn at(&self, (row, column): (usize, usize)) -> f32 {
+        let at = (column * self.rows + row) * 4;
+        let four = self.numbers.get(at..at + 4).unwrap_or_default();
+        f32::from_le_bytes(four.try_into().unwrap_or_default())
+    }
 }
 
 #[cfg(test)]
@@ -112,11 +131,11 @@ mod tests {
 
     #[test]
     fn rows_are_read_and_belong_to_what_is_near() {
-        let head = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 2), }\n";
+        let head = "{'descr': '<f4', 'fortran_order': True, 'shape': (4, 2), }\n";
         let mut file = MAGIC.to_vec();
         file.extend(u16::try_from(head.len()).unwrap().to_le_bytes());
         file.extend(head.as_bytes());
-        for number in [2.0_f32, 0.0, 0.0, 3.0, 0.1, 9.0, 5.0, 0.2] {
+        for number in [2.0_f32, 0.0, 0.1, 5.0, 0.0, 3.0, 9.0, 0.2] {
             file.extend(number.to_le_bytes());
         }
         let folder = tempfile::tempdir().unwrap();
