@@ -32,6 +32,7 @@ mod toolchain;
 mod tus_client;
 mod verifier;
 mod wit;
+mod words;
 
 use std::process::ExitCode;
 
