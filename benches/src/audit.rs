@@ -144,8 +144,14 @@ impl Bench {
             .await?;
         for number in 1..=setting.rounds {
             eprintln!("  {}: round {number} of {}", kind.with, setting.rounds);
-            without.push(self.round(&target, "ENABLE", setting.time).await?);
-            with.push(self.round(&target, "DISABLE", setting.time).await?);
+            // By turns, so that neither is always the second.
+            let mut order = [("ENABLE", &mut without), ("DISABLE", &mut with)];
+            if number % 2 == 0 {
+                order.reverse();
+            }
+            for (trigger, seen) in order {
+                seen.push(self.round(&target, trigger, setting.time).await?);
+            }
         }
         let id = self.koyalite.process.id();
         let unit = "writes/s";

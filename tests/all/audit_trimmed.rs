@@ -25,13 +25,17 @@ async fn set(project: &Project<'_>, days: u32) -> u16 {
 async fn a_project_cuts_its_log_and_what_is_left_is_verified_and_goes_on() {
     let app = TestApp::launch(Launch::serve().await).await;
     let project = app.project_named("shop").await;
-    // As sixty days ago.
+    // As if all that there is had been done sixty days ago; nobody seals meanwhile.
     let database = app.launch.database().connect().await;
+    let of_project = "project_id = (SELECT id FROM koyalite.projects WHERE name = 'shop')";
     let old = format!(
-        "INSERT INTO koyalite.audit_logs (id, project_id, actor_id, action, target_type, at, metadata)
+        "BEGIN; SELECT pg_advisory_xact_lock(7741539743627043956);
+         DELETE FROM koyalite.audit_logs WHERE {of_project};
+         DELETE FROM koyalite.audit_checkpoints WHERE {of_project};
+         INSERT INTO koyalite.audit_logs (id, project_id, actor_id, action, target_type, at, metadata)
          SELECT gen_random_uuid(), id, 'ann', 'secret.set', 'secret', now() - interval '60 days', '{{}}'
-         FROM koyalite.projects, generate_series(1, 5) WHERE name = '{}'",
-        project.name
+         FROM koyalite.projects, generate_series(1, 5) WHERE name = 'shop';
+         COMMIT"
     );
     database.batch_execute(&old).await.unwrap();
     let whole = eventually("all is sealed", PATIENCE, async || {
