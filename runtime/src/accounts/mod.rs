@@ -120,16 +120,12 @@ impl Accounts {
         }
     }
 
-    /// The same, with mail to operators from this address.
+    /// The same, with mail to operators from this address, and these words in mails about forgotten
+    /// passwords.
     #[must_use]
-    pub fn writing_from(self, mail_from: Option<String>) -> Self {
-        Self { mail_from, ..self }
-    }
-
-    /// The same, with these words in mails about forgotten passwords.
-    #[must_use]
-    pub fn with_words(self, reset_words: Option<NewTemplate>) -> Self {
+    pub fn writing(self, (mail_from, reset_words): (Option<String>, Option<NewTemplate>)) -> Self {
         Self {
+            mail_from,
             reset_words,
             ..self
         }

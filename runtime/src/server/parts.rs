@@ -83,8 +83,7 @@ impl Parts {
         let registry = registry(config, mode, database, &ring).await?;
         let authority = authority(config, &ring, &registry).await?;
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
-        let accounts = accounts.writing_from(config.mail_from.clone());
-        let accounts = Arc::new(accounts.with_words(words::of_reset(config)?));
+        let accounts = Arc::new(accounts.writing(words::of(config)?));
         let objects = open_store(config, &registry).await?;
         let store = files(config, &ring, around.addresses, &objects);
         let sweeper = Arc::new(Sweeper::new(Arc::clone(&registry), objects.clone()));

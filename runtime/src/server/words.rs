@@ -8,19 +8,20 @@ use crate::config::ServeConfig;
 use crate::registry::mail::templates::NewTemplate;
 use crate::registry::reset_letter::{self, RESET_TEMPLATE, WithLink};
 
-/// What mails about forgotten passwords say, if the operator has said that.
-pub(super) fn of_reset(config: &ServeConfig) -> anyhow::Result<Option<NewTemplate>> {
+/// Whom operators get mail from, and what mails about forgotten passwords say, if the operator has said
+/// that.
+pub(super) fn of(config: &ServeConfig) -> anyhow::Result<(Option<String>, Option<NewTemplate>)> {
+    let from = config.mail_from.clone();
     let Some(file) = &config.password_reset_template else {
-        return Ok(None);
+        return Ok((from, None));
     };
-    let words = read(file);
-    let words = words.with_context(|| {
+    let words = read(file).with_context(|| {
         format!(
             "password_reset_template: {} is not one (TOML: subject, text, html)",
             file.display()
         )
     })?;
-    Ok(Some(words))
+    Ok((from, Some(words)))
 }
 
 fn read(file: &Path) -> anyhow::Result<NewTemplate> {
