@@ -247,6 +247,21 @@ impl KoyaLite {
         self.guests.join(format!("{guest}.wasm")).exists()
     }
 
+    /// Where that path of the control API is.
+    pub(crate) fn control_url(&self, path: &str) -> String {
+        format!("{}{path}", self.control)
+    }
+
+    /// What a call of it says besides.
+    pub(crate) fn control_headers(&self) -> Vec<(String, String)> {
+        let headers = [
+            ("authorization", self.bearer.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let owned = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        owned.to_vec()
+    }
+
     /// A call of the control API.
     ///
     /// # Errors

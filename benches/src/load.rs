@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use http::Method;
 use tokio::process::Command;
 
 /// One thread: two cores are shared with what is measured.
@@ -36,8 +37,9 @@ pub(crate) struct Target {
     pub(crate) headers: Vec<(String, String)>,
     /// Ends the URL with a number from 1 to this, each time another.
     pub(crate) keys: Option<u32>,
-    /// Sent with POST, if there is one.
+    /// Sent with POST, or the method below, if there is one.
     pub(crate) body: Option<String>,
+    pub(crate) method: Option<Method>,
     pub(crate) connections: u32,
 }
 
@@ -90,7 +92,8 @@ impl Load {
         let path: &Path = self.folder.path();
         let path = path.join("load.lua");
         let body = target.body.as_ref().map_or(String::new(), |body| {
-            format!("wrk.method = \"POST\"\nwrk.body = [==[{body}]==]\n")
+            let method = target.method.as_ref().unwrap_or(&Method::POST);
+            format!("wrk.method = \"{method}\"\nwrk.body = [==[{body}]==]\n")
         });
         std::fs::write(&path, format!("{body}{SCRIPT}"))?;
         Ok(path)

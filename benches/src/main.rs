@@ -2,11 +2,12 @@
 //! and the ratios between them.
 //!
 //! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`outbox`], [`nodes`],
-//! [`vectors`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
+//! [`vectors`], [`audit`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
 //! program under another command, so that each is a process of its own; one is a program of others ([`reference`]).
 
+mod audit;
 mod bare;
 mod bulk;
 mod density;
@@ -86,6 +87,8 @@ enum Command {
         #[command(flatten)]
         sizes: vectors::Sizes,
     },
+    /// What the audit record adds to a write of control data
+    Audit(Setting),
     /// An opponent: bare hyper answering a constant
     ServeBare,
     /// An opponent: what `tables` does, written by hand
@@ -127,6 +130,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Scheduler { setting, sizes } => scheduler::run(&setting, sizes).await,
         Command::Outbox { setting, sizes } => outbox::run(&setting, sizes).await,
         Command::Vectors { setting, sizes } => vectors::run(sizes, setting.json).await,
+        Command::Audit(setting) => audit::run(&setting).await,
         Command::ServeBare => bare::serve().await,
         Command::ServeHandwritten(database) => handwritten::serve(&database).await,
     }

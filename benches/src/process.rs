@@ -66,6 +66,20 @@ pub(crate) fn cpu(id: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * 1000 / ticks_per_second()))
 }
 
+/// The same of all children of a process that it has now, such as the connections of Postgres.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub(crate) fn cpu_of_children(id: u32) -> anyhow::Result<Duration> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+    let mut used = Duration::ZERO;
+    for child in children.split_whitespace() {
+        // One that has just ended has nothing to tell.
+        used += child.parse().map(cpu)?.unwrap_or_default();
+    }
+    Ok(used)
+}
+
 /// The most memory that the process ever held, in MiB.
 ///
 /// # Errors

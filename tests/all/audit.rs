@@ -5,7 +5,9 @@ use koyalite_runtime::keys::ControlRole;
 use serde_json::{Value, json};
 
 use crate::policies::prepared;
-use crate::support::{CommandLine, TestApp};
+use crate::support::{CommandLine, TestApp, eventually};
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The log's answers of one kind of action, newest first.
 fn of_action<'a>(entries: &'a [Value], action: &str) -> Vec<&'a Value> {
@@ -59,6 +61,13 @@ async fn the_log_is_read_in_parts_narrowed_and_verified_from_the_command_line() 
         let call = project.control(Method::GET, &format!("/audit?{query}"));
         call.send().await.expect(200).json()
     };
+    // Sealed first: a place in the chain is a part of what is read.
+    eventually("all is sealed", PATIENCE, async || {
+        let call = project.control(Method::GET, "/audit/verify");
+        let report = call.send().await.expect(200).json();
+        (report["unsealed"] == 0).then_some(())
+    })
+    .await;
     let whole = get("limit=1000").await;
     assert_eq!(whole["next_cursor"], Value::Null);
     let whole = whole["items"].as_array().unwrap().clone();

@@ -367,3 +367,22 @@ async fn a_manifest_with_mistakes_is_refused_with_all_of_them() {
         "the manifest of another function: {other:?}"
     );
 }
+
+#[tokio::test]
+async fn a_character_that_postgres_has_not_is_refused_wherever_it_is_written() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    for path in [
+        "/webhooks/deliveries?event_type=a%00",
+        "/email/messages?to=a%00",
+        "/audit?actor=a%00",
+        "/policies?table=a%00",
+    ] {
+        let asked = project.control(Method::GET, path).send().await;
+        assert_eq!(asked.status, 400, "{path}: {asked:?}");
+    }
+    let body = json!({ "subject": "a\u{0}b" });
+    let minted = project.control(Method::POST, "/tokens").json(&body);
+    let refused = minted.send().await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+}

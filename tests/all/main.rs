@@ -8,10 +8,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin_token;
 mod admission;
 mod api_keys;
 mod audit;
 mod audit_reads;
+mod audit_trimmed;
 mod auto_rollback;
 mod backup;
 mod bad_input;
@@ -20,6 +22,7 @@ mod bad_requests;
 mod bodies;
 mod combinations;
 mod command_line;
+mod conditions;
 mod configuration;
 mod conformance;
 mod crashes;
@@ -65,6 +68,7 @@ mod mirror;
 mod outbox_crashes;
 mod owning;
 mod passwords;
+mod passwords_words;
 mod people;
 mod policies;
 mod policy_readable;
@@ -73,6 +77,7 @@ mod previews;
 mod projects;
 mod promotion;
 mod rates;
+mod rates_shared;
 mod refused_components;
 mod run;
 mod schedules;

@@ -18,7 +18,7 @@ const VECTORS: &str = "vectors";
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 8] = [
+const BENCHES: [(&str, &str); 9] = [
     (
         "hello",
         "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
@@ -46,6 +46,10 @@ const BENCHES: [(&str, &str); 8] = [
     (
         "outbox",
         "webhooks on one node and two, beside endpoints that hang; what emitting costs (--endpoints, --burst, --rate COUNT)",
+    ),
+    (
+        "audit",
+        "writes of control data with their audit record and without",
     ),
     (
         VECTORS,

@@ -32,6 +32,7 @@ use self::throttle::Throttle;
 use crate::keys::ControlAuthority;
 use crate::registry::audit::{self, Action, Chain, Deed};
 use crate::registry::email::Email;
+use crate::registry::mail::templates::NewTemplate;
 use crate::registry::roles::BuiltInRole;
 use crate::registry::sessions::{self, RefreshToken, Refreshed};
 use crate::registry::users::{self, Keep, NewUser, PasswordHash, User};
@@ -87,6 +88,8 @@ pub struct Accounts {
     resets_from_address: Throttle,
     /// The address that operators' mail comes from; none: there is none.
     mail_from: Option<String>,
+    /// What mails with codes say where a project has no words of its own; none: ours.
+    reset_words: Option<NewTemplate>,
     started: Instant,
 }
 
@@ -112,14 +115,20 @@ impl Accounts {
             resets_of_email: throttle(max::RESETS_PER_EMAIL, max::RESET_INTERVAL_PER_EMAIL),
             resets_from_address: throttle(max::RESETS_PER_ADDRESS, max::RESET_INTERVAL_PER_ADDRESS),
             mail_from: None,
+            reset_words: None,
             started: Instant::now(),
         }
     }
 
-    /// The same, with mail to operators from this address.
+    /// The same, with mail to operators from this address, and these words in mails about forgotten
+    /// passwords.
     #[must_use]
-    pub fn writing_from(self, mail_from: Option<String>) -> Self {
-        Self { mail_from, ..self }
+    pub fn writing(self, (mail_from, reset_words): (Option<String>, Option<NewTemplate>)) -> Self {
+        Self {
+            mail_from,
+            reset_words,
+            ..self
+        }
     }
 
     /// Makes an account and signs it in.

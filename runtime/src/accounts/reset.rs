@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::{AccountError, Accounts, Door, Password, network};
 use crate::registry::audit::{Author, on_behalf};
 use crate::registry::email::Email;
-use crate::registry::password_resets::{self, Letter, ResetToken};
+use crate::registry::password_resets::{self, ResetToken};
+use crate::registry::reset_letter::Letter;
 
 /// A code, and the password to come.
 #[derive(Clone, Deserialize, utoipa::ToSchema)]
@@ -43,11 +44,13 @@ impl Accounts {
                 sender: self.mail_from.clone(),
                 link: None,
                 name: "this KoyaLite server".to_owned(),
+                words: self.reset_words.clone(),
             },
             Door::Project(project) => Letter {
                 sender: None,
                 link: project.settings.password_reset_url.clone(),
                 name: project.name.to_string(),
+                words: self.reset_words.clone(),
             },
         };
         let (registry, scope) = (std::sync::Arc::clone(&self.registry), door.scope());

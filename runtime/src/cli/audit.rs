@@ -34,6 +34,9 @@ struct OfArgs {
     /// The installation's own log instead of a project's: roles, operators, what is of no project
     #[arg(long)]
     installation: bool,
+    /// The log of a project that is gone, by the id that the record of its deletion has
+    #[arg(long, value_name = "ID", conflicts_with = "installation")]
+    gone: Option<String>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -78,9 +81,17 @@ struct Entry {
 struct Report {
     sealed: u64,
     unsealed: u64,
+    begins: Option<Begins>,
     checkpoint: Option<Mark>,
     findings: Vec<Map<String, Value>>,
     more: bool,
+}
+
+#[derive(Deserialize)]
+struct Begins {
+    after: u64,
+    before: String,
+    trimmed_at: String,
 }
 
 #[derive(Deserialize)]
@@ -102,9 +113,10 @@ impl AuditArgs {
 
 impl OfArgs {
     fn path(&self) -> String {
-        match self.installation {
-            true => "/v1/audit".to_owned(),
-            false => self.server.path(["audit"]),
+        match (&self.gone, self.installation) {
+            (Some(id), _) => format!("/v1/audit/projects/{}", encode(id)),
+            (None, true) => "/v1/audit".to_owned(),
+            (None, false) => self.server.path(["audit"]),
         }
     }
 }
@@ -190,6 +202,12 @@ impl Report {
         lines.push(format!(
             "{sealed} sealed records, {verdict}; {unsealed} not sealed yet"
         ));
+        if let Some(begins) = &self.begins {
+            let (after, before, at) = (begins.after, &begins.before, &begins.trimmed_at);
+            lines.push(format!(
+                "begins after {after}: what was older than {before} was cut off on {at}"
+            ));
+        }
         if let Some(mark) = &self.checkpoint {
             let (position, hash, at) = (mark.position, &mark.hash, &mark.sealed_at);
             lines.push(format!("last checkpoint: {position} {hash}, signed {at}"));
@@ -222,7 +240,9 @@ fn sentence(finding: &Map<String, Value>) -> String {
                 number("after")
             )
         }
-        Some("forged") => format!("{position}: the checkpoint is not signed with our keys"),
+        Some("forged") => {
+            format!("{position}: a checkpoint or the beginning there is not signed with our keys")
+        }
         Some("unsigned") => format!("{from} to {to}: no signature is over these records"),
         Some(_) | None => Value::Object(finding.clone()).to_string(),
     }

@@ -8,9 +8,9 @@ use clap::{Parser, Subcommand};
 use super::error::{self, CliError};
 use super::{
     api_keys, audit, completions, deploy, deployments, dev, email, files, functions, invoke,
-    jwt_secret, keys, login, logs, members, migrate, new, nodes, policies, preview, projects,
-    promote, providers, roles, rollback, run, schedules, secrets, serve, tables, token, users,
-    vector_indexes, versions, webhooks,
+    jwt_secret, keys, login, logs, members, migrate, new, nodes, password, policies, preview,
+    projects, promote, providers, roles, rollback, run, schedules, secrets, serve, tables, token,
+    users, vector_indexes, versions, webhooks,
 };
 
 const EXAMPLES: &str = "\
@@ -84,6 +84,8 @@ pub(super) enum Command {
     Login(login::LoginArgs),
     /// Sign out
     Logout(login::LogoutArgs),
+    /// Have another password: ask for a code by mail, set one by it, or change yours
+    Password(password::PasswordArgs),
     /// Say who you are for the server, and what you may do
     Whoami(login::WhoamiArgs),
     /// List, make, change or delete people's accounts
@@ -148,6 +150,7 @@ pub(super) fn run(cli: Cli) -> ExitCode {
         Command::Policies(args) => wait_for(args.run()),
         Command::Login(args) => wait_for(args.run()),
         Command::Logout(args) => wait_for(args.run()),
+        Command::Password(args) => wait_for(args.run()),
         Command::Whoami(args) => wait_for(args.run()),
         Command::Users(args) => wait_for(args.run()),
         Command::Roles(args) => wait_for(args.run()),
@@ -306,6 +309,8 @@ mod tests {
         check("koyalite api-keys delete website", true);
         check("koyalite audit --actor ci --action policy.update", true);
         check("koyalite audit verify --installation", true);
+        check("koyalite audit verify --gone 01a2046f", true);
+        check("koyalite audit --installation --gone 01a2046f", false);
         check("koyalite functions disable hello --json", true);
         check("koyalite functions delete hello", true);
         check("koyalite projects", true);
@@ -343,8 +348,16 @@ mod tests {
     #[test]
     fn command_lines_about_people_are_understood() {
         check("koyalite token revoke 01a2046f", true);
+        check("koyalite token replace", true);
+        check("koyalite token replace 01a2046f", true);
+        check("koyalite token replace --file admin.token", true);
+        check("koyalite token replace 01a2046f --file a", false);
         check("koyalite login ada@example.org --sign-up", true);
         check("koyalite login", false);
+        check("koyalite password forgot ada@example.org", true);
+        check("koyalite password reset", true);
+        check("koyalite password reset a-code", false);
+        check("koyalite password change", true);
         check("koyalite users --role developer --json", true);
         check("koyalite users create bob@example.org --role viewer", true);
         check("koyalite roles create support --permissions a,b", true);

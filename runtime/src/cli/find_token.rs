@@ -1,6 +1,6 @@
 //! Finds the admin token that `koyalite dev` keeps in its data directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -10,25 +10,25 @@ use super::error::CliError;
 const TOKEN_FILE: &str = ".koyalite/token";
 
 /// The nearest `.koyalite/token`, from the working directory upward.
-pub(super) fn find_token() -> Result<Option<String>, CliError> {
+pub(super) fn find_token_file() -> Result<Option<PathBuf>, CliError> {
     let here = std::env::current_dir().context("cannot tell the working directory")?;
-    Ok(find_from(&here)?)
+    Ok(find_from(&here))
 }
 
-fn find_from(start: &Path) -> anyhow::Result<Option<String>> {
-    for folder in start.ancestors() {
-        let path = folder.join(TOKEN_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => return Ok(Some(text.trim().to_owned())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            // A `.koyalite` that is a file, not a folder, is none of our business.
-            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {}
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
-            }
-        }
-    }
-    Ok(None)
+/// What is in it.
+pub(super) fn find_token() -> Result<Option<String>, CliError> {
+    let Some(path) = find_token_file()? else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path);
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// A `.koyalite` that is a file, not a folder, is none of our business.
+fn find_from(start: &Path) -> Option<PathBuf> {
+    let mut places = start.ancestors().map(|folder| folder.join(TOKEN_FILE));
+    places.find(|place| place.exists())
 }
 
 #[cfg(test)]
@@ -40,12 +40,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let inner = root.path().join("a/b");
         std::fs::create_dir_all(inner.join("c")).unwrap();
-        for (folder, token) in [(root.path(), "outer\n"), (&inner, "inner\n")] {
+        for folder in [root.path(), &inner] {
             std::fs::create_dir_all(folder.join(".koyalite")).unwrap();
-            std::fs::write(folder.join(TOKEN_FILE), token).unwrap();
+            std::fs::write(folder.join(TOKEN_FILE), "a token\n").unwrap();
         }
-        let found = |from: &Path| find_from(from).unwrap();
-        assert_eq!(found(&inner.join("c")).as_deref(), Some("inner"));
-        assert_eq!(found(&root.path().join("a")).as_deref(), Some("outer"));
+        let check = |from: &Path, folder: &Path| {
+            assert_eq!(find_from(from), Some(folder.join(TOKEN_FILE)));
+        };
+        check(&inner.join("c"), &inner);
+        check(&root.path().join("a"), root.path());
     }
 }

@@ -116,22 +116,28 @@ impl WhoamiArgs {
     }
 }
 
-/// One line.
+/// The password.
 pub(super) fn password() -> Result<String, CliError> {
+    secret_line("password")
+}
+
+/// One line that nobody sees, asked for by its name.
+pub(super) fn secret_line(name: &str) -> Result<String, CliError> {
+    let unread = || format!("cannot read the {name}");
     if io::stdin().is_terminal() {
         let terminal = console::Term::stderr();
-        terminal.write_str("password: ").map_err(CliError::Output)?;
-        let line = terminal.read_secure_line();
-        return Ok(line.context("cannot read the password")?);
+        let asked = format!("{name}: ");
+        terminal.write_str(&asked).map_err(CliError::Output)?;
+        return Ok(terminal.read_secure_line().with_context(unread)?);
     }
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
-    read.context("cannot read the password from standard input")?;
-    let password = line.trim_end_matches(['\r', '\n']).to_owned();
-    match password.is_empty() {
+    read.with_context(unread)?;
+    let secret = line.trim_end_matches(['\r', '\n']).to_owned();
+    match secret.is_empty() {
         true => Err(CliError::Usage(anyhow!(
-            "write the password to standard input, as one line"
+            "write the {name} to standard input, as one line"
         ))),
-        false => Ok(password),
+        false => Ok(secret),
     }
 }

@@ -1,5 +1,5 @@
 //! `koyalite token`: project tokens for development, and control tokens: the one in use, the first
-//! one of an installation, and others for other operators.
+//! one of an installation, and others for other operators. `token_replace` puts one in another's place.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -16,19 +16,21 @@ use super::command::wait_for;
 use super::error::CliError;
 use super::output::{Format, Output, table};
 use super::pages;
+use super::token_replace::ReplaceArgs;
 
 /// How long a development token lives unless told otherwise: an hour, so that one forgotten in a
 /// shell history is soon worthless.
 pub(super) const DEFAULT_TTL_S: u32 = 3600;
 
-/// Create, show, bootstrap, operator, list or revoke.
+/// Create, show, bootstrap, operator, list, replace or revoke.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite token create --subject alice\n  \
                         koyalite token create --subject bob --claims '{\"team\": 7}' --ttl 600\n  \
                         export KOYALITE_TOKEN=$(koyalite token show)\n  \
                         koyalite token bootstrap --key-file keys.json\n  \
                         koyalite token operator --role developer --subject ci --ttl 86400\n  \
-                        koyalite token list")]
+                        koyalite token list\n  \
+                        koyalite token replace")]
 pub(super) struct TokenArgs {
     #[command(subcommand)]
     action: Action,
@@ -46,6 +48,8 @@ enum Action {
     Operator(OperatorArgs),
     /// The control tokens that were given out
     List(ShowArgs),
+    /// Put another control token in the place of one; that of the file, unless an id says which
+    Replace(ReplaceArgs),
     /// Take a control token back
     Revoke(RevokeArgs),
 }
@@ -127,6 +131,7 @@ impl TokenArgs {
             Action::Bootstrap(args) => bootstrap(*args),
             Action::Operator(args) => wait_for(operator(args)),
             Action::List(args) => wait_for(list(args)),
+            Action::Replace(args) => wait_for(args.run()),
             Action::Revoke(args) => wait_for(revoke(args)),
         }
     }

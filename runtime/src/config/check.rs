@@ -91,6 +91,8 @@ impl<'a> Reading<'a> {
             limits: self.limits(),
             smtp: self.smtp(),
             mail_from: self.mail_from(),
+            password_reset_template: self.path(Key::PasswordResetTemplate),
+            audit_retention_days: self.audit_retention_days(),
             drain_timeout: Duration::from_secs(drain_s),
             header_timeout: Duration::from_secs(self.number(Key::HeaderTimeoutS, 30, 1..=3600)),
             scheduler: self.scheduler(),
@@ -174,14 +176,6 @@ impl<'a> Reading<'a> {
                 );
                 data.keys()
             }
-        }
-    }
-
-    fn admin_token_file(&mut self, data: &DataDir) -> Option<PathBuf> {
-        match (self.path(Key::AdminTokenFile), self.role) {
-            (Some(path), _) => Some(path),
-            (None, Role::Dev) => Some(data.token()),
-            (None, Role::Serve) => None,
         }
     }
 
@@ -289,7 +283,7 @@ impl<'a> Reading<'a> {
         parsed
     }
 
-    fn number(&mut self, key: Key, default: u64, range: RangeInclusive<u64>) -> u64 {
+    pub(super) fn number(&mut self, key: Key, default: u64, range: RangeInclusive<u64>) -> u64 {
         let Some(text) = self.text(key) else {
             return default;
         };

@@ -58,6 +58,9 @@ keys! {
     SmtpUrl "smtp_url";
     MailFrom "mail_from";
     SmtpCa "smtp_ca";
+    PasswordResetTemplate "password_reset_template";
+    // What was done.
+    AuditRetentionDays "audit_retention_days";
     // Output.
     Log "log";
     LogFormat "log_format";

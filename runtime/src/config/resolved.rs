@@ -59,6 +59,10 @@ pub struct ServeConfig {
     pub smtp: Option<Arc<SmtpServer>>,
     /// The address that mail to operators comes from.
     pub mail_from: Option<String>,
+    /// The file with the words of mails about forgotten passwords, where a project has none of its own.
+    pub password_reset_template: Option<PathBuf>,
+    /// After how many days audit logs go that no project decides about; none: they stay.
+    pub audit_retention_days: Option<u32>,
     /// How long requests in flight get at shutdown.
     pub drain_timeout: Duration,
     /// How long the head of a request may take, and how long an idle connection is kept.

@@ -1,16 +1,17 @@
-//! The audit log, read and verified: of a project, and of the installation.
+//! The audit log, read and verified: of a project, of one that is gone by its id, and of the installation.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::registry::RegistryError;
 use crate::registry::audit::{self, Chain, Entry, Report};
 
 use super::Shared;
 use super::answer::{Answer, Items, ok};
 use super::error::ApiError;
-use super::extract::{Asked, InProject};
+use super::extract::{Asked, At, InProject};
 use super::paging::{Paging, part};
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -39,6 +40,28 @@ pub(super) async fn of_installation(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Answer<Items<Entry>>, ApiError> {
     list(&control, Chain::Installation, wanted).await
+}
+
+pub(super) async fn of_gone(
+    State(control): State<Shared>,
+    At(id): At<String>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Answer<Items<Entry>>, ApiError> {
+    list(&control, by_id(&id)?, wanted).await
+}
+
+pub(super) async fn verify_gone(
+    State(control): State<Shared>,
+    At(id): At<String>,
+) -> Result<Answer<Report>, ApiError> {
+    Ok(ok(audit::verify(&control.registry, by_id(&id)?).await?))
+}
+
+/// The name of a project goes with it; its id is in the record of its deletion.
+fn by_id(id: &str) -> Result<Chain, ApiError> {
+    let unknown = || RegistryError::not_found("project", id);
+    let id = Uuid::parse_str(id).map_err(|_| unknown())?;
+    Ok(Chain::Project(id))
 }
 
 pub(super) async fn verify_project(

@@ -16,6 +16,7 @@ use super::answer::{Answer, Created, Items, created, items, ok};
 use super::error::ApiError;
 use super::extract::{At, InProject};
 use super::json::Json;
+use super::unchanged::{Tagged, Unchanged, tagged};
 use super::webhooks::id_of;
 
 pub(super) async fn senders(
@@ -59,8 +60,8 @@ pub(super) async fn show_template(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
-) -> Result<Answer<Template>, ApiError> {
-    Ok(ok(
+) -> Result<Tagged<Template>, ApiError> {
+    tagged(ok(
         templates::get(&control.registry, &project.name, &name).await?
     ))
 }
@@ -69,13 +70,15 @@ pub(super) async fn put_template(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
     Json(new): Json<NewTemplate>,
-) -> Result<Answer<Template>, ApiError> {
-    Ok(ok(templates::put(
+) -> Result<Tagged<Template>, ApiError> {
+    let new = (&condition, &new);
+    tagged(ok(templates::put(
         &control.registry,
         &project.name,
         &name,
-        &new,
+        new,
     )
     .await?))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::NoContent;
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use crate::registry::roles::BuiltInRole;
 use crate::registry::{RegistryError, custom_roles};
 
 use super::Shared;
-use super::answer::{Answer, Created, Items, created};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At};
@@ -74,19 +74,64 @@ pub(super) async fn create(
         expires_at: now + lifetime,
     };
     let id = operator_tokens::create(&control.registry, &new).await?;
-    let presented = Presented {
-        subject: new.subject.clone(),
-        right: Right::Listed(id),
-    };
-    let issued = control.authority.issue_as(presented, lifetime, now);
-    let issued = issued.map_err(|error| invalid("subject", error.to_string()))?;
+    let issued = sign(&control, (id, &new.subject), lifetime, now)?;
     let (subject, role) = (new.subject, new.role);
     tracing::info!(operator = operator.subject, subject, role, %id, "issued a control token");
-    Ok(created(Issued {
+    Ok(created(issued))
+}
+
+/// The token of that row in the list.
+fn sign(
+    control: &Shared,
+    (id, subject): (Uuid, &str),
+    lifetime: Duration,
+    now: DateTime<Utc>,
+) -> Result<Issued, ApiError> {
+    let presented = Presented {
+        subject: subject.to_owned(),
+        right: Right::Listed(id),
+    };
+    let token = control.authority.issue_as(presented, lifetime, now);
+    let token = token.map_err(|error| invalid("subject", error.to_string()))?;
+    Ok(Issued {
         id,
-        token: issued.expose().to_owned(),
+        token: token.expose().to_owned(),
         expires_at: rfc3339(now + lifetime),
-    }))
+    })
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    At(id): At<String>,
+) -> Result<Answer<OperatorToken>, ApiError> {
+    let token = operator_tokens::get(&control.registry, read(&id)?).await?;
+    Ok(ok(token))
+}
+
+/// Another token for the same subject and role, for as long again; the one so far ends.
+pub(super) async fn replace(
+    State(control): State<Shared>,
+    operator: Operator,
+    At(id): At<String>,
+) -> Result<Created<Issued>, ApiError> {
+    let now = Utc::now();
+    let replaced = operator_tokens::get(&control.registry, read(&id)?).await?;
+    let role = custom_roles::get(&control.registry, &replaced.role).await?;
+    operator.hold(&role.permissions)?;
+    let lifetime = whole_seconds(replaced.expires_at - replaced.created_at);
+    let by = operator.user_id(&control.registry);
+    let new = operator_tokens::replace(&control.registry, replaced.id, (by, now + lifetime));
+    let new = new.await?;
+    let issued = sign(&control, (new, &replaced.subject), lifetime, now)?;
+    let (subject, role) = (replaced.subject, replaced.role);
+    tracing::info!(operator = operator.subject, subject, role, id, %new, "replaced a control token");
+    Ok(created(issued))
+}
+
+/// The life that a token was given: its row was written a moment after that began.
+fn whole_seconds(lived: TimeDelta) -> Duration {
+    let seconds = u64::try_from((lived + TimeDelta::milliseconds(999)).num_seconds());
+    Duration::from_secs(seconds.unwrap_or(0).clamp(1, OPERATOR_TTL_MAX_S.into()))
 }
 
 pub(super) async fn list(
@@ -103,14 +148,14 @@ pub(super) async fn revoke(
     operator: Operator,
     At(id): At<String>,
 ) -> Result<NoContent, ApiError> {
-    let unknown = || RegistryError::NotFound {
-        what: "token",
-        name: id.clone(),
-    };
-    let parsed = Uuid::parse_str(&id).map_err(|_| unknown())?;
-    operator_tokens::revoke(&control.registry, parsed).await?;
+    operator_tokens::revoke(&control.registry, read(&id)?).await?;
     tracing::info!(operator = operator.subject, id, "took a control token back");
     Ok(NoContent)
+}
+
+fn read(id: &str) -> Result<Uuid, ApiError> {
+    let unknown = || RegistryError::not_found("token", id);
+    Ok(Uuid::parse_str(id).map_err(|_| unknown())?)
 }
 
 impl NewOperator {
@@ -148,6 +193,19 @@ mod tests {
         let wanted: NewOperator = super::super::json::parse(body.as_bytes()).unwrap();
         let read = wanted.check().ok().map(|lifetime| lifetime.as_secs());
         assert_eq!(read, lifetime_s, "{body}");
+    }
+
+    #[test]
+    fn a_token_is_replaced_for_as_long_as_it_was_given_out() {
+        for (ms, seconds) in [
+            (3_600_000, 3600),
+            (3_599_995, 3600),
+            (-5, 1),
+            (i64::MAX / 2_000_000, 31_536_000),
+        ] {
+            let lived = TimeDelta::milliseconds(ms);
+            assert_eq!(whole_seconds(lived).as_secs(), seconds, "{ms}");
+        }
     }
 
     #[test]

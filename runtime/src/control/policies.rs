@@ -19,6 +19,7 @@ use super::error::{ApiError, registry_mistake};
 use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, tagged, tagged_as};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,13 +46,9 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<Answer<Policy>, ApiError> {
-    Ok(ok(policies::get(
-        &control.registry,
-        &project.name,
-        policy_id(&id)?,
-    )
-    .await?))
+) -> Result<Tagged<Policy>, ApiError> {
+    let policy = policies::get(&control.registry, &project.name, policy_id(&id)?).await?;
+    tagged(ok(policy))
 }
 
 pub(super) async fn create(
@@ -71,11 +68,14 @@ pub(super) async fn change(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
     Json(patch): Json<PolicyPatch>,
-) -> Result<Answer<SavedPolicy>, ApiError> {
-    let id = policy_id(&id)?;
+) -> Result<Tagged<SavedPolicy>, ApiError> {
+    let (id, patch) = (policy_id(&id)?, (&condition, patch));
     let saved = policies::update(&control.registry, &project.name, id, patch).await;
-    Ok(ok(saved.map_err(ApiError::invalid_as(Code::InvalidPolicy))?))
+    let saved = saved.map_err(ApiError::invalid_as(Code::InvalidPolicy))?;
+    let policy = saved.policy.clone();
+    tagged_as(ok(saved), &policy)
 }
 
 pub(super) async fn remove(

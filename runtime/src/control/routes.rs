@@ -49,6 +49,8 @@ fn accounts() -> Vec<Route> {
         delete("/v1/roles/{role}", P::RoleWrite, roles::remove),
         get("/v1/tokens", P::OperatorCreate, operators::list),
         post("/v1/tokens", P::OperatorCreate, operators::create),
+        get("/v1/tokens/{id}", P::OperatorCreate, operators::show),
+        post("/v1/tokens/{id}/replace", P::OperatorCreate, operators::replace),
         delete("/v1/tokens/{id}", P::OperatorCreate, operators::revoke),
         post("/v1/auth/sign-up", Open, sessions::sign_up),
         post("/v1/auth/sign-in", Open, sessions::sign_in),
@@ -225,6 +227,8 @@ fn node() -> Vec<Route> {
     vec![
         get("/v1/audit", P::AuditRead, audit::of_installation),
         get("/v1/audit/verify", P::AuditRead, audit::verify_installation),
+        get("/v1/audit/projects/{id}", P::AuditRead, audit::of_gone),
+        get("/v1/audit/projects/{id}/verify", P::AuditRead, audit::verify_gone),
         post("/v1/keys/reseal", P::KeyRotate, secrets::reseal),
         get("/v1/nodes", P::NodeRead, nodes::list),
         get("/metrics", P::MetricsRead, health::metrics),

@@ -95,13 +95,37 @@ impl Logged {
     }
 }
 
+/// Which tasks.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedSchedules)]
+pub(super) struct Narrowed {
+    /// Of this function.
+    function: Option<String>,
+    /// `active` or `paused`.
+    status: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl Narrowed {
+    fn means(&self, task: &ScheduledTask) -> bool {
+        let function = self.function.as_deref();
+        let status = self.status.as_deref();
+        function.is_none_or(|name| name == task.function.as_str())
+            && status.is_none_or(|status| status == task.status)
+    }
+}
+
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
-    Asked(paging): Asked<Paging>,
+    Asked(wanted): Asked<Narrowed>,
 ) -> Result<Answer<Items<Named>>, ApiError> {
-    let page = paging.page("schedules")?;
-    let tasks = schedules::list(&control.registry, &project.name).await?;
+    let (limit, cursor) = (wanted.limit, wanted.cursor.clone());
+    let page = Paging { limit, cursor }.page("schedules")?;
+    let mut tasks = schedules::list(&control.registry, &project.name).await?;
+    tasks.retain(|task| wanted.means(task));
     let key = |task: &ScheduledTask| (task.function.to_string(), task.name.clone());
     let tasks = page.cut(tasks, key).map(Named::from);
     part("schedules", tasks, |task| key(&task.scheduled))

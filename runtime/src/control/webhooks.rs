@@ -15,6 +15,7 @@ use super::answer::{Answer, Created, Items, created, items, ok};
 use super::error::ApiError;
 use super::extract::{At, InProject};
 use super::json::Json;
+use super::unchanged::{Tagged, Unchanged, tagged_as};
 use super::{Control, Shared};
 use crate::registry::RegistryError;
 
@@ -31,11 +32,14 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<Answer<Endpoint>, ApiError> {
+) -> Result<Tagged<Endpoint>, ApiError> {
     let id = id_of("endpoint", &id)?;
-    Ok(ok(
-        endpoints::get(&control.registry, &project.name, id).await?
-    ))
+    shown(endpoints::get(&control.registry, &project.name, id).await?)
+}
+
+fn shown(endpoint: Endpoint) -> Result<Tagged<Endpoint>, ApiError> {
+    let decided = endpoint.decided();
+    tagged_as(ok(endpoint), &decided)
 }
 
 pub(super) async fn create(
@@ -52,19 +56,14 @@ pub(super) async fn change(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
     Json(patch): Json<EndpointPatch>,
-) -> Result<Answer<Endpoint>, ApiError> {
+) -> Result<Tagged<Endpoint>, ApiError> {
     if let Some(url) = &patch.target_url {
         control.check_target(url)?;
     }
-    let id = id_of("endpoint", &id)?;
-    Ok(ok(endpoints::update(
-        &control.registry,
-        &project.name,
-        id,
-        patch,
-    )
-    .await?))
+    let (id, patch) = (id_of("endpoint", &id)?, (&condition, patch));
+    shown(endpoints::update(&control.registry, &project.name, id, patch).await?)
 }
 
 pub(super) async fn remove(

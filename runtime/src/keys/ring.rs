@@ -62,6 +62,8 @@ pub enum Purpose {
     CronTrigger,
     /// Signs where a chain of audit records ends.
     AuditCheckpoint,
+    /// Signs where a chain of audit records begins.
+    AuditTrim,
     /// Makes the refresh token that follows another one.
     RefreshToken,
     /// Signs the certificates by which nodes know each other.
@@ -75,6 +77,7 @@ impl Purpose {
             Self::CompiledCode => "compiled code",
             Self::CronTrigger => "cron trigger",
             Self::AuditCheckpoint => "audit checkpoint",
+            Self::AuditTrim => "audit trim",
             Self::RefreshToken => "refresh token",
             Self::FleetAuthority => "fleet authority",
         }

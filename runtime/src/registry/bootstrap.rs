@@ -6,10 +6,8 @@
 use chrono::{DateTime, Utc};
 
 use super::error::Standing;
-use super::operator_tokens::{self, NewOperatorToken};
-use super::roles::BuiltInRole;
-use super::{Registry, RegistryError};
-use crate::keys::{ControlAuthority, Presented, Right, Token, token_file};
+use super::{Registry, RegistryError, admin_token, operator_tokens};
+use crate::keys::{ControlAuthority, Token};
 
 /// Issues the first token.
 ///
@@ -20,20 +18,8 @@ pub async fn first_token(
     authority: &ControlAuthority,
     now: DateTime<Utc>,
 ) -> Result<Token, RegistryError> {
-    let new = NewOperatorToken {
-        subject: token_file::SUBJECT.to_owned(),
-        role: BuiltInRole::Admin.name().to_owned(),
-        created_by: registry.admin(),
-        expires_at: now + token_file::LIFETIME,
-    };
     // Signed before it is claimed: what can fail leaves the right to ask again.
-    let id = operator_tokens::create(registry, &new).await?;
-    let presented = Presented {
-        subject: new.subject,
-        right: Right::Listed(id),
-    };
-    let token = authority.issue_as(presented, token_file::LIFETIME, now);
-    let token = token.map_err(RegistryError::internal)?;
+    let (id, token) = admin_token::issue(registry, authority, now).await?;
     match claim(registry).await {
         Ok(()) => Ok(token),
         Err(refused) => {

@@ -219,45 +219,53 @@ impl<'a> Change<'a> {
     }
 
     /// Commits with a record of what was done, then serves the new state from this node at once.
-    pub(crate) async fn commit(mut self, deed: Deed) -> Result<(), RegistryError> {
-        self.alter_tables().await?;
-        self.note_policies().await?;
-        let (projects, row) = self.last_words(deed);
-        insert(self.conn(), &row).await?;
-        sqlx::query!(
-            "WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
-               gone AS (INSERT INTO koyalite.removed_projects (id, seq)
-                   SELECT changed, moved.seq FROM moved, unnest($1::uuid[]) AS changed
-                   WHERE NOT EXISTS (SELECT FROM koyalite.projects p WHERE p.id = changed))
-             UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1)",
-            &projects,
-        )
-        .execute(self.conn())
-        .await?;
-        self.finish().await
+    pub(crate) async fn commit(self, deed: Deed) -> Result<(), RegistryError> {
+        self.last_statement(None, deed).await.map(drop)
     }
 
     /// The same, with an entry in the project's history. Answers the number that the head moved to.
     pub(crate) async fn commit_with(
-        mut self,
+        self,
         entry: &Entry<'_>,
+        deed: Deed,
+    ) -> Result<i64, RegistryError> {
+        self.last_statement(Some(entry), deed).await
+    }
+
+    /// One statement, so that the head is the last thing to be locked, and a record costs no way of its
+    /// own to the database.
+    async fn last_statement(
+        mut self,
+        entry: Option<&Entry<'_>>,
         deed: Deed,
     ) -> Result<i64, RegistryError> {
         self.alter_tables().await?;
         self.note_policies().await?;
         let (projects, row) = self.last_words(deed);
-        insert(self.conn(), &row).await?;
-        // One statement, so that the head is the last thing to be locked here too.
         let seq = sqlx::query_scalar!(
             r#"WITH moved AS (UPDATE koyalite.head SET seq = seq + 1 RETURNING seq),
-               noted AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($5))
-               INSERT INTO koyalite.schema_history (id, project_id, seq, applied_by, steps)
-               SELECT $1, $2, moved.seq, $3, $4 FROM moved RETURNING seq"#,
-            Uuid::now_v7(),
-            entry.project,
-            entry.by,
-            entry.steps,
+               recorded AS (INSERT INTO koyalite.audit_logs
+                   (id, project_id, actor_id, action, target_type, target_id, request_id, metadata)
+                   VALUES ($2, $3, $4, $5, $6, $7, $8, $9::text::json)),
+               noted AS (INSERT INTO koyalite.schema_history (id, project_id, seq, applied_by, steps)
+                   SELECT $2, $10, moved.seq, $11, $12 FROM moved WHERE $10::uuid IS NOT NULL),
+               gone AS (INSERT INTO koyalite.removed_projects (id, seq)
+                   SELECT changed, moved.seq FROM moved, unnest($1::uuid[]) AS changed
+                   WHERE NOT EXISTS (SELECT FROM koyalite.projects p WHERE p.id = changed)),
+               told AS (UPDATE koyalite.projects SET seq = moved.seq FROM moved WHERE id = ANY($1))
+               SELECT seq AS "seq!" FROM moved"#,
             &projects,
+            row.id,
+            row.project,
+            row.author.actor,
+            row.action,
+            row.target_type,
+            row.target,
+            row.author.request,
+            row.metadata.to_string(),
+            entry.map(|entry| entry.project),
+            entry.map(|entry| entry.by),
+            entry.map(|entry| &entry.steps),
         )
         .fetch_one(self.conn())
         .await?;

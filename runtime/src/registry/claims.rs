@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
+use super::condition::Condition;
 use super::error::{Mistake, RegistryError, refuse_if_any};
 use super::pool::DbConnection;
 use super::{Registry, mirror, tables};
@@ -32,14 +33,15 @@ pub async fn get(registry: &Registry, project: &ProjectName) -> Result<Claims, R
 ///
 /// # Errors
 /// `Invalid` for names that no claim has; `Conflict` where a policy reads a claim that would no
-/// longer be declared, with all such policies.
+/// longer be declared, with all such policies, and where the condition does not hold.
 pub async fn replace(
     registry: &Registry,
     project: &ProjectName,
-    claims: &Claims,
+    (condition, claims): (&Condition, &Claims),
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
+    condition.check(&load(change.conn(), locked.id).await?)?;
     replace_in(&mut change, &locked, claims).await?;
     tables::check_policies(&mut change, &locked).await?;
     let declared = serde_json::to_value(claims).map_err(RegistryError::internal)?;

@@ -295,6 +295,8 @@ fn meaning(error: &(dyn DatabaseError + 'static)) -> Meaning {
         "42830" => {
             Meaning::Invalid("a reference needs a unique or primary key column as its target")
         }
+        // No text of Postgres has it, in a column or in JSON.
+        "22021" | "22P05" => Meaning::Invalid("leave out characters of code 0"),
         "42804" => Meaning::Invalid("a reference and its target must have the same type"),
         // Serialisation, deadlock, lock wait, statement cancelled.
         "40001" | "40P01" | "55P03" | "57014" => Meaning::ComeBack,

@@ -10,6 +10,7 @@
 //! Reading order: `error`, `secret`, `change`, `ddl`; then one file per word of the domain model;
 //! `snapshot` last.
 
+pub mod admin_token;
 pub mod api_keys;
 pub mod audit;
 pub mod bootstrap;
@@ -63,6 +64,7 @@ pub mod redaction;
 mod references;
 pub mod removal;
 pub mod reseal;
+pub mod reset_letter;
 pub mod retention;
 pub mod roles;
 pub mod run_history;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::Change;
-use super::error::RegistryError;
+use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
 
 /// A token that was given out.
@@ -99,6 +99,67 @@ pub async fn list(
     .fetch_all(&registry.pool)
     .await?;
     Ok(page.part(tokens))
+}
+
+/// The token of that id.
+///
+/// # Errors
+/// `NotFound` where there is none.
+pub async fn get(registry: &Registry, id: Uuid) -> Result<OperatorToken, RegistryError> {
+    sqlx::query_as!(
+        OperatorToken,
+        "SELECT t.id, t.subject, r.name AS role, t.created_by, t.created_at, t.expires_at,
+             t.revoked_at
+         FROM koyalite.operator_tokens t JOIN koyalite.roles r ON r.id = t.role_id
+         WHERE t.id = $1",
+        id,
+    )
+    .fetch_optional(&registry.pool)
+    .await?
+    .ok_or_else(|| RegistryError::not_found("token", id))
+}
+
+/// Takes a token back and notes another one for the same subject and role in its place.
+///
+/// # Errors
+/// `NotFound` where there is none of that id; `Conflict` where it was taken back before: of two who
+/// replace one, one does.
+pub async fn replace(
+    registry: &Registry,
+    id: Uuid,
+    (created_by, expires_at): (Uuid, DateTime<Utc>),
+) -> Result<Uuid, RegistryError> {
+    let mut change = Change::begin(registry).await?;
+    let revoked = sqlx::query_scalar!(
+        "UPDATE koyalite.operator_tokens SET revoked_at = now()
+         WHERE id = $1 AND revoked_at IS NULL RETURNING subject",
+        id,
+    )
+    .fetch_optional(change.conn())
+    .await?;
+    let Some(subject) = revoked else {
+        drop(change);
+        get(registry, id).await?;
+        let reason = "it was taken back; give out another one";
+        return Err(RegistryError::conflict(Standing::State, reason));
+    };
+    let new = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO koyalite.operator_tokens (id, subject, role_id, created_by, expires_at)
+         SELECT $1, subject, role_id, $3, $4 FROM koyalite.operator_tokens WHERE id = $2",
+        new,
+        id,
+        created_by,
+        expires_at,
+    )
+    .execute(change.conn())
+    .await?;
+    let deed = Deed::new(Action::OperatorReplace, subject)
+        .with("id", new.to_string())
+        .with("replaced", id.to_string())
+        .with("expires_at", expires_at.to_rfc3339());
+    change.commit(deed).await?;
+    Ok(new)
 }
 
 /// Takes a token back: refused from the next request on, by every node.

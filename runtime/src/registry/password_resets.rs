@@ -15,12 +15,11 @@ use super::change::Change;
 use super::email::Email;
 use super::error::RegistryError;
 use super::pool::DbConnection;
+use super::mail::templates::NewTemplate;
+use super::reset_letter::{Letter, RESET_MINUTES, RESET_TEMPLATE};
 use super::sessions::{self, Scope};
 use super::users::{self, PasswordHash};
 use super::{members, operators};
-
-/// How long a code is good: until a mail that was greylisted is there and read.
-pub const RESET_MINUTES: i32 = 30;
 
 /// No code is longer; what is, is not looked up.
 const TOKEN_BYTES_MAX: usize = 128;
@@ -48,32 +47,6 @@ impl ResetToken {
 impl fmt::Debug for ResetToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResetToken(…)")
-    }
-}
-
-/// What the mail says besides the code.
-#[derive(Debug, Clone)]
-pub struct Letter {
-    /// From whom; none: the project's oldest sender.
-    pub sender: Option<String>,
-    /// The page that it leads to.
-    pub link: Option<String>,
-    /// Where the account is.
-    pub name: String,
-}
-
-impl Letter {
-    fn text(&self, token: &ResetToken) -> String {
-        let how = match &self.link {
-            // Behind a #, so that it is in no log of a server and in no page's referrer.
-            Some(page) => format!("Open this page:\n\n{page}#token={}", token.0.as_str()),
-            None => format!("Enter this code:\n\n{}", token.0.as_str()),
-        };
-        format!(
-            "Somebody has asked for another password for your account at {}.\n\n{how}\n\n\
-             It is good once and for {RESET_MINUTES} minutes. If it was not you, do nothing.\n",
-            self.name
-        )
     }
 }
 
@@ -105,11 +78,15 @@ pub async fn ask(
     scope.concern(&mut change);
     let token = ResetToken::random();
     keep(change.conn(), user, scope, &token).await?;
+    let template = template(change.conn(), scope).await?;
+    let words = template.as_ref().map(|(_, words)| words);
+    let mail = letter.write(&token.0, &known.user.email, words);
     sqlx::query!(
         "INSERT INTO koyalite.email_logs (id, project_id, user_id, recipient, sender, sender_name,
-             subject, body_text, digest, status, reason)
+             subject, body_text, digest, status, reason, body_html, template, template_id)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9,
-             CASE WHEN s.address IS NULL THEN 'queued' ELSE 'suppressed' END, s.reason
+             CASE WHEN s.address IS NULL THEN 'queued' ELSE 'suppressed' END, s.reason,
+             $10, $11, $12
          FROM (SELECT) AS one LEFT JOIN koyalite.email_suppressions s
              ON s.project_id = $2 AND s.address = lower($4)",
         Uuid::now_v7(),
@@ -118,9 +95,12 @@ pub async fn ask(
         known.user.email,
         sender,
         sender_name,
-        format!("Another password for {}", letter.name),
-        letter.text(&token),
+        mail.subject,
+        mail.text,
         hex::encode(token.hash().unwrap_or_default()),
+        mail.html,
+        template.as_ref().map(|_| RESET_TEMPLATE),
+        template.map(|(id, _)| id),
     )
     .execute(change.conn())
     .await?;
@@ -162,6 +142,31 @@ async fn sender(
     );
     let row = row.fetch_optional(conn).await?;
     Ok(row.map(|row| (row.address, row.name)))
+}
+
+/// The project's own words, if it has some.
+async fn template(
+    conn: &mut DbConnection,
+    scope: Scope,
+) -> Result<Option<(Uuid, NewTemplate)>, RegistryError> {
+    let Some(project) = scope.project() else {
+        return Ok(None);
+    };
+    let row = sqlx::query!(
+        "SELECT id, subject, body_text, body_html FROM koyalite.email_templates
+         WHERE project_id = $1 AND name = $2",
+        project,
+        RESET_TEMPLATE,
+    );
+    let row = row.fetch_optional(conn).await?;
+    Ok(row.map(|row| {
+        let words = NewTemplate {
+            subject: row.subject,
+            text: row.body_text,
+            html: row.body_html,
+        };
+        (row.id, words)
+    }))
 }
 
 /// Keeps a code; the one before it is good no longer.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
+use super::condition::Condition;
 use super::error::RegistryError;
 pub use super::policy_input::{NewPolicy, PolicyPatch};
 use super::pool::DbConnection;
@@ -186,16 +187,19 @@ pub async fn list(
 /// Changes a policy.
 ///
 /// # Errors
-/// `NotFound`, or `Invalid` where the policy as changed makes no sense.
+/// `NotFound`, `Invalid` where the policy as changed makes no sense; `Conflict` where the condition does
+/// not hold.
 pub async fn update(
     registry: &Registry,
     project: &ProjectName,
     id: Uuid,
-    patch: PolicyPatch,
+    (condition, patch): (&Condition, PolicyPatch),
 ) -> Result<SavedPolicy, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let mut source = find(change.conn(), locked.id, id).await?.source;
+    let before = find(change.conn(), locked.id, id).await?;
+    condition.check(&before)?;
+    let mut source = before.source;
     let deed = Deed::new(Action::PolicyUpdate, id).with("before", recorded(&source)?);
     patch.apply(&mut source);
     let warnings = update_in(&mut change, &locked, &source).await?;

@@ -1,11 +1,12 @@
-//! What goes with age: runs of projects whose settings say after how many days.
+//! What goes with age: runs of projects whose settings say after how many days, and old parts of audit logs.
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::Registry;
+use super::audit::{self, Chain, Trimmed};
 use super::error::RegistryError;
 use super::snapshot::Snapshot;
 
@@ -39,4 +40,51 @@ pub async fn purge(registry: &Registry, ages: &Ages) -> Result<u64, RegistryErro
     .execute(&registry.pool)
     .await?;
     Ok(purged.rows_affected())
+}
+
+/// Cuts from audit logs what is older than their project's setting says, or else the operator's; and
+/// removes those of projects that are gone when all of them is. One that is not as it was sealed stays.
+///
+/// # Errors
+/// `Unavailable` or `Internal`; what is cut by then stays cut.
+pub async fn trim_logs(
+    registry: &Registry,
+    operators: Option<u32>,
+    now: DateTime<Utc>,
+) -> Result<(), RegistryError> {
+    for (chain, days) in log_ages(&registry.snapshot(), operators) {
+        match audit::trim(registry, chain, midnight(now, days)).await? {
+            Trimmed::Nothing => {}
+            Trimmed::Behind(position) => {
+                tracing::info!(log = %chain, position, "cut old records off an audit log");
+            }
+            Trimmed::Broken => tracing::error!(
+                log = %chain,
+                "an audit log is not as it was sealed, so it is not cut; ask `koyalite audit verify`"
+            ),
+        }
+    }
+    let Some(days) = operators else {
+        return Ok(());
+    };
+    for project in audit::gone(registry).await? {
+        audit::remove_gone(registry, project, midnight(now, days)).await?;
+    }
+    Ok(())
+}
+
+/// How many days each log is kept; those that are kept for ever are not in it.
+fn log_ages(snapshot: &Snapshot, operators: Option<u32>) -> Vec<(Chain, u32)> {
+    let installation = operators.map(|days| (Chain::Installation, days));
+    let projects = snapshot.projects().filter_map(|project| {
+        let days = project.settings.audit_retention_days.or(operators)?;
+        Some((Chain::Project(project.id), days))
+    });
+    installation.into_iter().chain(projects).collect()
+}
+
+/// The beginning of a day: a log is cut once a day, and not each hour.
+fn midnight(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    let day = (now - TimeDelta::days(days.into())).date_naive();
+    day.and_time(NaiveTime::MIN).and_utc()
 }

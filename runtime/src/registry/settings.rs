@@ -25,6 +25,9 @@ pub const RATE_SECONDS_MAX: u32 = 3600;
 /// Ten years, longer than any law asks for.
 pub const RETENTION_DAYS_MAX: u32 = 3650;
 
+/// A month: long enough for somebody to see what was done, also by whoever could cut the log.
+pub const AUDIT_RETENTION_DAYS_MIN: u32 = 30;
+
 /// Of what leaves for others; more is a matter for a service of its own.
 pub const QUOTA_MAX: u32 = 1_000_000;
 
@@ -45,6 +48,8 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// After how many days logs and runs go; none: with the node's own age.
     pub retention_days: Option<u32>,
+    /// After how many days its audit log goes; none: as the operator of the installation has it.
+    pub audit_retention_days: Option<u32>,
     /// Where its functions may run; empty: anywhere. A deploy elsewhere is refused.
     pub data_residency: Vec<String>,
     /// Whether reads of its tables are in the audit log; each is recorded before it is answered.
@@ -122,6 +127,9 @@ pub struct SettingsPatch {
     /// Another age.
     #[serde(default, deserialize_with = "given")]
     pub retention_days: Option<Option<u32>>,
+    /// Another age.
+    #[serde(default, deserialize_with = "given")]
+    pub audit_retention_days: Option<Option<u32>>,
     /// Other regions, all of them.
     #[serde(default, deserialize_with = "given")]
     pub data_residency: Option<Option<Vec<String>>>,
@@ -164,6 +172,8 @@ impl SettingsPatch {
         }
         set(&mut settings.rate_limits, self.rate_limits);
         replace(&mut settings.retention_days, self.retention_days);
+        let days = self.audit_retention_days;
+        replace(&mut settings.audit_retention_days, days);
         let events = self.webhook_events_per_minute;
         replace(&mut settings.webhook_events_per_minute, events);
         replace(&mut settings.emails_per_hour, self.emails_per_hour);
@@ -316,6 +326,8 @@ mod tests {
             "rate_limits.project",
         );
         check(json!({ "retention_days": 0 }), "retention_days");
+        let cut = json!({ "audit_retention_days": 29 });
+        check(cut, "settings.audit_retention_days");
         check(json!({ "data_residency": ["*"] }), "data_residency");
         let columns: Vec<_> = (0..51).map(|n| format!("users.c{n}")).collect();
         check(json!({ "pii_redaction": columns }), "pii_redaction");

@@ -13,6 +13,7 @@ mod retention;
 mod signals;
 mod single;
 mod terminal;
+mod words;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -172,6 +173,12 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
         let hops = port.serve(gateway, tls.listener(), drain.clone());
         tasks.serving.spawn(hops);
     }
+    tasks.background.spawn(retention::keep(
+        Arc::clone(&parts.registry),
+        Arc::clone(&parts.records),
+        config.audit_retention_days,
+        tasks.stop.clone(),
+    ));
     // As cron does: what is due now is sent by whoever runs next.
     tasks.serving.spawn(deliveries.run(drain.clone()));
     tasks.serving.spawn(parts.mails(&config).run(drain.clone()));
@@ -253,11 +260,6 @@ impl Tasks {
         background.spawn(async move { registry.listen(hear_until).await });
         let (registry, note_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { registry.note_used_keys(note_until).await });
-        background.spawn(retention::keep(
-            Arc::clone(&parts.registry),
-            Arc::clone(&parts.records),
-            stop.clone(),
-        ));
         background.spawn(Arc::clone(&parts.sweeper).keep(stop.clone()));
         let (registry, sealed_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { audit::keep_sealing(&registry, sealed_until).await });

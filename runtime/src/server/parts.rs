@@ -14,6 +14,7 @@ use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::fleet;
 use super::ready::{Addresses, public_base};
+use super::words;
 use crate::accounts::Accounts;
 use crate::config::{OperatorCaps, ServeConfig};
 use crate::control::{Control, Metrics, SOURCE_ANSWER_TIMEOUT};
@@ -27,13 +28,13 @@ use crate::egress::{Egress, Policy};
 use crate::engine::{Engine, Settings};
 use crate::forward::FleetTls;
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
-use crate::keys::{ControlAuthority, FileUrls, KeyRing, Purpose, token_file};
+use crate::keys::{ControlAuthority, FileUrls, KeyRing, Purpose};
 use crate::records::{RecordLimits, Records};
 use crate::registry::audit::ReadRecords;
 use crate::registry::manifest::Limits;
 use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
-use crate::registry::{Environment, Pooling, Registry, projects};
+use crate::registry::{Environment, Pooling, Registry, admin_token, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
 use crate::store::{self, Objects};
 use crate::sweeper::Sweeper;
@@ -79,10 +80,10 @@ impl Parts {
     ) -> anyhow::Result<Self> {
         let (drain, cores) = (around.drain, around.cores);
         let ring = Arc::new(keys(config, mode)?);
-        let authority = authority(config, &ring)?;
         let registry = registry(config, mode, database, &ring).await?;
+        let authority = authority(config, &ring, &registry).await?;
         let accounts = Accounts::new(Arc::clone(&registry), authority.clone(), config.sign_up);
-        let accounts = Arc::new(accounts.writing_from(config.mail_from.clone()));
+        let accounts = Arc::new(accounts.writing(words::of(config)?));
         let objects = open_store(config, &registry).await?;
         let store = files(config, &ring, around.addresses, &objects);
         let sweeper = Arc::new(Sweeper::new(Arc::clone(&registry), objects.clone()));
@@ -177,10 +178,15 @@ async fn open_store(config: &ServeConfig, registry: &Registry) -> anyhow::Result
 }
 
 /// Judges control tokens; the administrator's own is kept in a file where the operator wants that.
-fn authority(config: &ServeConfig, ring: &KeyRing) -> anyhow::Result<ControlAuthority> {
+async fn authority(
+    config: &ServeConfig,
+    ring: &KeyRing,
+    registry: &Registry,
+) -> anyhow::Result<ControlAuthority> {
     let authority = ControlAuthority::new(ring);
     if let Some(path) = &config.admin_token_file {
-        token_file::create_or_read(path, &authority, Utc::now())
+        admin_token::keep(registry, &authority, path, Utc::now())
+            .await
             .with_context(|| format!("the admin token {} cannot be kept", path.display()))?;
     }
     Ok(authority)

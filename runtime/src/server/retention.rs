@@ -18,8 +18,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 const PURGE_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Runs until `stop`.
-pub(super) async fn keep(registry: Arc<Registry>, records: Arc<Records>, stop: CancellationToken) {
-    let mut done: Option<(Instant, HashMap<Uuid, u32>)> = None;
+pub(super) async fn keep(
+    registry: Arc<Registry>,
+    records: Arc<Records>,
+    audit_days: Option<u32>,
+    stop: CancellationToken,
+) {
+    let mut done: Option<(Instant, HashMap<Uuid, Days>)> = None;
     loop {
         let days = days(&registry);
         let is_due = match &done {
@@ -28,6 +33,9 @@ pub(super) async fn keep(registry: Arc<Registry>, records: Arc<Records>, stop: C
         };
         if is_due {
             purge(&registry, &records).await;
+            if let Err(error) = retention::trim_logs(&registry, audit_days, Utc::now()).await {
+                tracing::warn!(error = error.detail(), "old audit records are not cut");
+            }
             done = Some((Instant::now(), days));
         }
         tokio::select! {
@@ -37,12 +45,17 @@ pub(super) async fn keep(registry: Arc<Registry>, records: Arc<Records>, stop: C
     }
 }
 
-fn days(registry: &Registry) -> HashMap<Uuid, u32> {
+/// How long a project keeps its logs and runs, and its audit log.
+type Days = (Option<u32>, Option<u32>);
+
+fn days(registry: &Registry) -> HashMap<Uuid, Days> {
     let snapshot = registry.snapshot();
-    let limited = snapshot.projects();
-    limited
-        .filter_map(|project| Some((project.id, project.settings.retention_days?)))
-        .collect()
+    let days = snapshot.projects().map(|project| {
+        let settings = &project.settings;
+        let days = (settings.retention_days, settings.audit_retention_days);
+        (project.id, days)
+    });
+    days.filter(|(_, days)| *days != (None, None)).collect()
 }
 
 async fn purge(registry: &Registry, records: &Records) {

@@ -65,6 +65,8 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("DELETE /v1/roles/{role}", "delete_role", "Delete a role that nobody has"),
         ("GET /v1/tokens", "list_tokens", "Control tokens that were given out"),
         ("POST /v1/tokens", "create_token", "Give out a control token"),
+        ("GET /v1/tokens/{id}", "get_token", "One control token, without itself"),
+        ("POST /v1/tokens/{id}/replace", "replace_token", "Take a control token back and give out another in its place"),
         ("DELETE /v1/tokens/{id}", "revoke_token", "Take a control token back"),
     ]),
     ("projects", &[
@@ -202,6 +204,8 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("GET /v1/projects/{project}/audit/verify", "verify_project_audit", "Whether its record is whole"),
         ("GET /v1/audit", "list_audit", "What was done in the installation"),
         ("GET /v1/audit/verify", "verify_audit", "Whether its record is whole"),
+        ("GET /v1/audit/projects/{id}", "list_audit_of_project_id", "What was done in a project, also one that is gone"),
+        ("GET /v1/audit/projects/{id}/verify", "verify_audit_of_project_id", "Whether such a log is as it was written"),
     ]),
     ("node", &[
         ("POST /v1/keys/reseal", "reseal_secrets", "Encrypt all secrets with the newest key"),

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::Chain;
+use super::beginning::Beginning;
 
 /// SHA-256.
 pub(super) type Hash = [u8; 32];
@@ -84,6 +85,20 @@ pub(super) fn checkpoint(
         &position.to_be_bytes(),
         hash,
         &at,
+    ]
+    .concat()
+}
+
+/// What is signed when a chain is cut: that this hash was reached there, and that what is gone was older.
+pub(super) fn beginning(chain: Chain, begins: &Beginning) -> Vec<u8> {
+    let project = chain.project().unwrap_or_default();
+    let micros = |time: DateTime<Utc>| time.timestamp_micros().to_be_bytes();
+    [
+        project.as_bytes().as_slice(),
+        &begins.position.to_be_bytes(),
+        &begins.hash,
+        &micros(begins.before),
+        &micros(begins.trimmed_at),
     ]
     .concat()
 }

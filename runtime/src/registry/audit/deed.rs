@@ -137,6 +137,8 @@ actions! {
     TokenCreate = "token.create" on "user",
     /// A control token was issued.
     OperatorCreate = "operator.create" on "operator",
+    /// A control token was taken back and another one issued in its place.
+    OperatorReplace = "operator.replace" on "operator",
     /// An endpoint of webhooks was made.
     EndpointCreate = "endpoint.create" on "endpoint",
     /// An endpoint was changed.
@@ -205,6 +207,10 @@ actions! {
     MemberRemove = "member.remove" on "user",
     /// Who may sign up as a user of the project's functions was changed.
     SignUpSet = "sign_up.set" on "project",
+    /// Old records were cut off the beginning of a log.
+    AuditTrim = "audit.trim" on "audit",
+    /// The log of a project that is gone was removed.
+    AuditRemove = "audit.remove" on "audit",
     /// Somebody asked for what their role does not allow.
     Denied = "access.denied" on "route",
 }

@@ -6,20 +6,26 @@
 //! record without [`verify`] naming it. No record holds a secret.
 //!
 //! Reading order: `author` (who), `deed` (what), `chain` (pure: hashes), `write`, `seal`, `verify`,
-//! `list`, `reads` (of tables, for projects that want them recorded).
+//! `trim` and `beginning` (what is too old), `list`, `reads` (of tables, for projects that want them recorded).
 
 mod author;
+mod beginning;
 mod chain;
 mod deed;
 mod list;
 mod reads;
 mod seal;
+mod trim;
 mod verify;
 mod walk;
 pub(super) mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trim_tests;
+
+use std::fmt;
 
 use uuid::Uuid;
 
@@ -28,7 +34,8 @@ pub use self::deed::{Action, Deed};
 pub use self::list::{Entry, Wanted, list};
 pub use self::reads::{Asker, ReadRecords, keep_reads};
 pub use self::seal::{keep_sealing, seal};
-pub use self::verify::{Finding, Report, verify};
+pub use self::trim::{Trimmed, gone, remove_gone, trim};
+pub use self::verify::{Begins, Finding, Report, verify};
 pub use self::write::{record, refused};
 
 /// Whose log: each has a chain of its own.
@@ -48,7 +55,19 @@ impl Chain {
         }
     }
 
-    fn of(project: Option<Uuid>) -> Self {
+    /// Of this project, or of none.
+    #[must_use]
+    pub fn of(project: Option<Uuid>) -> Self {
         project.map_or(Self::Installation, Self::Project)
+    }
+}
+
+/// As the target of a record: a project's id, or `installation`.
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installation => f.write_str("installation"),
+            Self::Project(id) => write!(f, "{id}"),
+        }
     }
 }

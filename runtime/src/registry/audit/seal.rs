@@ -23,8 +23,8 @@ const SEAL_INTERVAL: Duration = Duration::from_secs(1);
 /// Records of one batch: a second's worth of far more writes than control data sees.
 const BATCH_MAX: i64 = 1000;
 
-/// Names the lock by which one node seals at a time; any number would do.
-const SEALER_LOCK: i64 = 0x6b6f_7961_6175_6474;
+/// Names the lock by which one node seals or cuts at a time; any number would do.
+pub(super) const SEALER_LOCK: i64 = 0x6b6f_7961_6175_6474;
 
 /// Seals until `stop`.
 pub async fn keep_sealing(registry: &Registry, stop: CancellationToken) {
@@ -104,11 +104,15 @@ async fn unsealed(conn: &mut DbConnection) -> Result<Vec<Record>, RegistryError>
     Ok(records.collect())
 }
 
-/// Where a chain ends.
+/// Where a chain ends: where it begins, if there is nothing behind that.
 async fn end(conn: &mut DbConnection, chain: Chain) -> Result<(Position, Hash), RegistryError> {
     let last = sqlx::query!(
-        "SELECT position, hash FROM koyalite.audit_checkpoints
-         WHERE project_id IS NOT DISTINCT FROM $1 ORDER BY position DESC LIMIT 1",
+        r#"SELECT position AS "position!", hash AS "hash!" FROM (
+             SELECT position, hash FROM koyalite.audit_checkpoints
+             WHERE project_id IS NOT DISTINCT FROM $1
+             UNION ALL SELECT position, hash FROM koyalite.audit_trims
+             WHERE project_id IS NOT DISTINCT FROM $1) AS marks
+         ORDER BY position DESC LIMIT 1"#,
         chain.project(),
     )
     .fetch_optional(conn)

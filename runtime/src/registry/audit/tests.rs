@@ -8,16 +8,17 @@ use sqlx::AssertSqlSafe;
 use super::*;
 use crate::registry::Registry;
 use crate::registry::claims;
+use crate::registry::condition::Condition;
 use crate::registry::tests::TestRegistry;
 
-async fn logged(registry: &Registry, chain: Chain, count: usize) {
+pub(super) async fn logged(registry: &Registry, chain: Chain, count: usize) {
     for number in 0..count {
         let deed = Deed::new(Action::TokenCreate, format!("user-{number}"));
         record(registry, chain, deed).await.unwrap();
     }
 }
 
-async fn tamper(registry: &Registry, sql: &str) {
+pub(super) async fn tamper(registry: &Registry, sql: &str) {
     let sql = AssertSqlSafe(sql.to_owned());
     sqlx::raw_sql(sql).execute(&registry.pool).await.unwrap();
 }
@@ -143,7 +144,7 @@ async fn every_change_leaves_a_record_of_who_made_it_in_the_project_s_own_chain(
         request: Some(request),
     };
     let declared = serde_json::from_value(json!({ "team": { "required": false } })).unwrap();
-    let change = claims::replace(&registry, &project.name, &declared);
+    let change = claims::replace(&registry, &project.name, (&Condition::Always, &declared));
     on_behalf(author, change).await.unwrap();
     let chain = Chain::Project(project.id);
     let entries = list(&registry, chain, &Wanted::default(), 10)
@@ -175,7 +176,7 @@ async fn a_change_that_is_undone_leaves_no_record() {
     let registry = TestRegistry::new().await;
     let project = registry.project("shop").await;
     let refused = serde_json::from_value(json!({ "": { "required": false } })).unwrap();
-    claims::replace(&registry, &project.name, &refused)
+    claims::replace(&registry, &project.name, (&Condition::Always, &refused))
         .await
         .unwrap_err();
     let entries = list(

@@ -3,35 +3,48 @@
 //! What it cannot see: records and checkpoints that went together from the end of the chain. Whoever
 //! needs that seen keeps a checkpoint of a report elsewhere, and asks that the chain still leads to it.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 use serde::Serialize;
 
 use super::super::Registry;
 use super::super::error::RegistryError;
 use super::Chain;
+use super::beginning::{self, Beginning};
 use super::chain::{self, Hash, Position, Record};
 pub use super::walk::Finding;
 use super::walk::{Checkpoint, Sealed, Walk};
-use crate::keys::{KeyRing, Purpose, SecretKey};
+use crate::keys::{KeyRing, Purpose};
 use crate::registry::pool::DbConnection;
 
 /// What became of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = AuditReport)]
 pub struct Report {
-    /// Records that have a place.
+    /// Records that have a place and are there.
     pub sealed: Position,
     /// Records that have none yet: written within the last second or so.
     pub unsealed: i64,
+    /// Where it begins, if older records were cut off.
+    pub begins: Option<Begins>,
     /// The last signed checkpoint, to be kept elsewhere.
     pub checkpoint: Option<Mark>,
     /// What is not as it was sealed.
     pub findings: Vec<Finding>,
     /// Whether there is more of it than is named.
     pub more: bool,
+}
+
+/// What was cut off a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AuditBeginning)]
+pub struct Begins {
+    /// The place of the last record that is gone.
+    pub after: Position,
+    /// What is gone was older than this.
+    pub before: DateTime<Utc>,
+    /// When it was cut off.
+    pub trimmed_at: DateTime<Utc>,
 }
 
 /// Where a chain led at one moment.
@@ -56,35 +69,13 @@ pub async fn verify(registry: &Registry, chain: Chain) -> Result<Report, Registr
         .execute(&mut *tx)
         .await?;
     let (checkpoints, mark) = checkpoints(&mut tx, &registry.ring(), chain).await?;
-    let mut walk = Walk::new(checkpoints);
+    let begins = beginning::of(&mut tx, &registry.ring(), chain).await?;
+    let mut walk = Walk::new(checkpoints, begins.as_ref());
     let mut sealed = 0;
-    let mut records = sqlx::query!(
-        r#"SELECT id, actor_id, action, target_type, target_id, at, request_id,
-             metadata::text AS "metadata!", position AS "position!", previous AS "previous!",
-             hash AS "hash!"
-         FROM koyalite.audit_logs
-         WHERE project_id IS NOT DISTINCT FROM $1 AND position IS NOT NULL ORDER BY position, id"#,
-        chain.project(),
-    )
-    .fetch(&mut *tx);
-    while let Some(row) = records.try_next().await? {
+    let mut records = sealed_up_to(&mut tx, chain, None);
+    while let Some(record) = records.try_next().await? {
         sealed += 1;
-        walk.step(&Sealed {
-            record: Record {
-                id: row.id,
-                chain,
-                actor: row.actor_id,
-                action: row.action,
-                target_type: row.target_type,
-                target: row.target_id,
-                at: row.at,
-                request: row.request_id,
-                metadata: row.metadata,
-            },
-            position: row.position,
-            previous: row.previous,
-            hash: row.hash,
-        });
+        walk.step(&record);
     }
     drop(records);
     let unsealed = sqlx::query_scalar!(
@@ -98,20 +89,64 @@ pub async fn verify(registry: &Registry, chain: Chain) -> Result<Report, Registr
     Ok(Report {
         sealed,
         unsealed,
+        begins: begins.filter(|begins| begins.genuine).map(Begins::from),
         checkpoint: mark,
         findings,
         more: !all,
     })
 }
 
+impl From<Beginning> for Begins {
+    fn from(begins: Beginning) -> Self {
+        Self {
+            after: begins.position,
+            before: begins.before,
+            trimmed_at: begins.trimmed_at,
+        }
+    }
+}
+
+/// The records that have a place, by it, up to one.
+pub(super) fn sealed_up_to(
+    conn: &mut DbConnection,
+    chain: Chain,
+    to: Option<Position>,
+) -> impl Stream<Item = Result<Sealed, sqlx::Error>> + Send {
+    let rows = sqlx::query!(
+        r#"SELECT id, actor_id, action, target_type, target_id, at, request_id,
+             metadata::text AS "metadata!", position AS "position!", previous AS "previous!",
+             hash AS "hash!"
+         FROM koyalite.audit_logs
+         WHERE project_id IS NOT DISTINCT FROM $1 AND position <= coalesce($2, position)
+         ORDER BY position, id"#,
+        chain.project(),
+        to,
+    );
+    rows.fetch(conn).map_ok(move |row| Sealed {
+        record: Record {
+            id: row.id,
+            chain,
+            actor: row.actor_id,
+            action: row.action,
+            target_type: row.target_type,
+            target: row.target_id,
+            at: row.at,
+            request: row.request_id,
+            metadata: row.metadata,
+        },
+        position: row.position,
+        previous: row.previous,
+        hash: row.hash,
+    })
+}
+
 /// The checkpoints of a chain in their order, each judged; and the last that is genuine.
-async fn checkpoints(
+pub(super) async fn checkpoints(
     conn: &mut DbConnection,
     ring: &KeyRing,
     chain: Chain,
 ) -> Result<(Vec<Checkpoint>, Option<Mark>), RegistryError> {
-    let keys = ring.derive_all(Purpose::AuditCheckpoint).into_iter();
-    let keys: HashMap<String, SecretKey> = keys.map(|(id, key)| (id.to_string(), key)).collect();
+    let keys = beginning::keys(ring, Purpose::AuditCheckpoint);
     let rows = sqlx::query!(
         "SELECT position, hash, sealed_at, key_id, signature FROM koyalite.audit_checkpoints
          WHERE project_id IS NOT DISTINCT FROM $1 ORDER BY position",

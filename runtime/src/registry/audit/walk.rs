@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::beginning::Beginning;
 use super::chain::{self, Hash, Position, Record, START};
 
 /// Findings that a report names. Whoever has more has one problem, not a hundred.
@@ -53,7 +54,8 @@ pub enum Finding {
         /// Up to this one.
         to: Position,
     },
-    /// The signature of a checkpoint is not one of this installation's keys'.
+    /// The signature of a checkpoint, or of where the chain begins, is not one of this installation's
+    /// keys'.
     Forged {
         /// The place that it speaks of.
         position: Position,
@@ -105,9 +107,9 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// A walk past these checkpoints, in their order.
-    pub(super) fn new(checkpoints: Vec<Checkpoint>) -> Self {
-        Self {
+    /// A walk past these checkpoints, in their order, from where the chain begins.
+    pub(super) fn new(checkpoints: Vec<Checkpoint>, begins: Option<&Beginning>) -> Self {
+        let mut walk = Self {
             checkpoints: checkpoints.into(),
             position: 0,
             hash: START,
@@ -115,7 +117,25 @@ impl Walk {
             signed: 0,
             broken: Vec::new(),
             findings: Vec::new(),
+        };
+        match begins {
+            Some(begins) if begins.genuine => {
+                (walk.position, walk.hash) = (begins.position, begins.hash);
+                walk.signed = begins.position;
+                walk.pass_checkpoint();
+            }
+            // Then it begins where all chains do, and what was cut off is missing.
+            Some(begins) => walk.findings.push(Finding::Forged {
+                position: begins.position,
+            }),
+            None => {}
         }
+        walk
+    }
+
+    /// The hash that it has come to.
+    pub(super) fn reached(&self) -> Hash {
+        self.hash
     }
 
     /// The next record, by position.

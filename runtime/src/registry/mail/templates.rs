@@ -5,12 +5,15 @@ use koyalite_host_api::outbox::email::is_line;
 use koyalite_host_api::outbox::template;
 use koyalite_policy::ProjectName;
 use serde::{Deserialize, Serialize};
+use crate::registry::pool::DbConnection;
 use uuid::Uuid;
 
 use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::{Change, project_id};
+use super::super::condition::Condition;
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
+use super::super::reset_letter::{self, RESET_TEMPLATE, WithLink};
 
 /// Bytes of a template, all its parts together: as much as a message may have.
 pub const TEMPLATE_BYTES_MAX: usize = koyalite_host_api::limits::EMAIL_BYTES;
@@ -48,16 +51,19 @@ pub struct NewTemplate {
 /// Makes a template, or replaces the one of that name.
 ///
 /// # Errors
-/// `Invalid` with every mistake.
+/// `Invalid` with every mistake; `Conflict` where the condition does not hold, or there is nothing that it
+/// could hold for.
 pub async fn put(
     registry: &Registry,
     project: &ProjectName,
     name: &str,
-    new: &NewTemplate,
+    (condition, new): (&Condition, &NewTemplate),
 ) -> Result<Template, RegistryError> {
     new.check(name)?;
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
+    let all = of_project(change.conn(), project).await?;
+    condition.check(&all.iter().find(|template| template.name == name))?;
     let template = sqlx::query_as!(
         Template,
         "INSERT INTO koyalite.email_templates (id, project_id, name, subject, body_text, body_html)
@@ -80,7 +86,11 @@ pub async fn put(
 }
 
 impl NewTemplate {
-    fn check(&self, name: &str) -> Result<(), RegistryError> {
+    /// Whether it can be a template of that name.
+    ///
+    /// # Errors
+    /// `Invalid` with every mistake.
+    pub fn check(&self, name: &str) -> Result<(), RegistryError> {
         let mut wrong = Vec::new();
         let mut bytes = name.bytes();
         let named = bytes.next().is_some_and(|first| first.is_ascii_lowercase())
@@ -114,7 +124,11 @@ impl NewTemplate {
             let message = format!("a template has at most {TEMPLATE_BYTES_MAX} bytes");
             wrong.push(Mistake::new("", message));
         }
-        refuse_if_any(wrong)
+        refuse_if_any(wrong)?;
+        match name == RESET_TEMPLATE {
+            true => reset_letter::check(self, WithLink::Yes),
+            false => Ok(()),
+        }
     }
 }
 
@@ -143,13 +157,21 @@ pub async fn list(
     project: &ProjectName,
 ) -> Result<Vec<Template>, RegistryError> {
     let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    of_project(&mut conn, project).await
+}
+
+async fn of_project(
+    conn: &mut DbConnection,
+    project: Uuid,
+) -> Result<Vec<Template>, RegistryError> {
     let templates = sqlx::query_as!(
         Template,
         "SELECT id, name, subject, body_text AS text, body_html AS html, created_at, updated_at
          FROM koyalite.email_templates WHERE project_id = $1 ORDER BY name",
         project,
     )
-    .fetch_all(&registry.pool)
+    .fetch_all(conn)
     .await?;
     Ok(templates)
 }

@@ -4,8 +4,8 @@ use http::Uri;
 
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
 use super::{
-    ORIGINS_MAX, QUOTA_MAX, RATE_REQUESTS_MAX, RATE_SECONDS_MAX, REDACTED_COLUMNS_MAX,
-    RESIDENCE_REGIONS_MAX, RETENTION_DAYS_MAX, Settings,
+    AUDIT_RETENTION_DAYS_MIN, ORIGINS_MAX, QUOTA_MAX, RATE_REQUESTS_MAX, RATE_SECONDS_MAX,
+    REDACTED_COLUMNS_MAX, RESIDENCE_REGIONS_MAX, RETENTION_DAYS_MAX, Settings,
 };
 
 /// A list entry that means all of them.
@@ -37,13 +37,19 @@ impl Settings {
                 ));
             }
         }
-        let days = 1..=RETENTION_DAYS_MAX;
-        if self
-            .retention_days
-            .is_some_and(|given| !days.contains(&given))
-        {
-            let message = format!("write 1 to {RETENTION_DAYS_MAX} days");
-            mistakes.push(Mistake::new("settings.retention_days", message));
+        let ages = [
+            ("retention_days", self.retention_days, 1),
+            (
+                "audit_retention_days",
+                self.audit_retention_days,
+                AUDIT_RETENTION_DAYS_MIN,
+            ),
+        ];
+        for (field, days, least) in ages {
+            if days.is_some_and(|days| !(least..=RETENTION_DAYS_MAX).contains(&days)) {
+                let message = format!("write {least} to {RETENTION_DAYS_MAX} days");
+                mistakes.push(Mistake::new(format!("settings.{field}"), message));
+            }
         }
         let quotas = [
             ("webhook_events_per_minute", self.webhook_events_per_minute),

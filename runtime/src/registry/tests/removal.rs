@@ -10,7 +10,7 @@ use crate::registry::{removal, retention};
 /// Tables whose rows belong to no project, or outlive it: what was done is remembered.
 const OF_NO_PROJECT: &str =
     "'head', 'roles', 'users', 'migrations', 'audit_logs', 'audit_checkpoints',
-     'removed_projects'";
+     'audit_trims', 'removed_projects'";
 
 async fn rows(registry: &TestRegistry) -> i64 {
     let count = "query_to_xml(format('SELECT count(*) AS n FROM koyalite.%I', table_name),

@@ -2,6 +2,7 @@ use koyalite_policy::{ProjectName, TableName};
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::registry::condition::Condition;
 use crate::registry::definition::{NewColumn, NewTable};
 use crate::registry::policies::{self, NewPolicy, PolicyPatch};
 use crate::registry::tables::{Data, Table};
@@ -193,7 +194,7 @@ async fn a_column_that_a_policy_needs_is_not_dropped() {
         ..PolicyPatch::default()
     };
     let id = saved.policy.source.id;
-    policies::update(&t.registry, &t.project, id, off)
+    policies::update(&t.registry, &t.project, id, (&Condition::Always, off))
         .await
         .unwrap();
     assert_eq!(drop().await.unwrap().columns.len(), 4);
@@ -262,7 +263,7 @@ async fn a_policy_is_checked_when_it_is_saved() {
         using: Some(None),
         ..PolicyPatch::default()
     };
-    let error = policies::update(&t.registry, &t.project, id, bad)
+    let error = policies::update(&t.registry, &t.project, id, (&Condition::Always, bad))
         .await
         .unwrap_err();
     assert_eq!(fields(error), ["using"]);
@@ -287,7 +288,8 @@ async fn every_change_moves_the_head() {
     moved().await;
     let id = t.own_rows().await.policy.source.id;
     moved().await;
-    policies::update(&t.registry, &t.project, id, PolicyPatch::default())
+    let nothing = (&Condition::Always, PolicyPatch::default());
+    policies::update(&t.registry, &t.project, id, nothing)
         .await
         .unwrap();
     moved().await;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::super::audit::{Action, Deed};
 use super::super::change::Change;
 use super::super::columns;
+use super::super::condition::Condition;
 use super::super::error::{RegistryError, Standing};
 use super::super::{Registry, change};
 use super::input::{Columns, EndpointPatch, Judged, NewEndpoint};
@@ -64,6 +65,19 @@ pub struct Endpoint {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Endpoint {
+    /// The same without what deliveries have made of it: what a change may be held against.
+    #[must_use]
+    pub fn decided(&self) -> Self {
+        Self {
+            failures: 0,
+            failing_since: None,
+            open_until: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// An endpoint with what its receiver verifies with: the only time that it is shown.
@@ -171,12 +185,13 @@ pub async fn update(
     registry: &Registry,
     project: &ProjectName,
     id: Uuid,
-    patch: EndpointPatch,
+    (condition, patch): (&Condition, EndpointPatch),
 ) -> Result<Endpoint, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
     let known = columns::load(change.conn(), Some(locked.id)).await?;
     let mut endpoint = find(change.conn(), &registry.ring(), (locked.id, id)).await?;
+    condition.check(&endpoint.decided())?;
     let deed = Deed::new(Action::EndpointUpdate, id).with("before", recorded(&endpoint)?);
     let mut affected = tables::named(&endpoint.event_types);
     let on_again = patch.enabled == Some(true) && !endpoint.enabled;
