@@ -70,7 +70,17 @@ a ~ 'x' ==> column 3: regular expressions are not in the policy language: ~; wri
 a similar to 'x' ==> regular expressions
 a = E'x' ==> only plain quoted text
 a = $$x$$ ==> only plain quoted text
-a = 'x ==> nterminated
+a = 'x ==> : unterminated
+a = 1 and s.t.c = 1 ==> column 11: a column's name has at most
+a = 1 and t.b ~ 'x' ==> column 15: regular
+a = 1 and auth.uid(t.b) = 'x' ==> column 11: auth.uid takes no argument
+a = 1 and (t.b = 1) = 2 = 3 ==> column 12: a condition stands bare
+a = 1 and lower(b) = 'c' = d ==> column 11: a condition stands bare
+a = 1 and date '2024-01-01' = b = c ==> column 16: a condition stands bare
+a = 1 and 5 = b = c ==> column 11: a condition stands bare
+a = 1 and not b = c = d ==> column 15: a condition stands bare
+lower(a) ignore nulls = 'b' ==> only plain function calls
+a = 1 and b in ((select auth.uid()), c d) ==> line 1, column 40
 true and random() < 1 ==> column 10: the function random is not in the policy language
 pg_sleep(10) is null ==> the functions are auth.uid, auth.role
 auth.email() = a ==> write auth.jwt() ->> 'email'
@@ -150,6 +160,29 @@ fn and_binds_before_or_and_not_before_both() {
     grouped("auth.jwt() ->> 'a' = b", "(auth.jwt() ->> 'a') = b");
     grouped("a like 'x' or b", "(a like 'x') or b");
     grouped("a and (b and c)", "a and ((b and c))");
+    // The first of several items may be wrapped as Supabase advises.
+    for (wrapped, plain) in [
+        ("a in ((select auth.uid()), b)", "a in (auth.uid(), b)"),
+        (
+            "a in ((select auth.uid() as uid), b)",
+            "a in (auth.uid(), b)",
+        ),
+        (
+            "a in ((select (auth.jwt() ->> 'x')), b)",
+            "a in (auth.jwt() ->> 'x', b)",
+        ),
+        (
+            "a in ((select auth.uid()), b) or not a in ((select auth.role() as r), b, c)",
+            "a in (auth.uid(), b) or not a in (auth.role(), b, c)",
+        ),
+        (
+            "c and a in((select auth.uid()),b)",
+            "c and a in (auth.uid(), b)",
+        ),
+        ("a in (b, (select auth.uid()))", "a in (b, auth.uid())"),
+    ] {
+        grouped(wrapped, plain);
+    }
 }
 
 #[test]
@@ -176,6 +209,19 @@ fn limits_hold_at_their_edge() {
 
     let list = vec!["1"; 2000].join(", ");
     assert!(parse(&format!("a in ({list})")).is_ok());
+
+    let words = |count: usize| refused(&"a ".repeat(count)).reason;
+    assert!(!words(768).contains("768 words") && words(769).contains("768 words"));
+
+    let days = |days: i64| format!("a > now() + interval '{days} days'");
+    for edge in [INTERVAL_DAYS_MAX, -INTERVAL_DAYS_MAX] {
+        assert!(parse(&days(edge)).is_ok());
+        assert!(
+            refused(&days(edge + edge.signum()))
+                .reason
+                .contains("longer than")
+        );
+    }
 }
 
 /// What nests or chains, between broken bars.

@@ -146,3 +146,21 @@ fn parameters_that_do_not_fit_are_refused() {
     );
     check("n = any ($1)", &[long], "1001 items; send at most 1000");
 }
+
+/// A name of a letter or two is not what any other was meant to be.
+#[test]
+fn only_a_name_that_is_near_is_suggested() {
+    let said = |text: &str| filter(text, &[]).unwrap_err().to_string();
+    let place = "filter: line 1, column 1";
+    assert_eq!(said("x = 1"), format!("{place}: there is no column x"));
+    let hint = format!("{place}: there is no column opsen; did you mean opens?");
+    assert_eq!(said("opsen is null"), hint);
+    assert_eq!(
+        said("oxxns is null"),
+        format!("{hint}").replace("opsen", "oxxns")
+    );
+    assert_eq!(
+        said("oxxxs is null"),
+        format!("{place}: there is no column oxxxs")
+    );
+}

@@ -68,30 +68,6 @@ fn columns_that_are_compared_with_the_subject_say_whose_a_row_is() {
     assert!(owners("auth.role() = 'authenticated'").is_empty());
 }
 
-/// From the end of the chain on, so that each step finds the next one measured.
-#[test]
-fn policies_reach_so_far_and_no_farther() {
-    let chain = |tables: usize| {
-        let named = |name: String| TableShape {
-            name: name.parse().unwrap(),
-            ..todos()
-        };
-        let shapes = (0..tables).map(|n| named(format!("t{n}"))).collect();
-        let on = |n: usize| {
-            let using = match n.checked_sub(1) {
-                Some(next) => format!("exists (select 1 from t{next})"),
-                None => "hold".to_owned(),
-            };
-            policy(json!({"table": format!("t{n}"), "commands": ["select"], "using": using}))
-        };
-        Schema::build(shapes, (0..tables).map(on).collect())
-    };
-    chain(REACH_LEVELS_MAX).unwrap();
-    let errors = chain(REACH_LEVELS_MAX + 2).unwrap_err();
-    let deep = PolicyFault::Reach(PolicyReach::TooDeep);
-    assert!(errors.iter().any(|error| error.fault == deep), "{errors:?}");
-}
-
 #[test]
 fn what_row_security_shows_is_any_allow_and_no_deny() {
     let shown =
