@@ -35,12 +35,9 @@ fn inner_alias(level: usize) -> String {
 
 /// `now()` and what is added to it, in seconds: a day would depend on the session's time zone.
 pub(crate) fn shifted_now(shift: i64) -> String {
-    let (sign, micros) = if shift < 0 {
-        ("-", shift.saturating_neg())
-    } else {
-        ("+", shift)
-    };
-    format!("(now() {sign} interval '{} seconds')", micros / 1_000_000)
+    let sign = if shift.is_negative() { '-' } else { '+' };
+    let seconds = shift.unsigned_abs() / 1_000_000;
+    format!("(now() {sign} interval '{seconds} seconds')")
 }
 
 /// Writes conditions of one SQL statement and collects its binds.

@@ -146,6 +146,10 @@ fn masks_hold_inside_subqueries_too() {
         r#"(EXISTS (SELECT 1 FROM "todos" AS inner_1 WHERE (inner_1."owner_id" = $1::uuid)))"#;
     check(&inner, &["owner_id"], Ok(expected));
     check(&inner, &["id"], Err("denied_by_claims"));
+    // The row around it is no row of the table inside.
+    let outer = "exists (select 1 from todos x where x.id = 1 and todos.title = todos.status)";
+    let expected = r#"(EXISTS (SELECT 1 FROM "todos" AS inner_1 WHERE ((inner_1."id" = $1::bigint) AND (t."title" = t."status"))))"#;
+    check(outer, &["id"], Ok(expected));
 }
 
 #[test]

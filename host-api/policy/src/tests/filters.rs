@@ -37,6 +37,12 @@ fn parameters_take_the_type_of_their_column() {
         filter("n <> all ($1)", &[Value::List(Vec::new())]),
         Ok(Filter::All)
     );
+    let nothing_in_none = [Value::Null, Value::List(Vec::new())];
+    assert_eq!(
+        filter("$1 = any ($2)", &nothing_in_none),
+        Ok(Filter::Nothing)
+    );
+    assert_eq!(filter("$1 <> all ($2)", &nothing_in_none), Ok(Filter::All));
     assert_eq!(filter("n = $1", &[Value::Null]), Ok(Filter::Nothing));
     assert_eq!(
         filter("$1 = 'a'", &[Value::Text("a".into())]),
@@ -144,7 +150,13 @@ fn parameters_that_do_not_fit_are_refused() {
         &[Value::Integer(1)],
         "parameter $1 is not a list",
     );
-    check("n = any ($1)", &[long], "1001 items; send at most 1000");
+    let few = Value::List(vec![Value::Integer(1); LIST_ITEMS_MAX]);
+    assert!(filter("n = any ($1)", std::slice::from_ref(&few)).is_ok());
+    check(
+        "n = any ($1) or n = any ($2)",
+        &[few, long],
+        "parameter $2 has 1001 items; send at most 1000",
+    );
 }
 
 /// A name of a letter or two is not what any other was meant to be.

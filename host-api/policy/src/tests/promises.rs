@@ -150,11 +150,13 @@ fn coverage_sees_the_check_of_an_update() {
 /// As text, whatever form it has; as a uuid, one that is none would be nobody.
 #[test]
 fn a_subject_that_is_no_uuid_is_somebody() {
-    let schema = schema(&[json!({"commands": ["select"], "using": "auth.uid() is not null"})]);
     let somebody = Identity::User(User::new("auth0|7".to_owned(), serde_json::Map::new()));
-    let now = Timestamp::from_unix_micros(0);
-    let permit = decide(&schema, &somebody, Command::Select, &todos().name, now).unwrap();
-    assert_eq!(*permit.using(), Residual::True);
+    for using in ["auth.uid() is not null", "coalesce(auth.uid()) is not null"] {
+        let schema = schema(&[json!({"commands": ["select"], "using": using})]);
+        let now = Timestamp::from_unix_micros(0);
+        let permit = decide(&schema, &somebody, Command::Select, &todos().name, now).unwrap();
+        assert_eq!(*permit.using(), Residual::True, "{using}");
+    }
 }
 
 #[test]
