@@ -31,6 +31,11 @@ pub(super) fn number(at: Position, digits: &str) -> Result<Value, ParseError> {
 /// A constant in the form that goes with `hint`.
 pub(super) fn constant(at: Position, value: Value, hint: Option<ColumnType>) -> Checked {
     let natural = value.natural_type();
+    if let (Value::List(_), Some(expected)) = (&value, hint.and_then(ColumnType::scalar)) {
+        let expected = expected.into();
+        let found = value.kind();
+        return Err(misfit(at, &ValueError::Mismatch { expected, found }));
+    }
     let ty = match (&value, hint.unwrap_or(natural)) {
         (Value::Null, ty) => ty,
         // A literal may lie outside a narrow column's range and still be compared with it.

@@ -134,6 +134,13 @@ fn parameters_that_do_not_fit_are_refused() {
     );
     check("", &[text("x")], "1 parameters");
     check("title = $1", &[text("a\0")], "U+0000");
+    let list = Value::List(vec![text("a")]);
+    check(
+        "title = $1",
+        std::slice::from_ref(&list),
+        "expected text, found a list",
+    );
+    check("title like $1", &[list], "expected text, found a list");
     check("title = 'a\0'", &[], "U+0000");
     check(
         "n = $1",
