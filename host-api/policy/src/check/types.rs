@@ -3,6 +3,8 @@
 //! Nothing here may let a conversion through that could fail on some row: the error would tell
 //! about a row that its reader may not see.
 
+use std::cmp::Ordering;
+
 use super::Checked;
 use crate::expr::{CompareOp, Node};
 use crate::parse::{ParseError, Position};
@@ -99,7 +101,10 @@ pub(super) fn wider(a: ColumnType, b: ColumnType) -> ColumnType {
         ColumnType::Integer => 1,
         _ => 0,
     };
-    if rank(b) > rank(a) { b } else { a }
+    match rank(a).cmp(&rank(b)) {
+        Ordering::Less => b,
+        Ordering::Equal | Ordering::Greater => a,
+    }
 }
 
 /// Whether two types compare, without a conversion that could fail.

@@ -60,6 +60,19 @@ fn a_column_is_readable_where_a_policy_of_the_caller_covers_it() {
 }
 
 #[test]
+fn a_filter_takes_a_hidden_column_for_one_that_is_not_there() {
+    let permit = ask(&shared(), &Identity::Anonymous, Command::Select).unwrap();
+    for (hidden, absent) in [("status", "nothing"), ("statuss", "nothings")] {
+        let said = |name: &str| {
+            let refused = parse_filter(&format!("{name} is null"), &[], &permit).unwrap_err();
+            assert_eq!(refused.code(), "unknown_column");
+            refused.to_string().replace(name, "…")
+        };
+        assert_eq!(said(hidden), said(absent));
+    }
+}
+
+#[test]
 fn columns_that_no_policy_covers_together_are_denied() {
     let halves = schema(&[
         json!({"commands": ["select"], "using": "true", "read": ["id", "title"]}),
@@ -322,6 +335,10 @@ fn a_text_that_a_column_never_holds_is_refused() {
     check(
         using("'x' <> status"),
         Some("status is never 'x'; it holds one of open, closed"),
+    );
+    check(
+        json!({"commands": ["update"], "check": "old.status <> 'x'"}),
+        Some("status is never 'x'"),
     );
     check(json!({"set": {"status": "'open'"}}), None);
     check(

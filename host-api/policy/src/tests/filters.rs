@@ -43,6 +43,7 @@ fn parameters_take_the_type_of_their_column() {
         Ok(Filter::Nothing)
     );
     assert_eq!(filter("$1 <> all ($2)", &nothing_in_none), Ok(Filter::All));
+    assert_eq!(filter("n = any ($1)", &[Value::Null]), Ok(Filter::Nothing));
     assert_eq!(filter("n = $1", &[Value::Null]), Ok(Filter::Nothing));
     assert_eq!(
         filter("$1 = 'a'", &[Value::Text("a".into())]),
@@ -86,6 +87,7 @@ title like title ==> the pattern of like is a literal
 title like 'x\' ==> nothing to escape
 lower(n) = 'x' ==> lower is for text
 n = 1e5 ==> write digits
+owner_id = coalesce(owner_id, title) ==> uuid and text do not compare
 coalesce(n, 'x') = 1 ==> the text does not read as bigint
 1 ==> expected boolean
 "#;

@@ -168,6 +168,53 @@ fn what_the_host_writes_is_shown_and_judged() {
 }
 
 #[test]
+fn tests_are_seen_below_a_not_and_not_where_other_tables_decide() {
+    let inside = "exists (select 1 from todos x where x.id = todos.id)";
+    let schema = schema(&[
+        json!({"commands": ["select"], "using": "not (hold or title = 'a')"}),
+        json!({"commands": ["insert"], "check": inside}),
+    ]);
+    let mut coverage = Coverage::of(&schema);
+    let held = row(json!({"hold": true, "title": "b"}));
+    let question = |command: Command| Question {
+        row: Some(held.clone()),
+        ..asked(command)
+    };
+    coverage.see(&schema, &question(Command::Select), NOW);
+    coverage.see(&schema, &question(Command::Insert), NOW);
+    let seen: Vec<_> = coverage
+        .report()
+        .into_iter()
+        .map(|atom| (atom.seen_true, atom.seen_false, atom.reads_elsewhere))
+        .collect();
+    let expected = [
+        (true, false, false),
+        (false, true, false),
+        (false, false, true),
+    ];
+    assert_eq!(seen, expected);
+    let found = explain(&schema, &question(Command::Select), NOW);
+    let failing = found.policies[0].failing.as_ref().unwrap();
+    assert_eq!((failing.text.as_str(), failing.column), ("hold", 6));
+}
+
+/// What stands in for a check sees the row as it was, and as it is written.
+#[test]
+fn a_using_without_a_check_is_seen_by_both_rows() {
+    let schema = schema(&[json!({"commands": ["update"], "using": "hold"})]);
+    let mut coverage = Coverage::of(&schema);
+    let question = Question {
+        row: Some(row(json!({"hold": true}))),
+        set: row(json!({"hold": false})),
+        ..asked(Command::Update)
+    };
+    coverage.see(&schema, &question, NOW);
+    let seen = coverage.report();
+    assert_eq!(seen.len(), 1);
+    assert!(seen[0].seen_true && seen[0].seen_false, "{seen:?}");
+}
+
+#[test]
 fn the_tables_of_subqueries_are_followed() {
     let named = |name: &str| TableShape {
         name: name.parse().unwrap(),

@@ -210,6 +210,11 @@ fn each_kind_of_value_has_a_word_a_type_and_a_form_in_json() {
     ] {
         assert_eq!(Value::Float(float).to_json(), json!(text));
     }
+    let listed = Value::Json(json!(["a"])).coerce("text[]".parse().unwrap());
+    assert_eq!(listed, Ok(Value::List(vec![Value::Text("a".to_owned())])));
+    let vector = Value::Json(json!([1, 2])).coerce(ColumnType::Vector(2));
+    assert_eq!(vector, Ok(Value::Vector(vec![1.0, 2.0])));
+    assert!(Value::Float(3.0).coerce(ColumnType::Text).is_err());
     let empty = Value::List(vec![Value::Null]);
     assert_eq!(empty.natural_type(), ColumnType::Text);
 }
