@@ -86,6 +86,7 @@ pg_sleep(10) is null ==> the functions are auth.uid, auth.role
 auth.email() = a ==> write auth.jwt() ->> 'email'
 uid() = a ==> write auth. before it
 auth.uid(1) = a ==> auth.uid takes no argument
+coalesce() is null ==> coalesce does not take 0 arguments; write one or more
 lower(a, b) = 'x' ==> lower does not take 2 arguments; write one
 coalesce(distinct a) = 'x' ==> only plain function calls
 exists (select count(*) from members) ==> exists needs no result; write exists (select 1
@@ -127,6 +128,14 @@ s.t.c = 1 ==> at most a table's name
 select 1 ==> does not belong here
 a = $0 ==> not a parameter
 a = 1) or (true ==> does not belong here
+a in (select lower(auth.jwt() -> 'x')) ==> may only wrap a claim
+a = any (lower(select b from c)) ==> column 23: expected ), found: b
+a / b > 1 ==> column 3: policies do not calculate: /; store
+a % 2 = 1 ==> column 3: policies do not calculate: %; store
+a & 1 = 1 ==> column 3: policies do not calculate: &; store
+a == b ==> column 3: this is not an operator of SQL: ==; write =
+a = not b ==> a condition stands bare
+a = b in (1, 2) ==> a condition stands bare
 a * 2 > 1 ==> policies do not calculate: *
 * ==> expected an expression
 "#;

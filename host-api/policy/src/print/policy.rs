@@ -37,7 +37,7 @@ impl Dialect for Policy<'_> {
             },
             (Value::Boolean(_), Some(text)) => text,
             (Value::Integer(_), Some(text)) if ty == ColumnType::Bigint => text,
-            (Value::Text(_), Some(text)) if ty == ColumnType::Text => quoted(&text),
+            (Value::Text(_), Some(text)) => quoted(&text),
             (_, Some(text)) => format!("{}::{}", quoted(&text), ty),
         }
     }

@@ -303,9 +303,21 @@ fn two_policies_that_set_a_column_differently_need_different_callers() {
     check([&["public"], &["anon"]], true);
     check([&["authenticated"], &["editor"]], true);
     check([&["editor", "anon"], &["anon"]], true);
+    check([&["editor"], &["authenticated"]], true);
     check([&["authenticated"], &["anon"]], false);
+    check([&["anon"], &["authenticated"]], false);
     check([&["editor"], &["admin"]], false);
     check([&["editor"], &["service_role"]], false);
+    // Nor do they meet where each has a command of its own.
+    let sets = |command: &str, value: &str| {
+        let set = json!({"title": value});
+        policy(json!({"commands": [command], "using": match command {
+            "update" => Some("true"),
+            _ => None,
+        }, "check": "true", "set": set}))
+    };
+    let apart = vec![sets("insert", "'a'"), sets("update", "'b'")];
+    assert!(Schema::build(vec![todos()], apart).is_ok());
 }
 
 #[test]

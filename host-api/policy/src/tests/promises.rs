@@ -51,6 +51,23 @@ fn each_fault_names_its_field() {
 }
 
 #[test]
+fn a_mistake_in_a_text_has_its_place() {
+    let places = |fields: serde_json::Value| {
+        let errors = Schema::build(vec![todos()], vec![policy(fields)]).unwrap_err();
+        let columns = errors[0].fault.place().map(|error| error.position.column);
+        let clause = errors[0]
+            .place()
+            .map(|(clause, error)| (clause, error.position.column));
+        (columns, clause)
+    };
+    let using = json!({"commands": ["select"], "using": "true and nope"});
+    assert_eq!(places(using), (Some(10), Some((Clause::Using, 10))));
+    let set = json!({"commands": ["insert"], "check": "true", "set": {"title": "lower(nope)"}});
+    assert_eq!(places(set), (Some(7), None));
+    assert_eq!(places(json!({"commands": []})), (None, None));
+}
+
+#[test]
 fn columns_that_are_compared_with_the_subject_say_whose_a_row_is() {
     let owners = |using: &str| {
         let schema = schema(&[json!({"commands": ["select"], "using": using})]);

@@ -215,6 +215,12 @@ fn each_kind_of_value_has_a_word_a_type_and_a_form_in_json() {
     let vector = Value::Json(json!([1, 2])).coerce(ColumnType::Vector(2));
     assert_eq!(vector, Ok(Value::Vector(vec![1.0, 2.0])));
     assert!(Value::Float(3.0).coerce(ColumnType::Text).is_err());
+    for (text, truth) in [("t", true), ("true", true), ("f", false), ("false", false)] {
+        let read = Value::parse(text, ColumnType::Boolean);
+        assert_eq!(read, Ok(Value::Boolean(truth)), "{text}");
+    }
+    let nul = Value::parse("[\"\\u0000\"]", ColumnType::Jsonb);
+    assert_eq!(nul, Err(ValueError::NulCharacter));
     let empty = Value::List(vec![Value::Null]);
     assert_eq!(empty.natural_type(), ColumnType::Text);
 }
