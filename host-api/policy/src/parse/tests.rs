@@ -204,6 +204,11 @@ fn limits_hold_at_their_edge() {
     assert!(parse(&nots(DEPTH_MAX - 1)).is_ok());
     assert!(refused(&nots(DEPTH_MAX)).reason.contains("32 levels"));
 
+    // Both at once are twice as deep for the parser, and no deeper for us.
+    let levels = DEPTH_MAX - 1;
+    let both = format!("{}true{}", "not (".repeat(levels), ")".repeat(levels));
+    assert!(parse(&both).is_ok());
+
     let atoms = |count: usize| vec!["a = 1"; count].join(" or ");
     assert!(parse(&atoms(ATOMS_MAX)).is_ok());
     assert!(refused(&atoms(ATOMS_MAX + 1)).reason.contains("64 tests"));

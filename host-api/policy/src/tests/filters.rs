@@ -88,6 +88,7 @@ title like 'x\' ==> nothing to escape
 lower(n) = 'x' ==> lower is for text
 n = 1e5 ==> write digits
 owner_id = coalesce(owner_id, title) ==> uuid and text do not compare
+lower(coalesce(title, owner_id)) = 'a' ==> do not compare
 coalesce(n, 'x') = 1 ==> the text does not read as bigint
 1 ==> expected boolean
 "#;
