@@ -68,6 +68,11 @@ pub const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 /// The same for tables.
 pub const TABLE_KEEP_RESIDENT: usize = 512 << 10;
 
+/// Pages of 64 KiB by which a memory starts larger than its guest knows (`compile::room`): a MiB does for
+/// what an ordinary request allocates, and is small beside the least that a manifest can ask for.
+pub const ROOM_PAGES: u32 = 16;
+const ROOM_BYTES: usize = ROOM_PAGES as usize * (64 << 10);
+
 /// The largest single memory, whatever a manifest says.
 pub const MEMORY_BYTES_MAX: usize = 1 << 30;
 
@@ -156,7 +161,15 @@ impl ResourceLimiter for MemoryLimiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.grow(desired.saturating_sub(current))
+        let by = desired.saturating_sub(current);
+        // A memory that is being made may end in room that its guest does not know of; what does not fit
+        // of that is not the guest's fault.
+        let beyond = self.used_bytes.saturating_add(by);
+        let beyond = beyond.saturating_sub(self.limit_bytes);
+        match current {
+            0 if beyond <= ROOM_BYTES => self.grow(by.saturating_sub(beyond)),
+            _ => self.grow(by),
+        }
     }
 
     fn table_growing(
@@ -186,5 +199,19 @@ mod tests {
         assert_eq!(limiter.breach().get(), None);
         assert!(limiter.memory_growing(40, 41, None).is_err());
         assert_eq!(limiter.breach().get(), Some(100));
+    }
+
+    #[test]
+    fn room_that_does_not_fit_is_not_held_against_the_guest() {
+        let mut limiter = MemoryLimiter::new(ROOM_BYTES);
+        assert!(limiter.memory_growing(0, 2 * ROOM_BYTES, None).is_ok());
+        assert_eq!(limiter.breach().used(), ROOM_BYTES);
+        assert!(
+            limiter
+                .memory_growing(2 * ROOM_BYTES, 2 * ROOM_BYTES + 1, None)
+                .is_err()
+        );
+        let mut limiter = MemoryLimiter::new(ROOM_BYTES);
+        assert!(limiter.memory_growing(0, 2 * ROOM_BYTES + 1, None).is_err());
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use super::room;
+use crate::engine::limits;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -42,6 +44,7 @@ impl CodeCache {
             .create(dir)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        (room::REVISION, limits::ROOM_PAGES).hash(&mut hasher);
         Ok(Self {
             dir: dir.to_owned(),
             key,

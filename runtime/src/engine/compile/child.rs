@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
+use super::room;
 use crate::engine::config;
 
 /// Address space of the child: a 64 MiB component at full size needs well under half of it.
@@ -51,8 +52,9 @@ pub enum NotCompiled {
 /// When the bytes are no valid component.
 pub fn compile_here(bytes: &[u8]) -> Result<Vec<u8>, NotCompiled> {
     let engine = config::compiling().map_err(|_| NotCompiled::Engine)?;
+    let roomy = room::with_room(bytes);
     engine
-        .precompile_component(bytes)
+        .precompile_component(roomy.as_deref().unwrap_or(bytes))
         .map_err(|error| NotCompiled::Invalid(error.root_cause().to_string()))
 }
 

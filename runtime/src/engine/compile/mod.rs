@@ -3,11 +3,12 @@
 //! Compiling is the one step that works on hostile input for long and in complicated code, so it
 //! happens in a process that may be lost (`child`). What comes out is sealed with a key that the
 //! cache folder does not hold (`cache`): code from that folder runs with our rights, so it is never
-//! trusted for being there.
+//! trusted for being there. What is compiled is not quite what was deployed: see `room`.
 
 mod cache;
 mod child;
 mod parent;
+mod room;
 
 pub(super) use cache::CodeCache;
 pub use child::{NotCompiled, child_main, compile_here};
