@@ -11,7 +11,8 @@ use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -31,6 +32,9 @@ const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
 /// Frames that wait so. A guest that writes nothing, again and again, must not be listened to for ever.
 const GATHERED_FRAMES_MAX: usize = 64;
+
+/// Times that a guest is worked on for its next frame, or for the end, while what it waits for keeps coming.
+const TURNS_MAX: u32 = 4;
 
 /// A worker, until it has ended or goes on elsewhere. Dropped before, it is stopped.
 pub(super) struct Beside {
@@ -79,7 +83,10 @@ impl Beside {
         let mut frames = VecDeque::new();
         let begun = Instant::now();
         let has_ended = poll_fn(|cx| {
-            let (mut bytes, mut has_worked) = (0, false);
+            let (mut bytes, mut turns) = (0, 0);
+            let noticed = Arc::new(Noticed::new(cx.waker()));
+            let waker = Waker::from(Arc::clone(&noticed));
+            let cx = &mut Context::from_waker(&waker);
             while bytes <= GATHERED_BYTES_MAX && frames.len() < GATHERED_FRAMES_MAX {
                 if begun.elapsed() >= SLICE {
                     break;
@@ -88,7 +95,7 @@ impl Beside {
                     Poll::Ready(Some(Ok(frame))) => {
                         bytes += frame.data_ref().map_or(0, Bytes::len);
                         frames.push_back(Ok(frame));
-                        has_worked = false;
+                        turns = 0;
                     }
                     // Nothing comes after an error.
                     Poll::Ready(Some(Err(error))) => {
@@ -99,10 +106,12 @@ impl Beside {
                         self.work(cx);
                         return Poll::Ready(true);
                     }
-                    Poll::Pending if has_worked => break,
+                    // What it waits for may have come while it worked: the end of the caller's own body.
+                    Poll::Pending if turns > 0 && !noticed.has_been_woken() => break,
+                    Poll::Pending if turns == TURNS_MAX => break,
                     Poll::Pending => {
                         self.work(cx);
-                        has_worked = true;
+                        turns += 1;
                     }
                 }
             }
@@ -147,6 +156,37 @@ impl Beside {
                 drop(self.elsewhere.spawn(work));
             }
         }
+    }
+}
+
+/// A waker that can say whether it was used, beside doing what it is for.
+struct Noticed {
+    woken: AtomicBool,
+    waker: Waker,
+}
+
+impl Noticed {
+    fn new(waker: &Waker) -> Self {
+        Self {
+            woken: AtomicBool::new(false),
+            waker: waker.clone(),
+        }
+    }
+
+    /// Since it was asked last.
+    fn has_been_woken(&self) -> bool {
+        self.woken.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Wake for Noticed {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Relaxed);
+        self.waker.wake_by_ref();
     }
 }
 
@@ -256,6 +296,32 @@ mod tests {
         let body = gathered(StreamBody::new(later).boxed_unsync()).await;
         assert_eq!(body.size_hint().exact(), None);
         assert!(!body.is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_it_is_worked_on_leaves_in_the_same_piece() {
+        for (waits, is_whole) in [(1, true), (2, true), (TURNS_MAX + 1, false)] {
+            let (sender, receiver) = futures::channel::mpsc::unbounded();
+            let mut work = working(async move {
+                sender.unbounded_send(data("one")).unwrap();
+                for _ in 0..waits {
+                    // Woken at once, as by a caller's body whose end is here already.
+                    let mut is_first = true;
+                    let wait = poll_fn(|cx| {
+                        cx.waker().wake_by_ref();
+                        match std::mem::take(&mut is_first) {
+                            true => Poll::Pending,
+                            false => Poll::Ready(()),
+                        }
+                    });
+                    wait.await;
+                }
+                drop(sender);
+            });
+            let body = work.gather(StreamBody::new(receiver).boxed_unsync()).await;
+            let whole = body.unwrap().size_hint().exact();
+            assert_eq!(whole.is_some(), is_whole, "{waits}");
+        }
     }
 
     /// As the body of a stopped instance does: it says so as often as it is asked.
