@@ -177,10 +177,7 @@ fn only_a_name_that_is_near_is_suggested() {
     assert_eq!(said("x = 1"), format!("{place}: there is no column x"));
     let hint = format!("{place}: there is no column opsen; did you mean opens?");
     assert_eq!(said("opsen is null"), hint);
-    assert_eq!(
-        said("oxxns is null"),
-        format!("{hint}").replace("opsen", "oxxns")
-    );
+    assert_eq!(said("oxxns is null"), hint.replace("opsen", "oxxns"));
     assert_eq!(
         said("oxxxs is null"),
         format!("{place}: there is no column oxxxs")
