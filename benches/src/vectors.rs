@@ -3,10 +3,12 @@
 //! does the same beside it, on the same Postgres and the same rows.
 //!
 //! Searches are asked of the host's own interface, without HTTP and WebAssembly in front: those are measured
-//! by other benches. A tenant's rows are those of its clusters; a search is near to them or far from them.
+//! by other benches. A tenant's rows are those of its clusters; a search is near to them or far from them. All of
+//! it on rows that a generator makes, and on words that people have written, where their vectors are at hand.
 
 mod data;
 mod plain;
+mod words;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -28,7 +30,8 @@ use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 
 use crate::machine::Machine;
-use data::{Asked, Band, DIMENSIONS, Far};
+use data::{Asked, Band, Set};
+use words::Words;
 
 /// How many rows a search asks for.
 const K: usize = 10;
@@ -49,13 +52,16 @@ pub(crate) struct Sizes {
     /// The folder of the programs of a Postgres with pgvector
     #[arg(long, value_name = "FOLDER")]
     postgres: Option<PathBuf>,
+    /// The vectors of real words
+    #[arg(long, value_name = "FILE")]
+    words: Option<PathBuf>,
 }
 
 /// What was seen of one kind of search.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Seen {
     who: &'static str,
-    visible: &'static str,
+    visible: String,
     asked: &'static str,
     leaks: usize,
     fill: f64,
@@ -73,13 +79,21 @@ pub(crate) struct Answer {
     pub(crate) took: Duration,
 }
 
+/// What was seen of one set of rows.
+#[derive(Serialize)]
+struct Measured {
+    set: &'static str,
+    dimensions: usize,
+    build_seconds: f64,
+    rows: Vec<Seen>,
+}
+
 #[derive(Serialize)]
 struct Report {
     bench: &'static str,
     machine: Machine,
     vectors: u32,
-    build_seconds: f64,
-    rows: Vec<Seen>,
+    sets: Vec<Measured>,
 }
 
 /// Measures and prints.
@@ -88,6 +102,21 @@ struct Report {
 /// Where something does not start, or a search fails.
 pub(crate) async fn run(sizes: Sizes, json: bool) -> anyhow::Result<()> {
     let machine = Machine::look();
+    let mut sets = vec![measure(&sizes, &Set::Made).await?];
+    if let Some(file) = &sizes.words {
+        let words = Words::read(file, sizes.vectors)?;
+        sets.push(measure(&sizes, &Set::Words(words)).await?);
+    }
+    let report = Report {
+        bench: "vectors",
+        machine,
+        vectors: sizes.vectors,
+        sets,
+    };
+    report.print(json)
+}
+
+async fn measure(sizes: &Sizes, set: &Set) -> anyhow::Result<Measured> {
     let folder = tempfile::tempdir()?;
     let options = Options {
         data_dir: folder.path().join("pg"),
@@ -101,8 +130,8 @@ pub(crate) async fn run(sizes: Sizes, json: bool) -> anyhow::Result<()> {
     let connection = postgres.connection();
     let registry = Registry::connect(connection.sqlx_options(), ring).await?;
     let client = connect(&connection).await?;
-    let schema = make(&registry).await?;
-    data::fill(&client, &schema, sizes.vectors).await?;
+    let schema = make(&registry, set).await?;
+    data::fill(&client, &schema, (set, sizes.vectors)).await?;
     let began = Instant::now();
     while build_next(&registry).await? {}
     let build_seconds = began.elapsed().as_secs_f64();
@@ -114,22 +143,28 @@ pub(crate) async fn run(sizes: Sizes, json: bool) -> anyhow::Result<()> {
     let plain = plain::Plain::make(&client, &connection, &schema).await?;
     let mut rows = Vec::new();
     for (band, far) in data::kinds() {
-        let asked = data::asked(&client, &schema, (band, far), sizes.searches).await?;
+        let asked = set.asked((band, far), sizes.vectors, sizes.searches)?;
         let truth = data::truth(&client, &schema, band, &asked).await?;
-        rows.push(by_koyalite(&project, (band, far), &asked, &truth).await?);
+        let look = |who, answers: &[Answer]| Seen {
+            who,
+            visible: set.share(band, sizes.vectors),
+            asked: far.word(),
+            ..seen((set, band), answers, &truth)
+        };
+        rows.push(look(
+            "koyalite",
+            &by_koyalite(&project, band, &asked).await?,
+        ));
         for (who, iterative) in [("pgvector + RLS", false), ("the same, iterative", true)] {
-            let answers = plain.search(band, &asked, iterative).await?;
-            rows.push(seen(who, (band, far), &answers, &truth));
+            rows.push(look(who, &plain.search(band, &asked, iterative).await?));
         }
     }
-    let report = Report {
-        bench: "vectors",
-        machine,
-        vectors: sizes.vectors,
+    Ok(Measured {
+        set: set.word(),
+        dimensions: set.dimensions(),
         build_seconds,
         rows,
-    };
-    report.print(json)
+    })
 }
 
 async fn connect(connection: &Connection) -> anyhow::Result<Client> {
@@ -144,7 +179,7 @@ async fn connect(connection: &Connection) -> anyhow::Result<Client> {
 }
 
 /// The project with its table, policies and index; the schema that its rows are in.
-async fn make(registry: &Registry) -> anyhow::Result<String> {
+async fn make(registry: &Registry, set: &Set) -> anyhow::Result<String> {
     let name: koyalite_policy::ProjectName = "bench".parse()?;
     let new = projects::NewProject {
         name: name.clone(),
@@ -152,7 +187,7 @@ async fn make(registry: &Registry) -> anyhow::Result<String> {
         owner: registry.admin(),
     };
     projects::create(registry, new).await?;
-    let table = serde_json::from_value(data::table())?;
+    let table = serde_json::from_value(data::table(set.dimensions()))?;
     tables::create(registry, &name, &table).await?;
     for policy in data::policies() {
         let policy = serde_json::from_value(policy)?;
@@ -174,11 +209,10 @@ struct Row {
 
 async fn by_koyalite(
     project: &Project,
-    kind: (Band, Far),
+    band: Band,
     asked: &[Asked],
-    truth: &[BTreeSet<i64>],
-) -> anyhow::Result<Seen> {
-    let claims = serde_json::Map::from_iter([(kind.0.claim().to_owned(), json!("0"))]);
+) -> anyhow::Result<Vec<Answer>> {
+    let claims = serde_json::Map::from_iter([(band.claim().to_owned(), json!("0"))]);
     let caller = Identity::User(User::new("bench".to_owned(), claims));
     for asked in asked.iter().cycle().take(WARM) {
         ask(project, &caller, asked).await?;
@@ -189,7 +223,7 @@ async fn by_koyalite(
     for asked in asked {
         answers.push(ask(project, &caller, asked).await?);
     }
-    Ok(seen("koyalite", kind, &answers, truth))
+    Ok(answers)
 }
 
 async fn ask(project: &Project, caller: &Identity, asked: &Asked) -> anyhow::Result<Answer> {
@@ -212,18 +246,8 @@ async fn ask(project: &Project, caller: &Identity, asked: &Asked) -> anyhow::Res
 }
 
 /// What the answers come to. `truth` has, for each, all ids that are among the nearest ten, ties included.
-fn seen(
-    who: &'static str,
-    (band, far): (Band, Far),
-    answers: &[Answer],
-    truth: &[BTreeSet<i64>],
-) -> Seen {
-    let mut seen = Seen {
-        who,
-        visible: band.share(),
-        asked: far.word(),
-        ..Seen::default()
-    };
+fn seen((set, band): (&Set, Band), answers: &[Answer], truth: &[BTreeSet<i64>]) -> Seen {
+    let mut seen = Seen::default();
     let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
     times.sort_unstable();
     let (mut filled, mut right, mut wanted) = (0, 0, 0);
@@ -232,7 +256,11 @@ fn seen(
         wanted += enough;
         filled += answer.ids.len().min(enough);
         right += answer.ids.iter().filter(|id| truth.contains(id)).count();
-        seen.leaks += answer.ids.iter().filter(|id| !band.shows(**id)).count();
+        seen.leaks += answer
+            .ids
+            .iter()
+            .filter(|id| !set.shows(band, **id))
+            .count();
         *seen.plans.entry(answer.plan).or_default() += 1;
     }
     let share = |part: usize| part as f64 / wanted.max(1) as f64;
@@ -253,12 +281,23 @@ impl Report {
             println!("{}", serde_json::to_string(self)?);
             return Ok(());
         }
+        println!("{}: {}", self.bench, self.machine.line());
+        for measured in &self.sets {
+            println!();
+            measured.print(self.vectors);
+        }
+        if let Some(warning) = self.machine.warning() {
+            println!("\n{warning}");
+        }
+        Ok(())
+    }
+}
+
+impl Measured {
+    fn print(&self, vectors: u32) {
         println!(
-            "{}: {} vectors of {DIMENSIONS} numbers, graph built in {:.0} s; {}",
-            self.bench,
-            self.vectors,
-            self.build_seconds,
-            self.machine.line()
+            "{}: {vectors} vectors of {} numbers, graph built in {:.0} s",
+            self.set, self.dimensions, self.build_seconds,
         );
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING);
@@ -272,7 +311,7 @@ impl Report {
                 .map(|(plan, times)| format!("{plan} {times}"));
             table.add_row([
                 row.who.to_owned(),
-                row.visible.to_owned(),
+                row.visible.clone(),
                 row.asked.to_owned(),
                 row.leaks.to_string(),
                 format!("{:.2}", row.fill),
@@ -288,9 +327,5 @@ impl Report {
         let missed = ours.filter(|row| !good(row)).count();
         let verdict = if missed == 0 { "reached" } else { "missed" };
         println!("  no leak, fill 1.00, recall ≥ {RECALL} in every band: {verdict}");
-        if let Some(warning) = self.machine.warning() {
-            println!("\n{warning}");
-        }
-        Ok(())
     }
 }

@@ -13,8 +13,6 @@ pub mod concurrent {
         imports: { default: store | trappable },
         with: {
             "koyalite:host/tables.transaction": crate::tables::Transaction,
-            "koyalite:host/files.upload": crate::files::UploadHandle,
-            "koyalite:host/files.download": crate::files::DownloadHandle,
         },
     });
 }

@@ -15,19 +15,49 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The end of a body: whether all of it arrived.
 type End = FutureReader<std::result::Result<Option<Trailers>, ErrorCode>>;
 
-/// The body of a request, or of an answer to [`fetch`](crate::fetch), as it arrives.
+/// Content as it arrives: bytes, and whether they were all.
 #[derive(Debug)]
-pub struct Body {
-    stream: StreamReader<u8>,
-    end: Option<End>,
+pub(crate) struct Incoming<T: 'static, E: 'static> {
+    pub(crate) stream: StreamReader<u8>,
+    /// None once it is known.
+    pub(crate) end: Option<FutureReader<std::result::Result<T, E>>>,
 }
 
-impl Body {
-    pub(crate) fn new(stream: StreamReader<u8>, end: End) -> Self {
+impl<T, E> Incoming<T, E> {
+    pub(crate) fn new(
+        stream: StreamReader<u8>,
+        end: FutureReader<std::result::Result<T, E>>,
+    ) -> Self {
         Self {
             stream,
             end: Some(end),
         }
+    }
+
+    /// The next piece. None after the last; an error where the rest will not arrive.
+    pub(crate) async fn next(&mut self) -> std::result::Result<Option<Vec<u8>>, E> {
+        while self.end.is_some() {
+            let (status, piece) = self.stream.read(Vec::with_capacity(PIECE_BYTES)).await;
+            if status == StreamResult::Dropped
+                && let Some(end) = self.end.take()
+            {
+                end.await?;
+            }
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The body of a request, or of an answer to [`fetch`](crate::fetch), as it arrives.
+#[derive(Debug)]
+pub struct Body(pub(crate) Incoming<Option<Trailers>, ErrorCode>);
+
+impl Body {
+    pub(crate) fn new(stream: StreamReader<u8>, end: End) -> Self {
+        Self(Incoming::new(stream, end))
     }
 
     /// The next piece, up to 64 KiB. None after the last.
@@ -36,18 +66,7 @@ impl Body {
     /// Where the rest will not arrive: 413 for a body over the limit, 400 for a sender that broke
     /// off.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        while self.end.is_some() {
-            let (status, piece) = self.stream.read(Vec::with_capacity(PIECE_BYTES)).await;
-            if status == StreamResult::Dropped
-                && let Some(end) = self.end.take()
-            {
-                end.await.map_err(incomplete)?;
-            }
-            if !piece.is_empty() {
-                return Ok(Some(piece));
-            }
-        }
-        Ok(None)
+        self.0.next().await.map_err(incomplete)
     }
 
     /// Everything that is still to come.
@@ -63,7 +82,7 @@ impl Body {
     }
 }
 
-fn incomplete(code: ErrorCode) -> Error {
+pub(crate) fn incomplete(code: ErrorCode) -> Error {
     match code {
         ErrorCode::HttpRequestBodySize(limit) => {
             let limit = limit

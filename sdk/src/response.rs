@@ -4,8 +4,11 @@ use std::pin::Pin;
 
 use serde::Serialize;
 
+use crate::bindings::imports::koyalite::host::files;
 use crate::bindings::imports::wasi::http::types::{self as raw, ErrorCode};
 use crate::bindings::imports::{wit_future, wit_stream};
+use crate::body::Incoming;
+use crate::files::Download;
 use crate::{Error, Headers, Result, Sender, log};
 
 /// A response, built by chaining:
@@ -28,6 +31,7 @@ enum Content {
     Empty,
     Whole(Vec<u8>),
     Stream(Writer),
+    File(Incoming<(), files::Error>),
 }
 
 type Writing = Pin<Box<dyn Future<Output = Result<()>>>>;
@@ -121,6 +125,18 @@ impl Response {
             .with_header("cache-control", "no-store")
     }
 
+    /// 200 with what is left of a file. It does not pass through the function's memory.
+    ///
+    /// It is of no particular type, whatever the file's is: not everything that somebody has stored should
+    /// be shown in place. See [`Response::with_header`] to name one.
+    pub fn download(download: Download) -> Self {
+        let response = Self {
+            content: Content::File(download.content),
+            ..Self::status(200)
+        };
+        response.with_header("content-type", "application/octet-stream")
+    }
+
     /// The same with another status.
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
@@ -172,12 +188,22 @@ impl Response {
                 let (stream, read) = wit_stream::new();
                 wit_bindgen::spawn_local(async move {
                     if let Err(error) = write(Sender::new(stream)).await {
-                        log::write(log::Level::Error, &format!("the body broke off: {error}"));
-                        let broken = ErrorCode::InternalError(Some("the body broke off".into()));
-                        let _ = trailers.write(Err(broken)).await;
+                        let _ = trailers.write(Err(broken_off(&error.to_string()))).await;
                     }
                 });
                 Some(read)
+            }
+            Content::File(Incoming { end: None, .. }) => None,
+            Content::File(Incoming {
+                stream,
+                end: Some(end),
+            }) => {
+                wit_bindgen::spawn_local(async move {
+                    if let Err(error) = end.await {
+                        let _ = trailers.write(Err(broken_off(&error.message))).await;
+                    }
+                });
+                Some(stream)
             }
         };
         let (response, _) = raw::Response::new(fields, body, read_trailers);
@@ -186,6 +212,12 @@ impl Response {
             .map_err(|()| refuse(Error::internal(format!("{} is no status", self.status))))?;
         Ok(response)
     }
+}
+
+/// The log says why, the caller sees an answer that breaks off.
+fn broken_off(why: &str) -> ErrorCode {
+    log::write(log::Level::Error, &format!("the body broke off: {why}"));
+    ErrorCode::InternalError(Some("the body broke off".into()))
 }
 
 /// The function is at fault: its log says how, the caller sees the host's 500.

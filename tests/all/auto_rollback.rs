@@ -28,7 +28,7 @@ async fn deployed<'a>(app: &'a TestApp, query: &str) -> Project<'a> {
 }
 
 /// The deployment that serves, once the host has made it by itself.
-async fn taken_back(project: &Project<'_>) -> Value {
+pub(crate) async fn taken_back(project: &Project<'_>) -> Value {
     eventually("a deployment by the host", PATIENCE, async || {
         let latest = project.get("/functions/hello/deployments?limit=1").await;
         let latest = latest["items"][0].clone();

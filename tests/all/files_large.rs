@@ -13,14 +13,14 @@ use crate::support::{ALICE, Settings, TestApp, within};
 const MIB: u64 = 192;
 
 /// What a transfer may hold: parts, pieces, and what the allocator keeps of them.
-const GROWTH_KIB: u64 = 64 * 1024;
+pub(super) const GROWTH_KIB: u64 = 64 * 1024;
 
 fn mebibytes() -> u64 {
     Settings::number("FILE_MIB").unwrap_or(MIB)
 }
 
 /// Watches how much memory the server takes, until the work is done; the most, and what was worked out.
-async fn watched<T>(app: &TestApp, work: impl Future<Output = T>) -> (u64, T) {
+pub(super) async fn watched<T>(app: &TestApp, work: impl Future<Output = T>) -> (u64, T) {
     let mut peak = 0;
     let mut work = std::pin::pin!(work);
     let mut ticks = tokio::time::interval(Duration::from_millis(20));

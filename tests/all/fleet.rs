@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -161,25 +161,6 @@ async fn a_caller_may_ask_for_a_region_and_is_told_where_a_function_is() {
         assert_eq!(nobody.header("koyalite-region"), "mars", "{path}");
         assert_eq!(nobody.header("retry-after"), "1");
     }
-}
-
-#[tokio::test]
-async fn files_are_asked_for_where_they_may_be() {
-    let nodes = fleet(Launch::serve().await, &["eu", "us"]).await;
-    let made = nodes[0].project_named("shop").await;
-    deploy_in(&made, "far", "us").await;
-    let residency = json!({ "settings": { "data_residency": ["us"] } });
-    made.control(Method::PATCH, "?wait=all")
-        .json(&residency)
-        .send()
-        .await
-        .expect(200);
-    let here = nodes[0].existing("shop");
-    reached(&here, "/far").await;
-    // The other node looks for it and does not have it; this one would not look.
-    let answer = here.app.call(Method::GET, "/files/shop/a.txt").send().await;
-    assert_ne!(answer.status, 421, "{}", answer.text());
-    assert_ne!(answer.status, 503, "{}", answer.text());
 }
 
 /// Only whoever has the key ring gets in where the word of a node counts.

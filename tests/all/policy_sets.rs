@@ -34,6 +34,21 @@ async fn a_rollback_restores_the_policies_of_its_version_if_asked_and_goes_forwa
     let app = TestApp::shared().await;
     let (project, bob, own) = two_versions(&app).await;
     assert_eq!(titles(&project, &bob).await, json!(["a"]));
+    let sets = async || {
+        let list = project.list("/functions/hello/deployments").await;
+        let of = |one: &Value| [one["policy_set"].clone(), one["policy_set_at_end"].clone()];
+        list.iter().map(of).collect::<Vec<_>>()
+    };
+    let before = sets().await;
+    let [second, first] = before.as_slice() else {
+        panic!("two deployments: {before:?}");
+    };
+    let own_alone = first[0].clone();
+    assert_eq!(own_alone.as_str().unwrap().len(), 64);
+    assert_eq!(
+        (&first[1], second),
+        (&own_alone, &[own_alone.clone(), Value::Null])
+    );
     let back = json!({ "with_policies": true });
     let said = roll_back(&project, back).await.expect(200).json();
     let expected = json!({ "restored": ["notes: own_rows"], "removed": ["notes: shared"] });
@@ -52,12 +67,26 @@ async fn a_rollback_restores_the_policies_of_its_version_if_asked_and_goes_forwa
         "in force at once"
     );
 
+    let after = sets().await;
+    assert_eq!(after[0], [own_alone.clone(), Value::Null]);
+    let changed = after[1][1].clone();
+    assert_ne!(changed, own_alone);
+    let versions = project.list("/functions/hello/versions").await;
+    let used = [&versions[0]["policy_set"], &versions[1]["policy_set"]];
+    assert_eq!(used, [&changed, &own_alone]);
+
     // Those that the second version was last used with.
     let shell = CommandLine::of(&app, &project.name);
     let folder = tempfile::tempdir().unwrap();
     let forward = ["rollback", "hello", "--to", "2", "--with-policies"];
     let said = shell.run(folder.path(), &forward).await.expect(0);
     assert!(said.contains("restored the policy notes: shared"), "{said}");
+    assert_eq!(sets().await[0][0], changed);
+    let shown = shell
+        .run(folder.path(), &["deployments", "hello"])
+        .await
+        .expect(0);
+    assert!(shown.contains(&changed.as_str().unwrap()[..12]), "{shown}");
     assert_eq!(titles(&project, &bob).await, json!(["a"]));
 
     let said = roll_back(&project, json!({})).await.expect(200).json();

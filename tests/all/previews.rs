@@ -137,6 +137,22 @@ async fn a_url_is_good_for_its_function_alone_until_it_is_changed_or_taken_back(
         .header("koyalite-version", "2");
     call.send().await.problem(404, "unknown_version");
 
+    let other = make(&project, 1, json!({})).await.expect(201);
+    let one = format!(
+        "/functions/hello/previews/{}",
+        other.json()["id"].as_str().unwrap()
+    );
+    let revoke = async || project.control(Method::DELETE, &one).send().await;
+    revoke().await.expect(204);
+    revoke().await.expect(204);
+    let other = self::signed(&other);
+    look(&project, "/hello", &other)
+        .await
+        .problem(403, "invalid_url");
+    look(&project, "/hello", &signed).await.of_function(200);
+    let nonsense = project.control(Method::DELETE, "/functions/hello/previews/nonsense");
+    nonsense.send().await.problem(400, "invalid_field");
+
     let revoke = project.control(Method::DELETE, "/functions/hello/previews");
     revoke.send().await.expect(204);
     look(&project, "/hello", &signed)

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::files::{file, own_files, put};
-use crate::support::{ALICE, Bucket, Launch, Project, TestApp, eventually, send};
+use crate::support::{ALICE, Bucket, FileServer, Launch, Project, TestApp, eventually, send};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -69,6 +69,41 @@ async fn changed_bytes_are_not_run(one: &TestApp, bucket: &Bucket, (name, key): 
     // Who has compiled it before goes on.
     let project = one.existing(name);
     project.fetch("/behaviours/echo").await.of_function(200);
+}
+
+#[tokio::test]
+async fn a_node_opens_its_bucket_by_the_key_that_its_platform_hands_out() {
+    let Some(bucket) = Bucket::new().await else {
+        return;
+    };
+    let platform = FileServer::start().await;
+    let roles = "/latest/meta-data/iam/security-credentials/";
+    platform.put("/task", Bucket::handed_out().into());
+    platform.put("/latest/api/token", "a token".into());
+    platform.put(roles, "node".into());
+    platform.put(&format!("{roles}node"), Bucket::handed_out().into());
+    let launch = bucket.keeps_plainly(Launch::serve().await);
+    let token = launch.folder().join("token");
+    std::fs::write(&token, "of the container").unwrap();
+    let machine = launch.set("AWS_METADATA_ENDPOINT", &platform.url(""));
+    let one = TestApp::launch(machine).await;
+    let project = own_files(&one).await;
+    let alice = project.token(ALICE).await;
+    put(&project, &alice, "film", &vec![7; BYTES])
+        .await
+        .expect(201);
+
+    let container = one.launch.elsewhere().unset("AWS_METADATA_ENDPOINT");
+    let container = container
+        .set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &platform.url("/task"))
+        .set(
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            &token.display().to_string(),
+        );
+    let two = TestApp::launch(container).await;
+    let there = two.existing(&project.name);
+    let film = file(&there, Method::GET, "film").bearer(&alice);
+    assert_eq!(film.send().await.expect(200).body.len(), BYTES);
 }
 
 #[tokio::test]

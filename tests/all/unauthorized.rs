@@ -69,6 +69,11 @@ const ROUTES: &[(&str, &str, Who)] = &[
         "/v1/projects/{project}/functions/{name}/previews",
         Developer,
     ),
+    (
+        "DELETE",
+        "/v1/projects/{project}/functions/{name}/previews/{id}",
+        Developer,
+    ),
     ("POST", "/v1/projects/{project}/deployments", Developer),
     (
         "POST",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{ALICE, BOB, CommandLine, Project, TestApp};
 
 /// Documents that belong to whoever wrote them.
-async fn library(app: &TestApp) -> Project<'_> {
+pub(super) async fn library(app: &TestApp) -> Project<'_> {
     let project = app.project().await;
     let columns = json!([
         { "name": "id", "type": "uuid", "primary_key": true, "default": "gen_random_uuid()" },
@@ -26,12 +26,12 @@ async fn library(app: &TestApp) -> Project<'_> {
     project
 }
 
-fn document(number: u8, (owner, title): (&str, &str), embedding: [f32; 3]) -> Value {
+pub(super) fn document(number: u8, (owner, title): (&str, &str), embedding: [f32; 3]) -> Value {
     let id = format!("00000000-0000-4000-8000-0000000000{number:02}");
     json!({ "id": id, "owner_id": owner, "title": title, "embedding": embedding })
 }
 
-async fn put(project: &Project<'_>, token: &str, rows: Value) -> u16 {
+pub(super) async fn put(project: &Project<'_>, token: &str, rows: Value) -> u16 {
     let call = project.call(Method::POST, "/behaviours/put-near/near");
     call.bearer(token).json(&rows).send().await.status
 }

@@ -62,6 +62,7 @@ impl TestApp {
     /// Starts what was prepared and waits until it is ready.
     pub(crate) async fn launch(launch: Launch) -> TestApp {
         let launch = launch.in_a_bucket_if_asked().await;
+        let launch = launch.behind_a_pooler_if_asked().await;
         let process = launch.spawn();
         let id = process.id();
         let ready = eventually("the server is ready", START_PATIENCE, async || {

@@ -30,6 +30,8 @@ const KEY: (&str, &str) = ("koyalite-tests", "not a secret at all");
 /// The server.
 struct Server {
     s3: u16,
+    /// The same without TLS.
+    plain: u16,
     filer: u16,
 }
 
@@ -67,6 +69,25 @@ impl Bucket {
             )
             .set("AWS_ACCESS_KEY_ID", KEY.0)
             .set("AWS_SECRET_ACCESS_KEY", KEY.1)
+    }
+
+    /// The same over plain HTTP, and with no key.
+    pub(crate) fn keeps_plainly(&self, launch: Launch) -> Launch {
+        let endpoint = format!("http://127.0.0.1:{}", self.server.plain);
+        launch
+            .set("KOYALITE_STORE", &format!("s3://{}/below", self.name))
+            .set("KOYALITE_STORE_ENDPOINT", &endpoint)
+            .set("KOYALITE_STORE_PLAIN_HTTP", "true")
+    }
+
+    /// What a platform says that hands out the key.
+    pub(crate) fn handed_out() -> String {
+        let in_an_hour = chrono::Utc::now() + chrono::Duration::hours(1);
+        serde_json::json!({
+            "AccessKeyId": KEY.0, "SecretAccessKey": KEY.1,
+            "Token": "", "Expiration": in_an_hour.to_rfc3339(),
+        })
+        .to_string()
     }
 
     fn endpoint(&self) -> String {
@@ -148,14 +169,14 @@ async fn server() -> &'static Server {
             let folder = tempfile::tempdir().unwrap();
             let ports = free_ports();
             let process = Process::spawn(command(&folder, ports), &folder.path().join("log"));
-            let [s3, filer, ..] = ports;
+            let [s3, filer, plain, ..] = ports;
             eventually("the server that speaks S3 is ready", PATIENCE, async || {
                 assert!(process.ended().is_none(), "{}", process.log_tail());
                 let stream = super::secure(&format!("127.0.0.1:{s3}"), "one", &["http/1.1"]).await;
                 stream.ok().map(drop)
             })
             .await;
-            let server = Server { s3, filer };
+            let server = Server { s3, plain, filer };
             eventually("it keeps objects", PATIENCE, async || {
                 let probe = server.filer(Method::PUT, "/probe/x").body("x");
                 probe.attempt().await.filter(|answer| answer.status == 201)

@@ -54,6 +54,16 @@ impl Database {
         )
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The role that owns everything.
+    pub(crate) fn user(&self) -> &str {
+        self.server.user()
+    }
+
     /// The socket of the server.
     pub(crate) fn socket(&self) -> PathBuf {
         let name = format!(".s.PGSQL.{}", self.server.port());

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::bucket::Bucket;
 use super::database::Database;
 use super::guests::root;
+use super::pooler::Pooler;
 use super::process::Process;
 use super::settings::Settings;
 
@@ -130,6 +131,24 @@ impl Launch {
             .any(|(name, _)| name == "KOYALITE_STORE");
         match Settings::number("KOYALITE_TEST_BUCKETS") {
             Some(1) if !said => Bucket::new().await.unwrap().keeps(self),
+            _ => self,
+        }
+    }
+
+    /// The same behind a pooler, where these tests are asked to do that and nobody has said which database it is.
+    pub(crate) async fn behind_a_pooler_if_asked(self) -> Launch {
+        let own = self.database.as_ref().map(Database::url);
+        let said = |setting: &(String, String)| setting.0.ends_with("DATABASE_URL");
+        let last = self
+            .settings
+            .iter()
+            .rfind(|it| said(it))
+            .map(|(_, url)| url);
+        match Settings::number("KOYALITE_TEST_POOLER") {
+            Some(1) if own.is_some() && own.as_ref() == last => {
+                let pooler = Pooler::new(self.database()).await.unwrap();
+                pooler.before(self)
+            }
             _ => self,
         }
     }

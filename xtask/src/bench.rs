@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::bail;
 
-use crate::{guests, host, packages, paths, pgvector, postgres, reference};
+use crate::{guests, host, packages, paths, pgvector, postgres, reference, words};
 
 /// Asks `hello` to measure `wasmtime serve` too.
 const REFERENCE: &str = "--reference";
@@ -81,6 +81,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     bench.arg("--guests").arg(paths::guests());
     if name == VECTORS {
         bench.arg("--postgres").arg(pgvector::bin_folder()?);
+        bench.arg("--words").arg(words::have()?);
     }
     for word in rest {
         bench.arg(word);

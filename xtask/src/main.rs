@@ -16,6 +16,7 @@ mod instructions;
 mod javascript;
 mod packages;
 mod paths;
+mod pgbouncer;
 mod pgvector;
 mod pip;
 mod postgres;
@@ -31,6 +32,7 @@ mod toolchain;
 mod tus_client;
 mod verifier;
 mod wit;
+mod words;
 
 use std::process::ExitCode;
 

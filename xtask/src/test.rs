@@ -9,8 +9,8 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 
 use crate::{
-    contract, guests, host, paths, pgvector, postgres, seaweedfs, stopwatch::Stopwatch, toolchain,
-    tus_client, verifier,
+    contract, guests, host, paths, pgbouncer, pgvector, postgres, seaweedfs, stopwatch::Stopwatch,
+    toolchain, tus_client, verifier,
 };
 
 const USAGE: &str =
@@ -93,6 +93,11 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         let what = "objects in a bucket";
         totals.not_made.push(format!("{what}: {reason:#}"));
     }
+    let pooler = pgbouncer::have();
+    if let Err(reason) = &pooler {
+        let what = "nodes behind a pooler";
+        totals.not_made.push(format!("{what}: {reason:#}"));
+    }
     watch.step("build the koyalite program and the tests", || {
         // Together: alone the program would get its dependencies with other features, once more.
         host::run(host::cargo().args(["build", "--workspace", "--bins", "--tests"]))
@@ -103,6 +108,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     });
     let files = watch.step("test files in a bucket", || match bucket {
         Ok(()) => test_files_in_a_bucket(&options, &mut totals),
+        Err(_) => Ok(()),
+    });
+    let pooled = watch.step("test tables behind a pooler", || match pooler {
+        Ok(()) => test_tables_behind_a_pooler(&options, &mut totals),
         Err(_) => Ok(()),
     });
     let sdk = watch.step("test the documentation of the SDK", || {
@@ -134,7 +143,7 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     };
     watch.print_table();
     totals.print();
-    host.and(vectors).and(files).and(sdk).and(long)
+    host.and(vectors).and(files).and(pooled).and(sdk).and(long)
 }
 
 /// The stories through the front door wait for limits most of their time, so everything else runs
@@ -190,6 +199,17 @@ fn test_files_in_a_bucket(options: &Options, totals: &mut Totals) -> anyhow::Res
     let mut cargo = host::cargo();
     cargo.args(["test", "--workspace", "--test", "all", "files"]);
     cargo.env("KOYALITE_TEST_BUCKETS", "1");
+    test(&mut cargo, options, totals, &mut show)
+}
+
+/// The stories about tables once more, each server of them behind a pooler.
+fn test_tables_behind_a_pooler(options: &Options, totals: &mut Totals) -> anyhow::Result<()> {
+    if options.filter.is_some() {
+        return Ok(());
+    }
+    let mut cargo = host::cargo();
+    cargo.args(["test", "--workspace", "--test", "all", "tables"]);
+    cargo.env("KOYALITE_TEST_POOLER", "1");
     test(&mut cargo, options, totals, &mut show)
 }
 

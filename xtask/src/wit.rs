@@ -3,7 +3,8 @@
 //! The runtime checks whether an import is async, so one package cannot serve both the toolchains
 //! that have async functions (WASI 0.3) and those that do not (0.2). The second package is the
 //! first with another name and without the word `async`; it is checked in, for users to copy, and
-//! never edited. Exports a guest gives the host (`scheduled`) become plain functions there too.
+//! never edited. Exports a guest gives the host (`scheduled`) become plain functions there too, and what
+//! 0.2 has no streams for goes in pieces (`wit/pieces.wit`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,11 @@ use anyhow::{Context, bail};
 use crate::paths;
 
 const NOTE: &str = "// Made from wit/host by `cargo xtask wit`; edit it there.";
+
+/// What stands in the place of streams, between these two lines of `files.wit`.
+const PIECES: &str = include_str!("wit/pieces.wit");
+const STREAMS_BEGIN: &str = "    // Content.\n\n";
+const STREAMS_END: &str = "    // All else.\n\n";
 
 /// Writes the package, or with `--check` fails if it is not current.
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
@@ -34,7 +40,14 @@ fn to_sync(text: &str) -> String {
     let text = text
         .replace("package koyalite:host@", "package koyalite:host-sync@")
         .replace(": async func(", ": func(");
+    let text = in_pieces(&text).unwrap_or(text);
     text.replacen(";\n", &format!(";\n\n{NOTE}\n"), 1)
+}
+
+fn in_pieces(text: &str) -> Option<String> {
+    let (before, rest) = text.split_once(STREAMS_BEGIN)?;
+    let (_, after) = rest.split_once(STREAMS_END)?;
+    Some(format!("{before}{PIECES}\n{after}"))
 }
 
 fn check(folder: &Path, wanted: &BTreeMap<String, String>) -> anyhow::Result<()> {
@@ -87,5 +100,17 @@ mod tests {
             "package koyalite:host-sync@0.1.0;\n\n{NOTE}\n\ninterface a {{\n    get: func(key: string);\n}}\n"
         );
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_streams_goes_in_pieces_there() {
+        let text =
+            format!("{{\n{STREAMS_BEGIN}    put: stream<u8>;\n\n{STREAMS_END}    stat\n}}\n");
+        let twin = to_sync(&text);
+        assert!(
+            twin.contains("resource upload") && twin.ends_with("    stat\n}\n"),
+            "{twin}"
+        );
+        assert!(!twin.contains("stream") && !twin.contains("//  "), "{twin}");
     }
 }

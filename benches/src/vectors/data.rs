@@ -1,20 +1,23 @@
-//! Rows in clusters, made by a seed; searches near to a tenant's clusters or far from them; and the truth.
+//! Rows in clusters, made by a seed or out of words; searches near to a tenant's clusters or far from them; and
+//! the truth.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::pin::pin;
 
+use anyhow::ensure;
 use bytes::Bytes;
 use futures::SinkExt;
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 use super::K;
+use super::words::Words;
 
-/// Numbers of each vector: what the small models of sentences make.
-pub(super) const DIMENSIONS: usize = 384;
+/// Numbers of each vector that is made: what the small models of sentences make.
+const DIMENSIONS: usize = 384;
 /// Clusters, of which a tenant has some for its own.
-const CLUSTERS: i64 = 2000;
+pub(super) const CLUSTERS: i64 = 2000;
 /// How far a row is from the middle of its cluster, for one that is about 1 long.
 const SPREAD: f32 = 0.35;
 /// The same rows each time.
@@ -24,6 +27,91 @@ const CHUNK: u32 = 500;
 
 /// What a search is near to.
 pub(super) type Asked = Vec<f32>;
+
+/// Where rows and searches come from. What is searched for is no row: it is numbered behind them.
+pub(super) enum Set {
+    /// A generator.
+    Made,
+    /// Words that people have written.
+    Words(Words),
+}
+
+impl Set {
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Words(_) => "words",
+        }
+    }
+
+    pub(super) fn dimensions(&self) -> usize {
+        match self {
+            Self::Made => DIMENSIONS,
+            Self::Words(words) => words.dimensions(),
+        }
+    }
+
+    fn cluster(&self, id: i64) -> i64 {
+        match self {
+            // Scattered, so that neighbours in the file are none in the graph.
+            Self::Made => id.wrapping_mul(7919) % CLUSTERS,
+            Self::Words(words) => words.cluster(id),
+        }
+    }
+
+    fn vector(&self, id: i64) -> Asked {
+        match self {
+            Self::Made => of_cluster(self.cluster(id), id),
+            Self::Words(words) => words.vector(id),
+        }
+    }
+
+    /// Whether the caller, who is the first tenant of each band, sees the row.
+    pub(super) fn shows(&self, band: Band, id: i64) -> bool {
+        self.cluster(id) % band.parts() == 0
+    }
+
+    /// The share of so many rows that the caller really sees.
+    pub(super) fn share(&self, band: Band, rows: u32) -> String {
+        let seen = (0..i64::from(rows)).filter(|id| self.shows(band, *id));
+        format!(
+            "{:.2} %",
+            seen.count() as f64 * 100.0 / f64::from(rows.max(1))
+        )
+    }
+
+    /// What is asked for: none of it is a row.
+    pub(super) fn asked(
+        &self,
+        (band, far): (Band, Far),
+        rows: u32,
+        searches: u32,
+    ) -> anyhow::Result<Vec<Asked>> {
+        let rows = i64::from(rows);
+        let asked: Vec<Asked> = match self {
+            Self::Made => {
+                let searches = (0..i64::from(searches)).map(|number| {
+                    let own = number.wrapping_mul(band.parts()) % CLUSTERS;
+                    of_cluster((own + far.away()) % CLUSTERS, rows + 1 + number)
+                });
+                searches.collect()
+            }
+            Self::Words(words) => {
+                let wanted = far.away() % band.parts();
+                let beyond = rows..words.count();
+                let of = beyond.filter(|id| self.cluster(*id) % band.parts() == wanted);
+                of.map(|id| words.vector(id))
+                    .take(searches as usize)
+                    .collect()
+            }
+        };
+        ensure!(
+            !asked.is_empty(),
+            "no word is left to search for: take fewer rows"
+        );
+        Ok(asked)
+    }
+}
 
 /// How much of the table a caller sees.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,15 +140,6 @@ impl Band {
         }
     }
 
-    pub(super) fn share(self) -> &'static str {
-        match self {
-            Self::All => "100 %",
-            Self::Tenth => "10 %",
-            Self::Hundredth => "1 %",
-            Self::Thousandth => "0.1 %",
-        }
-    }
-
     fn parts(self) -> i64 {
         match self {
             Self::All => 1,
@@ -69,11 +148,6 @@ impl Band {
             Self::Thousandth => 1000,
         }
     }
-
-    /// Whether the caller, who is the first tenant of each band, sees the row.
-    pub(super) fn shows(self, id: i64) -> bool {
-        cluster(id) % self.parts() == 0
-    }
 }
 
 impl Far {
@@ -81,6 +155,14 @@ impl Far {
         match self {
             Self::No => "near",
             Self::Yes => "far",
+        }
+    }
+
+    /// From a cluster of the caller's to one that is asked for.
+    fn away(self) -> i64 {
+        match self {
+            Self::No => 0,
+            Self::Yes => 1,
         }
     }
 }
@@ -96,10 +178,10 @@ pub(super) fn kinds() -> Vec<(Band, Far)> {
 const BANDS: [Band; 4] = [Band::All, Band::Tenth, Band::Hundredth, Band::Thousandth];
 
 /// The table.
-pub(super) fn table() -> Value {
+pub(super) fn table(dimensions: usize) -> Value {
     let mut columns = vec![json!({ "name": "id", "type": "bigint", "primary_key": true })];
     columns.extend(BANDS.map(|band| json!({ "name": band.claim(), "type": "text" })));
-    columns.push(json!({ "name": "embedding", "type": format!("vector({DIMENSIONS})") }));
+    columns.push(json!({ "name": "embedding", "type": format!("vector({dimensions})") }));
     let parts = BANDS.iter().filter(|band| **band != Band::All);
     let indexes: Vec<Value> = parts
         .map(|band| json!({ "columns": [band.claim()] }))
@@ -144,11 +226,6 @@ impl Random {
     }
 }
 
-fn cluster(id: i64) -> i64 {
-    // Scattered, so that neighbours in the file are none in the graph.
-    id.wrapping_mul(7919) % CLUSTERS
-}
-
 /// A vector of that cluster.
 fn of_cluster(cluster: i64, number: i64) -> Asked {
     let mut middle = Random::of(-1 - cluster);
@@ -169,14 +246,18 @@ fn text(vector: &[f32]) -> String {
 }
 
 /// Puts the rows into the table.
-pub(super) async fn fill(client: &Client, schema: &str, rows: u32) -> anyhow::Result<()> {
+pub(super) async fn fill(
+    client: &Client,
+    schema: &str,
+    (set, rows): (&Set, u32),
+) -> anyhow::Result<()> {
     let copy = format!("COPY {schema}.documents FROM STDIN");
     let sink = client.copy_in(&copy).await?;
     let mut sink = pin!(sink);
     let mut lines = String::new();
     for id in 0..i64::from(rows) {
-        let cluster = cluster(id);
-        let vector = text(&of_cluster(cluster, id));
+        let cluster = set.cluster(id);
+        let vector = text(&set.vector(id));
         let (tenth, hundredth, thousandth) = (cluster % 10, cluster % 100, cluster % 1000);
         // Into a text there is nothing to fail.
         let _ = writeln!(
@@ -193,27 +274,6 @@ pub(super) async fn fill(client: &Client, schema: &str, rows: u32) -> anyhow::Re
         .batch_execute(&format!("ANALYZE {schema}.documents"))
         .await?;
     Ok(())
-}
-
-/// What is asked for: none of it is a row.
-pub(super) async fn asked(
-    client: &Client,
-    schema: &str,
-    (band, far): (Band, Far),
-    searches: u32,
-) -> anyhow::Result<Vec<Asked>> {
-    // Kept apart from rows by its number.
-    let count = format!("SELECT count(*) FROM {schema}.documents");
-    let beyond: i64 = client.query_one(&count, &[]).await?.try_get(0)?;
-    let searches = (0..i64::from(searches)).map(|number| {
-        let own = number.wrapping_mul(band.parts()) % CLUSTERS;
-        let cluster = match far {
-            Far::No => own,
-            Far::Yes => (own + 1) % CLUSTERS,
-        };
-        of_cluster(cluster, beyond + 1 + number)
-    });
-    Ok(searches.collect())
 }
 
 /// For each search, the rows that are among the nearest which the caller sees.

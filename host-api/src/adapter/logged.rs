@@ -31,7 +31,8 @@ where
     answer
 }
 
-fn log(invocation: &Invocation, error: &HostError) {
+/// Writes what only the host may read of an error.
+pub(super) fn log(invocation: &Invocation, error: &HostError) {
     let (id, code) = (invocation.id, error.code());
     let (project, function) = (&invocation.project.name, &invocation.function);
     let inside = error.inside().unwrap_or_default();

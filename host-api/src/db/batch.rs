@@ -18,7 +18,7 @@ use super::error::{is_stale_plan, statement_error};
 use super::fence::{RunFence, hold};
 use super::pool::Database;
 use super::rows::Read;
-use super::run::{Effect, Flight, Plan, Statement, Stopped, check_size, collect, prepare};
+use super::run::{Effect, Flight, Statement, Stopped, check_size, collect, prepare};
 use super::told::{Told, tell};
 use crate::error::{DATABASE_AWAY, HostError};
 
@@ -69,20 +69,17 @@ impl Flight {
         let keep = self.node.limits.statements;
         let client = self.client()?;
         let telling = match told {
-            Some(told) => Some(told.prepared(client).await?),
+            Some(told) => Some(told.prepared(client, keep).await?),
             None => None,
         };
         let holding = match fence {
-            Some(fence) => Some(fence.prepared(client).await?),
+            Some(fence) => Some(fence.prepared(client, keep).await?),
             None => None,
         };
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
             self.node.count_statement();
-            prepared.push(match statement.plan {
-                Plan::Once => None,
-                Plan::Kept => Some(prepare(client, statement, keep).await?),
-            });
+            prepared.push(prepare(client, statement, keep).await?);
         }
         // A request is sent when its future is first polled: one after the other, here and now.
         let mut begin = pin!(maybe_done(client.batch_execute("BEGIN")));

@@ -73,12 +73,14 @@ impl Flight {
         askers: &Askers,
         comparison: &Comparison,
     ) -> Result<Compared, Stopped> {
+        let keep = self.node.limits.statements;
         let client = self.client()?;
         client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             .await?;
-        say(client, &askers.caller).await?;
-        let blocks: i64 = client.query_one(&comparison.blocks(), &[]).await?.get(0);
+        say(client, &askers.caller, keep).await?;
+        let blocks = rows(client, &comparison.blocks(), &[]).await?;
+        let blocks = blocks.first().map_or(0, |row| row.get::<_, i64>(0));
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
         let mut compared = Compared::default();
         let mut from = 0;
@@ -99,11 +101,11 @@ impl Flight {
                 Some(past) => {
                     let shown = rows(client, &comparison.shown(from, until), &[]).await?;
                     let shown: HashSet<String> = shown.iter().map(|row| row.get(0)).collect();
-                    say(client, past).await?;
+                    say(client, past, keep).await?;
                     for row in rows(client, &text, &comparison.binds).await? {
                         compared.note(&row, shown.contains(row.get::<_, &str>(0)));
                     }
-                    say(client, &askers.caller).await?;
+                    say(client, &askers.caller, keep).await?;
                 }
             }
             from = until;
@@ -127,8 +129,8 @@ impl Compared {
     }
 }
 
-async fn say(client: &Client, told: &Told) -> Result<(), Error> {
-    let telling = told.prepared(client).await?;
+async fn say(client: &Client, told: &Told, keep: usize) -> Result<(), Error> {
+    let telling = told.prepared(client, keep).await?;
     tell(client, Some(&telling)).await
 }
 

@@ -102,6 +102,8 @@ fn from_sqlstate(code: &str, message: &str) -> HostError {
         "21000" => HostError::repeated_row(),
         "25P02" | "25P03" => HostError::transaction_over(),
         "40001" | "40P01" | "55P03" => HostError::try_again(code),
+        // The table or the column went a moment ago, and this invocation began before.
+        "42P01" | "42703" => HostError::try_again(code),
         _ => match code.get(..2) {
             Some("22") => HostError::value_out_of_range(),
             Some("54") => HostError::statement_too_complex(),
@@ -167,6 +169,8 @@ mod tests {
         check("54001", ErrorKind::Limit, "statement_too_complex");
         check("57014", ErrorKind::Limit, "statement_timeout");
         check("40P01", ErrorKind::Unavailable, "try_again");
+        check("42P01", ErrorKind::Unavailable, "try_again");
+        check("42703", ErrorKind::Unavailable, "try_again");
         check("53300", ErrorKind::Unavailable, "database_away");
         check("57P01", ErrorKind::Unavailable, "database_away");
         check("42501", ErrorKind::Internal, "internal");

@@ -22,13 +22,16 @@ pub struct RunFence {
 const HOLD: &str = "SELECT koyalite_api.hold_run($1, $2)";
 
 /// What is asked, and the statement that asks it.
-pub(super) type Holding = (RunFence, Statement);
+pub(super) type Holding = (RunFence, Option<Statement>);
 
 impl RunFence {
-    /// The statement that asks, prepared on this connection.
-    pub(super) async fn prepared(self, client: &Client) -> Result<Holding, Error> {
+    /// The statement that asks, prepared on this connection if any are kept there.
+    pub(super) async fn prepared(self, client: &Client, keep: usize) -> Result<Holding, Error> {
+        if keep == 0 {
+            return Ok((self, None));
+        }
         let statement = client.prepare_typed_cached(HOLD, &[Type::UUID, Type::INT8]);
-        Ok((self, statement.await?))
+        Ok((self, Some(statement.await?)))
     }
 }
 
@@ -38,7 +41,14 @@ pub(super) async fn hold(client: &Client, holding: Option<&Holding>) -> Result<(
         None => Ok(()),
         Some((fence, statement)) => {
             let which: [&(dyn ToSql + Sync); 2] = [&fence.run, &fence.fence];
-            client.execute(statement, &which).await.map(drop)
+            match statement {
+                Some(statement) => client.execute(statement, &which).await.map(drop),
+                None => {
+                    let [run, number] = which;
+                    let typed = [(run, Type::UUID), (number, Type::INT8)];
+                    client.execute_typed(HOLD, &typed).await.map(drop)
+                }
+            }
         }
     }
 }

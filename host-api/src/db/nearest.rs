@@ -65,12 +65,13 @@ impl Flight {
         comparing: Comparing<'_>,
         read: impl FnOnce(Vec<(String, f64)>) -> Option<Statement>,
     ) -> Result<Read, Stopped> {
+        let keep = self.node.limits.statements;
         let client = self.client()?;
         client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             .await?;
         if let Some(told) = told {
-            let telling = told.prepared(client).await?;
+            let telling = told.prepared(client, keep).await?;
             tell(client, Some(&telling)).await?;
         }
         let found = self.compare_all(comparing).await?;

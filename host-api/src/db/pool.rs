@@ -36,7 +36,8 @@ pub struct NodeLimits {
     /// some 5 MB of the server.
     pub idle: Duration,
     /// Prepared statements kept per connection. They cost the server memory until it ends, and
-    /// filters are text that guests write.
+    /// filters are text that guests write. None where a pooler gives each transaction another
+    /// connection: then each statement goes whole, in one round and without a name.
     pub statements: usize,
 }
 

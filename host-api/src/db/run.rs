@@ -192,31 +192,32 @@ impl Drop for Flight {
 }
 
 async fn start(client: &Client, statement: &Statement, keep: usize) -> Result<RowStream, Error> {
-    match statement.plan {
-        Plan::Once => {
+    match prepare(client, statement, keep).await? {
+        None => {
             let types = statement.binds.iter().map(Bind::pg_type);
             let binds = statement.binds.iter().zip(types);
             client.query_typed_raw(&statement.text, binds).await
         }
-        Plan::Kept => {
-            let prepared = prepare(client, statement, keep).await?;
-            client.query_raw(&prepared, &statement.binds).await
-        }
+        Some(prepared) => client.query_raw(&prepared, &statement.binds).await,
     }
 }
 
-/// The statement, prepared on this connection and kept there.
+/// The statement, prepared on this connection and kept there. None where it goes without.
 pub(super) async fn prepare(
     client: &Client,
     statement: &Statement,
     keep: usize,
-) -> Result<tokio_postgres::Statement, Error> {
+) -> Result<Option<tokio_postgres::Statement>, Error> {
+    if statement.plan == Plan::Once || keep == 0 {
+        return Ok(None);
+    }
     // Counted before, so that what is about to run is not thrown away with the rest.
     if client.statement_cache.size() >= keep {
         client.statement_cache.clear();
     }
     let types: Vec<_> = statement.binds.iter().map(Bind::pg_type).collect();
-    client.prepare_typed_cached(&statement.text, &types).await
+    let prepared = client.prepare_typed_cached(&statement.text, &types);
+    prepared.await.map(Some)
 }
 
 /// Reads all rows. `effect` is that of all that is done together.

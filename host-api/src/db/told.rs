@@ -42,7 +42,7 @@ const TELL: &str = "SELECT set_config($1, $2, true), set_config($3, $4, true), \
                     set_config($5, $6, true), set_config($7, $8, true)";
 
 /// What is told, and the statement that tells it.
-pub(super) type Telling<'a> = (&'a Told, Statement);
+pub(super) type Telling<'a> = (&'a Told, Option<Statement>);
 
 impl Told {
     /// What mirrored policies may know of the caller.
@@ -71,11 +71,18 @@ impl Told {
         ])
     }
 
-    /// The statement that tells it, prepared on this connection.
-    pub(super) async fn prepared(&self, client: &Client) -> Result<Telling<'_>, Error> {
+    /// The statement that tells it, prepared on this connection if any are kept there.
+    pub(super) async fn prepared(
+        &self,
+        client: &Client,
+        keep: usize,
+    ) -> Result<Telling<'_>, Error> {
+        if keep == 0 {
+            return Ok((self, None));
+        }
         let types = [const { Type::TEXT }; 8];
         let statement = client.prepare_typed_cached(TELL, &types).await?;
-        Ok((self, statement))
+        Ok((self, Some(statement)))
     }
 }
 
@@ -84,7 +91,11 @@ pub(super) async fn tell(client: &Client, telling: Option<&Telling<'_>>) -> Resu
     match telling {
         None => Ok(()),
         // No row of the answer is of interest; it goes where nobody reads it.
-        Some((told, statement)) => client.query_raw(statement, &told.0).await.map(drop),
+        Some((told, Some(statement))) => client.query_raw(statement, &told.0).await.map(drop),
+        Some((told, None)) => {
+            let binds = told.0.iter().map(|text| (text, Type::TEXT));
+            client.query_typed_raw(TELL, binds).await.map(drop)
+        }
     }
 }
 

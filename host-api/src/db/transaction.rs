@@ -78,9 +78,10 @@ impl Database {
 impl Flight {
     /// Begins, and tells who asks in the same flight.
     async fn begin(&mut self, told: Option<&Told>) -> Result<(), Stopped> {
+        let keep = self.node.limits.statements;
         let client = self.client()?;
         let telling = match told {
-            Some(told) => Some(told.prepared(client).await?),
+            Some(told) => Some(told.prepared(client, keep).await?),
             None => None,
         };
         // Sent in this order: each is when it is first polled.
@@ -126,7 +127,7 @@ impl OpenTransaction {
             return Err(self.over());
         };
         let committed = match flight.client() {
-            Ok(client) => commit(client, open.fence).await,
+            Ok(client) => commit(client, open.fence, flight.node.limits.statements).await,
             Err(stopped) => return Err(stopped.into_error()),
         };
         // Over in either case.
@@ -160,11 +161,11 @@ impl OpenTransaction {
 }
 
 /// Commits, if the run is still this node's; else Postgres turns the commit into a rollback.
-async fn commit(client: &Client, fence: Option<RunFence>) -> Result<(), Error> {
+async fn commit(client: &Client, fence: Option<RunFence>, keep: usize) -> Result<(), Error> {
     let Some(fence) = fence else {
         return client.batch_execute("COMMIT").await;
     };
-    let holding = fence.prepared(client).await?;
+    let holding = fence.prepared(client, keep).await?;
     let mut held = pin!(maybe_done(hold(client, Some(&holding))));
     let _ = poll!(&mut held);
     let committed = client.batch_execute("COMMIT").await;

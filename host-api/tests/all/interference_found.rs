@@ -1,6 +1,6 @@
 //! Non-interference, tried on the policies as they are and on policies that lack a part.
 
-use crate::interference::data::LEAKS;
+use crate::interference::rules::LEAKS;
 use crate::interference::{PAIRS, PAIRS_TO_A_LEAK, Pair, Pairs, REQUESTS, hunt, runtime};
 use crate::support::random;
 

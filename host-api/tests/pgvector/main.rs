@@ -22,6 +22,9 @@
 mod support;
 
 mod graph;
+#[path = "../all/interference/mod.rs"]
+#[allow(dead_code, reason = "the other tests look for leaks with it too")]
+mod interference;
 #[path = "../all/near/mod.rs"]
 mod near;
 
@@ -229,4 +232,16 @@ async fn what_is_no_vector_of_the_columns_length_is_refused_by_the_host() {
         assert_eq!(refused.code(), "invalid_value", "{wrong}: {refused:?}");
     }
     assert_eq!(db.count(&demo, "documents").await, 0);
+}
+
+/// Tables and searches as without pgvector; the database compares.
+#[test]
+fn hidden_rows_change_no_search() {
+    let runtime = interference::runtime();
+    let pair = runtime.block_on(interference::Pair::new(None));
+    let pairs = interference::Pairs::default();
+    let run = support::random::Run::at_least(interference::PAIRS / interference::REQUESTS);
+    if let Err(difference) = interference::hunt(&runtime, &pair, run, &pairs) {
+        panic!("{difference}");
+    }
 }

@@ -333,6 +333,9 @@ mod tests {
         check("koyalite deployments promote hello -m done", true);
         check("koyalite preview hello --version 4 --ttl 60", true);
         check("koyalite preview hello --revoke", true);
+        let one = "koyalite preview hello --revoke 0190f5fe-7c00-7a00-8000-0123456789ab";
+        check(one, true);
+        check("koyalite preview hello --revoke one", false);
         check("koyalite preview hello", false);
         check("koyalite rollback hello --to 3 --message broken", true);
     }

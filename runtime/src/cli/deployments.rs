@@ -82,6 +82,7 @@ struct Deployment {
     versions: Vec<Share>,
     cause: Option<String>,
     message: Option<String>,
+    policy_set: Option<String>,
     actor: Option<String>,
     created_at: String,
 }
@@ -119,16 +120,22 @@ async fn list(server: &ControlArgs, function: &str) -> Result<(), CliError> {
                 state.to_owned(),
                 shares(&one.versions),
                 or_dash(one.cause),
+                or_dash(one.policy_set.map(beginning)),
                 or_dash(one.actor),
                 one.created_at,
                 one.message.unwrap_or_default(),
             ]
         });
         let header = [
-            "NUMBER", "STATE", "VERSIONS", "CAUSE", "BY", "CREATED", "MESSAGE",
+            "NUMBER", "STATE", "VERSIONS", "CAUSE", "POLICIES", "BY", "CREATED", "MESSAGE",
         ];
         table(header, rows.collect(), "no deployments yet")
     })
+}
+
+/// Enough of a hash to tell it from others.
+fn beginning(sha256: String) -> String {
+    sha256.chars().take(12).collect()
 }
 
 /// As `3 (90 %), 4 (10 %)`, or one version alone.

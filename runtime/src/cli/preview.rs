@@ -1,9 +1,10 @@
-//! `koyalite preview`: a signed URL to a version that need not serve, or the end of all of them.
+//! `koyalite preview`: a signed URL to a version that need not serve, or the end of one or of all of them.
 
 use clap::Args;
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use anyhow::anyhow;
 
@@ -14,6 +15,7 @@ use super::error::CliError;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  koyalite preview hello --version 4\n  \
                   koyalite preview hello --version 4 --ttl 600\n  \
+                  koyalite preview hello --revoke ID\n  \
                   koyalite preview hello --revoke   all URLs of it that were made until now")]
 pub(super) struct PreviewArgs {
     /// The function
@@ -28,27 +30,34 @@ pub(super) struct PreviewArgs {
     /// Seconds until it is over; an hour without it
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<u32>,
-    /// End all preview URLs of the function
-    #[arg(long, conflicts_with_all = ["number", "ttl"])]
-    revoke: bool,
+    /// End the preview URL of that id; without one, all of the function
+    #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["number", "ttl"])]
+    revoke: Option<Option<Uuid>>,
     #[command(flatten)]
     server: ControlArgs,
 }
 
 #[derive(Deserialize)]
 struct Made {
+    id: Uuid,
     url: String,
     expires_at: String,
 }
 
 impl PreviewArgs {
-    /// Makes one, or ends all.
+    /// Makes one, or ends one or all.
     pub(super) async fn run(self) -> Result<(), CliError> {
         let client = self.server.client()?;
-        if self.revoke {
-            let path = self.server.path(["functions", &self.function, "previews"]);
+        if let Some(which) = self.revoke {
+            let mut path = self.server.path(["functions", &self.function, "previews"]);
+            let said = match which {
+                Some(id) => {
+                    path = format!("{path}/{id}");
+                    format!("preview URL {id} of {} is good no longer", self.function)
+                }
+                None => format!("preview URLs of {} are good no longer", self.function),
+            };
             client.delete(&path).await?;
-            let said = format!("preview URLs of {} are good no longer", self.function);
             return self.server.output().show(Value::Null, |(): ()| said);
         }
         let number = self
@@ -61,7 +70,12 @@ impl PreviewArgs {
         let path = self.server.path(["functions", &self.function, "previews"]);
         let answer = client.send(Method::POST, &path, &body).await?;
         self.server.output().show(answer, |made: Made| {
-            format!("{}\ngood until {}", made.url, made.expires_at)
+            let Made {
+                id,
+                url,
+                expires_at,
+            } = made;
+            format!("{url}\ngood until {expires_at}, or until it is revoked as {id}")
         })
     }
 }

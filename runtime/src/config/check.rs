@@ -1,6 +1,7 @@
 //! From text to meaning, one setting after the other. A wrong one is noted and replaced by its
 //! default, so that the next one is judged as well; nothing is returned if anything was noted.
 
+mod database;
 mod fleet;
 mod names;
 mod networks;
@@ -13,14 +14,12 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::key::Key;
-use super::raw::{Given, PLATFORM_DATABASE_VARIABLE, Raw};
+use super::raw::Raw;
 use super::report::{ConfigMistake, Origin, Report};
 use super::resolved::{
-    DataDir, DatabaseChoice, DatabaseUrl, EmbeddedDatabase, LogConfig, LogFormat, NodeLimits,
-    OperatorCaps, SchedulerConfig, ServeConfig, TlsFiles,
+    DataDir, LogConfig, LogFormat, NodeLimits, OperatorCaps, SchedulerConfig, ServeConfig, TlsFiles,
 };
 use crate::cores;
-use crate::postgres::Consent;
 
 const DATA_DIR: &str = ".koyalite";
 const LISTEN: SocketAddr = SocketAddr::V4(std::net::SocketAddrV4::new(LOOPBACK, 8080));
@@ -160,58 +159,6 @@ impl<'a> Reading<'a> {
             );
         }
         text.to_owned()
-    }
-
-    fn database(&mut self, data: &DataDir) -> DatabaseChoice {
-        let raw = self.raw;
-        let ours = raw.get(Key::DatabaseUrl);
-        let given = match self.role {
-            Role::Dev => ours,
-            Role::Serve => ours.or(raw.platform_database.as_ref()),
-        };
-        match (given, self.role) {
-            (Some(given), _) => DatabaseChoice::Url(self.database_url(given)),
-            (None, Role::Dev) => DatabaseChoice::Embedded(self.embedded(data)),
-            (None, Role::Serve) => {
-                let problem = "is missing; write postgres://user:password@host/database";
-                let setting = PLATFORM_DATABASE_VARIABLE;
-                self.mistakes
-                    .push(ConfigMistake::new(setting, Origin::Missing, problem));
-                DatabaseChoice::Url(DatabaseUrl::new(String::new()))
-            }
-        }
-    }
-
-    fn database_url(&mut self, given: &Given) -> DatabaseUrl {
-        let text = given.text.trim();
-        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            // Never quoted: it holds a password.
-            let problem = "must be a URL of the form postgres://user:password@host/database";
-            let mistake = match self.raw.get(Key::DatabaseUrl) {
-                Some(_) => ConfigMistake::in_value(Key::DatabaseUrl, &given.origin, problem),
-                None => {
-                    ConfigMistake::new(PLATFORM_DATABASE_VARIABLE, given.origin.clone(), problem)
-                }
-            };
-            self.mistakes.push(mistake);
-        }
-        DatabaseUrl::new(text.to_owned())
-    }
-
-    fn embedded(&mut self, data: &DataDir) -> EmbeddedDatabase {
-        let consent = match self.yes_or_no(Key::Yes) {
-            true => Consent::Install,
-            false => Consent::Refuse,
-        };
-        let cache = self
-            .path(Key::PostgresCacheDir)
-            .or_else(|| self.raw.user_cache.clone());
-        EmbeddedDatabase {
-            bin_dir: self.path(Key::PostgresBinDir),
-            cache_dir: cache.unwrap_or_else(|| data.root().join("cache")),
-            path: self.raw.path.clone(),
-            consent,
-        }
     }
 
     fn key_file(&mut self, data: &DataDir) -> PathBuf {

@@ -49,6 +49,8 @@ keys! {
     ConnectionThreads "connection_threads";
     // Postgres.
     DatabaseUrl "database_url";
+    DatabasePooling "database_pooling";
+    DatabaseDirectUrl "database_direct_url";
     PostgresBinDir "postgres_bin_dir";
     PostgresCacheDir "postgres_cache_dir";
     Yes "yes";
@@ -97,7 +99,11 @@ impl Key {
     pub const fn is_secret(self) -> bool {
         matches!(
             self,
-            Key::DatabaseUrl | Key::SmtpUrl | Key::Store | Key::StoreEndpoint
+            Key::DatabaseUrl
+                | Key::DatabaseDirectUrl
+                | Key::SmtpUrl
+                | Key::Store
+                | Key::StoreEndpoint
         )
     }
 

@@ -169,6 +169,13 @@ pub enum DatabaseChoice {
     Embedded(EmbeddedDatabase),
     /// The operator's.
     Url(DatabaseUrl),
+    /// The operator's, behind a pooler that gives each transaction another connection.
+    Pooled {
+        /// The pooler.
+        pooler: DatabaseUrl,
+        /// Past it.
+        direct: DatabaseUrl,
+    },
 }
 
 /// How to come by a private Postgres.

@@ -10,7 +10,7 @@ use super::resolved::DataDir;
 use crate::store::{Authorities, Bucket, StoreChoice};
 
 /// The variables of AWS that count, where there is a bucket.
-pub(super) const AWS_VARIABLES: [&str; 12] = [
+pub(super) const AWS_VARIABLES: [&str; 13] = [
     ACCESS_KEY,
     SECRET_KEY,
     "AWS_SESSION_TOKEN",
@@ -23,6 +23,19 @@ pub(super) const AWS_VARIABLES: [&str; 12] = [
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_METADATA_ENDPOINT",
+    "AWS_ENDPOINT_URL_STS",
+];
+
+/// How a platform is named that hands out keys, by the variables that go together. The machine itself is asked
+/// where none is named, and for AWS alone: nobody else answers at its address.
+const PLATFORMS: [&[&str]; 4] = [
+    &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"],
+    &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"],
+    &[
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    ],
+    &["AWS_METADATA_ENDPOINT"],
 ];
 
 const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
@@ -89,10 +102,12 @@ impl Reading<'_> {
         }
     }
 
-    /// A key of its own, or whatever role the machine has. Another server than AWS gives no roles.
+    /// A key of its own, or what the platform hands out.
     fn credentials(&mut self, mut bucket: Bucket) -> Bucket {
         let given = |name: &str| self.raw().aws.contains_key(name);
-        let elsewhere = self.text(Key::StoreEndpoint).is_some();
+        let whole = |names: &&[&str]| names.iter().all(|name| given(name));
+        let elsewhere =
+            self.text(Key::StoreEndpoint).is_some() && !PLATFORMS.iter().any(|names| whole(names));
         let missing = match (given(ACCESS_KEY), given(SECRET_KEY)) {
             (true, false) => Some(SECRET_KEY),
             (false, true) => Some(ACCESS_KEY),

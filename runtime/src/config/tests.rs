@@ -235,6 +235,19 @@ fn objects_lie_in_a_folder_or_in_a_bucket_that_is_named_and_can_be_opened() {
     );
     check(&[bucket, secret], Err(&["AWS_ACCESS_KEY_ID is missing"]));
     check(&[bucket, server], Err(&["AWS_ACCESS_KEY_ID is missing"]));
+    let task = (
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "http://127.0.0.1:1/task",
+    );
+    let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/token");
+    check(
+        &[bucket, server, task],
+        Err(&["AWS_ACCESS_KEY_ID is missing"]),
+    );
+    check(
+        &[bucket, server, task, token],
+        Ok("below at https://minio.internal:9000)"),
+    );
     check(
         &[("KOYALITE_STORE", "https://me:hunter2@host")],
         Err(&["KOYALITE_STORE "]),

@@ -4,11 +4,12 @@ use axum::extract::State;
 use axum::response::NoContent;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::http::Mistake;
 use crate::keys::{PREVIEW, Preview};
 use crate::registry::RegistryError;
-use crate::registry::deploy::previews;
+use crate::registry::deploy::previews::{self, PREVIEW_TTL_S_MAX};
 
 use super::Shared;
 use super::answer::{Created, created};
@@ -19,9 +20,6 @@ use super::json::Json;
 
 /// An hour for a colleague to look.
 const TTL_S_USUAL: i64 = 3600;
-
-/// A week: who needs longer wants it deployed.
-const PREVIEW_TTL_S_MAX: i64 = 7 * 24 * 3600;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = NewPreview)]
@@ -35,6 +33,8 @@ pub(super) struct Wanted {
 #[derive(Serialize, utoipa::ToSchema)]
 #[schema(as = PreviewUrl)]
 pub(super) struct Made {
+    /// By which it can be taken back alone.
+    id: Uuid,
     version: u32,
     /// Whoever has it may call that version.
     url: String,
@@ -48,7 +48,7 @@ pub(super) async fn create(
     Json(asked): Json<Wanted>,
 ) -> Result<Created<Made>, ApiError> {
     let ttl_s = asked.ttl_s.unwrap_or(TTL_S_USUAL);
-    if !(1..=PREVIEW_TTL_S_MAX).contains(&ttl_s) {
+    if !(1..=i64::from(PREVIEW_TTL_S_MAX)).contains(&ttl_s) {
         let message = format!("write seconds from 1 to {PREVIEW_TTL_S_MAX}");
         return Err(ApiError::Invalid(vec![Mistake {
             field: Some("ttl_s".to_owned()),
@@ -61,21 +61,40 @@ pub(super) async fn create(
     let shown = shown.ok_or_else(|| RegistryError::not_found("version", version))?;
     let expires_at = Utc::now() + TimeDelta::seconds(ttl_s);
     let preview = Preview {
+        id: Uuid::now_v7(),
         version,
         epoch: function.deployment.preview_epoch,
         expires_at: expires_at.timestamp(),
     };
-    let until = (version, expires_at);
+    let until = (preview.id, version, expires_at);
     previews::record(&control.registry, &project, function, until).await?;
     let signed = preview.seal(&control.registry.ring(), function.id);
     let signed = signed.map_err(|_| ApiError::Unwritable)?;
     // Requests find a function by the path of the version that serves.
     let url = control.url(&project, &function.active.manifest.path);
     Ok(created(Made {
+        id: preview.id,
         version: shown.number,
         url: format!("{url}?{PREVIEW}={signed}"),
         expires_at,
     }))
+}
+
+pub(super) async fn revoke_one(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted, preview)): At<(String, String, String)>,
+) -> Result<NoContent, ApiError> {
+    let id = preview.parse().map_err(|_| {
+        let message = "write the id that the URL was made with";
+        ApiError::Invalid(vec![Mistake {
+            field: Some("id".to_owned()),
+            ..Mistake::new(message.to_owned())
+        }])
+    })?;
+    let function = name(&wanted)?;
+    previews::revoke_one(&control.registry, (&project.name, &function), id).await?;
+    Ok(NoContent)
 }
 
 pub(super) async fn revoke(

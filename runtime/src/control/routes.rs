@@ -109,6 +109,7 @@ fn functions() -> Vec<Route> {
         post("/v1/projects/{project}/functions/{name}/deployments", P::FunctionDeploy, deployments::create),
         post("/v1/projects/{project}/functions/{name}/previews", P::FunctionPreview, previews::create),
         delete("/v1/projects/{project}/functions/{name}/previews", P::FunctionPreview, previews::revoke),
+        delete("/v1/projects/{project}/functions/{name}/previews/{id}", P::FunctionPreview, previews::revoke_one),
         post("/v1/projects/{project}/deployments", P::FunctionDeploy, together::deploy_all),
         get("/v1/projects/{project}/functions/{name}/logs", P::LogRead, logs::read),
         get("/v1/projects/{project}/schedules", P::FunctionRead, schedules::list),

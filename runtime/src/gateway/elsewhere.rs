@@ -1,4 +1,4 @@
-//! Requests that another region is to answer: because the function or the files live there, or because the
+//! Requests that another region is to answer: because the function or the data live there, or because the
 //! caller asks for it by `koyalite-region`. Which regions may, is decided here; the way there is `forward`.
 
 use http::{HeaderMap, Response, request};
@@ -23,7 +23,7 @@ pub(super) struct Elsewhere {
 
 enum What {
     Function(FunctionName),
-    Files,
+    Data,
 }
 
 impl<B: Behind> Gateway<B> {
@@ -78,8 +78,8 @@ impl<B: Behind> Gateway<B> {
         })
     }
 
-    /// Where a project's files are, if not here.
-    pub(super) fn files_elsewhere(
+    /// Where a project's data are, its files and its people, if not here.
+    pub(super) fn data_elsewhere(
         &self,
         parts: &request::Parts,
         project: &ProjectName,
@@ -90,7 +90,7 @@ impl<B: Behind> Gateway<B> {
             return None;
         }
         Some(Elsewhere {
-            what: What::Files,
+            what: What::Data,
             regions: project.settings.data_residency.clone(),
         })
     }
@@ -115,7 +115,7 @@ impl<B: Behind> Gateway<B> {
             }
             Err(ForwardError::Off) => Err(match what {
                 What::Function(function) => GatewayError::WrongRegion { function, regions },
-                What::Files => GatewayError::FilesElsewhere(regions),
+                What::Data => GatewayError::DataElsewhere(regions),
             }),
             Err(ForwardError::Nobody) => Err(GatewayError::RegionAway(regions)),
             Err(ForwardError::Broken) => Err(GatewayError::HopFailed),

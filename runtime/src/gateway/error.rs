@@ -47,8 +47,8 @@ pub(super) enum GatewayError {
         "this node has not reached its database for a while and may serve what is out of date; try again"
     )]
     Stale,
-    #[error("the project's files may be in {}", .0.join(", "))]
-    FilesElsewhere(Vec<String>),
+    #[error("the project's data may be in {}", .0.join(", "))]
+    DataElsewhere(Vec<String>),
     #[error("function `{0}` has no such version, or this caller may not choose it")]
     UnknownVersion(FunctionName),
     #[error(transparent)]
@@ -97,7 +97,7 @@ impl From<GatewayError> for Problem {
             GatewayError::Auth(error) => return error.into(),
             GatewayError::TooMany(exceeded) => return rates::refused(exceeded, detail),
             GatewayError::WrongRegion { regions, .. } => return of_region(&regions, detail),
-            GatewayError::FilesElsewhere(regions) => return of_region(&regions, detail),
+            GatewayError::DataElsewhere(regions) => return of_region(&regions, detail),
             GatewayError::RegionAway(regions) => {
                 return naming(Problem::new(Code::RegionAway, detail), &regions);
             }

@@ -192,6 +192,9 @@ impl<B: Behind> Gateway<B> {
             }
             RequestKind::Account(project, action) => {
                 self.serving(&parts)?;
+                if let Some(there) = self.data_elsewhere(&parts, &project) {
+                    return Box::pin(self.forward(id, there, (parts, body))).await;
+                }
                 let origin = self.behind.project(&project);
                 let origin = cors::allowed(&parts.headers, origin.as_deref());
                 // Rare and large: inside it would make the future of every request as large.
@@ -204,7 +207,7 @@ impl<B: Behind> Gateway<B> {
             }
             RequestKind::Files(project, path) => {
                 self.serving(&parts)?;
-                if let Some(there) = self.files_elsewhere(&parts, &project) {
+                if let Some(there) = self.data_elsewhere(&parts, &project) {
                     return Box::pin(self.forward(id, there, (parts, body))).await;
                 }
                 let request = Request::from_parts(parts, body);
@@ -252,6 +255,10 @@ impl<B: Behind> Gateway<B> {
     ) -> Result<Response<Body>, GatewayError> {
         let project = self.behind.project(&name);
         let project = project.ok_or(GatewayError::UnknownProject(name))?;
+        if !project.settings.allows_region(&self.settings.region) {
+            let regions = project.settings.data_residency.clone();
+            return Err(GatewayError::DataElsewhere(regions));
+        }
         let from = accounts::from(&parts);
         let judged = (project.as_ref(), &self.callers);
         let errand = accounts::errand(action, (&parts, body), judged).await?;

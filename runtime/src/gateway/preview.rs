@@ -80,8 +80,11 @@ pub(super) fn redeem(
     function: &FunctionEntry,
     now: DateTime<Utc>,
 ) -> Result<u32, PreviewError> {
-    let current = function.deployment.preview_epoch;
-    let preview = opened.filter(|preview| preview.epoch == current);
+    let deployment = &function.deployment;
+    let preview = opened.filter(|preview| {
+        preview.epoch == deployment.preview_epoch
+            && !deployment.revoked_previews.contains(&preview.id)
+    });
     match preview {
         None => Err(PreviewError::NotGood),
         Some(preview) if preview.is_over(now) => Err(PreviewError::Expired),

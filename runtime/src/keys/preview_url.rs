@@ -1,7 +1,7 @@
 //! What signs preview URLs: sealed by the key ring, which names its key in what it seals.
 //!
 //! A URL opens one version of one function until its time is over. Another function, another time of its
-//! URLs (see [`crate::registry::deploy::previews`]) or a key that has left the ring end it before.
+//! URLs, its own end (see [`crate::registry::deploy::previews`]) or a key that has left the ring end it before.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,6 +21,9 @@ const TEXT_BYTES_MAX: usize = 512;
 /// What a URL lets its holder see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
+    /// By which it can be taken back alone.
+    #[serde(rename = "i")]
+    pub id: Uuid,
     /// The version's number.
     #[serde(rename = "v")]
     pub version: u32,
@@ -38,7 +41,7 @@ impl Preview {
     /// # Errors
     /// When it cannot be sealed.
     pub fn seal(&self, ring: &KeyRing, function: Uuid) -> Result<String, RingError> {
-        // Three numbers always are JSON.
+        // An id and three numbers always are JSON.
         let plain = serde_json::to_vec(self).unwrap_or_default();
         let sealed = ring.seal(&plain, &context(&function.to_string()))?;
         Ok(URL_SAFE_NO_PAD.encode(sealed.as_bytes()))
@@ -81,6 +84,7 @@ mod tests {
         let other_ring = KeyRing::create(&dir.path().join("others.json")).unwrap();
         let (mine, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let preview = Preview {
+            id: Uuid::from_u128(9),
             version: 3,
             epoch: 1,
             expires_at: 100,

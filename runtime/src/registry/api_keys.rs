@@ -12,7 +12,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,6 +19,7 @@ use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use super::snapshot::{ProjectEntry, Snapshot};
 use super::{Outage, Registry};
 use crate::keys::{ApiKey, KeyHash};
@@ -177,7 +177,7 @@ fn check(new: &NewKey, now: DateTime<Utc>) -> Result<(), RegistryError> {
 }
 
 /// The project's environment, where it may have another key.
-async fn has_room(conn: &mut PgConnection, project: Uuid) -> Result<String, RegistryError> {
+async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<String, RegistryError> {
     let row = sqlx::query!(
         "SELECT environment, (SELECT count(*) FROM koyalite.api_keys WHERE project_id = $1) AS \"keys!\"
          FROM koyalite.projects WHERE id = $1",
@@ -243,7 +243,7 @@ pub async fn delete(
 
 /// The keys of projects, by hash. Those that are known already keep when they were used.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     projects: &[Uuid],
     before: &Snapshot,
 ) -> Result<HashMap<Uuid, Keys>, RegistryError> {

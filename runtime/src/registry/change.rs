@@ -5,14 +5,15 @@
 //! A change that is dropped is rolled back and moves nothing.
 
 use koyalite_policy::{ProjectName, TableName};
-use sqlx::{Decode, PgConnection, Postgres, Transaction, Type};
+use sqlx::{Decode, Postgres, Type};
 use uuid::Uuid;
 
-use super::Registry;
 use super::audit::write::{Row, insert};
 use super::audit::{Author, Chain, Deed};
 use super::ddl::{self, Ddl};
 use super::error::RegistryError;
+use super::pool::{DbConnection, Transaction};
+use super::{Registry, policy_sets};
 
 /// Names the lock in this database; any number would do.
 const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
@@ -20,13 +21,15 @@ const SHARED_GRANTS_LOCK: i64 = 0x6b6f_7961_6772_6e74;
 /// An open change.
 pub(crate) struct Change<'a> {
     registry: &'a Registry,
-    tx: Transaction<'static, Postgres>,
+    tx: Transaction,
     author: Author,
     course: Course,
     /// The projects that it works on: nodes read these again.
     projects: Vec<Uuid>,
     /// The projects that it reaches into, and is not about: nodes read these again too.
     reached: Vec<Uuid>,
+    /// The project in which a deployment begins.
+    deploys: Option<Uuid>,
 }
 
 /// When statements on a project's tables run. Control data is written at once in any case: it is what
@@ -86,6 +89,7 @@ impl<'a> Change<'a> {
             course,
             projects: Vec::new(),
             reached: Vec::new(),
+            deploys: None,
         })
     }
 
@@ -98,7 +102,7 @@ impl<'a> Change<'a> {
     }
 
     /// The connection, for metadata statements.
-    pub(crate) fn conn(&mut self) -> &mut PgConnection {
+    pub(crate) fn conn(&mut self) -> &mut DbConnection {
         &mut self.tx
     }
 
@@ -135,6 +139,18 @@ impl<'a> Change<'a> {
     /// The change is about a project that it has just made.
     pub(crate) fn concerns(&mut self, project: Uuid) {
         self.projects.push(project);
+    }
+
+    /// A deployment begins: the policies that it begins with are those at the end of this change.
+    pub(crate) fn deploys(&mut self, project: Uuid) {
+        self.deploys = Some(project);
+    }
+
+    async fn note_policies(&mut self) -> Result<(), RegistryError> {
+        match self.deploys.take() {
+            Some(project) => policy_sets::begin(self.conn(), project).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits for other changes that grant rights on what all projects share. Postgres does not queue
@@ -205,6 +221,7 @@ impl<'a> Change<'a> {
     /// Commits with a record of what was done, then serves the new state from this node at once.
     pub(crate) async fn commit(mut self, deed: Deed) -> Result<(), RegistryError> {
         self.alter_tables().await?;
+        self.note_policies().await?;
         let (projects, row) = self.last_words(deed);
         insert(self.conn(), &row).await?;
         sqlx::query!(
@@ -227,6 +244,7 @@ impl<'a> Change<'a> {
         deed: Deed,
     ) -> Result<i64, RegistryError> {
         self.alter_tables().await?;
+        self.note_policies().await?;
         let (projects, row) = self.last_words(deed);
         insert(self.conn(), &row).await?;
         // One statement, so that the head is the last thing to be locked here too.

@@ -4,12 +4,12 @@
 //! declaration is checked against all policies like a change of a table.
 
 use koyalite_policy::{Claims, ProjectName};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
 use super::error::{Mistake, RegistryError, refuse_if_any};
+use super::pool::DbConnection;
 use super::{Registry, mirror, tables};
 
 /// Far above what tokens hold: all of them travel in one header line.
@@ -90,7 +90,7 @@ pub(crate) fn either(one: &Claims, other: &Claims) -> Claims {
 }
 
 /// What a project declares, inside a change or not.
-pub(crate) async fn load(conn: &mut PgConnection, project: Uuid) -> Result<Claims, RegistryError> {
+pub(crate) async fn load(conn: &mut DbConnection, project: Uuid) -> Result<Claims, RegistryError> {
     let stored = sqlx::query_scalar!(
         "SELECT claims FROM koyalite.projects WHERE id = $1",
         project,

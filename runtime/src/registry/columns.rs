@@ -7,7 +7,6 @@ use koyalite_host_api::relationship as host;
 use koyalite_policy::{ColumnName, ColumnShape, ColumnType, TableName, TableShape};
 use serde::Serialize;
 use serde_json::Value as Json;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::column_type::DefinedType;
@@ -16,6 +15,7 @@ use super::default::IDENTITY;
 use super::definition::{ColumnDefinition, OnDelete};
 use super::error::RegistryError;
 use super::indexes::{self, Index};
+use super::pool::DbConnection;
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -137,7 +137,7 @@ impl StoredTable {
 
 /// The tables of one project, or of all, ordered by project and name, columns in their order.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Option<Uuid>,
 ) -> Result<Vec<StoredTable>, RegistryError> {
     let rows = sqlx::query!(
@@ -226,7 +226,7 @@ pub(crate) struct Target {
 
 /// Writes the catalogue's row of a column.
 pub(crate) async fn insert(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     table_id: Uuid,
     column: &PlacedColumn<'_>,
 ) -> Result<(), RegistryError> {
@@ -254,7 +254,7 @@ pub(crate) async fn insert(
 
 /// Writes the catalogue's row of a column's reference, once both columns have theirs.
 pub(crate) async fn insert_relationship(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     table_id: Uuid,
     column: &PlacedColumn<'_>,
 ) -> Result<(), RegistryError> {

@@ -3,10 +3,10 @@
 //! It reads the catalogue and changes nothing.
 
 use koyalite_policy::{ColumnName, TableName};
-use sqlx::PgConnection;
 
 use super::change::LockedProject;
 use super::error::RegistryError;
+use super::pool::DbConnection;
 
 /// A kind of constraint on one column alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Kind {
 
 /// The names of a column's own constraints of a kind.
 pub(crate) async fn of_column(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: &LockedProject,
     (table, column): (&TableName, &ColumnName),
     kind: Kind,

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -13,6 +12,7 @@ use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{RegistryError, Standing};
 use super::operators::permissions;
+use super::pool::DbConnection;
 use super::roles::{BuiltInRole, Permission};
 
 /// A role as operators see it.
@@ -198,7 +198,7 @@ pub async fn remove(registry: &Registry, name: &str) -> Result<(), RegistryError
     change.commit(Deed::new(Action::RoleDelete, name)).await
 }
 
-async fn lock_custom(conn: &mut PgConnection, name: &str) -> Result<Role, RegistryError> {
+async fn lock_custom(conn: &mut DbConnection, name: &str) -> Result<Role, RegistryError> {
     let row = sqlx::query_as!(
         Row,
         "SELECT id, name, permissions, created_at, updated_at FROM koyalite.roles

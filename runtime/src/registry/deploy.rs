@@ -6,7 +6,7 @@
 //!
 //! Reading order: `affinity` and `rule` (pure), `terms`, `stored`, `serve`; then `rollback`, `weights`,
 //! `together`, `history`, `previews`; `entry`, `loaded` and `watch` are what requests meet, `automatic` is
-//! who takes a deployment back.
+//! who takes a deployment back, by what `summed` knows of all nodes.
 
 pub mod affinity;
 pub mod automatic;
@@ -18,6 +18,7 @@ pub mod rollback;
 pub mod rule;
 mod serve;
 pub(super) mod stored;
+mod summed;
 pub mod terms;
 pub mod together;
 pub mod watch;
@@ -25,7 +26,6 @@ pub mod weights;
 
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use self::affinity::Percent;
@@ -38,6 +38,7 @@ use super::change::{Change, LockedProject};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::Restored;
+use super::pool::DbConnection;
 use super::snapshot::Handler;
 use super::{Registry, removal};
 
@@ -138,12 +139,13 @@ pub(super) async fn put(
     };
     check_fit(input, &manifest)?;
     let placed = place(change.conn(), project.id, current, (input, &manifest)).await?;
+    change.deploys(project.id);
     Ok((placed, manifest.path))
 }
 
 /// Makes a component and a manifest serve in a project, where they do not already.
 pub(super) async fn place(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     current: Option<Active>,
     (input, manifest): (&DeployInput, &Manifest),
@@ -162,7 +164,7 @@ pub(super) async fn place(
 
 /// All calls go to it.
 async fn place_whole(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     current: Option<Active>,
     (input, manifest): (&DeployInput, &Manifest),
@@ -209,7 +211,7 @@ async fn place_whole(
 
 /// A share of the calls goes to it; the rest stays with what is active, whose path and schedules stay too.
 async fn place_beside(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     (current, weight): (Active, Percent),
     (input, manifest): (&DeployInput, &Manifest),
@@ -288,7 +290,7 @@ fn check_fit(input: &DeployInput, manifest: &Manifest) -> Result<(), RegistryErr
 
 /// Makes the function's row, or the deployer its owner.
 async fn upsert_function(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     input: &DeployInput,
     path: &str,

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
 use super::error::RegistryError;
 use super::owned::Possession;
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 
 /// A file, as those who operate see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -94,7 +94,7 @@ pub(super) async fn owned(
 
 /// Gives a user's files to another.
 pub(super) async fn transfer(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     user: Uuid,
     heir: Uuid,
 ) -> Result<(), RegistryError> {
@@ -109,7 +109,7 @@ pub(super) async fn transfer(
 }
 
 /// Deletes a user's files; their content goes when it is swept.
-pub(super) async fn remove(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+pub(super) async fn remove(conn: &mut DbConnection, user: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "DELETE FROM koyalite.files WHERE user_id = $1",
         user.to_string()

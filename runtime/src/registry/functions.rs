@@ -62,6 +62,8 @@ pub struct Version {
     pub sha256: String,
     /// Its manifest.
     pub manifest: serde_json::Value,
+    /// The hash of the project's policies that it is or was last used with; none: it never served whole.
+    pub policy_set: Option<String>,
     /// What it exports.
     pub exports: Vec<String>,
     /// What it imports.
@@ -201,9 +203,12 @@ pub async fn versions(
     let before = before.map_err(|_| RegistryError::not_found("version", name))?;
     let function = get(registry, project, name).await?;
     let rows = sqlx::query!(
-        "SELECT id, number, sha256, manifest, exports, imports, created_by, created_at
-         FROM koyalite.versions WHERE function_id = $1 AND ($2::integer IS NULL OR number < $2)
-         ORDER BY number DESC LIMIT $3",
+        "SELECT v.id, v.number, v.sha256, v.manifest, v.exports, v.imports, v.created_by, v.created_at,
+             (SELECT s.sha256 FROM koyalite.deployments d JOIN koyalite.policy_sets s
+                  ON s.id = coalesce(d.policy_set_id, d.first_policy_set_id)
+              WHERE d.version_id = v.id ORDER BY d.number DESC LIMIT 1) AS policy_set
+         FROM koyalite.versions v WHERE v.function_id = $1 AND ($2::integer IS NULL OR v.number < $2)
+         ORDER BY v.number DESC LIMIT $3",
         function.id,
         before,
         page.rows(),
@@ -219,6 +224,7 @@ pub async fn versions(
             version,
             sha256: row.sha256,
             manifest: row.manifest,
+            policy_set: row.policy_set,
             exports: row.exports,
             imports: row.imports,
             active: share.is_some(),

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 
 use koyalite_policy::{ColumnName, IndexName, NAME_BYTES_MAX, ProjectName, TableName};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -15,6 +14,7 @@ use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
 use super::columns::StoredTable;
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
+use super::pool::DbConnection;
 use super::tables::{self, Table};
 use super::{ddl, definition};
 
@@ -240,7 +240,7 @@ pub(crate) async fn drop_in(
 
 /// The indexes of one project's tables, or of all, by the table's id.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Option<Uuid>,
 ) -> Result<HashMap<Uuid, Vec<Index>>, RegistryError> {
     let rows = sqlx::query!(

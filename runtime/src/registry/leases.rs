@@ -6,10 +6,10 @@
 //! `koyalite_api.hold_run`.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::RegistryError;
+use super::pool::DbConnection;
 use super::runs::whole;
 use crate::scheduler::rules::LOST_RETRIES;
 
@@ -58,7 +58,7 @@ pub(crate) struct Room<'a> {
 /// A run that another node started at the same moment beside one of these is a `Conflict`: nothing
 /// has started, and the next look finds how it is.
 pub(crate) async fn start(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     room: Room<'_>,
 ) -> Result<Vec<Started>, RegistryError> {
     let rows = sqlx::query_as!(
@@ -168,7 +168,7 @@ impl From<Row> for Started {
 
 /// Notes which version a run is of.
 pub(crate) async fn set_version(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     claimed: Claimed,
     version: u32,
 ) -> Result<(), RegistryError> {
@@ -202,7 +202,7 @@ impl Lease {
 /// Extends the lease of a run that is still going. One that is over is lost, also where nobody has
 /// noticed yet: its writes have been refused since.
 pub(crate) async fn extend(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     claimed: Claimed,
     lease_s: f64,
 ) -> Result<Lease, RegistryError> {
@@ -220,7 +220,7 @@ pub(crate) async fn extend(
 
 /// Says that a run succeeded, if it is still one's own to say.
 pub(crate) async fn succeed(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     claimed: Claimed,
 ) -> Result<Lease, RegistryError> {
     let finished = sqlx::query!(
@@ -237,7 +237,7 @@ pub(crate) async fn succeed(
 
 /// Says that a run failed, and enqueues the next attempt where its schedule asks for one.
 pub(crate) async fn fail(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     claimed: Claimed,
     reason: &str,
 ) -> Result<Lease, RegistryError> {
@@ -272,7 +272,7 @@ pub(crate) async fn fail(
 
 /// Ends runs whose node went silent, and enqueues their next attempt. Answers how many. A run that is
 /// writing at this moment is held by its write, and looked at again next time.
-pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64, RegistryError> {
+pub(crate) async fn expire(conn: &mut DbConnection, reason: &str) -> Result<u64, RegistryError> {
     let expired = sqlx::query_scalar!(
         r#"WITH lost AS (
                SELECT id FROM koyalite.runs
@@ -305,7 +305,7 @@ pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64,
 
 /// Forgets runs that ended so many days ago, at most so many at once. Answers how many.
 pub(crate) async fn forget(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     days: i32,
     limit: i64,
 ) -> Result<u64, RegistryError> {

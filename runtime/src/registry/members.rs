@@ -4,7 +4,6 @@
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -12,6 +11,7 @@ use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::RegistryError;
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use super::roles::BuiltInRole;
 use super::sessions::{self, Opened, Scope};
 use super::users::{self, NewUser, User};
@@ -237,7 +237,7 @@ pub async fn join(registry: &Registry, project: Uuid, user: Uuid) -> Result<(), 
     change.keep(deed).await
 }
 
-async fn join_in(conn: &mut PgConnection, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
+async fn join_in(conn: &mut DbConnection, project: Uuid, user: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "INSERT INTO koyalite.members (project_id, user_id, role_id)
          SELECT $1, $2, id FROM koyalite.roles WHERE name = $3

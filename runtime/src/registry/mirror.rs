@@ -28,7 +28,7 @@ pub async fn get(registry: &Registry, project: &ProjectName) -> Result<Mirror, R
            FROM koyalite.projects WHERE name = $1"#,
         project.as_str(),
     )
-    .fetch_optional(&mut *conn)
+    .fetch_optional(&mut conn)
     .await?
     .ok_or_else(|| RegistryError::not_found("project", project))?;
     let tables = columns::load(&mut conn, Some(stored.id)).await?;

@@ -28,6 +28,7 @@ pub mod email;
 pub mod error;
 pub mod files;
 pub mod functions;
+mod hint;
 pub mod idempotency;
 pub mod identity;
 pub mod indexes;
@@ -51,6 +52,7 @@ pub mod policies;
 mod policy_input;
 pub mod policy_readable;
 pub mod policy_sets;
+pub(crate) mod pool;
 pub mod project_change;
 pub mod projects;
 pub mod promote;
@@ -84,33 +86,28 @@ pub mod webhooks;
 pub(crate) mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use self::error::{Mistake, RegistryError, Standing};
 pub use self::manifest::Manifest;
 pub use self::outage::Outage;
+use self::pool::{DbConnection, Pool, Transaction};
+pub use self::pool::{Pooling, Route};
 pub use self::secret::Secret;
 pub use self::snapshot::{
     Environment, FunctionEntry, Handler, ProjectEntry, Snapshot, VersionEntry,
 };
 use crate::keys::KeyRing;
 
-/// Control traffic is rare and short; a few connections leave the server's to the tenants.
-const CONNECTIONS_MAX: u32 = 8;
-
-/// How long a change waits for a connection before it is told to come back.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The control data of all projects, and the copy of it that requests are served from.
 #[derive(Debug)]
 pub struct Registry {
-    pool: PgPool,
+    pool: Pool,
+    route: Route,
     ring: ArcSwap<KeyRing>,
     /// Owns what `dev` creates, and acts where no other user has signed in.
     admin: Uuid,
@@ -123,6 +120,9 @@ pub struct Registry {
     freshness: propagation::Freshness,
     /// Something was changed here, and is served here.
     changed: tokio::sync::Notify,
+    /// Something was changed elsewhere, as somebody said.
+    told: tokio::sync::Notify,
+    pace: propagation::Pace,
 }
 
 impl Registry {
@@ -131,21 +131,19 @@ impl Registry {
     /// # Errors
     /// `Unavailable` where the database cannot be reached, `Internal` where it cannot be migrated.
     pub async fn connect(
-        options: PgConnectOptions,
+        route: impl Into<Route>,
         ring: Arc<KeyRing>,
     ) -> Result<Self, RegistryError> {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options.application_name("koyalite"))
-            .await?;
-        migrate(&pool).await?;
+        let route = route.into();
+        migrate(route.session().await?).await?;
+        let pool = Pool::connect(&route).await?;
         vectors::make_extension(&pool).await?;
         let admin = roles::seed(&pool).await?;
         let looked = Instant::now();
         let snapshot = snapshot::load(&pool, &ring, &Snapshot::default()).await?;
         Ok(Self {
             pool,
+            route,
             ring: ArcSwap::new(ring),
             admin,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -154,6 +152,8 @@ impl Registry {
             others: ArcSwap::default(),
             freshness: propagation::Freshness::at(looked),
             changed: tokio::sync::Notify::new(),
+            told: tokio::sync::Notify::new(),
+            pace: propagation::Pace::default(),
         })
     }
 
@@ -187,20 +187,24 @@ impl Registry {
     }
 
     /// A connection, for what the scheduler asks.
-    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, RegistryError> {
+    pub(crate) async fn acquire(&self) -> Result<DbConnection, RegistryError> {
         Ok(self.pool.acquire().await?)
     }
 
     /// A transaction that moves no head: firings are not what nodes serve.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, RegistryError> {
+    pub(crate) async fn begin(&self) -> Result<Transaction, RegistryError> {
         Ok(self.pool.begin().await?)
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<(), RegistryError> {
+/// Over a session, for it holds a lock from one transaction to the next.
+async fn migrate(mut session: PgConnection) -> Result<(), RegistryError> {
     let mut migrator = sqlx::migrate!();
     // Beside our own tables instead of in `public`, which is nobody's.
     migrator.dangerous_set_table_name("koyalite.migrations");
     migrator.create_schema("koyalite");
-    migrator.run(pool).await.map_err(error::from_migration)
+    migrator
+        .run(&mut session)
+        .await
+        .map_err(error::from_migration)
 }

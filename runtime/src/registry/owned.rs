@@ -5,13 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::{Mistake, RegistryError, Standing};
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use super::{Registry, files, removal, users};
 
 /// A kind of thing that users own.
@@ -158,7 +158,7 @@ pub async fn remove_user(
 }
 
 /// The projects in which something of the user's changes hands.
-async fn touched(conn: &mut PgConnection, user: Uuid) -> Result<Vec<Uuid>, RegistryError> {
+async fn touched(conn: &mut DbConnection, user: Uuid) -> Result<Vec<Uuid>, RegistryError> {
     let projects = sqlx::query_scalar!(
         r#"SELECT project_id AS "id!" FROM koyalite.functions WHERE user_id = $1
            UNION SELECT f.project_id FROM koyalite.versions v
@@ -175,7 +175,7 @@ async fn touched(conn: &mut PgConnection, user: Uuid) -> Result<Vec<Uuid>, Regis
     Ok(projects)
 }
 
-async fn refuse_owner(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+async fn refuse_owner(conn: &mut DbConnection, user: Uuid) -> Result<(), RegistryError> {
     let owned = sqlx::query_scalar!(
         "SELECT name FROM koyalite.projects WHERE owner_id = $1 ORDER BY name",
         user,
@@ -194,7 +194,7 @@ async fn refuse_owner(conn: &mut PgConnection, user: Uuid) -> Result<(), Registr
     ))
 }
 
-async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(), RegistryError> {
+async fn transfer(conn: &mut DbConnection, user: Uuid, heir: Uuid) -> Result<(), RegistryError> {
     let known = sqlx::query_scalar!(
         "SELECT id FROM koyalite.users WHERE id = $1 FOR SHARE",
         heir
@@ -249,7 +249,7 @@ async fn transfer(conn: &mut PgConnection, user: Uuid, heir: Uuid) -> Result<(),
 }
 
 /// The log of what was sent for them. What is on its way arrives, and is nobody's.
-async fn forget_mail(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+async fn forget_mail(conn: &mut DbConnection, user: Uuid) -> Result<(), RegistryError> {
     let user = user.to_string();
     sqlx::query!(
         "UPDATE koyalite.email_logs SET user_id = NULL WHERE user_id = $1 AND status = 'sending'",
@@ -265,7 +265,7 @@ async fn forget_mail(conn: &mut PgConnection, user: Uuid) -> Result<(), Registry
 
 /// What they did to the things of others: those stay, and so do policies, without which a table would
 /// open or close.
-async fn sign_over(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+async fn sign_over(conn: &mut DbConnection, user: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "UPDATE koyalite.versions v SET created_by = p.owner_id
          FROM koyalite.functions f JOIN koyalite.projects p ON p.id = f.project_id

@@ -6,7 +6,6 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -15,6 +14,7 @@ use super::audit::{Action, Deed};
 use super::change::Change;
 use super::email::Email;
 use super::error::RegistryError;
+use super::pool::DbConnection;
 use super::sessions::{self, Scope};
 use super::users::{self, PasswordHash};
 use super::{members, operators};
@@ -145,7 +145,7 @@ async fn is_at_home(registry: &Registry, user: Uuid, scope: Scope) -> Result<boo
 }
 
 async fn sender(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     scope: Scope,
     letter: &Letter,
 ) -> Result<Option<(String, String)>, RegistryError> {
@@ -166,7 +166,7 @@ async fn sender(
 
 /// Keeps a code; the one before it is good no longer.
 async fn keep(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     user: Uuid,
     scope: Scope,
     token: &ResetToken,

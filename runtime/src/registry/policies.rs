@@ -8,13 +8,13 @@ use koyalite_policy::{
     ColumnName, Command, Effect, PolicySource, ProjectName, Resource, TableName,
 };
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject, project_id};
 use super::error::RegistryError;
 pub use super::policy_input::{NewPolicy, PolicyPatch};
+use super::pool::DbConnection;
 use super::verdict::{Rules, verdict};
 use super::{Registry, mirror, tables};
 
@@ -100,7 +100,7 @@ pub(crate) async fn create_in(
 
 /// The row that policies of a resource hang on. Without columns, it is no table to anybody else.
 pub(crate) async fn resource_row(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     resource: Resource,
 ) -> Result<Uuid, RegistryError> {
@@ -118,7 +118,7 @@ pub(crate) async fn resource_row(
 
 /// Writes a policy's row, unchecked. `made` is by whom, and when if that was before.
 pub(crate) async fn insert(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     table: Uuid,
     source: &PolicySource,
     made: (Uuid, Option<DateTime<Utc>>),
@@ -270,7 +270,7 @@ async fn verdict_in(
 
 /// The policies of one project as the policy engine takes them.
 pub(crate) async fn sources(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
 ) -> Result<Vec<PolicySource>, RegistryError> {
     let policies = load(conn, Some(project)).await?;
@@ -282,7 +282,7 @@ pub(crate) async fn sources(
 
 /// The policies of one project, or of all, each with its project's id.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Option<Uuid>,
 ) -> Result<Vec<(Uuid, Policy)>, RegistryError> {
     let rows = sqlx::query!(
@@ -326,7 +326,7 @@ pub(crate) async fn load(
     policies.collect()
 }
 
-async fn find(conn: &mut PgConnection, project: Uuid, id: Uuid) -> Result<Policy, RegistryError> {
+async fn find(conn: &mut DbConnection, project: Uuid, id: Uuid) -> Result<Policy, RegistryError> {
     let policies = load(conn, Some(project)).await?;
     let mut matching = policies.into_iter().map(|(_, policy)| policy);
     matching

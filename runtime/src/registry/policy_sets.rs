@@ -1,5 +1,5 @@
-//! The policies that a version was last used with: kept when its deployment stops serving, restored by a
-//! rollback or taken along by a promotion that asks for it.
+//! The policies that a version is used with: noted when its deployment begins, kept when it stops serving,
+//! restored by a rollback or taken along by a promotion that asks for it.
 //!
 //! A policy is the same where its id is. What is restored is checked against the tables as they are now,
 //! for those are not restored: a set that no longer fits is refused with every policy that does not.
@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use koyalite_policy::{PolicySource, Resource, TableName};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::change::{Change, LockedProject};
 use super::columns;
 use super::error::{Mistake, RegistryError, Standing};
 use super::policies::{self, Policy};
+use super::pool::DbConnection;
 use super::verdict::{self, Rules};
 
 /// What a rollback does with the project's policies.
@@ -38,10 +38,39 @@ pub struct Restored {
 
 /// Keeps the project's policies with the deployment of the function that serves now, if one does.
 pub(crate) async fn keep(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     function: Uuid,
 ) -> Result<(), RegistryError> {
+    let id = stored(&mut *conn, project).await?;
+    sqlx::query!(
+        "UPDATE koyalite.deployments d SET policy_set_id = $2
+         FROM koyalite.functions f WHERE f.id = $1 AND d.id = f.active_deployment_id",
+        function,
+        id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes the project's policies with the deployments that began in this transaction.
+pub(super) async fn begin(conn: &mut DbConnection, project: Uuid) -> Result<(), RegistryError> {
+    let id = stored(&mut *conn, project).await?;
+    sqlx::query!(
+        "UPDATE koyalite.deployments d SET first_policy_set_id = $2
+         FROM koyalite.functions f WHERE f.project_id = $1 AND d.id = f.active_deployment_id
+             AND d.first_policy_set_id IS NULL AND d.created_at = now()",
+        project,
+        id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The set of all policies that the project has now.
+async fn stored(conn: &mut DbConnection, project: Uuid) -> Result<Uuid, RegistryError> {
     let policies = policies::sources(conn, project).await?;
     let set = serde_json::to_value(policies).map_err(RegistryError::internal)?;
     let sha256 = hex::encode(Sha256::digest(set.to_string()));
@@ -54,18 +83,8 @@ pub(crate) async fn keep(
         project,
         sha256,
         set,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "UPDATE koyalite.deployments d SET policy_set_id = $2
-         FROM koyalite.functions f WHERE f.id = $1 AND d.id = f.active_deployment_id",
-        function,
-        id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    );
+    Ok(id.fetch_one(conn).await?)
 }
 
 /// Restores the set that was kept last for a version.
@@ -140,12 +159,13 @@ fn named(source: &PolicySource) -> String {
 }
 
 pub(super) async fn kept(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     version: Uuid,
 ) -> Result<Vec<PolicySource>, RegistryError> {
     let set = sqlx::query_scalar!(
         "SELECT s.policies FROM koyalite.deployments d
-         JOIN koyalite.policy_sets s ON s.id = d.policy_set_id
+         JOIN koyalite.policy_sets s
+             ON s.id = coalesce(d.policy_set_id, d.first_policy_set_id)
          WHERE d.version_id = $1 ORDER BY d.number DESC LIMIT 1",
         version,
     )

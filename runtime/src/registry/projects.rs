@@ -9,13 +9,13 @@ use koyalite_host_api::files::Files;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use super::secret::{Column, Secret, seal};
 use super::settings::Settings;
 use super::snapshot::{Environment, ProjectEntry};
@@ -149,7 +149,7 @@ pub async fn get(registry: &Registry, name: &ProjectName) -> Result<Project, Reg
 
 /// The project of that name, as a change sees it.
 pub(crate) async fn named(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     name: &ProjectName,
 ) -> Result<Project, RegistryError> {
     let mut found = select(conn, (Some(name), None), &Page::first(1)).await?;
@@ -172,7 +172,7 @@ pub async fn list(
 }
 
 async fn select(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (name, only): (Option<&ProjectName>, Option<&[Uuid]>),
     page: &Page<String>,
 ) -> Result<Vec<Project>, RegistryError> {

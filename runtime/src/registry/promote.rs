@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 
 use koyalite_policy::{FunctionName, PolicySource, ProjectName, TableName};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::audit::Action;
@@ -17,6 +16,7 @@ use super::error::RegistryError;
 use super::functions::Policies;
 use super::manifest::Manifest;
 use super::policy_sets::{self, Restored};
+use super::pool::DbConnection;
 use super::snapshot::{HANDLERS, handler_word};
 use super::{Registry, mirror, policies, removal};
 
@@ -63,6 +63,7 @@ pub async fn promote(registry: &Registry, wanted: Promotion) -> Result<Deployed,
     let there = stored::active(change.conn(), project.id, &wanted.name).await?;
     let what = (&taken.input, &manifest);
     let placed = deploy::place(change.conn(), project.id, there, what).await?;
+    change.deploys(project.id);
     let changed = placed.changed;
     let deed = placed
         .version
@@ -100,7 +101,7 @@ struct Taken {
 }
 
 async fn taken(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (source, current): (Uuid, &Active),
     wanted: &Promotion,
 ) -> Result<Taken, RegistryError> {
@@ -157,7 +158,7 @@ async fn taken(
 /// A policy is the same where its id is, and another project's has another: the one of the same name on
 /// the table of the same name, if there is one.
 async fn known_here(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     sources: Vec<PolicySource>,
 ) -> Result<Vec<PolicySource>, RegistryError> {

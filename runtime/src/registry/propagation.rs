@@ -1,8 +1,8 @@
 //! How a change reaches every node, and how a node knows that it is behind.
 //!
 //! Each node looks at the head row: often after a change, else once a second. It serves what it finds and
-//! writes down which number that is. Polling is all there is: it works through any pooler, and misses
-//! nothing, because numbers are in the order of commits (`change`). How old the last look is says how
+//! writes down which number that is. Looking is what it relies on: it works through any pooler, and misses
+//! nothing, because numbers are in the order of commits (`change`). A hint (`hint`) makes it look at once. How old the last look is says how
 //! far a node can be trusted that is cut off from the database.
 
 use std::sync::Arc;
@@ -36,6 +36,44 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The same for reading what has changed, which after a start elsewhere may be thousands of functions.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Nodes that hear the same hint do not ask together either: so much time for each of them.
+const SPREAD_EACH: Duration = Duration::from_micros(200);
+
+/// How often a node looks: as a rule, and for a while after a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    usual: Duration,
+    busy: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            usual: POLL_INTERVAL,
+            busy: POLL_INTERVAL_BUSY,
+        }
+    }
+}
+
+impl Pace {
+    /// Until the next look, that long after the last change; `chance` is between 0 and 1.
+    fn pause(self, quiet: Duration, chance: f64) -> Duration {
+        let usual = match quiet < BUSY_FOR {
+            true => self.busy,
+            false => self.usual,
+        };
+        // Never later than the interval itself says.
+        usual.mul_f64(1.0 - JITTER * chance)
+    }
+}
+
+/// Why a node looks now.
+enum Cause {
+    ChangedHere,
+    Told,
+    Time,
+}
 
 /// When this node last knew the truth.
 #[derive(Debug)]
@@ -155,11 +193,14 @@ impl Registry {
         let (mut looking, mut telling) = (Outage::default(), Outage::default());
         let (mut said, mut changed) = (i64::MIN, Instant::now());
         loop {
-            tokio::select! {
+            let pause = self.pace.pause(changed.elapsed(), rand::random());
+            let cause = tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.changed.notified() => tokio::time::sleep(GATHER).await,
-                () = tokio::time::sleep(pause(changed.elapsed(), rand::random())) => {}
-            }
+                () = self.changed.notified() => Cause::ChangedHere,
+                () = self.told.notified() => Cause::Told,
+                () = tokio::time::sleep(pause) => Cause::Time,
+            };
+            self.before_looking(cause).await;
             if looking
                 .note(self.refresh().await, "following changes")
                 .is_none()
@@ -181,6 +222,32 @@ impl Registry {
                 said = serves;
             }
         }
+    }
+
+    async fn before_looking(&self, cause: Cause) {
+        match cause {
+            Cause::ChangedHere => {
+                tokio::time::sleep(GATHER).await;
+                // Who does not hear of it finds it.
+                drop(bounded(LOOK_TIMEOUT, self.hint()).await);
+            }
+            Cause::Told => {
+                let most = SPREAD_EACH.saturating_mul(self.live_nodes().get());
+                let spread = most.min(POLL_INTERVAL_BUSY).mul_f64(rand::random());
+                tokio::time::sleep(spread).await;
+            }
+            Cause::Time => {}
+        }
+    }
+
+    /// The same, which looks by itself only that often.
+    #[cfg(test)]
+    pub(super) fn looking_every(mut self, time: Duration) -> Self {
+        self.pace = Pace {
+            usual: time,
+            busy: time,
+        };
+        self
     }
 
     async fn say(&self, node: &ThisNode, serves: i64) -> Result<(), RegistryError> {
@@ -229,16 +296,6 @@ impl Registry {
     }
 }
 
-/// Until the next look, that long after the last change; `chance` is between 0 and 1.
-fn pause(quiet: Duration, chance: f64) -> Duration {
-    let usual = match quiet < BUSY_FOR {
-        true => POLL_INTERVAL_BUSY,
-        false => POLL_INTERVAL,
-    };
-    // Never later than the interval itself says.
-    usual.mul_f64(1.0 - JITTER * chance)
-}
-
 /// What has not come in time counts as a database that is away.
 async fn bounded<T>(
     limit: Duration,
@@ -255,7 +312,7 @@ mod tests {
     #[test]
     fn a_node_looks_more_often_after_a_change_and_never_later_than_said() {
         let check = |quiet_s, chance, expected_ms| {
-            let pause = pause(Duration::from_secs(quiet_s), chance);
+            let pause = Pace::default().pause(Duration::from_secs(quiet_s), chance);
             assert_eq!(pause.as_millis(), expected_ms, "{quiet_s} s, {chance}");
         };
         check(0, 0.0, 250);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -15,6 +14,7 @@ use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use crate::keys::token::ISSUER;
 
 /// A project has one, and a second while it moves to another.
@@ -147,7 +147,7 @@ fn check(new: &NewProvider) -> Result<(), RegistryError> {
     refuse_if_any(mistakes)
 }
 
-async fn has_room(conn: &mut PgConnection, project: Uuid) -> Result<(), RegistryError> {
+async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<(), RegistryError> {
     let providers = sqlx::query_scalar!(
         r#"SELECT count(*) AS "providers!" FROM koyalite.identity_providers WHERE project_id = $1"#,
         project,
@@ -211,7 +211,7 @@ pub async fn delete(
 
 /// The providers of projects.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     projects: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<Arc<ProviderEntry>>>, RegistryError> {
     let rows = sqlx::query!(

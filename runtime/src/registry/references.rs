@@ -2,13 +2,13 @@
 //! at nothing, at something that is not unique, or at another type.
 
 use koyalite_policy::{ColumnName, ColumnType};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::columns::{StoredTable, Target};
 use super::ddl::ForeignKey;
 use super::definition::{ColumnDefinition, TableDefinition};
 use super::error::{Mistake, RegistryError};
+use super::pool::DbConnection;
 
 /// The table that is being created, which its own columns may refer to.
 pub(crate) struct Own<'a> {
@@ -18,7 +18,7 @@ pub(crate) struct Own<'a> {
 }
 
 /// Forgets what a column refers to.
-pub(crate) async fn forget(conn: &mut PgConnection, column_id: Uuid) -> Result<(), RegistryError> {
+pub(crate) async fn forget(conn: &mut DbConnection, column_id: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "DELETE FROM koyalite.relationships WHERE from_column_id = $1",
         column_id,

@@ -5,12 +5,12 @@
 //! that deploys share, and asks again under it: what a deploy has just named stays.
 
 use koyalite_policy::{FunctionName, ProjectName};
-use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
 use super::error::RegistryError;
+use super::pool::{DbConnection, Transaction};
 use super::projects::Tenant;
 use super::{Registry, ddl};
 
@@ -97,7 +97,7 @@ pub async fn function(
 
 /// The components of these functions' versions.
 pub(super) async fn components(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     functions: &[Uuid],
 ) -> Result<Vec<String>, RegistryError> {
     let components = sqlx::query_scalar!(
@@ -109,7 +109,7 @@ pub(super) async fn components(
 
 /// The rows of these functions, the ones that refer to others first.
 pub(super) async fn drop_functions(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     functions: &[Uuid],
 ) -> Result<(), RegistryError> {
     sqlx::query!(
@@ -154,7 +154,7 @@ pub(super) async fn drop_functions(
 
 /// The rest of a project's rows, its own last. What refers to it and is not named here has to say
 /// itself that it goes with it (`ON DELETE CASCADE`); else Postgres refuses.
-async fn drop_data(conn: &mut PgConnection, project: Uuid) -> Result<(), RegistryError> {
+async fn drop_data(conn: &mut DbConnection, project: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "DELETE FROM koyalite.policy_sets WHERE project_id = $1",
         project
@@ -194,7 +194,7 @@ pub(crate) async fn hold_components(mut change: Change<'_>) -> Result<Change<'_>
 
 /// Components that no version has. While this is held none can get one.
 pub struct Unused {
-    tx: Transaction<'static, Postgres>,
+    tx: Transaction,
     /// Their hashes.
     pub components: Vec<String>,
 }

@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::error::RegistryError;
+use super::pool::Pool;
 use super::users::UNUSABLE_PASSWORD;
 
 /// The user that every installation has. Nobody can sign in as it with a password.
@@ -279,7 +279,7 @@ impl BuiltInRole {
 
 /// Writes the built-in roles and the first user; answers that user's id. Several nodes may start at
 /// once: each statement is decided by a unique name.
-pub(crate) async fn seed(pool: &PgPool) -> Result<Uuid, RegistryError> {
+pub(crate) async fn seed(pool: &Pool) -> Result<Uuid, RegistryError> {
     let mut tx = pool.begin().await?;
     for role in BuiltInRole::ALL {
         let permissions =

@@ -5,10 +5,10 @@
 //! All times are the database's, so that nodes whose clocks differ agree on what is due.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::RegistryError;
+use super::pool::DbConnection;
 use crate::scheduler::rules::Rules;
 
 /// A task that is due, locked until the transaction ends.
@@ -113,7 +113,7 @@ impl Fate {
 }
 
 /// The database's clock, at this moment rather than at the transaction's start.
-pub(crate) async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, RegistryError> {
+pub(crate) async fn now(conn: &mut DbConnection) -> Result<DateTime<Utc>, RegistryError> {
     let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#)
         .fetch_one(conn)
         .await?;
@@ -121,7 +121,7 @@ pub(crate) async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, Regist
 }
 
 /// How long until the next task is due, in milliseconds; negative when one is. None: no task is.
-pub(crate) async fn until_due(conn: &mut PgConnection) -> Result<Option<i64>, RegistryError> {
+pub(crate) async fn until_due(conn: &mut DbConnection) -> Result<Option<i64>, RegistryError> {
     let until = sqlx::query_scalar!(
         r#"SELECT (extract(epoch FROM min(next_run) - clock_timestamp()) * 1000)::bigint AS "ms"
            FROM koyalite.scheduled_tasks WHERE next_run IS NOT NULL"#
@@ -133,7 +133,7 @@ pub(crate) async fn until_due(conn: &mut PgConnection) -> Result<Option<i64>, Re
 
 /// Due tasks that no other node is working on, the longest due first.
 pub(crate) async fn lock_due(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<DueTask>, RegistryError> {
@@ -187,7 +187,7 @@ pub(crate) fn whole(count: i64) -> u64 {
 }
 
 /// Writes runs. One that is there already stays as it is: somebody else was first.
-pub(crate) async fn insert(conn: &mut PgConnection, runs: &[NewRun]) -> Result<(), RegistryError> {
+pub(crate) async fn insert(conn: &mut DbConnection, runs: &[NewRun]) -> Result<(), RegistryError> {
     let ids: Vec<Uuid> = runs.iter().map(|_| Uuid::now_v7()).collect();
     let tasks: Vec<Uuid> = runs.iter().map(|run| run.task).collect();
     let projects: Vec<Uuid> = runs.iter().map(|run| run.project).collect();
@@ -238,7 +238,7 @@ pub(crate) struct Advance {
 
 /// Moves tasks on.
 pub(crate) async fn advance(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     tasks: &[Advance],
 ) -> Result<(), RegistryError> {
     let ids: Vec<Uuid> = tasks.iter().map(|task| task.task).collect();

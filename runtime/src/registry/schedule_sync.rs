@@ -2,11 +2,11 @@
 //! them back as well. Tasks that were made over the API stay as they are.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::{RegistryError, Standing};
 use super::manifest::{Manifest, ScheduleSpec};
+use super::pool::DbConnection;
 use crate::scheduler::cron::Schedule;
 
 /// Whose schedules they are.
@@ -35,7 +35,7 @@ impl Origin {
 /// Makes the function's tasks those of the version that serves from now on. A task whose expression
 /// stays keeps its next time, so that deploying often never skips a firing.
 pub(super) async fn sync(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     function: Uuid,
     manifest: &Manifest,
@@ -68,7 +68,7 @@ pub(super) async fn sync(
 
 /// A name in the manifest that a task made over the API has.
 async fn refuse_taken(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     function: Uuid,
     names: &[String],
 ) -> Result<(), RegistryError> {
@@ -94,7 +94,7 @@ async fn refuse_taken(
 
 /// What waits of tasks that are no more does not run, and says so.
 pub(super) async fn drop_waiting(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     tasks: &[Uuid],
 ) -> Result<(), RegistryError> {
     sqlx::query!(
@@ -119,7 +119,7 @@ pub(super) fn next(
 }
 
 async fn upsert(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     owner: Owner,
     spec: &ScheduleSpec,
     next: Option<DateTime<Utc>>,
@@ -133,7 +133,7 @@ async fn upsert(
 
 /// Makes a task what the spec says. It keeps its next time where its expression stays.
 pub(super) async fn update(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     function: Uuid,
     spec: &ScheduleSpec,
     next: Option<DateTime<Utc>>,
@@ -171,7 +171,7 @@ pub(super) async fn update(
 
 /// Makes a task, or one anew that was removed: its history is that of the name. None: there is one.
 pub(super) async fn insert(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (owner, origin): (Owner, Origin),
     spec: &ScheduleSpec,
     next: Option<DateTime<Utc>>,

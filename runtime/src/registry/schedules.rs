@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use koyalite_policy::{FunctionName, ProjectName};
 use serde::Serialize;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::Registry;
@@ -16,6 +16,7 @@ use super::change::project_id;
 use super::error::{RegistryError, Standing};
 use super::manifest::ScheduleSpec;
 use super::manifest::schedules::SCHEDULES_MAX;
+use super::pool::DbConnection;
 use super::runs::whole;
 use super::schedule_change::of_manifest;
 use super::schedule_sync::{Origin, Owner, drop_waiting, insert, next};
@@ -96,7 +97,7 @@ pub async fn find(
 
 /// The same task as it is now, its row locked until the transaction ends.
 pub(super) async fn lock(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     seen: &ScheduledTask,
 ) -> Result<ScheduledTask, RegistryError> {
     // The lock comes before the look that counts: of two changes the second finds what the first made.

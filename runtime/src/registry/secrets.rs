@@ -8,7 +8,6 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -16,6 +15,7 @@ use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use super::secret::Secret;
 use crate::keys::{Context, KeyRing, Sealed};
 
@@ -152,7 +152,7 @@ pub async fn set(
     change.commit(Deed::new(Action::SecretSet, name)).await
 }
 
-async fn has_room(conn: &mut PgConnection, project: Uuid) -> Result<(), RegistryError> {
+async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<(), RegistryError> {
     let count = sqlx::query_scalar!(
         "SELECT count(*) AS \"count!\" FROM koyalite.secrets WHERE project_id = $1",
         project,
@@ -192,7 +192,7 @@ pub async fn delete(
 
 /// The secrets of projects, by name. One that does not open is left out: what needs it finds nothing.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     ring: &KeyRing,
     projects: &[Uuid],
 ) -> Result<HashMap<Uuid, BTreeMap<String, Secret>>, RegistryError> {

@@ -9,7 +9,6 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -17,6 +16,7 @@ use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::Change;
 use super::error::RegistryError;
+use super::pool::DbConnection;
 use crate::keys::{KeyRing, Purpose};
 
 /// How long a session lasts that nobody uses: a month, as long as people stay away from an app that
@@ -144,7 +144,7 @@ pub async fn open(registry: &Registry, user: Uuid, scope: Scope) -> Result<Opene
 
 /// The same, as a part of a change.
 pub(crate) async fn open_in(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     user: Uuid,
     scope: Scope,
 ) -> Result<Opened, RegistryError> {
@@ -166,7 +166,7 @@ pub(crate) async fn open_in(
 }
 
 /// Forgets sessions that are over, and the oldest of too many.
-async fn make_room(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryError> {
+async fn make_room(conn: &mut DbConnection, user: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "DELETE FROM koyalite.sessions WHERE user_id = $1 AND (expires_at < now()
              OR ended_at < now() - make_interval(days => $2)
@@ -182,7 +182,7 @@ async fn make_room(conn: &mut PgConnection, user: Uuid) -> Result<(), RegistryEr
 }
 
 async fn add(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     session: Uuid,
     token: &RefreshToken,
 ) -> Result<(), RegistryError> {
@@ -254,7 +254,7 @@ pub async fn refresh(
 /// Locks the session first, then looks at the token: of two who ask at once, the second one sees what
 /// the first has done.
 async fn judge(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     shown: &RefreshToken,
     scope: Scope,
 ) -> Result<Option<Judged>, RegistryError> {
@@ -293,7 +293,7 @@ async fn judge(
 }
 
 async fn rotate(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     shown: &RefreshToken,
     opened: &Opened,
 ) -> Result<(), RegistryError> {
@@ -315,7 +315,7 @@ async fn rotate(
     add(conn, opened.id, &opened.refresh).await
 }
 
-async fn is_unused(conn: &mut PgConnection, token: &RefreshToken) -> Result<bool, RegistryError> {
+async fn is_unused(conn: &mut DbConnection, token: &RefreshToken) -> Result<bool, RegistryError> {
     let unused = sqlx::query_scalar!(
         r#"SELECT used_at IS NULL AS "unused!" FROM koyalite.refresh_tokens WHERE sha256 = $1"#,
         &token.hash(),
@@ -341,7 +341,7 @@ pub async fn end(
     change.keep(Deed::new(Action::SignOut, session)).await
 }
 
-async fn end_in(conn: &mut PgConnection, session: Uuid) -> Result<(), RegistryError> {
+async fn end_in(conn: &mut DbConnection, session: Uuid) -> Result<(), RegistryError> {
     sqlx::query!(
         "UPDATE koyalite.sessions SET ended_at = now() WHERE id = $1 AND ended_at IS NULL",
         session,
@@ -353,7 +353,7 @@ async fn end_in(conn: &mut PgConnection, session: Uuid) -> Result<(), RegistryEr
 
 /// Ends all sessions of a user but one, as a part of a change.
 pub(crate) async fn end_others(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     user: Uuid,
     but: Option<Uuid>,
 ) -> Result<(), RegistryError> {

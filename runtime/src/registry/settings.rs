@@ -6,12 +6,12 @@ mod files;
 
 use koyalite_policy::{ColumnName, TableName};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::RegistryError;
 use super::manifest::Manifest;
 use super::policy_input::given;
+use super::pool::DbConnection;
 
 pub use self::files::FileSettings;
 
@@ -193,7 +193,7 @@ impl Settings {
 
 /// Writes the settings of a project, as a patch makes them.
 pub(crate) async fn change(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     patch: SettingsPatch,
 ) -> Result<(), RegistryError> {
@@ -219,7 +219,7 @@ pub(crate) async fn change(
     Ok(())
 }
 
-async fn of(conn: &mut PgConnection, project: Uuid) -> Result<Settings, RegistryError> {
+async fn of(conn: &mut DbConnection, project: Uuid) -> Result<Settings, RegistryError> {
     let stored = sqlx::query_scalar!(
         "SELECT settings FROM koyalite.projects WHERE id = $1",
         project
@@ -230,7 +230,7 @@ async fn of(conn: &mut PgConnection, project: Uuid) -> Result<Settings, Registry
 }
 
 async fn functions_outside(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     settings: &Settings,
 ) -> Result<Vec<String>, RegistryError> {
@@ -249,7 +249,7 @@ async fn functions_outside(
 
 /// Refuses a version that would run where the project's data may not be.
 pub(crate) async fn allow_regions(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     manifest: &Manifest,
 ) -> Result<(), RegistryError> {

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -12,6 +11,7 @@ use super::change::Change;
 use super::email::Email;
 use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
+use super::pool::DbConnection;
 use super::sessions;
 
 /// A user as operators see one. The hash of their password is read by [`credentials`] alone.
@@ -87,7 +87,7 @@ pub async fn create(registry: &Registry, new: &NewUser) -> Result<User, Registry
 
 /// The same, as a part of a change.
 pub(crate) async fn create_in(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     new: &NewUser,
 ) -> Result<User, RegistryError> {
     let hash = new.hashed_password.as_ref();
@@ -121,7 +121,7 @@ pub async fn get(registry: &Registry, id: Uuid) -> Result<User, RegistryError> {
     get_in(&mut conn, id).await
 }
 
-async fn get_in(conn: &mut PgConnection, id: Uuid) -> Result<User, RegistryError> {
+async fn get_in(conn: &mut DbConnection, id: Uuid) -> Result<User, RegistryError> {
     let user = sqlx::query_as!(
         User,
         "SELECT u.id, u.email, r.name AS role, u.created_at, u.updated_at
@@ -195,7 +195,7 @@ pub async fn change(
 }
 
 async fn write(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     id: Uuid,
     wanted: &UserChange,
 ) -> Result<(), RegistryError> {

@@ -7,11 +7,11 @@ use koyalite_policy::{
     Claims, PolicyError, PolicyFault, PolicySource, Schema, TableName, TableShape,
     check_policy_with_claims,
 };
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::columns::{self, StoredTable};
 use super::error::{Mistake, RegistryError};
+use super::pool::DbConnection;
 use super::{claims, policies};
 
 /// Names are for people; a longer one is a comment.
@@ -29,7 +29,7 @@ pub(crate) struct Rules {
 impl Rules {
     /// As they are stored, or as the change that `conn` belongs to has them.
     pub(crate) async fn load(
-        conn: &mut PgConnection,
+        conn: &mut DbConnection,
         project: Uuid,
     ) -> Result<Self, RegistryError> {
         let tables = columns::load(conn, Some(project)).await?;

@@ -9,40 +9,41 @@ use sqlx::postgres::PgConnectOptions;
 use super::Mode;
 use crate::config::{DatabaseChoice, EmbeddedDatabase, ServeConfig};
 use crate::postgres::{Options, Progress, Supervised};
+use crate::registry::{Pooling, Route};
 
 /// A Postgres, and how both drivers reach it.
 pub(super) struct Database {
-    pub(super) control: PgConnectOptions,
+    pub(super) control: Route,
     pub(super) tenants: PostgresConfig,
+    pub(super) pooling: Pooling,
     supervised: Option<Supervised>,
 }
 
 impl Database {
     pub(super) async fn come_by(config: &ServeConfig, mode: Mode) -> anyhow::Result<Self> {
+        let mut pooling = Pooling::Session;
         let (url, control, supervised) = match &config.database {
             DatabaseChoice::Embedded(embedded) => {
                 let supervised = start(config, embedded, mode).await?;
                 let connection = supervised.connection();
-                (
-                    connection.url(),
-                    connection.sqlx_options(),
-                    Some(supervised),
-                )
+                let control = connection.sqlx_options().into();
+                (connection.url(), control, Some(supervised))
             }
             DatabaseChoice::Url(url) => {
-                let url = url.expose();
-                let options = url
-                    .parse()
-                    .context("the database URL is not one that Postgres knows")?;
-                (url.to_owned(), options, None)
+                (url.expose().to_owned(), parsed(url.expose())?.into(), None)
+            }
+            DatabaseChoice::Pooled { pooler, direct } => {
+                pooling = Pooling::Transaction;
+                let (usual, direct) = (parsed(pooler.expose())?, parsed(direct.expose())?);
+                let control = Route::through_pooler(usual, direct);
+                (pooler.expose().to_owned(), control, None)
             }
         };
-        let tenants = url
-            .parse()
-            .context("the database URL is not one that Postgres knows")?;
+        let tenants = url.parse().context(UNKNOWN_URL)?;
         Ok(Self {
             control,
             tenants,
+            pooling,
             supervised,
         })
     }
@@ -55,6 +56,12 @@ impl Database {
             tracing::error!(%error, "the private Postgres did not stop");
         }
     }
+}
+
+const UNKNOWN_URL: &str = "the database URL is not one that Postgres knows";
+
+fn parsed(url: &str) -> anyhow::Result<PgConnectOptions> {
+    url.parse().context(UNKNOWN_URL)
 }
 
 async fn start(

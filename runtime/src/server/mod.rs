@@ -249,6 +249,8 @@ impl Tasks {
         let (registry, node) = (Arc::clone(&parts.registry), parts.node.clone());
         let follow_until = stop.clone();
         background.spawn(async move { registry.follow(node, follow_until).await });
+        let (registry, hear_until) = (Arc::clone(&parts.registry), stop.clone());
+        background.spawn(async move { registry.listen(hear_until).await });
         let (registry, note_until) = (Arc::clone(&parts.registry), stop.clone());
         background.spawn(async move { registry.note_used_keys(note_until).await });
         background.spawn(retention::keep(
@@ -267,6 +269,7 @@ impl Tasks {
         background.spawn(async move { audit::keep_reads(&registry, &reads, kept_until).await });
         background.spawn(automatic::keep_watching(
             Arc::clone(&parts.registry),
+            parts.node.id,
             stop.clone(),
         ));
         background.spawn(build::keep_building(

@@ -33,7 +33,7 @@ use crate::registry::audit::ReadRecords;
 use crate::registry::manifest::Limits;
 use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
-use crate::registry::{Environment, Registry, projects};
+use crate::registry::{Environment, Pooling, Registry, projects};
 use crate::scheduler::{PROJECT_RUNS_MAX, RUNS_MAX, SchedulerSettings};
 use crate::store::{self, Objects};
 use crate::sweeper::Sweeper;
@@ -326,10 +326,16 @@ fn targets(mode: Mode) -> Policy {
 }
 
 fn tenants(config: &ServeConfig, database: &Database, cores: &Cores) -> anyhow::Result<Databases> {
+    let usual = db::NodeLimits::default();
     let limits = db::NodeLimits {
         project_connections: config.limits.project_connections,
         node_connections: config.limits.tenant_connections,
-        ..db::NodeLimits::default()
+        statements: match database.pooling {
+            Pooling::Session => usual.statements,
+            // What is prepared here is not there for the next transaction.
+            Pooling::Transaction => 0,
+        },
+        ..usual
     };
     let base = database.tenants.clone();
     let homes = Homes::new(cores.runtimes());

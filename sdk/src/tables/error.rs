@@ -18,7 +18,7 @@ pub struct Error {
 }
 
 impl Error {
-    pub(super) fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Self {
         Self {
             kind,
             code: code.to_owned(),

@@ -30,10 +30,14 @@ pub(crate) enum Leak {
     Delete,
     /// The stored rows of an upsert.
     Conflict,
+    /// The rows that are near.
+    Near,
+    /// The rows that have the words, or are near.
+    Words,
 }
 
 impl Leak {
-    pub(crate) const ALL: [Leak; 10] = [
+    pub(crate) const ALL: [Leak; 12] = [
         Leak::Select,
         Leak::Page,
         Leak::Count,
@@ -44,6 +48,8 @@ impl Leak {
         Leak::UpdateWithOld,
         Leak::Delete,
         Leak::Conflict,
+        Leak::Near,
+        Leak::Words,
     ];
 }
 

@@ -213,7 +213,10 @@ pub(crate) fn at(permit: &Permit, near: &Near, found: Vec<(String, f64)>) -> Sta
 /// Which rows count: those of the policies and the filter that have a vector.
 fn counting(writer: &mut SqlWriter, permit: &Permit, near: &Near) -> String {
     let column = column_of(ROW, &near.column);
-    match condition(writer, ROW, [permit.using()], near.filter.as_ref()) {
+    let using = permit.using();
+    #[cfg(test)]
+    let using = super::leak::residual(super::leak::Leak::Near, using);
+    match condition(writer, ROW, [using], near.filter.as_ref()) {
         Some(condition) => format!("{condition} AND {column} IS NOT NULL"),
         None => format!("{column} IS NOT NULL"),
     }

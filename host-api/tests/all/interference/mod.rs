@@ -9,17 +9,20 @@
 //! soon ([`Pair::new`]), and so it must with a compiler that loses one (`db/sql/leak.rs`, which there is
 //! in the unit tests of the crate only; they take this module in).
 
-pub(crate) mod data;
+mod data;
+mod nearest;
 mod requests;
+pub(crate) mod rules;
 mod spoken;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use koyalite_host_api::db::NodeLimits;
+use koyalite_host_api::db::{DatabaseAccess, NodeLimits};
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::tables::{Operation, Outcome, Transaction, TransactionSlot, select_page};
+use koyalite_host_api::vectors::{Found, search, search_hybrid};
 use koyalite_host_api::{CallBudget, GuestLog, Invocation, LogLevel, LogSink};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -113,23 +116,26 @@ pub(crate) fn hunt(
 }
 
 impl Pair {
-    /// `lost`: the part of the policies that is missing.
+    /// `lost`: the part of the policies that is missing. Vectors are pgvector's where the server has it.
     pub(crate) async fn new(lost: Option<usize>) -> Pair {
         let limits = NodeLimits {
             project_connections: 2,
             ..NodeLimits::default()
         };
         let db = TestDatabase::with_limits(Server::shared(), limits).await;
+        let pgvector = db.pgvector().await;
         let mut projects = [
             db.project(TABLES, Vec::new()).await,
             db.project(TABLES, Vec::new()).await,
         ];
         for project in &mut projects {
-            project.project.schema = data::schema(project, lost);
+            project.project.schema = rules::schema(project, lost);
+            project.project.vectors = Arc::new(nearest::indexes(pgvector.clone()));
             // Declared and followed, but not enforced: references are a known exception.
-            let schema = &project.access.schema;
+            let DatabaseAccess { schema, role, .. } = &project.access;
             let drop = format!(
-                "ALTER TABLE {schema}.people DROP CONSTRAINT people_boss_id_fkey;
+                "GRANT USAGE ON SCHEMA public TO {role};
+                 ALTER TABLE {schema}.people DROP CONSTRAINT people_boss_id_fkey;
                  ALTER TABLE {schema}.posts DROP CONSTRAINT posts_author_id_fkey;
                  ALTER TABLE {schema}.post_tags DROP CONSTRAINT post_tags_post_id_fkey;
                  ALTER TABLE {schema}.post_tags DROP CONSTRAINT post_tags_tag_id_fkey;"
@@ -190,6 +196,8 @@ async fn answer(demo: &TestProject, request: &Request) -> String {
                 Err(error) => shown(&error),
             }
         }
+        Request::Near(query) => found(search(&demo.project, &call.identity, query).await),
+        Request::Words(query) => found(search_hybrid(&demo.project, &call.identity, query).await),
         Request::Pages(query) => {
             let (mut all, mut after) = (String::new(), None);
             loop {
@@ -208,6 +216,13 @@ async fn answer(demo: &TestProject, request: &Request) -> String {
                 }
             }
         }
+    }
+}
+
+fn found(found: Result<Found, HostError>) -> String {
+    match found {
+        Ok(found) => format!("{:?} {}", found.plan, found.rows),
+        Err(error) => shown(&error),
     }
 }
 

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value as Json, json};
 
+use koyalite_host_api::vectors::{HybridQuery, SearchQuery};
+
 use super::data::{CALLER, HIDDEN, NAMES, SHARED, SHARED_TEAM};
+use super::nearest;
 use super::spoken::{EMBEDS, KEYS, SCORES, TABLES, Table};
 
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub(super) enum Request {
     One(Operation),
     /// As many pages as there are.
     Pages(SelectQuery),
+    Near(SearchQuery),
+    Words(HybridQuery),
 }
 
 impl Request {
@@ -26,7 +31,7 @@ impl Request {
             Request::One(Operation::Select(query)) | Request::Pages(query) => {
                 query.table == table && query.embeds.is_empty()
             }
-            Request::One(_) => false,
+            Request::One(_) | Request::Near(_) | Request::Words(_) => false,
         }
     }
 
@@ -60,6 +65,8 @@ pub(super) fn request() -> impl Strategy<Value = Request> {
         8 => any,
         3 => write(SCORES),
         2 => linked.prop_map(|query| Request::One(Operation::Select(query))),
+        2 => nearest::search().prop_map(Request::Near),
+        1 => nearest::words().prop_map(Request::Words),
     ]
 }
 

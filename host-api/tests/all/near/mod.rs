@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use koyalite_host_api::error::HostError;
 use koyalite_host_api::tables::{InsertQuery, insert};
-use koyalite_host_api::vectors::{
-    Found, Graph, Metric, PgVector, SearchQuery, VectorIndex, Vectors, search,
-};
+use koyalite_host_api::vectors::{Found, Graph, Metric, SearchQuery, VectorIndex, Vectors, search};
 use koyalite_policy::{Command, Effect, Identity, PolicySource};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -27,17 +25,7 @@ const DOCUMENTS: &[&str] = &[
 
 /// Documents under these policies, with an index of each metric by its word.
 pub(crate) async fn under(db: &TestDatabase, policies: Vec<PolicySource>) -> TestProject {
-    let offered = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'";
-    let offered = db.admin.query_one(offered, &[]).await.unwrap();
-    let pgvector = match offered.get::<_, i64>(0) {
-        0 => None,
-        _ => {
-            let create = "CREATE EXTENSION IF NOT EXISTS vector";
-            db.admin.batch_execute(create).await.unwrap();
-            let schema = "public".to_owned();
-            Some(PgVector { schema })
-        }
-    };
+    let pgvector = db.pgvector().await;
     let mut demo = db.project(&[("documents", DOCUMENTS)], policies).await;
     let indexes = Metric::ALL.map(|metric| VectorIndex {
         id: Uuid::new_v4(),

@@ -9,6 +9,7 @@ use koyalite_host_api::files::Files;
 use koyalite_host_api::invocation::Project;
 use koyalite_host_api::relationship::{Multiplicity, Relationship};
 use koyalite_host_api::tables::{Filter, InsertQuery, insert};
+use koyalite_host_api::vectors::PgVector;
 use koyalite_policy::{
     ColumnShape, Command, Effect, Identity, PolicySource, Schema, TableShape, User, Value, native,
 };
@@ -57,6 +58,19 @@ impl TestDatabase {
             server,
             name,
         }
+    }
+
+    /// pgvector, where the server has it: from now on it is in the database.
+    pub(crate) async fn pgvector(&self) -> Option<PgVector> {
+        let offered = "SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'";
+        let offered = self.admin.query_one(offered, &[]).await.unwrap();
+        if offered.get::<_, i64>(0) == 0 {
+            return None;
+        }
+        let create = "CREATE EXTENSION IF NOT EXISTS vector";
+        self.admin.batch_execute(create).await.unwrap();
+        let schema = "public".to_owned();
+        Some(PgVector { schema })
     }
 
     /// A project with one role, one schema, and these tables under these policies.

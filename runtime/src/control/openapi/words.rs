@@ -105,6 +105,7 @@ pub(super) const GROUPS: &[(&str, &[Line])] = &[
         ("POST /v1/projects/{project}/functions/{name}/deployments", "create_deployment", "Set which versions serve, and with what shares"),
         ("POST /v1/projects/{project}/functions/{name}/previews", "create_preview", "Make a signed URL to a version, which is shown once"),
         ("DELETE /v1/projects/{project}/functions/{name}/previews", "revoke_previews", "End all such URLs of a function"),
+        ("DELETE /v1/projects/{project}/functions/{name}/previews/{id}", "revoke_preview", "End one such URL"),
         ("POST /v1/projects/{project}/deployments", "deploy_together", "Deploy several functions, tables and policies at once, or none"),
         ("GET /v1/projects/{project}/functions/{name}/logs", "read_logs", "Its log, a JSON document a line"),
     ]),

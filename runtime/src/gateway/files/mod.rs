@@ -73,7 +73,7 @@ impl<B: Behind> Gateway<B> {
         let entry = entry.ok_or(GatewayError::UnknownProject(name))?;
         if !entry.settings.allows_region(&self.settings.region) {
             let regions = entry.settings.data_residency.clone();
-            return Err(GatewayError::FilesElsewhere(regions));
+            return Err(GatewayError::DataElsewhere(regions));
         }
         let project = self.behind.host_project(&entry);
         let project = Arc::new(project.ok_or(GatewayError::NoFiles)?);

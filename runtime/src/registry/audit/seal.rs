@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,6 +15,7 @@ use super::super::{Outage, Registry};
 use super::Chain;
 use super::chain::{self, Hash, Position, Record, START};
 use crate::keys::{KeyRing, Purpose};
+use crate::registry::pool::DbConnection;
 
 /// A record is sealed within about this time.
 const SEAL_INTERVAL: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ async fn seal_batch(registry: &Registry) -> Result<usize, RegistryError> {
     Ok(count)
 }
 
-async fn unsealed(conn: &mut PgConnection) -> Result<Vec<Record>, RegistryError> {
+async fn unsealed(conn: &mut DbConnection) -> Result<Vec<Record>, RegistryError> {
     let rows = sqlx::query!(
         r#"SELECT id, project_id, actor_id, action, target_type, target_id, at, request_id,
              metadata::text AS "metadata!"
@@ -105,7 +105,7 @@ async fn unsealed(conn: &mut PgConnection) -> Result<Vec<Record>, RegistryError>
 }
 
 /// Where a chain ends.
-async fn end(conn: &mut PgConnection, chain: Chain) -> Result<(Position, Hash), RegistryError> {
+async fn end(conn: &mut DbConnection, chain: Chain) -> Result<(Position, Hash), RegistryError> {
     let last = sqlx::query!(
         "SELECT position, hash FROM koyalite.audit_checkpoints
          WHERE project_id IS NOT DISTINCT FROM $1 ORDER BY position DESC LIMIT 1",
@@ -121,7 +121,7 @@ async fn end(conn: &mut PgConnection, chain: Chain) -> Result<(Position, Hash), 
 }
 
 async fn extend(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     ring: &KeyRing,
     chain: Chain,
     records: &[Record],
@@ -153,7 +153,7 @@ async fn extend(
 }
 
 async fn sign(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     ring: &KeyRing,
     chain: Chain,
     (position, hash): (Position, &Hash),

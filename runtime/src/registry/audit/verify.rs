@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt as _;
 use serde::Serialize;
-use sqlx::PgConnection;
 
 use super::super::Registry;
 use super::super::error::RegistryError;
@@ -17,6 +16,7 @@ use super::chain::{self, Hash, Position, Record};
 pub use super::walk::Finding;
 use super::walk::{Checkpoint, Sealed, Walk};
 use crate::keys::{KeyRing, Purpose, SecretKey};
+use crate::registry::pool::DbConnection;
 
 /// What became of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -106,7 +106,7 @@ pub async fn verify(registry: &Registry, chain: Chain) -> Result<Report, Registr
 
 /// The checkpoints of a chain in their order, each judged; and the last that is genuine.
 async fn checkpoints(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     ring: &KeyRing,
     chain: Chain,
 ) -> Result<(Vec<Checkpoint>, Option<Mark>), RegistryError> {

@@ -3,13 +3,13 @@
 use std::slice::from_ref;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::PgConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::super::Registry;
 use super::super::error::RegistryError;
 use super::{Author, Chain, Deed};
+use crate::registry::pool::DbConnection;
 
 /// A record, ready to be a row.
 pub(in super::super) struct Row {
@@ -50,7 +50,7 @@ pub async fn record(registry: &Registry, chain: Chain, deed: Deed) -> Result<(),
 /// Records what changes control data outside of a [`super::super::change::Change`], in the transaction
 /// that does it.
 pub(in super::super) async fn record_with(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     chain: Chain,
     deed: Deed,
 ) -> Result<(), RegistryError> {
@@ -59,14 +59,14 @@ pub(in super::super) async fn record_with(
 
 /// Writes a row, in whatever transaction there is.
 pub(in super::super) async fn insert(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     row: &Row,
 ) -> Result<(), RegistryError> {
     insert_all(conn, from_ref(row)).await
 }
 
 /// Writes rows, in one statement.
-pub(super) async fn insert_all(conn: &mut PgConnection, rows: &[Row]) -> Result<(), RegistryError> {
+pub(super) async fn insert_all(conn: &mut DbConnection, rows: &[Row]) -> Result<(), RegistryError> {
     fn each<'a, T>(rows: &'a [Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
         rows.iter().map(of).collect()
     }

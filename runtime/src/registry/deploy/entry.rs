@@ -20,6 +20,8 @@ pub struct DeploymentEntry {
     pub watch: Option<Arc<Watch>>,
     /// Preview URLs of another time are good no longer.
     pub preview_epoch: i32,
+    /// Nor are these, which were taken back one by one.
+    pub revoked_previews: Vec<Uuid>,
 }
 
 /// A version beside the active one.

@@ -37,6 +37,10 @@ pub struct Deployment {
     pub affinity: Option<String>,
     /// When it is taken back by itself.
     pub auto_rollback: Option<AutoRollback>,
+    /// The hash of the project's policies when it began; none: before that was kept.
+    pub policy_set: Option<String>,
+    /// The same when it stopped serving: what a rollback restores where it is to restore policies.
+    pub policy_set_at_end: Option<String>,
     /// The regions that it serves.
     pub region: Vec<String>,
     /// By what kind of step it was made; none: before that was kept.
@@ -67,11 +71,14 @@ pub async fn list(
     let rows = sqlx::query!(
         r#"SELECT d.id, d.number, (f.active_deployment_id = d.id) IS TRUE AS "active!", v.number AS version,
                c.number AS "canary?", d.canary_weight, d.affinity, d.auto_rollback, d.regions, d.cause,
-               d.message, d.actor, d.created_by, d.created_at
+               d.message, d.actor, d.created_by, d.created_at, b.sha256 AS "policy_set?",
+               e.sha256 AS "policy_set_at_end?"
            FROM koyalite.deployments d
            JOIN koyalite.functions f ON f.id = d.function_id
            JOIN koyalite.versions v ON v.id = d.version_id
            LEFT JOIN koyalite.versions c ON c.id = d.canary_version_id
+           LEFT JOIN koyalite.policy_sets b ON b.id = d.first_policy_set_id
+           LEFT JOIN koyalite.policy_sets e ON e.id = d.policy_set_id
            WHERE d.function_id = $1 AND ($2::integer IS NULL OR d.number < $2)
            ORDER BY d.number DESC LIMIT $3"#,
         function.id,
@@ -93,6 +100,8 @@ pub async fn list(
                 .map(serde_json::from_value)
                 .transpose()
                 .map_err(RegistryError::internal)?,
+            policy_set: row.policy_set,
+            policy_set_at_end: row.policy_set_at_end,
             region: row.regions,
             cause: row.cause.as_deref().and_then(Cause::of_word),
             message: row.message,

@@ -19,6 +19,7 @@ pub(in crate::registry) struct DeploymentRow {
     pub(in crate::registry) affinity: Option<String>,
     pub(in crate::registry) auto_rollback: Option<serde_json::Value>,
     pub(in crate::registry) preview_epoch: i32,
+    pub(in crate::registry) revoked_previews: Vec<Uuid>,
 }
 
 /// The entry of a deployment. `known` is the function as it was served before: what it has counted goes on
@@ -53,5 +54,6 @@ pub(in crate::registry) fn entry(
         }),
         watch: known.or_else(|| rule.map(|rule| Arc::new(Watch::new(row.id, watched, rule)))),
         preview_epoch: row.preview_epoch,
+        revoked_previews: row.revoked_previews,
     }
 }

@@ -1,7 +1,6 @@
 //! The way back: a new deployment of an older version, all calls at once.
 
 use koyalite_policy::{FunctionName, ProjectName};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Deployed;
@@ -15,6 +14,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
 use crate::registry::policy_sets::{self, Policies};
+use crate::registry::pool::DbConnection;
 use crate::registry::{Registry, mirror};
 
 /// The version to roll back to.
@@ -67,6 +67,7 @@ pub async fn rollback(
     let deed = explained(version.deed(Action::FunctionRollback, name), &terms);
     let what = (project.id, &current, wanted.by);
     let (placed, path) = go_back(change.conn(), what, version, terms).await?;
+    change.deploys(project.id);
     if placed.changed == Changed::No {
         return placed.deployed(name, &path);
     }
@@ -129,12 +130,13 @@ pub async fn take_back(
         .with("slow", seen.slow);
     let what = (project.id, &current, registry.admin());
     let (placed, _) = go_back(change.conn(), what, version, terms).await?;
+    change.deploys(project.id);
     change.commit(deed).await?;
     Ok(TakenBack::To(number(placed.version.number)?))
 }
 
 /// The number of the version that a deployment has tried out.
-async fn newer(conn: &mut PgConnection, current: &Active) -> Result<i32, RegistryError> {
+async fn newer(conn: &mut DbConnection, current: &Active) -> Result<i32, RegistryError> {
     match current.canary {
         Some((canary, _)) => Ok(by_id(conn, canary).await?.number),
         None => Ok(current.version.number),
@@ -142,7 +144,7 @@ async fn newer(conn: &mut PgConnection, current: &Active) -> Result<i32, Registr
 }
 
 /// What stays of two versions, else what served before.
-async fn older(conn: &mut PgConnection, current: &Active) -> Result<StoredVersion, RegistryError> {
+async fn older(conn: &mut DbConnection, current: &Active) -> Result<StoredVersion, RegistryError> {
     match current.canary {
         Some(_) => Ok(current.version.clone()),
         None => previous(conn, current).await,
@@ -151,7 +153,7 @@ async fn older(conn: &mut PgConnection, current: &Active) -> Result<StoredVersio
 
 /// All calls go to that version.
 async fn go_back(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (project, current, by): (Uuid, &Active, Uuid),
     version: StoredVersion,
     terms: Terms,

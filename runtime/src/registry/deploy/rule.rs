@@ -20,7 +20,7 @@ const REQUESTS_MIN_MAX: u32 = 1_000_000;
 /// As the longest wait for a first byte that a manifest may ask for.
 const P99_MS_MAX: u32 = 300_000;
 
-/// What may go wrong at most, of the calls of a version on one node.
+/// What may go wrong at most, of the calls of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AutoRollback {
     /// Percent of the calls that may fail: a status from 500, a trap, a limit.
@@ -116,6 +116,16 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// These and those.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(others.requests),
+            errors: self.errors.saturating_add(others.errors),
+            slow: self.slow.saturating_add(others.slow),
+        }
+    }
+
     /// What came since.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
@@ -186,6 +196,10 @@ pub struct Window(VecDeque<(Instant, Counts)>);
 impl Window {
     /// Takes the counts of now, and answers what came within the time before.
     pub fn look(&mut self, now: Instant, length: Duration, counts: Counts) -> Counts {
+        if self.0.is_empty() {
+            // What was counted before anybody looked is new too.
+            self.0.push_back((now, Counts::default()));
+        }
         self.0.push_back((now, counts));
         // The last one that is as old as the window, or the first that there is, is where it begins.
         while let Some((second, _)) = self.0.get(1)
@@ -270,6 +284,13 @@ mod tests {
             requests_min: REQUESTS_MIN_MAX + 1,
         };
         assert_eq!(fields(far).len(), 4);
+    }
+
+    #[test]
+    fn a_window_begins_with_what_came_before_the_first_look() {
+        let (mut window, length) = (Window::default(), Duration::from_secs(10));
+        let now = Instant::now();
+        assert_eq!(window.look(now, length, counts(7, 1, 0)), counts(7, 1, 0));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The last step of every deployment: its row, the switch to it, and the schedules of what it serves.
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::affinity::{Affinity, Percent};
@@ -9,6 +8,7 @@ use super::terms::Terms;
 use crate::registry::audit::{Author, Deed};
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::Manifest;
+use crate::registry::pool::DbConnection;
 use crate::registry::{policy_sets, schedule_sync, settings};
 
 /// Who deploys what.
@@ -30,7 +30,7 @@ pub(super) struct Serving<'a> {
 
 /// Makes it serve. Answers the deployment's number.
 pub(super) async fn serve(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     what: Deploying,
     serving: Serving<'_>,
 ) -> Result<i32, RegistryError> {

@@ -2,7 +2,6 @@
 //! that has a component and a manifest.
 
 use koyalite_policy::FunctionName;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::affinity::{Affinity, Percent};
@@ -12,6 +11,7 @@ use crate::registry::audit::{Action, Deed};
 use crate::registry::error::{RegistryError, Standing};
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
+use crate::registry::pool::DbConnection;
 use crate::registry::snapshot::handler_word;
 
 /// The version that serves a function.
@@ -90,7 +90,7 @@ pub(in crate::registry) enum Changed {
 
 /// The version that serves a function of that name, where there is one.
 pub(in crate::registry) async fn active(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Uuid,
     name: &FunctionName,
 ) -> Result<Option<Active>, RegistryError> {
@@ -133,7 +133,7 @@ pub(in crate::registry) async fn active(
 
 /// The version of the latest earlier deployment that served another one.
 pub(in crate::registry) async fn previous(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     active: &Active,
 ) -> Result<StoredVersion, RegistryError> {
     sqlx::query_as!(
@@ -156,7 +156,7 @@ pub(in crate::registry) async fn previous(
 
 /// The version of that number.
 pub(in crate::registry) async fn version(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     function: Uuid,
     wanted: u32,
 ) -> Result<StoredVersion, RegistryError> {
@@ -176,7 +176,7 @@ pub(in crate::registry) async fn version(
 
 /// The version of that id.
 pub(in crate::registry) async fn by_id(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     version: Uuid,
 ) -> Result<StoredVersion, RegistryError> {
     let version = sqlx::query_as!(
@@ -190,7 +190,7 @@ pub(in crate::registry) async fn by_id(
 
 /// The version with this component and manifest: an older one, or a new one.
 pub(in crate::registry) async fn find_or_insert(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     function: Uuid,
     input: &DeployInput,
     manifest: &Manifest,

@@ -74,6 +74,7 @@ pub async fn set(
         terms,
     };
     serve(change.conn(), what, serving).await?;
+    change.deploys(locked.id);
     change.commit(deed).await?;
     history::current(registry, project, name).await
 }

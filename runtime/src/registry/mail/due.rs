@@ -2,11 +2,11 @@
 //! answer means is decided in [`crate::delivery`]. All times are the database's.
 
 use serde::Deserialize;
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::super::error::RegistryError;
+use crate::registry::pool::DbConnection;
 
 /// A message that is this node's to send.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl std::fmt::Debug for Signing {
 
 /// Claims what is due.
 pub(crate) async fn claim(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     limit: i64,
     lease_s: f64,
 ) -> Result<Vec<Claimed>, RegistryError> {
@@ -117,7 +117,7 @@ pub(crate) async fn claim(
 /// Notes that the content is about to be sent: from here on it may have arrived. Answers whether the
 /// message is still this node's.
 pub(crate) async fn begin_content(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (id, fence): (Uuid, i64),
 ) -> Result<bool, RegistryError> {
     let begun = sqlx::query!(
@@ -150,7 +150,7 @@ pub(crate) enum Then {
 
 /// Records how an attempt went, if it is still this node's to say.
 pub(crate) async fn finish(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (id, fence): (Uuid, i64),
     then: &Then,
     (smtp_status, reason): (Option<i32>, Option<&str>),
@@ -208,7 +208,7 @@ pub(crate) async fn finish(
 
 /// Settles what nodes have gone silent over: what had not got to its content is sent again, the rest may
 /// have arrived and is not. Answers how many.
-pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64, RegistryError> {
+pub(crate) async fn expire(conn: &mut DbConnection, reason: &str) -> Result<u64, RegistryError> {
     let expired = sqlx::query!(
         "UPDATE koyalite.email_logs SET lease_until = NULL, reason = $1,
              ambiguous = content_begun,
@@ -223,7 +223,7 @@ pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64,
 }
 
 /// Forgets messages that are over and older than so many days. Answers how many.
-pub(crate) async fn forget(conn: &mut PgConnection, days: i32) -> Result<u64, RegistryError> {
+pub(crate) async fn forget(conn: &mut DbConnection, days: i32) -> Result<u64, RegistryError> {
     let forgotten = sqlx::query!(
         "DELETE FROM koyalite.email_logs WHERE id IN (
              SELECT id FROM koyalite.email_logs

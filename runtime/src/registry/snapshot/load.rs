@@ -9,7 +9,6 @@ use std::sync::Arc;
 use koyalite_host_api::db::{DatabaseAccess, Password};
 use koyalite_host_api::vectors::Vectors;
 use koyalite_policy::{PolicySource, ProjectName, Schema};
-use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Config, FunctionEntry, HANDLERS, ProjectEntry, Snapshot, VersionEntry, handler_word};
@@ -20,6 +19,7 @@ use crate::registry::deploy::loaded::{self, DeploymentRow};
 use crate::registry::error::RegistryError;
 use crate::registry::functions::number;
 use crate::registry::manifest::Manifest;
+use crate::registry::pool::{DbConnection, Pool};
 use crate::registry::providers::ProviderEntry;
 use crate::registry::rates::Limiter;
 use crate::registry::redaction::Redaction;
@@ -30,7 +30,7 @@ use crate::registry::{claims, mirror, policies, providers, secrets, vectors};
 
 /// Reads in one view of the database what has changed since `before`, and keeps the rest of it.
 pub(crate) async fn load(
-    pool: &PgPool,
+    pool: &Pool,
     ring: &KeyRing,
     before: &Snapshot,
 ) -> Result<Snapshot, RegistryError> {
@@ -81,7 +81,7 @@ pub(crate) async fn load(
 }
 
 /// Projects that have changed since.
-async fn changed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
+async fn changed(conn: &mut DbConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
     // At the start all of them, those as well that no change has numbered.
     let since = if since == 0 { -1 } else { since };
     let changed = sqlx::query_scalar!("SELECT id FROM koyalite.projects WHERE seq > $1", since);
@@ -89,7 +89,7 @@ async fn changed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, Regis
 }
 
 /// Projects that are gone since.
-async fn removed(conn: &mut PgConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
+async fn removed(conn: &mut DbConnection, since: i64) -> Result<Vec<Uuid>, RegistryError> {
     let removed = sqlx::query_scalar!(
         "SELECT id FROM koyalite.removed_projects WHERE seq > $1",
         since
@@ -114,7 +114,7 @@ type Secrets = HashMap<Uuid, BTreeMap<String, Secret>>;
 impl Parts {
     /// Those of one project, or of all; functions, of which there are many, of the changed alone.
     async fn load(
-        conn: &mut PgConnection,
+        conn: &mut DbConnection,
         only: Option<Uuid>,
         changed: &[Uuid],
         ring: &KeyRing,
@@ -159,7 +159,7 @@ struct ProjectRow {
 }
 
 async fn projects(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     changed: &[Uuid],
 ) -> Result<Vec<ProjectRow>, RegistryError> {
     let rows = sqlx::query_as!(
@@ -245,14 +245,16 @@ fn rules(project: &ProjectName, rules: Rules) -> Schema {
 
 /// All functions that have a deployment, by project.
 async fn functions(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     changed: &[Uuid],
     (secrets, before): (&Secrets, &Snapshot),
 ) -> Result<HashMap<Uuid, Vec<Arc<FunctionEntry>>>, RegistryError> {
     let mut versions = versions(conn, changed, secrets).await?;
     let rows = sqlx::query!(
         "SELECT f.id, f.project_id, f.name, f.user_id, f.enabled, f.preview_epoch, v.number,
-             d.id AS deployment, d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback
+             d.id AS deployment, d.canary_version_id, d.canary_weight, d.affinity, d.auto_rollback,
+             ARRAY(SELECT r.id FROM koyalite.revoked_previews r
+                   WHERE r.function_id = f.id AND r.expires_at > now()) AS \"revoked_previews!\"
          FROM koyalite.functions f
          JOIN koyalite.deployments d ON d.id = f.active_deployment_id
          JOIN koyalite.versions v ON v.id = d.version_id
@@ -277,6 +279,7 @@ async fn functions(
             affinity: row.affinity,
             auto_rollback: row.auto_rollback,
             preview_epoch: row.preview_epoch,
+            revoked_previews: row.revoked_previews,
         };
         let known = before.by_id.get(&row.project_id);
         let known = known.and_then(|project| project.function_by_id(row.id));
@@ -300,7 +303,7 @@ type Versions = BTreeMap<u32, Arc<VersionEntry>>;
 
 /// All versions that can be read, by function.
 async fn versions(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     changed: &[Uuid],
     secrets: &Secrets,
 ) -> Result<HashMap<Uuid, Versions>, RegistryError> {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use koyalite_policy::FunctionName;
 
 use super::deploy::Deploying;

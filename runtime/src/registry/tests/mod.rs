@@ -3,10 +3,12 @@
 mod apply;
 mod deploy;
 mod gradual;
+mod hints;
 mod indexes;
 mod migrations;
 mod mirror;
 mod outbox;
+mod pool;
 mod removal;
 mod schema;
 mod secrets;
@@ -175,7 +177,7 @@ impl TestRegistry {
 
     pub(crate) async fn ask<T>(&self, sql: &str) -> T
     where
-        T: for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres> + Send + Unpin,
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
             .fetch_one(&self.pool)

@@ -127,7 +127,7 @@ async fn a_node_that_lost_its_lease_has_no_say() {
     assert_eq!(due::expire(&mut conn, "lease_lost").await.unwrap(), 1);
     let held = due::claim(&registry, BOUNDS, 60.0).await.unwrap().remove(0);
     assert!(held.id == lost.id && held.fence > lost.fence);
-    let finish = async |claimed: &due::Claimed, conn: &mut PgConnection| {
+    let finish = async |claimed: &due::Claimed, conn: &mut DbConnection| {
         let (claim, attempt) = ((claimed.id, claimed.fence), Attempt::default());
         due::finish(conn, claim, &attempt, Then::Delivered)
             .await

@@ -16,6 +16,7 @@ use crate::registry::audit::{Action, Deed};
 use crate::registry::change::Change;
 use crate::registry::ddl::{Ddl, vectors::Hnsw};
 use crate::registry::error::RegistryError;
+use crate::registry::pool::DbConnection;
 use crate::registry::{Outage, Registry};
 
 /// How often somebody looks for a graph to build. One statement on a small table.
@@ -62,17 +63,24 @@ pub async fn build_next(registry: &Registry) -> Result<bool, RegistryError> {
     let Some(due) = next(&mut conn).await? else {
         return Ok(false);
     };
+    // A connection is opened by nobody who would only wait with it.
+    let free = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(BUILDING_LOCK);
+    let free: bool = free.fetch_one(&mut conn).await?;
+    drop(conn);
+    if !free {
+        return Ok(false);
+    }
+    // The lock belongs to a session, and is given up with it.
+    let mut session = registry.route.session().await?;
     let mine = sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_lock($1) AS "mine!""#,
         BUILDING_LOCK
     );
-    if !mine.fetch_one(&mut *conn).await? {
+    if !mine.fetch_one(&mut session).await? {
         return Ok(false);
     }
-    // The lock belongs to the session: one that is given up half-way must not go back with it.
-    let mut conn = conn.detach();
-    let built = build(&mut conn, &due).await;
-    drop(conn);
+    let built = build(&mut session, &due).await;
+    drop(session);
     let state = match &built {
         Ok(()) => State::Ready,
         Err(RegistryError::Unavailable(_)) => return built.map(|()| true),
@@ -91,7 +99,7 @@ pub async fn build_next(registry: &Registry) -> Result<bool, RegistryError> {
     Ok(true)
 }
 
-async fn next(conn: &mut PgConnection) -> Result<Option<Due>, RegistryError> {
+async fn next(conn: &mut DbConnection) -> Result<Option<Due>, RegistryError> {
     let due = sqlx::query_as!(
         Due,
         r#"SELECT v.id, v.name, p.name AS project, p.database_schema AS schema, t.name AS "table",

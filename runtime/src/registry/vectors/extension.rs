@@ -1,8 +1,7 @@
 //! The extension `vector`: made at the start where the server has it and we may, and its age looked at.
 
-use sqlx::PgPool;
-
 use crate::registry::error::RegistryError;
+use crate::registry::pool::Pool;
 
 /// Versions before this one lose rows of an index, or fail to insert, under vacuum.
 const GOOD_SINCE: [u32; 3] = [0, 8, 4];
@@ -11,7 +10,7 @@ const GOOD_SINCE: [u32; 3] = [0, 8, 4];
 ///
 /// # Errors
 /// `Unavailable` where the database is away.
-pub(crate) async fn make(pool: &PgPool) -> Result<(), RegistryError> {
+pub(crate) async fn make(pool: &Pool) -> Result<(), RegistryError> {
     if version(pool).await?.is_none() && is_offered(pool).await? {
         // Of several nodes that start at once, one makes it. Without the right to, it is for a superuser.
         let made = sqlx::query("CREATE EXTENSION IF NOT EXISTS vector SCHEMA koyalite_vector");
@@ -34,12 +33,12 @@ pub(crate) async fn make(pool: &PgPool) -> Result<(), RegistryError> {
     Ok(())
 }
 
-async fn version(pool: &PgPool) -> Result<Option<String>, RegistryError> {
+async fn version(pool: &Pool) -> Result<Option<String>, RegistryError> {
     let known = sqlx::query_scalar!("SELECT extversion FROM pg_extension WHERE extname = 'vector'");
     Ok(known.fetch_optional(pool).await?)
 }
 
-async fn is_offered(pool: &PgPool) -> Result<bool, RegistryError> {
+async fn is_offered(pool: &Pool) -> Result<bool, RegistryError> {
     let offered = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') AS "offered!""#
     );

@@ -3,13 +3,13 @@
 use koyalite_host_api::vectors::Metric;
 use koyalite_policy::{ColumnType, IndexName, NAME_BYTES_MAX};
 use serde::Deserialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::VectorIndex;
 use crate::registry::columns::{self, StoredTable};
 use crate::registry::definition::keep;
 use crate::registry::error::{Mistake, RegistryError};
+use crate::registry::pool::DbConnection;
 
 /// A vector index to make.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -65,7 +65,7 @@ impl NewVectorIndex {
     /// Checks it against the tables that there are. Every mistake is told.
     pub(super) async fn check(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut DbConnection,
         project: Uuid,
     ) -> Result<Checked, RegistryError> {
         let tables = columns::load(conn, Some(project)).await?;

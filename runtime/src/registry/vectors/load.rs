@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use koyalite_host_api::vectors::{Graph, Metric, PgVector, VectorIndex, Vectors};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{State, dimension_of};
 use crate::registry::error::RegistryError;
+use crate::registry::pool::DbConnection;
 
 /// Those of one project, or of all, by the project's id.
 pub(crate) async fn load(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     project: Option<Uuid>,
 ) -> Result<HashMap<Uuid, Vectors>, RegistryError> {
     let extension = sqlx::query_scalar!(

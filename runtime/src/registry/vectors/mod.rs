@@ -13,7 +13,6 @@ use chrono::{DateTime, Utc};
 use koyalite_host_api::vectors::HNSW_DIMENSIONS_MAX;
 use koyalite_policy::{ColumnName, ColumnType, ProjectName};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Registry;
@@ -23,6 +22,7 @@ use super::condition::Condition;
 use super::ddl::vectors as ddl;
 use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
+use crate::registry::pool::DbConnection;
 
 pub(crate) use extension::make as make_extension;
 pub use input::{NewVectorIndex, VectorIndexPatch};
@@ -192,7 +192,7 @@ pub async fn get(
 }
 
 async fn find(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (project, name): (Uuid, &str),
 ) -> Result<VectorIndex, RegistryError> {
     let found = select(conn, (project, Some(name)), &Page::first(1)).await?;
@@ -202,7 +202,7 @@ async fn find(
 
 /// Those of a project, or the one of that name.
 async fn select(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (project, name): (Uuid, Option<&str>),
     page: &Page<String>,
 ) -> Result<Vec<VectorIndex>, RegistryError> {
@@ -342,7 +342,7 @@ pub async fn delete(
 
 /// Refuses to let a column go that is searched by.
 pub(crate) async fn keep_column(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     column: Uuid,
     name: &ColumnName,
 ) -> Result<(), RegistryError> {
@@ -357,7 +357,7 @@ pub(crate) async fn keep_column(
 
 /// A vector index that is on the column, if there is one.
 pub(crate) async fn on_column(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     column: Uuid,
 ) -> Result<Option<String>, RegistryError> {
     let named = sqlx::query_scalar!(

@@ -2,7 +2,6 @@
 //! answer means is decided in [`crate::delivery`]. All times are the database's.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::Registry;
@@ -10,6 +9,7 @@ use super::super::error::RegistryError;
 use super::endpoints::{signature_of, unseal};
 use super::input::Columns;
 use crate::keys::WebhookKey;
+use crate::registry::pool::DbConnection;
 
 /// A delivery that is this node's to make.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub(crate) async fn claim(
         bounds.per_endpoint,
         lease_s,
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(&mut conn)
     .await?;
     Ok(readable(rows, registry))
 }
@@ -197,7 +197,7 @@ pub(crate) enum Then {
 
 /// Records how a delivery went, if it is still this node's to say; answers whether it is.
 pub(crate) async fn finish(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     (id, fence): (Uuid, i64),
     attempt: &Attempt,
     then: Then,
@@ -228,7 +228,7 @@ pub(crate) async fn finish(
 
 /// Notes that an endpoint has answered well.
 pub(crate) async fn close_circuit(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     endpoint: Uuid,
 ) -> Result<(), RegistryError> {
     sqlx::query!(
@@ -251,7 +251,7 @@ pub(crate) struct Failing {
 
 /// Notes that an endpoint has failed once more.
 pub(crate) async fn count_failure(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     endpoint: Uuid,
 ) -> Result<Option<Failing>, RegistryError> {
     let failing = sqlx::query!(
@@ -272,7 +272,7 @@ pub(crate) async fn count_failure(
 
 /// Leaves an endpoint alone for so long.
 pub(crate) async fn open_circuit(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     endpoint: Uuid,
     for_s: f64,
 ) -> Result<(), RegistryError> {
@@ -289,7 +289,7 @@ pub(crate) async fn open_circuit(
 }
 
 /// Puts back what nodes have gone silent over; it may have arrived. Answers how many.
-pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64, RegistryError> {
+pub(crate) async fn expire(conn: &mut DbConnection, reason: &str) -> Result<u64, RegistryError> {
     let expired = sqlx::query!(
         "UPDATE koyalite.webhooks SET status = 'pending', lease_until = NULL, reason = $1,
              next_attempt_at = clock_timestamp()
@@ -302,7 +302,7 @@ pub(crate) async fn expire(conn: &mut PgConnection, reason: &str) -> Result<u64,
 }
 
 /// Forgets events that are over and older than so many days. Answers how many.
-pub(crate) async fn forget(conn: &mut PgConnection, days: i32) -> Result<u64, RegistryError> {
+pub(crate) async fn forget(conn: &mut DbConnection, days: i32) -> Result<u64, RegistryError> {
     let forgotten = sqlx::query!(
         "DELETE FROM koyalite.webhook_events e WHERE id IN (
              SELECT id FROM koyalite.webhook_events

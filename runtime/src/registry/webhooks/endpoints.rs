@@ -6,7 +6,6 @@
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::audit::{Action, Deed};
@@ -17,6 +16,7 @@ use super::super::{Registry, change};
 use super::input::{Columns, EndpointPatch, Judged, NewEndpoint};
 use super::tables;
 use crate::keys::{Context, KeyRing, Sealed, Signature, WebhookKey};
+use crate::registry::pool::DbConnection;
 
 /// Endpoints of one project. An event is written once for each that wants it, in its own statement.
 pub const ENDPOINTS_MAX: i64 = 1000;
@@ -286,7 +286,7 @@ pub async fn rotate(
 }
 
 async fn find(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     ring: &KeyRing,
     (project, id): (Uuid, Uuid),
 ) -> Result<Endpoint, RegistryError> {
@@ -298,7 +298,7 @@ async fn find(
 }
 
 async fn list_in(
-    conn: &mut PgConnection,
+    conn: &mut DbConnection,
     ring: &KeyRing,
     project: Uuid,
 ) -> Result<Vec<Endpoint>, RegistryError> {

@@ -128,11 +128,11 @@ async fn only_the_holder_of_a_lease_in_its_own_project_may_write() {
     ask(&mut own, hold(run, fence)).await.unwrap();
     let mut held = t.registry.acquire().await.unwrap();
     sqlx::query("SET lock_timeout = '100ms'")
-        .execute(&mut *held)
+        .execute(&mut held)
         .await
         .unwrap();
     let silenced = sqlx::query("UPDATE koyalite.runs SET lease_until = now()")
-        .execute(&mut *held)
+        .execute(&mut held)
         .await;
     assert!(silenced.is_err(), "the row is held");
     ask(&mut own, "COMMIT".to_owned()).await.unwrap();

@@ -1,7 +1,9 @@
 //! Files, by their path after `/file/…`: GET reads, PUT writes the body as it streams (`?type=`, `?etag=`,
 //! `?absent`), DELETE deletes; `?stat`, `?copy=`, `?move=`, `?sign=get|put&seconds=` (with `?type=` and
 //! `?size=`, and `?of=` for a path with other letters), `?part=3-5`, and `?give-up` drops an upload
-//! half-way. `/files-under?prefix=&after=&limit=` lists.
+//! half-way. PUT with `?make=` writes so many mebibytes of its own, with `?of=` what is in another file; GET
+//! with `?pass` leaves the host to answer, with `?count` counts bytes, with `?peek` reads the first piece alone.
+//! `/files-under?prefix=&after=&limit=` lists.
 
 use koyalite::{Error, Method, Request, Response, Result, files};
 use serde_json::json;
@@ -30,6 +32,12 @@ async fn put(request: &Request, path: &str) -> Result<Response> {
     if request.query("absent").is_some() {
         put = put.if_absent();
     }
+    if let Some(mib) = request.query("make") {
+        return Response::json(&make(put, number(&mib)?).await?);
+    }
+    if let Some(other) = request.query("of") {
+        return Response::json(&put.copy(files::open(other).await?).await?);
+    }
     if request.query("whole").is_some() {
         let content = request.bytes().await?;
         return Response::json(&files::put(path, content).send().await?);
@@ -41,6 +49,14 @@ async fn put(request: &Request, path: &str) -> Result<Response> {
         return Ok(Response::status(204));
     }
     Response::json(&put.stream(request.body()?).await?)
+}
+
+async fn make(put: files::Put, mib: usize) -> Result<files::File> {
+    let mut upload = put.begin().await?;
+    for number in 0..mib {
+        upload.write(vec![u8::try_from(number % 251)?; 1 << 20]).await?;
+    }
+    Ok(upload.finish().await?)
 }
 
 async fn get(request: &Request, path: &str) -> Result<Response> {
@@ -72,6 +88,20 @@ async fn get(request: &Request, path: &str) -> Result<Response> {
         }
         None => files::open(path).await?,
     };
+    if request.query("pass").is_some() {
+        return Ok(Response::download(download));
+    }
+    if request.query("peek").is_some() {
+        let piece = download.next().await?.unwrap_or_default();
+        return Ok(Response::text(piece.len().to_string()));
+    }
+    if request.query("count").is_some() {
+        let mut bytes = 0;
+        while let Some(piece) = download.next().await? {
+            bytes += piece.len();
+        }
+        return Ok(Response::text(bytes.to_string()));
+    }
     let kind = download.file.mime_type.clone();
     let response = Response::stream(async move |mut sender| {
         while let Some(piece) = download.next().await? {

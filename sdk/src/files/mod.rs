@@ -9,22 +9,26 @@
 //!
 //! // What streams through, however long it is:
 //! let file = files::put("films/new.mp4", "").stream(request.body()?).await?;
+//! let answer = Response::download(files::open("films/old.mp4").await?);
 //!
 //! // A link for somebody else, for an hour:
 //! let link = files::sign_get(&file.path, 3600).await?;
-//! # Ok(Response::text(format!("{} {link}", text.len())))
+//! # Ok(answer.with_header("link", link).with_header("x-length", text.len().to_string()))
 //! # }
 //! ```
 //!
 //! Policies on `koyalite_files` say who may do what; without one, nobody may. A file is written as a whole:
 //! until the end of a write the old one is there, after it the new one.
 
+mod put;
+
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::Body;
+pub use self::put::{Put, Upload, put};
 use crate::bindings::imports::koyalite::host::files as host;
+use crate::body::Incoming;
 use crate::tables::Error;
 
 /// What a file is.
@@ -66,110 +70,6 @@ impl From<host::File> for File {
     }
 }
 
-/// A write of that path and content, not begun.
-pub fn put(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Put {
-    Put {
-        path: path.into(),
-        content: content.into(),
-        options: host::PutOptions {
-            mime_type: None,
-            size: None,
-            precondition: host::Precondition::Anything,
-        },
-    }
-}
-
-/// A write that is not begun.
-#[derive(Clone, Debug)]
-#[must_use = "it is not written yet"]
-pub struct Put {
-    path: String,
-    content: Vec<u8>,
-    options: host::PutOptions,
-}
-
-impl Put {
-    /// What it is, as in `image/png`. Left out: what the content begins like.
-    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
-        self.options.mime_type = Some(mime_type.into());
-        self
-    }
-
-    /// How long it will be, where it streams and that is known.
-    pub fn size(mut self, size: u64) -> Self {
-        self.options.size = Some(size);
-        self
-    }
-
-    /// Only where there is no file.
-    pub fn if_absent(mut self) -> Self {
-        self.options.precondition = host::Precondition::Nothing;
-        self
-    }
-
-    /// Only over the file of that `etag`.
-    pub fn if_etag(mut self, etag: impl Into<String>) -> Self {
-        self.options.precondition = host::Precondition::Etag(etag.into());
-        self
-    }
-
-    /// Writes the content that is at hand.
-    ///
-    /// # Errors
-    /// Denied by policies; `file_changed`, `file_too_large`, `storage_quota`, `type_mismatch`,
-    /// `type_not_allowed`.
-    pub async fn send(self) -> Result<File, Error> {
-        let file = host::put(self.path, self.options, self.content).await?;
-        Ok(file.into())
-    }
-
-    /// Writes a body as it arrives, after the content that is at hand.
-    ///
-    /// # Errors
-    /// As [`Put::send`], and as [`Body::next`].
-    pub async fn stream(self, mut body: Body) -> crate::Result<File> {
-        let mut upload = self.begin().await?;
-        while let Some(piece) = body.next().await? {
-            upload.write(piece).await?;
-        }
-        Ok(upload.finish().await?)
-    }
-
-    /// Begins to write: what is at hand first.
-    ///
-    /// # Errors
-    /// As [`Put::send`].
-    pub async fn begin(self) -> Result<Upload, Error> {
-        let mut upload = Upload(host::create(self.path, self.options).await?);
-        if !self.content.is_empty() {
-            upload.write(self.content).await?;
-        }
-        Ok(upload)
-    }
-}
-
-/// A file on its way in. Dropped before [`Upload::finish`] has answered, it was never there.
-#[derive(Debug)]
-pub struct Upload(host::Upload);
-
-impl Upload {
-    /// Takes more bytes.
-    ///
-    /// # Errors
-    /// As [`Put::send`]; an error ends the upload.
-    pub async fn write(&mut self, bytes: impl Into<Vec<u8>>) -> Result<(), Error> {
-        Ok(self.0.write(bytes.into()).await?)
-    }
-
-    /// Makes a file of them.
-    ///
-    /// # Errors
-    /// As [`Put::send`].
-    pub async fn finish(self) -> Result<File, Error> {
-        Ok(self.0.finish().await?.into())
-    }
-}
-
 /// All of a file.
 ///
 /// # Errors
@@ -204,10 +104,10 @@ pub async fn open_part(
 }
 
 async fn begin(path: String, part: host::Part) -> Result<Download, Error> {
-    let (file, handle) = host::open(path, part).await?;
+    let (file, stream, end) = host::get(path, part).await?;
     Ok(Download {
         file: file.into(),
-        handle,
+        content: Incoming::new(stream, end),
     })
 }
 
@@ -216,16 +116,16 @@ async fn begin(path: String, part: host::Part) -> Result<Download, Error> {
 pub struct Download {
     /// What it is.
     pub file: File,
-    handle: host::Download,
+    pub(crate) content: Incoming<(), host::Error>,
 }
 
 impl Download {
-    /// The next piece. None after the last.
+    /// The next piece, up to 64 KiB. None after the last.
     ///
     /// # Errors
     /// `store_away`
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.handle.read().await?)
+        Ok(self.content.next().await?)
     }
 }
 

@@ -1,22 +1,24 @@
 //! `files` of both packages over one service.
 //!
-//! Uploads and downloads are resources: the handle is the guest's, what it stands for is in [`HostState`].
-//! To move a piece of one is not counted as a host call: it asks nothing of the database.
+//! What the two do not share is how content moves: as streams of the component model (`streams`), or piece
+//! by piece (`pieces`).
+
+mod pieces;
+mod streams;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use wasmtime::component::{Access, Accessor, Resource};
+use wasmtime::component::{Access, Accessor, Resource, StreamReader};
 
 use super::logged::{Caller, logged};
 use super::tables::{with_access, with_accessor};
-use super::{Host, HostState, charged, current};
+use super::{Host, HostState, charged};
 use crate::bindings::concurrent::koyalite::host as concurrent_host;
 use crate::bindings::sync::koyalite::host_sync as sync_host;
 use crate::error::HostError;
 use crate::files::{
-    self, DownloadHandle, FileInfo, FilePath, List, Listed, Method, OpenUploads, Part,
-    Precondition, Sign, Upload, UploadHandle, Wanted,
+    self, DownloadHandle, FileInfo, FilePath, List, Listed, Method, Part, Precondition, Sign,
+    UploadHandle, Wanted,
 };
 
 fn path(text: &str) -> Result<FilePath, HostError> {
@@ -42,58 +44,6 @@ impl Asked {
             url: None,
         })
     }
-}
-
-async fn create(
-    caller: Caller,
-    asked: Asked,
-    open: OpenUploads,
-) -> Result<UploadHandle, HostError> {
-    logged(caller, |call| async move {
-        UploadHandle::begin(&call, asked.wanted()?, &open).await
-    })
-    .await
-}
-
-async fn put(caller: Caller, asked: Asked, content: Vec<u8>) -> Result<FileInfo, HostError> {
-    logged(caller, |call| async move {
-        let mut wanted = asked.wanted()?;
-        wanted.size.get_or_insert(content.len() as u64);
-        let mut upload = Upload::begin(files::Caller::of(&call), wanted).await?;
-        upload.write(Bytes::from(content)).await?;
-        Ok(upload.finish().await?.file)
-    })
-    .await
-}
-
-async fn write(caller: Caller, upload: UploadHandle, bytes: Vec<u8>) -> Result<(), HostError> {
-    logged(caller, |call| async move {
-        upload.write(&call, Bytes::from(bytes)).await
-    })
-    .await
-}
-
-async fn finish(caller: Caller, upload: UploadHandle) -> Result<FileInfo, HostError> {
-    logged(caller, |call| async move { upload.finish(&call).await }).await
-}
-
-async fn open(
-    caller: Caller,
-    file: String,
-    part: Part,
-) -> Result<(FileInfo, DownloadHandle), HostError> {
-    logged(caller, |call| async move {
-        DownloadHandle::begin(&call, &path(&file)?, part).await
-    })
-    .await
-}
-
-async fn read(caller: Caller, download: DownloadHandle) -> Result<Option<Vec<u8>>, HostError> {
-    logged(caller, |call| async move {
-        let piece = download.read(&call).await?;
-        Ok(piece.map(Vec::from))
-    })
-    .await
 }
 
 async fn stat(caller: Caller, file: String) -> Result<FileInfo, HostError> {
@@ -157,52 +107,11 @@ async fn sign(caller: Caller, wanted: ToSign) -> Result<String, HostError> {
     .await
 }
 
-/// As in `tables`: the two packages differ in how a function sees its store.
+/// As in `tables`: the two packages differ in how a function sees its store; and here in how content moves.
 macro_rules! implement {
-    ($package:ident, [$($mut:tt)?] $access:ty, $with:ident) => {
+    ($package:ident, [$($mut:tt)?] $access:ty, $with:ident, { $($content:item)* }) => {
         impl<T: Send + 'static> $package::files::HostWithStore<T> for Host {
-            async fn create(
-                $($mut)? access: $access,
-                path: String,
-                options: $package::files::PutOptions,
-            ) -> wasmtime::Result<Result<Resource<UploadHandle>, $package::files::Error>> {
-                let caller = $with!(access, |store| charged(store));
-                let open = $with!(access, |store| store.get().open_uploads.clone());
-                match create(caller, (path, options).into(), open).await {
-                    Ok(upload) => {
-                        Ok(Ok($with!(access, |store| store.get().files.push(upload))?))
-                    }
-                    Err(error) => Ok(Err(error.into())),
-                }
-            }
-
-            async fn put(
-                $($mut)? access: $access,
-                path: String,
-                options: $package::files::PutOptions,
-                content: Vec<u8>,
-            ) -> wasmtime::Result<Result<$package::files::File, $package::files::Error>> {
-                let caller = $with!(access, |store| charged(store));
-                let file = put(caller, (path, options).into(), content).await;
-                Ok(file.map(Into::into).map_err(Into::into))
-            }
-
-            async fn open(
-                $($mut)? access: $access,
-                path: String,
-                part: $package::files::Part,
-            ) -> wasmtime::Result<
-                Result<($package::files::File, Resource<DownloadHandle>), $package::files::Error>,
-            > {
-                let caller = $with!(access, |store| charged(store));
-                match open(caller, path, part.into()).await {
-                    Ok((file, download)) => {
-                        let handle = $with!(access, |store| store.get().files.push(download));
-                        Ok(Ok((file.into(), handle?)))
-                    }
-                    Err(error) => Ok(Err(error.into())),
-                }
-            }
+            $($content)*
 
             async fn stat(
                 $($mut)? access: $access,
@@ -276,57 +185,7 @@ macro_rules! implement {
             }
         }
 
-        impl<T: Send + 'static> $package::files::HostUploadWithStore<T> for Host {
-            async fn write(
-                $($mut)? access: $access,
-                this: Resource<UploadHandle>,
-                bytes: Vec<u8>,
-            ) -> wasmtime::Result<Result<(), $package::files::Error>> {
-                let caller = $with!(access, |store| current(store));
-                let this = $with!(access, |store| store.get().files.get(&this).cloned())?;
-                Ok(write(caller, this, bytes).await.map_err(Into::into))
-            }
-
-            async fn finish(
-                $($mut)? access: $access,
-                this: Resource<UploadHandle>,
-            ) -> wasmtime::Result<Result<$package::files::File, $package::files::Error>> {
-                let caller = $with!(access, |store| charged(store));
-                let this = $with!(access, |store| store.get().files.get(&this).cloned())?;
-                Ok(finish(caller, this).await.map(Into::into).map_err(Into::into))
-            }
-
-            fn drop(
-                mut access: Access<'_, T, Self>,
-                this: Resource<UploadHandle>,
-            ) -> wasmtime::Result<()> {
-                access.get().files.delete(this)?;
-                Ok(())
-            }
-        }
-
-        impl<T: Send + 'static> $package::files::HostDownloadWithStore<T> for Host {
-            async fn read(
-                $($mut)? access: $access,
-                this: Resource<DownloadHandle>,
-            ) -> wasmtime::Result<Result<Option<Vec<u8>>, $package::files::Error>> {
-                let caller = $with!(access, |store| current(store));
-                let this = $with!(access, |store| store.get().files.get(&this).cloned())?;
-                Ok(read(caller, this).await.map_err(Into::into))
-            }
-
-            fn drop(
-                mut access: Access<'_, T, Self>,
-                this: Resource<DownloadHandle>,
-            ) -> wasmtime::Result<()> {
-                access.get().files.delete(this)?;
-                Ok(())
-            }
-        }
-
         impl $package::files::Host for &mut HostState {}
-        impl $package::files::HostUpload for &mut HostState {}
-        impl $package::files::HostDownload for &mut HostState {}
 
         impl From<$package::files::Precondition> for Precondition {
             fn from(precondition: $package::files::Precondition) -> Self {
@@ -387,5 +246,73 @@ macro_rules! implement {
     };
 }
 
-implement!(concurrent_host, [] &Accessor<T, Self>, with_accessor);
-implement!(sync_host, [mut] Access<'_, T, Self>, with_access);
+implement!(concurrent_host, [] &Accessor<T, Self>, with_accessor, {
+    async fn put(
+        access: &Accessor<T, Self>,
+        path: String,
+        options: concurrent_host::files::PutOptions,
+        content: StreamReader<u8>,
+        end: streams::End,
+    ) -> wasmtime::Result<Result<concurrent_host::files::File, concurrent_host::files::Error>> {
+        let file = streams::put(access, (path, options).into(), content, end).await;
+        Ok(file.map(Into::into).map_err(Into::into))
+    }
+
+    async fn get(
+        access: &Accessor<T, Self>,
+        path: String,
+        part: concurrent_host::files::Part,
+    ) -> wasmtime::Result<
+        Result<
+            (concurrent_host::files::File, StreamReader<u8>, streams::End),
+            concurrent_host::files::Error,
+        >,
+    > {
+        let given = streams::get(access, path, part.into()).await?;
+        let given = given.map(|(file, content, end)| (file.into(), content, end));
+        Ok(given.map_err(Into::into))
+    }
+});
+
+implement!(sync_host, [mut] Access<'_, T, Self>, with_access, {
+    async fn create(
+        mut access: Access<'_, T, Self>,
+        path: String,
+        options: sync_host::files::PutOptions,
+    ) -> wasmtime::Result<Result<Resource<UploadHandle>, sync_host::files::Error>> {
+        let caller = charged(&mut access);
+        let open = access.get().open_uploads.clone();
+        match pieces::create(caller, (path, options).into(), open).await {
+            Ok(upload) => Ok(Ok(access.get().files.push(upload)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn put(
+        mut access: Access<'_, T, Self>,
+        path: String,
+        options: sync_host::files::PutOptions,
+        content: Vec<u8>,
+    ) -> wasmtime::Result<Result<sync_host::files::File, sync_host::files::Error>> {
+        let caller = charged(&mut access);
+        let file = pieces::put(caller, (path, options).into(), content).await;
+        Ok(file.map(Into::into).map_err(Into::into))
+    }
+
+    async fn open(
+        mut access: Access<'_, T, Self>,
+        path: String,
+        part: sync_host::files::Part,
+    ) -> wasmtime::Result<
+        Result<(sync_host::files::File, Resource<DownloadHandle>), sync_host::files::Error>,
+    > {
+        let caller = charged(&mut access);
+        match pieces::open(caller, path, part.into()).await {
+            Ok((file, download)) => {
+                let handle = access.get().files.push(download)?;
+                Ok(Ok((file.into(), handle)))
+            }
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+});
