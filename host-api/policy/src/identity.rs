@@ -183,6 +183,27 @@ mod tests {
 
     #[test]
     fn claims_stay_out_of_debug_output() {
-        assert!(!format!("{:?}", user_with_role("secret-role")).contains("secret-role"));
+        let shown = format!("{:?}", user_with_role("secret-role"));
+        assert!(
+            !shown.contains("secret-role") && shown.contains("alice"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_subject_may_be_a_uuid() {
+        let uuid = |subject: &str| User::new(subject.to_owned(), Map::new()).subject_uuid();
+        assert_eq!(uuid("alice"), None);
+        let id = Uuid::from_u128(7);
+        assert_eq!(uuid(&id.to_string()), Some(id));
+    }
+
+    #[test]
+    fn the_host_acts_past_the_policies_of_the_tables_it_names() {
+        let todos: TableName = "todos".parse().unwrap();
+        let service = Service::past_policies("cleaner", [todos.clone()]).unwrap();
+        assert_eq!(service.function.as_str(), "cleaner");
+        assert_eq!(service.bypass, BTreeSet::from([todos]));
+        assert!(Service::past_policies("No Function", []).is_err());
     }
 }

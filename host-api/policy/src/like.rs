@@ -35,24 +35,24 @@ pub(crate) fn matches(text: &str, pattern: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     let pieces = pieces(pattern);
     let (mut at, mut piece) = (0, 0);
-    // Where to go on after a mismatch: the last run seen, and where it will have to reach to. An
+    // Where to go on after a mismatch: behind the last run seen, and how far that has reached. An
     // earlier run never needs to be tried again, because the last one can take over its share.
     let mut retry: Option<(usize, usize)> = None;
     while let Some(found) = text.get(at) {
         match pieces.get(piece) {
             Some(Piece::Run) => {
-                retry = Some((piece, at + 1));
                 piece += 1;
+                retry = Some((piece, at));
                 continue;
             }
             Some(Piece::One) => {}
             Some(Piece::Exactly(c)) if c == found => {}
             _ => {
-                let Some((run, reach)) = retry else {
+                let Some((behind, reach)) = &mut retry else {
                     return false;
                 };
-                (at, piece) = (reach, run + 1);
-                retry = Some((run, reach + 1));
+                *reach += 1;
+                (at, piece) = (*reach, *behind);
                 continue;
             }
         }

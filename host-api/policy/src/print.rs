@@ -9,7 +9,7 @@ use policy::Policy;
 
 use crate::expr::{Claim, LetterCase, Node};
 use crate::sql::shifted_now;
-use crate::types::{ColumnType, ScalarType};
+use crate::types::ColumnType;
 use crate::value::{Value, float_text};
 
 /// The text of any node on rows of `table`.
@@ -87,8 +87,6 @@ impl Printer<'_> {
                 let args = self.joined(args, ", ", Binding::Test);
                 (format!("{}({args})", function.name()), Binding::Operand)
             }
-            Node::And(nodes) if nodes.is_empty() => ("true".to_owned(), Binding::Operand),
-            Node::Or(nodes) if nodes.is_empty() => ("false".to_owned(), Binding::Operand),
             Node::And(nodes) => (self.joined(nodes, " and ", Binding::Not), Binding::And),
             Node::Or(nodes) => (self.joined(nodes, " or ", Binding::And), Binding::Or),
             Node::Not(inner) => match self.test(inner, Sense::Negated) {
@@ -121,14 +119,10 @@ impl Printer<'_> {
                 let (left, right) = (self.operand(left), self.operand(right));
                 format!("{left} is {not}distinct from {right}")
             }
-            Node::In { item, list } if !list.is_empty() => {
+            Node::In { item, list } => {
                 let list = self.joined(list, ", ", Binding::Operand);
                 format!("{} {not}in ({list})", self.operand(item))
             }
-            Node::In { .. } => match sense {
-                Sense::Plain => "false".to_owned(),
-                Sense::Negated => "true".to_owned(),
-            },
             Node::InArray { item, array } => self.in_array(item, array, sense)?,
             Node::Exists { .. } => format!("{not}exists ({})", self.query("1", node)?),
             Node::InQuery { item, output, .. } => {
@@ -244,17 +238,6 @@ pub(crate) fn plain_text(value: &Value) -> Option<String> {
         Value::Json(json) => json.to_string(),
         Value::Vector(_) => value.to_json().to_string(),
     })
-}
-
-/// The type that a literal is cast to. A list that `any` takes has the type of its items.
-pub(crate) fn literal_type(value: &Value, ty: ColumnType) -> ColumnType {
-    match (value, ty.scalar()) {
-        (Value::List(_), Some(item)) => ColumnType::Array(item),
-        (Value::List(_), None) if !matches!(ty, ColumnType::Array(_)) => {
-            ColumnType::Array(ScalarType::Text)
-        }
-        _ => ty,
-    }
 }
 
 #[cfg(test)]

@@ -35,12 +35,9 @@ fn inner_alias(level: usize) -> String {
 
 /// `now()` and what is added to it, in seconds: a day would depend on the session's time zone.
 pub(crate) fn shifted_now(shift: i64) -> String {
-    let (sign, micros) = if shift < 0 {
-        ("-", shift.saturating_neg())
-    } else {
-        ("+", shift)
-    };
-    format!("(now() {sign} interval '{} seconds')", micros / 1_000_000)
+    let sign = if shift.is_negative() { '-' } else { '+' };
+    let seconds = shift.unsigned_abs() / 1_000_000;
+    format!("(now() {sign} interval '{seconds} seconds')")
 }
 
 /// Writes conditions of one SQL statement and collects its binds.
@@ -183,8 +180,7 @@ impl SqlWriter {
             Node::Is { node, value: true } => format!("({} IS TRUE)", self.node(node, row)),
             Node::Is { node, value: false } => format!("({} IS FALSE)", self.node(node, row)),
             Node::Not(node) => format!("(NOT {})", self.node(node, row)),
-            Node::And(nodes) if nodes.is_empty() => "TRUE".to_owned(),
-            Node::Or(nodes) if nodes.is_empty() => "FALSE".to_owned(),
+            // Folding leaves none without parts; should one be, `()` is refused and lets nothing through.
             Node::And(nodes) => format!("({})", self.joined(nodes, row, " AND ")),
             Node::Or(nodes) => format!("({})", self.joined(nodes, row, " OR ")),
         }
@@ -250,10 +246,10 @@ impl SqlWriter {
             let array = self.bind(Value::List(values), ty);
             parts.push(format!("({item} = ANY ({array}))"));
         }
-        match parts.len() {
-            0 => "FALSE".to_owned(),
-            1 => parts.concat(),
-            _ => format!("({})", parts.join(" OR ")),
+        match parts.as_slice() {
+            [part] => part.clone(),
+            // Of an empty list, which folding leaves none of, `()` is refused.
+            parts => format!("({})", parts.join(" OR ")),
         }
     }
 }

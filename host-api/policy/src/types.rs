@@ -252,6 +252,56 @@ mod tests {
     }
 
     #[test]
+    fn names_that_postgres_takes_too_are_read() {
+        for (names, expected) in [
+            ("bool", "boolean"),
+            ("int2", "smallint"),
+            ("int int4 INTEGER", "integer"),
+            ("int8", "bigint"),
+            ("float4", "real"),
+            ("double float8 float", "double precision"),
+            ("decimal", "numeric"),
+            ("int4[]", "integer[]"),
+            ("VECTOR(1)", "vector(1)"),
+            ("vector(16000)", "vector(16000)"),
+        ] {
+            for name in names.split(' ') {
+                let ty: ColumnType = name.parse().unwrap();
+                assert_eq!(ty.to_string(), expected, "{name}");
+            }
+        }
+        for (name, expected) in [
+            ("timestamp with time zone", ColumnType::Timestamptz),
+            ("time without time zone", ColumnType::Time),
+        ] {
+            assert_eq!(name.parse(), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_type_is_known_for_what_it_does() {
+        let check = |kind: &str, is: &dyn Fn(ScalarType) -> bool| {
+            let found: Vec<_> = ScalarType::ALL.iter().filter(|ty| is(**ty)).collect();
+            let named: Vec<_> = kind.split(", ").map(|name| scalar(name).unwrap()).collect();
+            assert_eq!(found, named.iter().collect::<Vec<_>>());
+        };
+        let numbers = "smallint, integer, bigint, real, double precision, numeric";
+        check(numbers, &|ty| ColumnType::from(ty).is_number());
+        check("json, jsonb", &|ty| ColumnType::from(ty).is_json());
+        check("bytea, json, jsonb", &|ty| {
+            !ColumnType::from(ty).has_order()
+        });
+        check("numeric, date, time, timestamptz", &|ty| {
+            ty.travels_as_text()
+        });
+        for ty in [ColumnType::Array(ScalarType::Text), ColumnType::Vector(3)] {
+            assert!(!ty.has_order() && !ty.is_number() && !ty.is_json(), "{ty}");
+            assert_eq!(ty.scalar(), None);
+        }
+        assert_eq!(ScalarType::Double.to_string(), "double precision");
+    }
+
+    #[test]
     fn other_types_are_refused_with_the_list() {
         for text in [
             "varchar(10)",

@@ -234,7 +234,7 @@ impl Value {
         }
     }
 
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Boolean(_) => "a boolean",
@@ -309,16 +309,11 @@ fn sized(numbers: Vec<f32>, dimensions: u16) -> Result<Value, ValueError> {
 
 /// A float in Postgres' spelling: never with an exponent.
 pub(crate) fn float_text(float: f64) -> String {
-    if float.is_nan() {
-        "NaN".to_owned()
-    } else if float.is_infinite() {
-        if float > 0.0 {
-            "Infinity".to_owned()
-        } else {
-            "-Infinity".to_owned()
-        }
-    } else {
-        float.to_string()
+    match float {
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        // What is not a number is written "NaN" there and here.
+        float => float.to_string(),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Nothing here may let a conversion through that could fail on some row: the error would tell
 //! about a row that its reader may not see.
 
+use std::cmp::Ordering;
+
 use super::Checked;
 use crate::expr::{CompareOp, Node};
 use crate::parse::{ParseError, Position};
@@ -31,6 +33,11 @@ pub(super) fn number(at: Position, digits: &str) -> Result<Value, ParseError> {
 /// A constant in the form that goes with `hint`.
 pub(super) fn constant(at: Position, value: Value, hint: Option<ColumnType>) -> Checked {
     let natural = value.natural_type();
+    if let (Value::List(_), Some(expected)) = (&value, hint.and_then(ColumnType::scalar)) {
+        let expected = expected.into();
+        let found = value.kind();
+        return Err(misfit(at, &ValueError::Mismatch { expected, found }));
+    }
     let ty = match (&value, hint.unwrap_or(natural)) {
         (Value::Null, ty) => ty,
         // A literal may lie outside a narrow column's range and still be compared with it.
@@ -94,7 +101,10 @@ pub(super) fn wider(a: ColumnType, b: ColumnType) -> ColumnType {
         ColumnType::Integer => 1,
         _ => 0,
     };
-    if rank(b) > rank(a) { b } else { a }
+    match rank(a).cmp(&rank(b)) {
+        Ordering::Less => b,
+        Ordering::Equal | Ordering::Greater => a,
+    }
 }
 
 /// Whether two types compare, without a conversion that could fail.

@@ -44,7 +44,10 @@ fn sayable(claim: &Claim, ty: ColumnType) -> bool {
     match (claim, ty) {
         (Claim::Uid | Claim::Role, ty) => matches!(ty, ColumnType::Text | ColumnType::Uuid),
         (Claim::Jwt { .. }, ColumnType::Jsonb) => true,
-        (Claim::Jwt { .. }, ColumnType::Array(item)) => guarded("", item).is_some(),
+        // With `->>` it is the text of a list, which Postgres would have to read first.
+        (Claim::Jwt { read, .. }, ColumnType::Array(item)) => {
+            *read == JsonRead::Json && guarded("", item).is_some()
+        }
         (Claim::Jwt { .. }, ty) => ty.scalar().is_some_and(|ty| guarded("", ty).is_some()),
     }
 }

@@ -3,7 +3,7 @@
 use super::{claims, visible};
 use crate::expr::Claim;
 use crate::policy::Schema;
-use crate::print::{Dialect, literal_type, plain_text};
+use crate::print::{Dialect, plain_text};
 use crate::sql::quote_ident;
 use crate::types::ColumnType;
 use crate::value::Value;
@@ -57,10 +57,7 @@ impl Dialect for Words<'_> {
             }
             (_, Some(text)) => text,
         };
-        collated(
-            format!("{}::{}", literal(&text), literal_type(value, ty)),
-            ty,
-        )
+        collated(format!("{}::{}", literal(&text), ty), ty)
     }
 
     fn claim(&self, claim: &Claim, ty: ColumnType) -> String {

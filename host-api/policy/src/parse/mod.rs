@@ -89,7 +89,7 @@ impl Position {
     /// None for the parser's empty locations.
     pub(crate) fn from_location(location: Location) -> Option<Self> {
         let Location { line, column } = location;
-        (line > 0).then_some(Self { line, column })
+        (line != 0).then_some(Self { line, column })
     }
 }
 

@@ -201,8 +201,8 @@ fn table_of(from: TableWithJoins, at: Position) -> Option<(String, Option<String
     };
     let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident()).collect();
     let table = match parts?.as_slice() {
-        [table] => *table,
-        [schema, table] if folded(schema) == "public" => *table,
+        // The schema is `public`: `elsewhere` refuses every other.
+        [table] | [_, table] => *table,
         _ => return None,
     };
     if text != expected
@@ -235,15 +235,13 @@ fn list_items(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// The query of `array(select …)`.
+/// The query of `array(select …)`: in this dialect nothing else that is called takes one bare.
 pub(super) fn array_query(expr: &Expr) -> Option<Query> {
-    match expr {
-        Expr::Function(call) if call.name.to_string().eq_ignore_ascii_case("array") => {
-            match &call.args {
-                FunctionArguments::Subquery(query) => Some((**query).clone()),
-                _ => None,
-            }
-        }
+    let Expr::Function(call) = expr else {
+        return None;
+    };
+    match &call.args {
+        FunctionArguments::Subquery(query) => Some((**query).clone()),
         _ => None,
     }
 }

@@ -70,12 +70,23 @@ a ~ 'x' ==> column 3: regular expressions are not in the policy language: ~; wri
 a similar to 'x' ==> regular expressions
 a = E'x' ==> only plain quoted text
 a = $$x$$ ==> only plain quoted text
-a = 'x ==> nterminated
+a = 'x ==> : unterminated
+a = 1 and s.t.c = 1 ==> column 11: a column's name has at most
+a = 1 and t.b ~ 'x' ==> column 15: regular
+a = 1 and auth.uid(t.b) = 'x' ==> column 11: auth.uid takes no argument
+a = 1 and (t.b = 1) = 2 = 3 ==> column 12: a condition stands bare
+a = 1 and lower(b) = 'c' = d ==> column 11: a condition stands bare
+a = 1 and date '2024-01-01' = b = c ==> column 16: a condition stands bare
+a = 1 and 5 = b = c ==> column 11: a condition stands bare
+a = 1 and not b = c = d ==> column 15: a condition stands bare
+lower(a) ignore nulls = 'b' ==> only plain function calls
+a = 1 and b in ((select auth.uid()), c d) ==> line 1, column 40
 true and random() < 1 ==> column 10: the function random is not in the policy language
 pg_sleep(10) is null ==> the functions are auth.uid, auth.role
 auth.email() = a ==> write auth.jwt() ->> 'email'
 uid() = a ==> write auth. before it
 auth.uid(1) = a ==> auth.uid takes no argument
+coalesce() is null ==> coalesce does not take 0 arguments; write one or more
 lower(a, b) = 'x' ==> lower does not take 2 arguments; write one
 coalesce(distinct a) = 'x' ==> only plain function calls
 exists (select count(*) from members) ==> exists needs no result; write exists (select 1
@@ -117,6 +128,14 @@ s.t.c = 1 ==> at most a table's name
 select 1 ==> does not belong here
 a = $0 ==> not a parameter
 a = 1) or (true ==> does not belong here
+a in (select lower(auth.jwt() -> 'x')) ==> may only wrap a claim
+a = any (lower(select b from c)) ==> column 23: expected ), found: b
+a / b > 1 ==> column 3: policies do not calculate: /; store
+a % 2 = 1 ==> column 3: policies do not calculate: %; store
+a & 1 = 1 ==> column 3: policies do not calculate: &; store
+a == b ==> column 3: this is not an operator of SQL: ==; write =
+a = not b ==> a condition stands bare
+a = b in (1, 2) ==> a condition stands bare
 a * 2 > 1 ==> policies do not calculate: *
 * ==> expected an expression
 "#;
@@ -150,6 +169,29 @@ fn and_binds_before_or_and_not_before_both() {
     grouped("auth.jwt() ->> 'a' = b", "(auth.jwt() ->> 'a') = b");
     grouped("a like 'x' or b", "(a like 'x') or b");
     grouped("a and (b and c)", "a and ((b and c))");
+    // The first of several items may be wrapped as Supabase advises.
+    for (wrapped, plain) in [
+        ("a in ((select auth.uid()), b)", "a in (auth.uid(), b)"),
+        (
+            "a in ((select auth.uid() as uid), b)",
+            "a in (auth.uid(), b)",
+        ),
+        (
+            "a in ((select (auth.jwt() ->> 'x')), b)",
+            "a in (auth.jwt() ->> 'x', b)",
+        ),
+        (
+            "a in ((select auth.uid()), b) or not a in ((select auth.role() as r), b, c)",
+            "a in (auth.uid(), b) or not a in (auth.role(), b, c)",
+        ),
+        (
+            "c and a in((select auth.uid()),b)",
+            "c and a in (auth.uid(), b)",
+        ),
+        ("a in (b, (select auth.uid()))", "a in (b, auth.uid())"),
+    ] {
+        grouped(wrapped, plain);
+    }
 }
 
 #[test]
@@ -161,6 +203,11 @@ fn limits_hold_at_their_edge() {
     let nots = |count: usize| format!("{}true", "not ".repeat(count));
     assert!(parse(&nots(DEPTH_MAX - 1)).is_ok());
     assert!(refused(&nots(DEPTH_MAX)).reason.contains("32 levels"));
+
+    // Both at once are twice as deep for the parser, and no deeper for us.
+    let levels = DEPTH_MAX - 1;
+    let both = format!("{}true{}", "not (".repeat(levels), ")".repeat(levels));
+    assert!(parse(&both).is_ok());
 
     let atoms = |count: usize| vec!["a = 1"; count].join(" or ");
     assert!(parse(&atoms(ATOMS_MAX)).is_ok());
@@ -176,6 +223,19 @@ fn limits_hold_at_their_edge() {
 
     let list = vec!["1"; 2000].join(", ");
     assert!(parse(&format!("a in ({list})")).is_ok());
+
+    let words = |count: usize| refused(&"a ".repeat(count)).reason;
+    assert!(!words(768).contains("768 words") && words(769).contains("768 words"));
+
+    let days = |days: i64| format!("a > now() + interval '{days} days'");
+    for edge in [INTERVAL_DAYS_MAX, -INTERVAL_DAYS_MAX] {
+        assert!(parse(&days(edge)).is_ok());
+        assert!(
+            refused(&days(edge + edge.signum()))
+                .reason
+                .contains("longer than")
+        );
+    }
 }
 
 /// What nests or chains, between broken bars.

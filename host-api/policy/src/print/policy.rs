@@ -1,6 +1,6 @@
 //! The language that policies are written in, as it is printed.
 
-use super::{Dialect, literal_type, plain_text, quoted};
+use super::{Dialect, plain_text, quoted};
 use crate::expr::{Claim, JsonRead};
 use crate::parse::{self, Syntax};
 use crate::types::ColumnType;
@@ -37,8 +37,8 @@ impl Dialect for Policy<'_> {
             },
             (Value::Boolean(_), Some(text)) => text,
             (Value::Integer(_), Some(text)) if ty == ColumnType::Bigint => text,
-            (Value::Text(_), Some(text)) if ty == ColumnType::Text => quoted(&text),
-            (_, Some(text)) => format!("{}::{}", quoted(&text), literal_type(value, ty)),
+            (Value::Text(_), Some(text)) => quoted(&text),
+            (_, Some(text)) => format!("{}::{}", quoted(&text), ty),
         }
     }
 

@@ -35,6 +35,20 @@ not (owner_id in (select (auth.jwt() -> 'teams'))) ==> same
 tags = array['a', null] ==> tags = '{"a",NULL}'::text[]
 lower(coalesce(title, 'x')) = 'x' and length(title) > n ==> same
 title = old.title ==> same
+day = '2024-01-02' and opens > '08:00' ==> day = '2024-01-02'::date and opens > '08:00:00'::time
+'aGk='::bytea is null and '{"a": 1}'::jsonb is null ==> 'aGk='::bytea is null and '{"a":1}'::jsonb is null
+'[1,2,3]'::vector(3) is null or null::uuid is null ==> '[1.0,2.0,3.0]'::vector(3) is null or null::uuid is null
+done = null and counts <> array[1, 2] ==> done = null and counts <> '{"1","2"}'::integer[]
+small = 1 and factor = 0.5 and 5::int = n ==> small = 1 and factor = '0.5'::real and '5'::integer = n
+tags = array['a"b', 'c\d'] ==> tags = '{"a\"b","c\\d"}'::text[]
+auth.role() = 'anon' or auth.jwt() is null ==> auth.role() = 'anon' or (auth.jwt()) is null
+done and (done and done) or (done or done) ==> same
+not not done ==> not (not done)
+coalesce(done, n = 1, not done) ==> coalesce(done, n = 1, (not done))
+done is false and (n = 1) is not false ==> same
+created_at < now() + interval '1 day' and now() is not null ==> created_at < (now() + interval '86400 seconds') and now() is not null
+exists (select 1 from other as inner_1 where exists (select 1 from other as inner_2 where inner_2.id = inner_1.id and todos.done)) ==> same
+not exists (select 1 from other as inner_1 where inner_1.id = todos.n) ==> same
 exists (select 1 from other where id = n and "order" is null) ==> exists (select 1 from other as inner_1 where inner_1.id = todos.n and inner_1.order is null)
 n not in (select id from other as inner_1 where inner_1.id > 1) ==> n not in (select inner_1.id from other as inner_1 where inner_1.id > 1)
 "#;

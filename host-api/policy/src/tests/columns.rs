@@ -60,6 +60,19 @@ fn a_column_is_readable_where_a_policy_of_the_caller_covers_it() {
 }
 
 #[test]
+fn a_filter_takes_a_hidden_column_for_one_that_is_not_there() {
+    let permit = ask(&shared(), &Identity::Anonymous, Command::Select).unwrap();
+    for (hidden, absent) in [("status", "nothing"), ("statuss", "nothings")] {
+        let said = |name: &str| {
+            let refused = parse_filter(&format!("{name} is null"), &[], &permit).unwrap_err();
+            assert_eq!(refused.code(), "unknown_column");
+            refused.to_string().replace(name, "…")
+        };
+        assert_eq!(said(hidden), said(absent));
+    }
+}
+
+#[test]
 fn columns_that_no_policy_covers_together_are_denied() {
     let halves = schema(&[
         json!({"commands": ["select"], "using": "true", "read": ["id", "title"]}),
@@ -146,6 +159,10 @@ fn masks_hold_inside_subqueries_too() {
         r#"(EXISTS (SELECT 1 FROM "todos" AS inner_1 WHERE (inner_1."owner_id" = $1::uuid)))"#;
     check(&inner, &["owner_id"], Ok(expected));
     check(&inner, &["id"], Err("denied_by_claims"));
+    // The row around it is no row of the table inside.
+    let outer = "exists (select 1 from todos x where x.id = 1 and todos.title = todos.status)";
+    let expected = r#"(EXISTS (SELECT 1 FROM "todos" AS inner_1 WHERE ((inner_1."id" = $1::bigint) AND (t."title" = t."status"))))"#;
+    check(outer, &["id"], Ok(expected));
 }
 
 #[test]
@@ -286,9 +303,21 @@ fn two_policies_that_set_a_column_differently_need_different_callers() {
     check([&["public"], &["anon"]], true);
     check([&["authenticated"], &["editor"]], true);
     check([&["editor", "anon"], &["anon"]], true);
+    check([&["editor"], &["authenticated"]], true);
     check([&["authenticated"], &["anon"]], false);
+    check([&["anon"], &["authenticated"]], false);
     check([&["editor"], &["admin"]], false);
     check([&["editor"], &["service_role"]], false);
+    // Nor do they meet where each has a command of its own.
+    let sets = |command: &str, value: &str| {
+        let set = json!({"title": value});
+        policy(json!({"commands": [command], "using": match command {
+            "update" => Some("true"),
+            _ => None,
+        }, "check": "true", "set": set}))
+    };
+    let apart = vec![sets("insert", "'a'"), sets("update", "'b'")];
+    assert!(Schema::build(vec![todos()], apart).is_ok());
 }
 
 #[test]
@@ -318,6 +347,10 @@ fn a_text_that_a_column_never_holds_is_refused() {
     check(
         using("'x' <> status"),
         Some("status is never 'x'; it holds one of open, closed"),
+    );
+    check(
+        json!({"commands": ["update"], "check": "old.status <> 'x'"}),
+        Some("status is never 'x'"),
     );
     check(json!({"set": {"status": "'open'"}}), None);
     check(

@@ -203,6 +203,7 @@ fn what_is_null_is_folded() {
         "title ilike $1",
         "title = $1",
         "$1 < n",
+        "$1 in (n, big)",
         "title = $1 and n = 1",
     ] {
         assert_eq!(filter(text, &null).unwrap(), Filter::Nothing, "{text}");

@@ -27,6 +27,8 @@ n in (1, big) ==> ((t."n" = t."big") OR (t."n" = ANY ($1::bigint[])))
 title ilike 'a%' ==> (t."title" ILIKE $1::text)
 n between 1 and 2 ==> ((t."n" >= $1::bigint) AND (t."n" <= $2::bigint))
 lower(coalesce(title, 'x')) = 'x' ==> (lower(coalesce(t."title", $1::text)) = $2::text)
+coalesce(big, n)::bigint = 1 and coalesce(small, n)::int = 1 ==> ((coalesce(t."big", t."n") = $1::bigint) AND (coalesce(t."small", t."n") = $2::bigint))
+n = coalesce('5', null) ==> (t."n" = $1::bigint)
 coalesce(done, false) ==> coalesce(t."done", FALSE)
 length(title) <= n ==> (length(t."title") <= t."n")
 title is distinct from null ==> (t."title" IS DISTINCT FROM NULL::text)
@@ -48,6 +50,7 @@ tags <> '{}' ==> (t."tags" <> $1::text[])
 tags in (array['a'], array['b']) ==> ((t."tags" = $1::text[]) OR (t."tags" = $2::text[]))
 title = any (array['a', 'b']) ==> (t."title" = ANY ($1::text[]))
 title in (select auth.jwt() -> 'app_metadata' -> 'tags') ==> (t."title" = ANY ($1::text[]))
+title in (select auth.jwt() ->> 'email') ==> (t."title" = ANY ($1::text[]))
 n in (select jsonb_array_elements_text(auth.jwt() -> 'levels')) ==> (t."n" = ANY ($1::integer[]))
 bytes is null and spot is not null and raw is null ==> ((t."bytes" IS NULL) AND (NOT (t."spot" IS NULL)) AND (t."raw" IS NULL))
 created_at > now() - interval '1 day' ==> (t."created_at" > (now() - interval '86400 seconds'))
@@ -98,6 +101,9 @@ fn what_claims_decide_alone_is_folded_away() {
     );
     check("auth.jwt() ->> 'nul' = title", Filter::Nothing);
     check("title in (select auth.jwt() -> 'missing')", Filter::Nothing);
+    check("title in (select auth.jwt() -> 'none')", Filter::Nothing);
+    check("title not in (select auth.jwt() -> 'none')", Filter::All);
+    check("coalesce(null, null) is null", Filter::All);
     check(
         "'a' = any (array(select jsonb_array_elements_text(auth.jwt() -> 'app_metadata' -> 'tags')))",
         Filter::All,

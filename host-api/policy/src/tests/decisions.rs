@@ -361,34 +361,3 @@ fn policies_are_stored_as_json_and_unknown_fields_are_named() {
     let error = serde_json::from_value::<PolicySource>(mistyped).unwrap_err();
     assert!(error.to_string().contains("usign"));
 }
-
-#[test]
-fn warnings_name_the_nullable_column_and_the_guard() {
-    let check = |effect: &str, using: &str, expected: &[&str]| {
-        let source = policy(json!({"commands": ["select"], "using": using, "effect": effect}));
-        let checked = check_policy(&source, &[todos()]).unwrap();
-        let found: Vec<String> = checked.warnings().iter().map(ToString::to_string).collect();
-        assert_eq!(found, expected, "{effect} {using}");
-    };
-    let never =
-        "using: rows where status is null never pass; write status is null or …, if they should";
-    let held =
-        "using: rows where hold is null are held back from everybody; write hold is not null and …";
-    check("allow", "status <> 'closed'", &[never]);
-    check("allow", "not (status = 'closed')", &[never]);
-    check("allow", "status not in ('closed')", &[never]);
-    check("allow", "status = 'open'", &[]);
-    check("allow", "status is null or status <> 'closed'", &[]);
-    check("allow", "status is distinct from 'closed'", &[]);
-    check("allow", "coalesce(status, '') <> 'closed'", &[]);
-    check("allow", "title <> 'x'", &[]);
-    check("deny", "hold", &[held]);
-    check("deny", "hold is not null and hold", &[]);
-    check("deny", "hold is true", &[]);
-    check("deny", "coalesce(hold, true)", &[]);
-    check(
-        "allow",
-        "status = null",
-        &["using: a comparison with null is never true; write is null or is not null"],
-    );
-}

@@ -37,6 +37,13 @@ fn parameters_take_the_type_of_their_column() {
         filter("n <> all ($1)", &[Value::List(Vec::new())]),
         Ok(Filter::All)
     );
+    let nothing_in_none = [Value::Null, Value::List(Vec::new())];
+    assert_eq!(
+        filter("$1 = any ($2)", &nothing_in_none),
+        Ok(Filter::Nothing)
+    );
+    assert_eq!(filter("$1 <> all ($2)", &nothing_in_none), Ok(Filter::All));
+    assert_eq!(filter("n = any ($1)", &[Value::Null]), Ok(Filter::Nothing));
     assert_eq!(filter("n = $1", &[Value::Null]), Ok(Filter::Nothing));
     assert_eq!(
         filter("$1 = 'a'", &[Value::Text("a".into())]),
@@ -80,6 +87,8 @@ title like title ==> the pattern of like is a literal
 title like 'x\' ==> nothing to escape
 lower(n) = 'x' ==> lower is for text
 n = 1e5 ==> write digits
+owner_id = coalesce(owner_id, title) ==> uuid and text do not compare
+lower(coalesce(title, owner_id)) = 'a' ==> do not compare
 coalesce(n, 'x') = 1 ==> the text does not read as bigint
 1 ==> expected boolean
 "#;
@@ -128,6 +137,13 @@ fn parameters_that_do_not_fit_are_refused() {
     );
     check("", &[text("x")], "1 parameters");
     check("title = $1", &[text("a\0")], "U+0000");
+    let list = Value::List(vec![text("a")]);
+    check(
+        "title = $1",
+        std::slice::from_ref(&list),
+        "expected text, found a list",
+    );
+    check("title like $1", &[list], "expected text, found a list");
     check("title = 'a\0'", &[], "U+0000");
     check(
         "n = $1",
@@ -144,5 +160,26 @@ fn parameters_that_do_not_fit_are_refused() {
         &[Value::Integer(1)],
         "parameter $1 is not a list",
     );
-    check("n = any ($1)", &[long], "1001 items; send at most 1000");
+    let few = Value::List(vec![Value::Integer(1); LIST_ITEMS_MAX]);
+    assert!(filter("n = any ($1)", std::slice::from_ref(&few)).is_ok());
+    check(
+        "n = any ($1) or n = any ($2)",
+        &[few, long],
+        "parameter $2 has 1001 items; send at most 1000",
+    );
+}
+
+/// A name of a letter or two is not what any other was meant to be.
+#[test]
+fn only_a_name_that_is_near_is_suggested() {
+    let said = |text: &str| filter(text, &[]).unwrap_err().to_string();
+    let place = "filter: line 1, column 1";
+    assert_eq!(said("x = 1"), format!("{place}: there is no column x"));
+    let hint = format!("{place}: there is no column opsen; did you mean opens?");
+    assert_eq!(said("opsen is null"), hint);
+    assert_eq!(said("oxxns is null"), hint.replace("opsen", "oxxns"));
+    assert_eq!(
+        said("oxxxs is null"),
+        format!("{place}: there is no column oxxxs")
+    );
 }

@@ -41,7 +41,7 @@ pub(crate) fn shape() -> TableShape {
 
 pub(super) fn alice() -> Identity {
     let claims = serde_json::json!({
-        "email": "a@example.com", "org": "not a uuid", "level": 3, "levels": [1, "2", "x"], "nul": "\0",
+        "email": "a@example.com", "org": "not a uuid", "level": 3, "levels": [1, "2", "x"], "nul": "\0", "none": [],
         "app_metadata": {"team": "123e4567-e89b-12d3-a456-426614174000", "staff": true, "tags": ["a"]},
     });
     let serde_json::Value::Object(claims) = claims else {

@@ -12,5 +12,8 @@ mod guide;
 mod masks;
 mod native;
 mod promises;
+mod reach;
 mod refusals;
 mod subqueries;
+mod verdicts;
+mod warnings;

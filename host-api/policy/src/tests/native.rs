@@ -3,8 +3,11 @@
 
 use serde_json::{Value as Json, json};
 
-use super::decisions::{schema, todos};
-use crate::native::{NotMirrorable, not_mirrorable, removal, statements};
+use super::decisions::{policy, schema, todos};
+use crate::native::{
+    NotMirrorable, not_mirrorable, read_by_policies, removal, statements, visible,
+};
+use crate::{Claims, PolicySource, Schema, TableShape};
 
 fn mirrored(policies: &[Json]) -> Result<Vec<String>, NotMirrorable> {
     statements(&schema(policies), &todos().name, "p_1")
@@ -76,6 +79,95 @@ fn claims_are_read_from_the_transaction() {
     check(
         "title in (select auth.jwt() -> 'titles')",
         "= ANY ((SELECT CASE WHEN jsonb_typeof(j.v) = 'array'",
+    );
+    check("auth.jwt() -> 'a' is null", "(SELECT j.v FROM (SELECT ");
+    check(
+        "hold in (select auth.jwt() -> 'flags')",
+        "THEN ARRAY(SELECT CASE WHEN jsonb_typeof(e.v) IN (",
+    );
+    for (ty, expected) in [
+        ("smallint", "BETWEEN -32768 AND 32767"),
+        ("integer", "BETWEEN -2147483648 AND 2147483647"),
+        (
+            "bigint",
+            "BETWEEN -9223372036854775808 AND 9223372036854775807",
+        ),
+        ("numeric", "'NaN', 'Infinity', '-Infinity') THEN"),
+        ("uuid", "[0-9a-fA-F]{12}$'"),
+        ("boolean", "IN ('false', 'f') THEN false END"),
+    ] {
+        check(&format!("(auth.jwt() ->> 'x')::{ty} is null"), expected);
+    }
+    check("title = auth.uid()", "AS c(v)) COLLATE \"C\")");
+    check("'aGk='::bytea is not null", r"E'\\x6869'::bytea");
+}
+
+#[test]
+fn claims_that_could_fail_are_not_said() {
+    for ty in ["real", "double precision", "date", "time", "timestamptz"] {
+        let refused = condition(&format!("(auth.jwt() ->> 'x')::{ty} is null")).unwrap_err();
+        assert!(
+            refused.contains(&format!("read as {ty} could fail")),
+            "{refused}"
+        );
+    }
+    let refused = condition("now() in (select auth.jwt() -> 'x')").unwrap_err();
+    assert!(refused.contains("read as timestamptz[]"), "{refused}");
+}
+
+/// The host reads `'{a,b}'` there and no JSON list; row security would take the list, and be more open.
+#[test]
+fn a_list_that_is_a_text_in_the_claim_is_not_said() {
+    let listed = "(auth.jwt() ->> 'x')::text[] = array['a']";
+    let refused = condition(listed).unwrap_err();
+    assert!(refused.contains("read as text[] could fail"), "{refused}");
+}
+
+#[test]
+fn inside_a_subquery_the_other_tables_policies_are_said_too() {
+    let table = |name: &str| TableShape {
+        name: name.parse().unwrap(),
+        ..todos()
+    };
+    let inside = "exists (select 1 from first)";
+    let on = |table: &str, using: &str| {
+        policy(json!({"table": table, "commands": ["select"], "using": using}))
+    };
+    let written = policy(json!({"commands": ["insert"], "check": "exists (select 1 from second)"}));
+    let build = |last: PolicySource, readable: &[&str]| {
+        let policies = vec![
+            on("todos", inside),
+            written.clone(),
+            on("first", "exists (select 1 from second)"),
+            last,
+        ];
+        let tables = ["todos", "first", "second"].map(table).to_vec();
+        let readable = readable.iter().map(|name| name.parse().unwrap()).collect();
+        Schema::build_reading(tables, policies, Claims::default(), &readable).unwrap()
+    };
+    let schema = build(on("second", "hold"), &[]);
+    let asked = todos().name;
+    let text = visible(&schema, &asked, "p").unwrap();
+    let second = r#"(SELECT * FROM "p"."second" WHERE (("second"."hold"))) as inner_1 where"#;
+    assert!(text.contains(second), "{text}");
+    let others: Vec<_> = read_by_policies(&schema, &asked)
+        .into_iter()
+        .map(|name| name.to_string())
+        .collect();
+    assert_eq!(others, ["first", "second"]);
+    let masked =
+        policy(json!({"table": "second", "commands": ["select"], "using": "true", "read": ["id"]}));
+    assert_eq!(
+        visible(&build(masked, &[]), &asked, "p").unwrap_err().len(),
+        1
+    );
+    let past = not_mirrorable(&build(on("second", "hold"), &["first"]), &asked);
+    assert_eq!(past.len(), 1, "{past:?}");
+    assert!(
+        past[0]
+            .reason
+            .contains("it reads first, which is policy_readable"),
+        "{past:?}"
     );
 }
 

@@ -20,6 +20,10 @@ fn a_refusal_points_at_the_place() {
         ("n = 1 and lower(title = 'a'", "line 1, column"),
         ("big = 1 and title ~ 'a'", "line 1, column 19"),
         ("not (n = 'x')", "line 1, column"),
+        // A sign is no calculation, and what has no place of its own is where it stands.
+        ("n * -1 = 4", "line 1, column 3:"),
+        ("lower(-1) * array[1] = 1", "line 1, column 11:"),
+        ("array(select n) = n", "line 1, column 1:"),
     ] {
         let said = refused(text);
         assert!(said.contains(place), "{text}: {said}");
@@ -65,6 +69,7 @@ fn what_nests_too_deep_is_refused_where_it_does() {
     let deep = format!("{}done{}", "(".repeat(200), ")".repeat(200));
     let said = refused(&deep);
     assert!(said.contains("nests more than"), "{said}");
+    assert!(said.contains("line 1, column 33:"), "{said}");
     // Side by side they are not deep.
     let wide = vec!["(done)"; 200].join(" or ");
     assert!(filter(&wide, &[]).is_ok());

@@ -103,9 +103,9 @@ fn in_a_query_takes_the_type_of_its_column() {
             "auth.uid() in (select user_id from members where team_id = todos.team_id)",
         ),
         on("members", "user_id not in (select user_id from bans)"),
-        on("bans", "true"),
+        on("bans", "reason is null"),
     ]);
-    let expected = r#"($1::uuid IN (SELECT inner_1."user_id" FROM "p"."members" AS inner_1 WHERE ((inner_1."team_id" = t."team_id") AND (NOT (inner_1."user_id" IN (SELECT inner_2."user_id" FROM "p"."bans" AS inner_2 WHERE TRUE))))))"#;
+    let expected = r#"($1::uuid IN (SELECT inner_1."user_id" FROM "p"."members" AS inner_1 WHERE ((inner_1."team_id" = t."team_id") AND (NOT (inner_1."user_id" IN (SELECT inner_2."user_id" FROM "p"."bans" AS inner_2 WHERE (inner_2."reason" IS NULL)))))))"#;
     assert_eq!(found.as_deref(), Ok(expected));
 }
 

@@ -124,3 +124,178 @@ fn the_larger_types_refuse_what_does_not_fit() {
         "does not fit vector(2)",
     );
 }
+
+/// One value of each kind, what it is called, the type it has by itself and what it is as JSON.
+fn kinds() -> Vec<(Value, &'static str, &'static str, Json)> {
+    let text = |text: &str| text.to_owned();
+    vec![
+        (Value::Null, "null", "text", json!(null)),
+        (Value::Boolean(true), "a boolean", "boolean", json!(true)),
+        (Value::Integer(7), "an integer", "bigint", json!(7)),
+        (
+            Value::Float(0.5),
+            "a floating-point number",
+            "double precision",
+            json!(0.5),
+        ),
+        (
+            Value::Numeric(text("1.50")),
+            "a number",
+            "numeric",
+            json!("1.50"),
+        ),
+        (Value::Text(text("a")), "text", "text", json!("a")),
+        (
+            Value::Uuid(Uuid::nil()),
+            "a uuid",
+            "uuid",
+            json!(Uuid::nil().to_string()),
+        ),
+        (
+            Value::Bytes(b"hi".to_vec()),
+            "bytes",
+            "bytea",
+            json!("aGk="),
+        ),
+        (
+            Value::Timestamptz(text("2024-01-01T00:00:00Z")),
+            "a moment",
+            "timestamptz",
+            json!("2024-01-01T00:00:00Z"),
+        ),
+        (
+            Value::Date(text("2024-01-01")),
+            "a date",
+            "date",
+            json!("2024-01-01"),
+        ),
+        (
+            Value::Time(text("10:00:00")),
+            "a time of day",
+            "time",
+            json!("10:00:00"),
+        ),
+        (
+            Value::Json(json!({"a": 1})),
+            "JSON",
+            "jsonb",
+            json!({"a": 1}),
+        ),
+        (
+            Value::List(vec![Value::Null, Value::Integer(1)]),
+            "a list",
+            "bigint",
+            json!([null, 1]),
+        ),
+        (
+            Value::Vector(vec![0.5, 1.0]),
+            "a vector",
+            "vector(2)",
+            json!([0.5, 1.0]),
+        ),
+    ]
+}
+
+#[test]
+fn each_kind_of_value_has_a_word_a_type_and_a_form_in_json() {
+    for (value, word, ty, json) in kinds() {
+        assert_eq!(value.kind(), word, "{value:?}");
+        assert_eq!(value.natural_type().to_string(), ty, "{value:?}");
+        assert_eq!(value.to_json(), json, "{value:?}");
+    }
+    for (float, text) in [
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "Infinity"),
+        (f64::NEG_INFINITY, "-Infinity"),
+    ] {
+        assert_eq!(Value::Float(float).to_json(), json!(text));
+    }
+    let listed = Value::Json(json!(["a"])).coerce("text[]".parse().unwrap());
+    assert_eq!(listed, Ok(Value::List(vec![Value::Text("a".to_owned())])));
+    let vector = Value::Json(json!([1, 2])).coerce(ColumnType::Vector(2));
+    assert_eq!(vector, Ok(Value::Vector(vec![1.0, 2.0])));
+    assert!(Value::Float(3.0).coerce(ColumnType::Text).is_err());
+    for (text, truth) in [("t", true), ("true", true), ("f", false), ("false", false)] {
+        let read = Value::parse(text, ColumnType::Boolean);
+        assert_eq!(read, Ok(Value::Boolean(truth)), "{text}");
+    }
+    let nul = Value::parse("[\"\\u0000\"]", ColumnType::Jsonb);
+    assert_eq!(nul, Err(ValueError::NulCharacter));
+    let empty = Value::List(vec![Value::Null]);
+    assert_eq!(empty.natural_type(), ColumnType::Text);
+}
+
+/// Every kind beside a column of every type: those that fit as they are, or as a number fits another.
+#[test]
+fn a_value_fits_columns_of_its_own_kind() {
+    let fits = |value: &Value| match value {
+        Value::Integer(_) => "smallint integer bigint real double_precision numeric",
+        Value::Float(_) => "real double_precision numeric",
+        Value::Numeric(_) => "real double_precision numeric",
+        Value::Text(_) => "text",
+        Value::Json(_) => "json jsonb",
+        Value::Boolean(_) => "boolean",
+        Value::Uuid(_) => "uuid",
+        Value::Bytes(_) => "bytea",
+        Value::Timestamptz(_) => "timestamptz",
+        Value::Date(_) => "date",
+        Value::Time(_) => "time",
+        Value::Vector(_) => "vector(2)",
+        Value::Null | Value::List(_) => "",
+    };
+    let types = crate::ScalarType::ALL
+        .iter()
+        .map(|ty| ColumnType::from(*ty));
+    let types: Vec<ColumnType> = types.chain([ColumnType::Vector(2)]).collect();
+    for (value, ..) in kinds() {
+        if let Value::Null | Value::List(_) = value {
+            continue;
+        }
+        let found: Vec<String> = types
+            .iter()
+            .filter(|ty| value.clone().coerce(**ty).is_ok())
+            .map(|ty| ty.to_string().replace(' ', "_"))
+            .collect();
+        assert_eq!(found.join(" "), fits(&value), "{value:?}");
+    }
+}
+
+#[test]
+fn numbers_fit_to_the_edge_of_their_type() {
+    let check = |value: Value, ty: &str, expected: Option<Value>| {
+        let found = value.clone().coerce(ty.parse().unwrap());
+        let out_of_range = Err(ValueError::OutOfRange {
+            expected: ty.parse().unwrap(),
+        });
+        assert_eq!(found, expected.map_or(out_of_range, Ok), "{value:?} {ty}");
+    };
+    let whole = |n: i64| Some(Value::Integer(n));
+    let numeric = |text: &str| Value::Numeric(text.to_owned());
+    for (ty, low, high) in [
+        ("smallint", -32_768, 32_767),
+        ("integer", i32::MIN.into(), i32::MAX.into()),
+    ] {
+        check(Value::Integer(low), ty, whole(low));
+        check(Value::Integer(high), ty, whole(high));
+        check(Value::Integer(low - 1), ty, None);
+        check(Value::Integer(high + 1), ty, None);
+    }
+    let edge = 2f64.powi(63);
+    check(Value::Float(-edge), "bigint", whole(i64::MIN));
+    check(Value::Float(edge), "bigint", None);
+    check(Value::Float(3.0), "smallint", whole(3));
+    check(Value::Float(3.5), "bigint", None);
+    check(numeric("5"), "bigint", whole(5));
+    check(numeric("5.5"), "bigint", None);
+    check(numeric("70000"), "smallint", None);
+    check(numeric("0.5"), "double precision", Some(Value::Float(0.5)));
+    check(Value::Float(1e39), "real", None);
+    check(
+        Value::Float(f64::INFINITY),
+        "real",
+        Some(Value::Float(f64::INFINITY)),
+    );
+    let huge = numeric(&format!("1{}", "0".repeat(999)));
+    check(huge.clone(), "numeric", Some(huge));
+    check(numeric(&"1".repeat(1001)), "numeric", None);
+}
