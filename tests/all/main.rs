@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abandoned;
 mod admin_token;
 mod admission;
 mod api_keys;

@@ -93,7 +93,7 @@ use uuid::Uuid;
 use crate::accounts::Accounts;
 use crate::egress::{Egress, Policy};
 use crate::engine::Engine;
-use crate::http::{Body, BodyError, Problem, problem, request_id};
+use crate::http::{Body, BodyError, Code, Problem, problem, request_id};
 use crate::keys::ControlAuthority;
 use crate::records::Records;
 use crate::registry::audit::{Author, on_behalf};
@@ -222,7 +222,23 @@ fn serve(router: axum::Router) -> impl ControlService {
             request: Some(id),
         };
         let finished = finish(answered, id).instrument(span);
-        on_behalf(nobody, finished).boxed()
+        whole(on_behalf(nobody, finished), id).boxed()
+    }
+}
+
+/// Work that goes on when its caller has gone. Dropped half-way, it would leave a connection to Postgres
+/// in the middle of a transaction, for whoever gets it next.
+fn whole(
+    work: impl Future<Output = Response<Body>> + Send + 'static,
+    id: Uuid,
+) -> impl Future<Output = Response<Body>> + Send {
+    let done = tokio::spawn(work);
+    async move {
+        let broken = |_| {
+            let problem = Problem::new(Code::Internal, "the host failed while it answered");
+            problem.into_response(id)
+        };
+        done.await.unwrap_or_else(broken)
     }
 }
 
