@@ -1,9 +1,11 @@
 //! Another Postgres' tables and rows, from the command line to a project whose policies then hold.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::support::{ALICE, BOB, CommandLine, Database, Finished, TestApp};
+use crate::support::{ALICE, BOB, CommandLine, Database, Finished, Settings, TestApp, eventually};
 
 /// Rows that refer to later ones and to themselves, and values of types that JSON could harm.
 fn source() -> String {
@@ -132,4 +134,50 @@ async fn an_import_that_breaks_off_leaves_nothing_and_can_be_given_again() {
         );
         assert_eq!(project.list("/tables").await.len(), 0);
     }
+}
+
+/// Killed while it waits for a table of the source that somebody else has locked.
+#[tokio::test]
+async fn an_import_that_was_killed_can_be_given_again() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let other = Database::create().await;
+    let holder = other.connect().await;
+    holder.batch_execute(&source()).await.unwrap();
+    let more = "CREATE TABLE shop.odd (id int PRIMARY KEY); INSERT INTO shop.odd VALUES (1);";
+    holder.batch_execute(more).await.unwrap();
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("source"), other.url()).unwrap();
+    let shell = CommandLine::of(&app, &project.name);
+
+    let locked = "BEGIN; LOCK TABLE shop.odd IN ACCESS EXCLUSIVE MODE";
+    holder.batch_execute(locked).await.unwrap();
+    let import = "import --schema shop --url-file source --data --json";
+    let program = Settings::program().display().to_string();
+    let line = format!("echo $$ > pid; exec {program} tables {import}");
+    let killed = async {
+        eventually("the tables are made", Duration::from_secs(60), async || {
+            (project.list("/tables").await.len() == 2).then_some(())
+        })
+        .await;
+        let pid = std::fs::read_to_string(here.path().join("pid")).unwrap();
+        let kill = format!("kill -9 {}", pid.trim());
+        shell.shell(here.path(), &kill).await.expect(0);
+    };
+    let (ended, ()) = tokio::join!(shell.shell(here.path(), &line), killed);
+    assert_eq!(ended.code, -1, "it ended by itself: {ended:?}");
+    assert!(here.path().join("schema.json.unfinished").exists());
+    holder.batch_execute("ROLLBACK").await.unwrap();
+
+    let again: Vec<&str> = ["tables"].into_iter().chain(import.split(' ')).collect();
+    let again = shell.run(here.path(), &again).await;
+    assert!(
+        again
+            .errors
+            .contains("what it had made is dropped: notes, odd"),
+        "{again:?}"
+    );
+    let report: Value = serde_json::from_str(&again.expect(0)).unwrap();
+    assert_eq!(report["rows"], 2501, "{report}");
+    assert!(!here.path().join("schema.json.unfinished").exists());
 }

@@ -62,6 +62,7 @@ mod secrets;
 mod serve;
 mod tables;
 mod tables_import;
+mod tables_import_left;
 mod tables_migrate;
 mod tables_policy_readable;
 mod tables_seed;

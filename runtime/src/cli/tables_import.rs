@@ -22,6 +22,7 @@ use super::args::ControlArgs;
 use super::client::Client;
 use super::error::CliError;
 use super::output::{table, typed};
+use super::tables_import_left::{self as left, Left};
 use super::tables_seed::{bar, send};
 
 /// Rows that are read before they are sent; each batch of them is cut again to what one request takes.
@@ -34,7 +35,7 @@ const ROWS_READ_AT_ONCE: usize = 1000;
                   koyalite tables import --url-file source.txt --schema shop --out shop.json\n\n\
                   Then look at the notes and the file, and: koyalite tables apply\n\
                   With --data the tables are made at once and filled, references and policies last; what \
-                  breaks off is undone."
+                  breaks off is undone, by the next import if this one is killed."
 )]
 pub(super) struct ImportArgs {
     /// The schema to read
@@ -69,7 +70,8 @@ struct Note {
 
 impl ImportArgs {
     pub(super) async fn run(self) -> Result<(), CliError> {
-        if self.out.exists() {
+        let killed = self.data && left::place(&self.out).exists();
+        if self.out.exists() && !killed {
             let out = self.out.display();
             return Err(CliError::Usage(anyhow!(
                 "{out} exists; name another file with --out"
@@ -111,6 +113,10 @@ impl ImportArgs {
     /// All of it or nothing: what broke off is undone, file and tables.
     async fn filled(&self, source: &mut Source, imported: &Imported) -> Result<u64, CliError> {
         let client = self.server.client()?;
+        let place = left::place(&self.out);
+        if place.exists() {
+            Left::drop_tables(&place, &client, &self.server).await?;
+        }
         let free = self.refuse_if_there(&client, imported).await;
         let filled = match free {
             Ok(()) => self.fill(&client, source, imported).await,
@@ -125,6 +131,21 @@ impl ImportArgs {
 
     /// Makes the tables, fills them, and then adds what would be in the way of rows in any order.
     async fn fill(
+        &self,
+        client: &Client,
+        source: &mut Source,
+        imported: &Imported,
+    ) -> Result<u64, CliError> {
+        let place = left::place(&self.out);
+        let tables = imported.file.tables.iter();
+        let tables = tables.map(|table| table.name.clone()).collect();
+        Left::note(&place, (client, &self.server), tables).await?;
+        let filled = self.make_and_copy(client, source, imported).await;
+        left::forget(&place);
+        filled
+    }
+
+    async fn make_and_copy(
         &self,
         client: &Client,
         source: &mut Source,
