@@ -80,24 +80,14 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
             postgres::install(postgres::Need::ForTests)
         })?;
     }
-    if let Err(reason) = verifier::have() {
-        let what = "signatures by the public verifier of Standard Webhooks";
-        totals.not_made.push(format!("{what}: {reason:#}"));
-    }
-    if let Err(reason) = tus_client::have() {
-        let what = "resumable uploads by the public TUS client";
-        totals.not_made.push(format!("{what}: {reason:#}"));
-    }
-    let bucket = seaweedfs::have();
-    if let Err(reason) = &bucket {
-        let what = "objects in a bucket";
-        totals.not_made.push(format!("{what}: {reason:#}"));
-    }
-    let pooler = pgbouncer::have();
-    if let Err(reason) = &pooler {
-        let what = "nodes behind a pooler";
-        totals.not_made.push(format!("{what}: {reason:#}"));
-    }
+    let verifier = "signatures by the public verifier of Standard Webhooks";
+    totals.fetched(verifier, verifier::have());
+    totals.fetched(
+        "resumable uploads by the public TUS client",
+        tus_client::have(),
+    );
+    let has_bucket = totals.fetched("objects in a bucket", seaweedfs::have());
+    let has_pooler = totals.fetched("nodes behind a pooler", pgbouncer::have());
     watch.step("build the koyalite program and the tests", || {
         // Together: alone the program would get its dependencies with other features, once more.
         host::run(host::cargo().args(["build", "--workspace", "--bins", "--tests"]))
@@ -106,13 +96,13 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let vectors = watch.step("test vector columns", || {
         test_vectors(&options, &mut totals)
     });
-    let files = watch.step("test files in a bucket", || match bucket {
-        Ok(()) => test_files_in_a_bucket(&options, &mut totals),
-        Err(_) => Ok(()),
+    let files = watch.step("test files in a bucket", || match has_bucket {
+        true => test_files_in_a_bucket(&options, &mut totals),
+        false => Ok(()),
     });
-    let pooled = watch.step("test tables behind a pooler", || match pooler {
-        Ok(()) => test_tables_behind_a_pooler(&options, &mut totals),
-        Err(_) => Ok(()),
+    let pooled = watch.step("test tables behind a pooler", || match has_pooler {
+        true => test_tables_behind_a_pooler(&options, &mut totals),
+        false => Ok(()),
     });
     let sdk = watch.step("test the documentation of the SDK", || {
         let folder = paths::root().join("sdk");
@@ -267,6 +257,14 @@ struct Totals {
 }
 
 impl Totals {
+    /// Whether something that a test needs is there; said where it is not.
+    fn fetched(&mut self, what: &str, had: anyhow::Result<()>) -> bool {
+        if let Err(reason) = &had {
+            self.not_made.push(format!("{what}: {reason:#}"));
+        }
+        had.is_ok()
+    }
+
     /// Adds a line such as `test result: ok. 3 passed; 0 failed; 0 ignored; …`.
     fn count(&mut self, line: &str) {
         let Some(counts) = line.strip_prefix("test result: ") else {

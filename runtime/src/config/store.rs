@@ -106,8 +106,7 @@ impl Reading<'_> {
     fn credentials(&mut self, mut bucket: Bucket) -> Bucket {
         let given = |name: &str| self.raw().aws.contains_key(name);
         let whole = |names: &&[&str]| names.iter().all(|name| given(name));
-        let elsewhere =
-            self.text(Key::StoreEndpoint).is_some() && !PLATFORMS.iter().any(|names| whole(names));
+        let elsewhere = self.text(Key::StoreEndpoint).is_some() && !PLATFORMS.iter().any(whole);
         let missing = match (given(ACCESS_KEY), given(SECRET_KEY)) {
             (true, false) => Some(SECRET_KEY),
             (false, true) => Some(ACCESS_KEY),

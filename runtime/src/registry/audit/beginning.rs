@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
 use crate::registry::pool::DbConnection;
+use chrono::{DateTime, Utc};
 
 use super::super::error::RegistryError;
 use super::Chain;

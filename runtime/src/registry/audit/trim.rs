@@ -4,9 +4,9 @@
 //! records are what shows it. A chain is cut behind a checkpoint only, so that what is left is as it was
 //! sealed, and goes on to be found changed, removed or reordered.
 
+use crate::registry::pool::DbConnection;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures::TryStreamExt as _;
-use crate::registry::pool::DbConnection;
 use uuid::Uuid;
 
 use super::super::Registry;

@@ -1,11 +1,11 @@
 //! Templates of mail: names in braces stand for values, and there is nothing else in them.
 
+use crate::registry::pool::DbConnection;
 use chrono::{DateTime, Utc};
 use koyalite_host_api::outbox::email::is_line;
 use koyalite_host_api::outbox::template;
 use koyalite_policy::ProjectName;
 use serde::{Deserialize, Serialize};
-use crate::registry::pool::DbConnection;
 use uuid::Uuid;
 
 use super::super::Registry;
