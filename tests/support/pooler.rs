@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 use super::at_exit::drop_at_exit;
@@ -18,6 +17,9 @@ use super::process::Process;
 use super::{eventually, root};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Ports that may be taken by somebody else in the moment between choosing and listening.
+const ATTEMPTS: u32 = 5;
 
 /// Opens the role that owns everything; sockets need no password, and the pooler asks for one.
 const PASSWORD: &str = "not-a-secret";
@@ -61,18 +63,37 @@ async fn start(database: &Database) -> Pooler {
     let owner = database.connect().await;
     let password = format!("ALTER ROLE {user} PASSWORD '{PASSWORD}'");
     owner.batch_execute(&password).await.unwrap();
+    for _ in 0..ATTEMPTS {
+        if let Some(pooler) = listening(database).await {
+            return pooler;
+        }
+    }
+    panic!("no port for the pooler");
+}
+
+/// None where somebody else was faster at taking the port that was free a moment ago.
+async fn listening(database: &Database) -> Option<Pooler> {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = port.local_addr().unwrap().port();
     let command = command(folder.path(), database, port);
     let process = Process::spawn(command, &folder.path().join("log"));
-    eventually("the pooler is ready", PATIENCE, async || {
-        assert!(process.ended().is_none(), "{}", process.log_tail());
-        TcpStream::connect(("127.0.0.1", port)).await.ok()
-    })
-    .await;
+    let says = format!("listening on 127.0.0.1:{port}");
+    let is_ready = eventually("the pooler is ready", PATIENCE, async || {
+        match process.log_tail() {
+            log if log.contains("Address already in use") => Some(false),
+            log if log.contains(&says) => Some(true),
+            log => {
+                assert!(process.ended().is_none(), "{log}");
+                None
+            }
+        }
+    });
+    if !is_ready.await {
+        return None;
+    }
     drop_at_exit((process, folder));
-    Pooler { port }
+    Some(Pooler { port })
 }
 
 /// It refuses to run as root, so it runs as whoever may reach the socket of Postgres.

@@ -64,6 +64,8 @@ async fn cut(
     let begins = beginning::of(&mut tx, &ring, chain).await?;
     let after = begins.as_ref().map_or(0, |begins| begins.position);
     let Some(to) = last_old(&mut tx, chain, (after, before)).await? else {
+        // The sealer's lock goes with the answer, not some time after it.
+        tx.commit().await?;
         return Ok(Trimmed::Nothing);
     };
     let (all, _) = checkpoints(&mut tx, &ring, chain).await?;

@@ -130,19 +130,31 @@ impl Pool {
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
-        Ok(self.transaction(self.inner.begin().await?))
+        let pool = self.inner.clone();
+        self.begun(async move { pool.begin().await }).await
     }
 
     /// A transaction that begins with other words.
     pub(crate) async fn begin_with(&self, words: &'static str) -> Result<Transaction, Error> {
-        Ok(self.transaction(self.inner.begin_with(words).await?))
+        let pool = self.inner.clone();
+        self.begun(async move { pool.begin_with(words).await })
+            .await
     }
 
-    fn transaction(&self, begun: sqlx::Transaction<'static, Postgres>) -> Transaction {
-        Transaction(DbConnection {
+    /// On a task of its own, so that it is begun even when nobody waits any more: given up half-way, the
+    /// connection would go back to the pool inside a transaction that sqlx does not know of.
+    async fn begun(
+        &self,
+        begin: impl Future<Output = Result<sqlx::Transaction<'static, Postgres>, Error>>
+        + Send
+        + 'static,
+    ) -> Result<Transaction, Error> {
+        let begun = tokio::spawn(begin).await;
+        let begun = begun.map_err(|_| Error::WorkerCrashed)??;
+        Ok(Transaction(DbConnection {
             link: Link::Transaction(begun),
             pooling: self.pooling,
-        })
+        }))
     }
 }
 

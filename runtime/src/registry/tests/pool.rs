@@ -58,3 +58,26 @@ async fn behind_a_pooler_no_statement_is_left_on_a_connection() {
     left(&mut session).await;
     assert!(left(&mut session).await > 0);
 }
+
+/// sqlx forgets that it said BEGIN to a server which has not answered when nobody waits any more.
+#[tokio::test]
+async fn a_transaction_that_nobody_waits_for_is_undone() {
+    let t = TestRegistry::new().await;
+    for polls in 0..400 {
+        let mut begin = Box::pin(t.registry.begin());
+        for _ in 0..polls % 20 {
+            if futures::poll!(&mut begin).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begin);
+        let mut conn = t.registry.acquire().await.unwrap();
+        // What is said for a transaction is gone with it: at once, where there is none.
+        let say = sqlx::query("SELECT set_config('koyalite.said', 'yes', true)");
+        say.execute(&mut conn).await.unwrap();
+        let ask = sqlx::query_scalar("SELECT current_setting('koyalite.said', true)");
+        let said: Option<String> = ask.fetch_one(&mut conn).await.unwrap();
+        assert_ne!(said.as_deref(), Some("yes"), "after {polls}");
+    }
+}
