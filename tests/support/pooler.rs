@@ -74,8 +74,9 @@ async fn start(database: &Database) -> Pooler {
 /// None where somebody else was faster at taking the port that was free a moment ago.
 async fn listening(database: &Database) -> Option<Pooler> {
     let folder = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
     let command = command(folder.path(), database, port);
     let process = Process::spawn(command, &folder.path().join("log"));
     let says = format!("listening on 127.0.0.1:{port}");
