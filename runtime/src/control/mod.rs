@@ -226,8 +226,8 @@ fn serve(router: axum::Router) -> impl ControlService {
     }
 }
 
-/// Work that goes on when its caller has gone. Dropped half-way, it would leave a connection to Postgres
-/// in the middle of a transaction, for whoever gets it next.
+/// Work that goes on when its caller has gone: what a change commits and what follows from it on this node
+/// (serving it, taking files away, waiting for other nodes) belong together.
 fn whole(
     work: impl Future<Output = Response<Body>> + Send + 'static,
     id: Uuid,

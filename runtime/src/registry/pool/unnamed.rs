@@ -6,6 +6,7 @@
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow, PgStatement};
 use sqlx::{
     Connection as _, Error, Execute, Executor as _, PgConnection, PgPool, Postgres, SqlStr,
@@ -59,7 +60,7 @@ pub(super) fn inside<'e, 'q: 'e>(
 
 /// In a transaction of its own.
 pub(super) fn alone<'e, 'q: 'e>(
-    connection: &'e mut PgConnection,
+    connection: &'e mut PoolConnection<Postgres>,
     query: impl Execute<'q, Postgres> + 'q,
 ) -> BoxStream<'e, Result<Step, Error>> {
     let unnamed = Unnamed::of(query);
@@ -72,7 +73,7 @@ pub(super) fn pooled<'e, 'q: 'e>(
     query: impl Execute<'q, Postgres> + 'q,
 ) -> BoxStream<'e, Result<Step, Error>> {
     let unnamed = Unnamed::of(query);
-    at_once(async move { run(&mut *pool.acquire().await?, unnamed?).await })
+    at_once(async move { run(&mut pool.acquire().await?, unnamed?).await })
 }
 
 /// The first row, once all have come.
@@ -88,17 +89,40 @@ pub(super) fn first(
     })
 }
 
-async fn run(connection: &mut PgConnection, unnamed: Unnamed) -> Result<Vec<Step>, Error> {
+async fn run(
+    connection: &mut PoolConnection<Postgres>,
+    unnamed: Unnamed,
+) -> Result<Vec<Step>, Error> {
     if unnamed.values.is_none() {
         return connection.fetch_many(unnamed).try_collect().await;
     }
-    let mut transaction = connection.begin().await?;
+    let mut beginning = Beginning {
+        connection,
+        begun: false,
+    };
+    let mut transaction = beginning.connection.begin().await?;
+    beginning.begun = true;
     let steps = (&mut *transaction)
         .fetch_many(unnamed)
         .try_collect()
         .await?;
     transaction.commit().await?;
     Ok(steps)
+}
+
+/// A connection whose transaction is begun, or closed where nobody waits for that any more: sqlx would give it
+/// back to the pool inside a transaction that it does not know of.
+struct Beginning<'c> {
+    connection: &'c mut PoolConnection<Postgres>,
+    begun: bool,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if !self.begun {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 /// What control data is asked for is small: it is passed on when the transaction has ended well.
