@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::registry::pool::DbConnection;
 use chrono::{DateTime, Utc};
 
 use super::super::error::RegistryError;
 use super::Chain;
 use super::chain::{self, Hash, Position, START};
 use crate::keys::{KeyRing, Purpose, SecretKey};
+use crate::registry::pool::DbConnection;
 
 /// The end of what was cut off.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@
 //! records are what shows it. A chain is cut behind a checkpoint only, so that what is left is as it was
 //! sealed, and goes on to be found changed, removed or reordered.
 
-use crate::registry::pool::DbConnection;
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures::TryStreamExt as _;
 use uuid::Uuid;
@@ -19,6 +18,7 @@ use super::walk::Walk;
 use super::write::record_with;
 use super::{Action, Chain, Deed};
 use crate::keys::{KeyRing, Purpose};
+use crate::registry::pool::DbConnection;
 
 /// Records that one transaction cuts: with what is left to be read in memory, and no lock for long.
 const CUT_MAX: i64 = 20_000;
@@ -68,8 +68,7 @@ async fn cut(
         tx.commit().await?;
         return Ok(Trimmed::Nothing);
     };
-    let (all, _) = checkpoints(&mut tx, &ring, chain).await?;
-    let part = all.into_iter().filter(|one| one.position <= to).collect();
+    let (part, _) = checkpoints(&mut tx, &ring, (chain, Some(to))).await?;
     let mut walk = Walk::new(part, begins.as_ref());
     let mut records = sealed_up_to(&mut tx, chain, Some(to));
     while let Some(sealed) = records.try_next().await? {

@@ -68,7 +68,7 @@ pub async fn verify(registry: &Registry, chain: Chain) -> Result<Report, Registr
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         .execute(&mut *tx)
         .await?;
-    let (checkpoints, mark) = checkpoints(&mut tx, &registry.ring(), chain).await?;
+    let (checkpoints, mark) = checkpoints(&mut tx, &registry.ring(), (chain, None)).await?;
     let begins = beginning::of(&mut tx, &registry.ring(), chain).await?;
     let mut walk = Walk::new(checkpoints, begins.as_ref());
     let mut sealed = 0;
@@ -140,17 +140,19 @@ pub(super) fn sealed_up_to(
     })
 }
 
-/// The checkpoints of a chain in their order, each judged; and the last that is genuine.
+/// The checkpoints of a chain in their order, to its end or to a place, each judged; and the last that is genuine.
 pub(super) async fn checkpoints(
     conn: &mut DbConnection,
     ring: &KeyRing,
-    chain: Chain,
+    (chain, to): (Chain, Option<Position>),
 ) -> Result<(Vec<Checkpoint>, Option<Mark>), RegistryError> {
     let keys = beginning::keys(ring, Purpose::AuditCheckpoint);
     let rows = sqlx::query!(
         "SELECT position, hash, sealed_at, key_id, signature FROM koyalite.audit_checkpoints
-         WHERE project_id IS NOT DISTINCT FROM $1 ORDER BY position",
+         WHERE project_id IS NOT DISTINCT FROM $1 AND position <= coalesce($2, position)
+         ORDER BY position",
         chain.project(),
+        to,
     )
     .fetch_all(conn)
     .await?;
