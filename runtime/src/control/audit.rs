@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::registry::RegistryError;
 use crate::registry::audit::{self, Chain, Entry, Report};
 
 use super::Shared;
@@ -13,6 +12,7 @@ use super::answer::{Answer, Items, ok};
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::paging::{Paging, part};
+use super::webhooks::id_of;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,9 +59,7 @@ pub(super) async fn verify_gone(
 
 /// The name of a project goes with it; its id is in the record of its deletion.
 fn by_id(id: &str) -> Result<Chain, ApiError> {
-    let unknown = || RegistryError::not_found("project", id);
-    let id = Uuid::parse_str(id).map_err(|_| unknown())?;
-    Ok(Chain::Project(id))
+    Ok(Chain::Project(id_of("project", id)?))
 }
 
 pub(super) async fn verify_project(

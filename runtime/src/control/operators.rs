@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::http::Mistake;
 use crate::keys::{Presented, Right};
+use crate::registry::custom_roles;
 use crate::registry::operator_tokens::{self, NewOperatorToken, OperatorToken};
 use crate::registry::roles::BuiltInRole;
-use crate::registry::{RegistryError, custom_roles};
 
 use super::Shared;
 use super::answer::{Answer, Created, Items, created, ok};
@@ -25,6 +25,7 @@ use super::extract::{Asked, At};
 use super::json::Json;
 use super::paging::{Paging, part};
 use super::tokens::rfc3339;
+use super::webhooks::id_of;
 
 /// The list, in its cursors.
 const TOKENS: &str = "tokens";
@@ -104,7 +105,7 @@ pub(super) async fn show(
     State(control): State<Shared>,
     At(id): At<String>,
 ) -> Result<Answer<OperatorToken>, ApiError> {
-    let token = operator_tokens::get(&control.registry, read(&id)?).await?;
+    let token = operator_tokens::get(&control.registry, id_of("token", &id)?).await?;
     Ok(ok(token))
 }
 
@@ -115,7 +116,7 @@ pub(super) async fn replace(
     At(id): At<String>,
 ) -> Result<Created<Issued>, ApiError> {
     let now = Utc::now();
-    let replaced = operator_tokens::get(&control.registry, read(&id)?).await?;
+    let replaced = operator_tokens::get(&control.registry, id_of("token", &id)?).await?;
     let role = custom_roles::get(&control.registry, &replaced.role).await?;
     operator.hold(&role.permissions)?;
     let lifetime = whole_seconds(replaced.expires_at - replaced.created_at);
@@ -148,14 +149,9 @@ pub(super) async fn revoke(
     operator: Operator,
     At(id): At<String>,
 ) -> Result<NoContent, ApiError> {
-    operator_tokens::revoke(&control.registry, read(&id)?).await?;
+    operator_tokens::revoke(&control.registry, id_of("token", &id)?).await?;
     tracing::info!(operator = operator.subject, id, "took a control token back");
     Ok(NoContent)
-}
-
-fn read(id: &str) -> Result<Uuid, ApiError> {
-    let unknown = || RegistryError::not_found("token", id);
-    Ok(Uuid::parse_str(id).map_err(|_| unknown())?)
 }
 
 impl NewOperator {

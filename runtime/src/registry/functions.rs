@@ -17,6 +17,7 @@ pub use super::deploy::{DeployInput, Deployed, deploy};
 use super::error::RegistryError;
 use super::page::{Page, Part};
 pub use super::policy_sets::Policies;
+use super::pool::DbConnection;
 
 /// A function as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -240,4 +241,20 @@ pub async fn versions(
 /// A version's number as the domain has it.
 pub(crate) fn number(stored: i32) -> Result<u32, RegistryError> {
     u32::try_from(stored).map_err(RegistryError::internal)
+}
+
+/// The id of a function, within a change of its project.
+pub(super) async fn id_in(
+    conn: &mut DbConnection,
+    project: Uuid,
+    name: &FunctionName,
+) -> Result<Uuid, RegistryError> {
+    sqlx::query_scalar!(
+        "SELECT id FROM koyalite.functions WHERE project_id = $1 AND name = $2",
+        project,
+        name.as_str(),
+    )
+    .fetch_optional(conn)
+    .await?
+    .ok_or_else(|| RegistryError::not_found("function", name))
 }

@@ -12,7 +12,7 @@ use super::change::{Change, LockedProject};
 use super::error::RegistryError;
 use super::pool::{DbConnection, Transaction};
 use super::projects::Tenant;
-use super::{Registry, ddl};
+use super::{Registry, ddl, functions};
 
 /// Names the lock in this database; any number would do.
 const COMPONENTS_LOCK: i64 = 0x6b6f_7961_636f_6d70;
@@ -76,14 +76,7 @@ pub async fn function(
 ) -> Result<Removed, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let LockedProject { id, .. } = change.lock(project).await?;
-    let function = sqlx::query_scalar!(
-        "SELECT id FROM koyalite.functions WHERE project_id = $1 AND name = $2",
-        id,
-        name.as_str(),
-    )
-    .fetch_optional(change.conn())
-    .await?
-    .ok_or_else(|| RegistryError::not_found("function", name))?;
+    let function = functions::id_in(change.conn(), id, name).await?;
     let components = components(change.conn(), &[function]).await?;
     drop_functions(change.conn(), &[function]).await?;
     change

@@ -8,6 +8,7 @@ use crate::registry::Registry;
 use crate::registry::audit::{self, Action, Chain, Deed};
 use crate::registry::change::Change;
 use crate::registry::error::{RegistryError, Standing};
+use crate::registry::functions;
 use crate::registry::snapshot::{FunctionEntry, ProjectEntry};
 
 /// A week: who needs longer wants it deployed.
@@ -45,14 +46,7 @@ pub async fn revoke_one(
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let function = sqlx::query_scalar!(
-        "SELECT id FROM koyalite.functions WHERE project_id = $1 AND name = $2",
-        locked.id,
-        name.as_str(),
-    )
-    .fetch_optional(change.conn())
-    .await?
-    .ok_or_else(|| RegistryError::not_found("function", name))?;
+    let function = functions::id_in(change.conn(), locked.id, name).await?;
     sqlx::query!(
         "DELETE FROM koyalite.revoked_previews WHERE function_id = $1 AND expires_at < now()",
         function,

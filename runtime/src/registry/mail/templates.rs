@@ -1,6 +1,5 @@
 //! Templates of mail: names in braces stand for values, and there is nothing else in them.
 
-use crate::registry::pool::DbConnection;
 use chrono::{DateTime, Utc};
 use koyalite_host_api::outbox::email::is_line;
 use koyalite_host_api::outbox::template;
@@ -14,6 +13,7 @@ use super::super::change::{Change, project_id};
 use super::super::condition::Condition;
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
 use super::super::reset_letter::{self, RESET_TEMPLATE, WithLink};
+use crate::registry::pool::DbConnection;
 
 /// Bytes of a template, all its parts together: as much as a message may have.
 pub const TEMPLATE_BYTES_MAX: usize = koyalite_host_api::limits::EMAIL_BYTES;
