@@ -60,7 +60,11 @@ impl Thing {
         assert_ne!(next, tag, "{path}");
         let late = self.change(app, 1, Some(&tag)).await;
         late.problem(412, "precondition_failed");
-        assert_eq!(self.read(app).await, next, "{path}: of what a change answers");
+        assert_eq!(
+            self.read(app).await,
+            next,
+            "{path}: of what a change answers"
+        );
         done(self.change(app, 1, Some("*")).await);
         // Whoever sets no condition has not asked.
         done(self.change(app, 0, None).await);
@@ -177,7 +181,9 @@ async fn a_function_is_switched_and_deployed_as_it_was_seen_or_not_at_all() {
     switch.check(&app).await;
     let seen = switch.read(&app).await;
     deploy("hello-02", &seen).await.expect(201);
-    deploy("hello", &seen).await.problem(412, "precondition_failed");
+    deploy("hello", &seen)
+        .await
+        .problem(412, "precondition_failed");
     let late = switch.change(&app, 0, Some(&seen)).await;
     late.problem(412, "precondition_failed");
     assert_eq!(project.get("/functions/hello").await["version"], 2);
@@ -213,9 +219,8 @@ async fn a_secret_and_a_sender_are_changed_as_they_were_seen_or_not_at_all() {
     let at = format!("{sender}/return-path");
     let thing = Thing::new(Method::PUT, &at, paths).read_at(&sender);
     thing.check(&app).await;
-    let keys = ["k1", "k2"].map(|selector| {
-        json!({ "selector": selector, "algorithm": "ed25519-sha256" })
-    });
+    let keys =
+        ["k1", "k2"].map(|selector| json!({ "selector": selector, "algorithm": "ed25519-sha256" }));
     let at = format!("{sender}/dkim");
     let thing = Thing::new(Method::PUT, &at, keys).read_at(&sender);
     thing.check(&app).await;
@@ -236,7 +241,9 @@ async fn people_and_their_roles_are_changed_as_they_were_seen_or_not_at_all() {
     let made_role = app.control(Method::POST, "/v1/roles").json(&new);
     made_role.send().await.expect(201);
     let permitted = ["audit:read", "node:read"].map(|one| json!({ "permissions": [one] }));
-    Thing::new(Method::PATCH, &role, permitted).check(&app).await;
+    Thing::new(Method::PATCH, &role, permitted)
+        .check(&app)
+        .await;
 
     let id = user.rsplit('/').next().unwrap();
     let member = below(&project, &format!("/members/{id}"));

@@ -118,7 +118,8 @@ impl ApiKeysArgs {
 }
 
 async fn create(args: CreateArgs) -> Result<(), CliError> {
-    let wanted = json!({ "name": args.name, "scopes": [args.scope.word()], "expires_at": args.expires });
+    let wanted =
+        json!({ "name": args.name, "scopes": [args.scope.word()], "expires_at": args.expires });
     let (client, path) = (args.server.client()?, args.server.path(["api-keys"]));
     let answer = client.send(Method::POST, &path, &wanted).await?;
     // The bare key, so that `$(koyalite api-keys create …)` is all a script needs.

@@ -34,7 +34,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    fn state(&self) -> String {
+    /// In a word or two.
+    pub(super) fn state(&self) -> String {
         match (self.enabled, self.failures, &self.disabled_reason) {
             (false, _, Some(reason)) => format!("off: {reason}"),
             (false, _, None) => "off".to_owned(),
@@ -53,16 +54,18 @@ impl ListArgs {
             ("event_type", self.event_type.as_deref()),
         ];
         let answer = pages::all(&self.server.client()?, &path, &filter).await?;
-        self.server.output().show(answer, |endpoints: Items<Endpoint>| {
-            let rows = endpoints.items.into_iter().map(|one| {
-                let (state, types) = (one.state(), one.event_types.join(" "));
-                [one.id, one.target_url, types, state]
-            });
-            table(
-                ["ENDPOINT", "TARGET", "TYPES", "STATE"],
-                rows.collect(),
-                "no such endpoints; add one with `koyalite webhooks create`",
-            )
-        })
+        self.server
+            .output()
+            .show(answer, |endpoints: Items<Endpoint>| {
+                let rows = endpoints.items.into_iter().map(|one| {
+                    let (state, types) = (one.state(), one.event_types.join(" "));
+                    [one.id, one.target_url, types, state]
+                });
+                table(
+                    ["ENDPOINT", "TARGET", "TYPES", "STATE"],
+                    rows.collect(),
+                    "no such endpoints; add one with `koyalite webhooks create`",
+                )
+            })
     }
 }

@@ -93,9 +93,9 @@ pub(super) async fn show(
     InProject(project): InProject,
     At((_, wanted, number)): At<(String, String, String)>,
 ) -> Result<Answer<Deployment>, ApiError> {
-    let number = numbered("deployment", &number)?;
-    let found = history::get(&control.registry, &project.name, &name(&wanted)?, number);
-    Ok(ok(found.await?))
+    let (wanted, number) = (name(&wanted)?, numbered("deployment", &number)?);
+    let found = history::get(&control.registry, &project.name, &wanted, number).await?;
+    Ok(ok(found))
 }
 
 /// Which versions are to serve.

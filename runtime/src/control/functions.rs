@@ -140,9 +140,9 @@ pub(super) async fn version(
     InProject(project): InProject,
     At((_, wanted, number)): At<(String, String, String)>,
 ) -> Result<Answer<Version>, ApiError> {
-    let number = numbered("version", &number)?;
-    let found = functions::version(&control.registry, &project.name, &name(&wanted)?, number);
-    Ok(ok(found.await?))
+    let (wanted, number) = (name(&wanted)?, numbered("version", &number)?);
+    let found = functions::version(&control.registry, &project.name, &wanted, number).await?;
+    Ok(ok(found))
 }
 
 /// A number out of a path. What is none names nothing.

@@ -6,7 +6,7 @@ use axum::response::NoContent;
 use crate::registry::vectors::{self, NewVectorIndex, VectorIndex, VectorIndexPatch};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};

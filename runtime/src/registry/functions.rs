@@ -17,8 +17,8 @@ pub use super::deploy::rollback::{Rollback, RollbackTo, rollback};
 pub use super::deploy::{DeployInput, Deployed, deploy};
 use super::error::RegistryError;
 use super::page::{Page, Part};
-use super::pool::DbConnection;
 pub use super::policy_sets::Policies;
+use super::pool::DbConnection;
 
 /// A function as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]

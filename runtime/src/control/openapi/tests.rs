@@ -69,7 +69,8 @@ fn every_change_takes_the_tag_of_what_it_is_made_to() {
     };
     let mut without = Vec::new();
     for route in routes() {
-        let operation = &document["paths"][route.path.replace("{*", "{")][route.method.to_lowercase()];
+        let operation =
+            &document["paths"][route.path.replace("{*", "{")][route.method.to_lowercase()];
         assert!(operation.is_object(), "{} {}", route.method, route.path);
         if matches!(route.method, "PUT" | "PATCH") && !takes(operation, "If-Match") {
             without.push(format!("{} {}", route.method, route.path));

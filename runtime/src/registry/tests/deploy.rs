@@ -2,9 +2,7 @@ use koyalite_policy::ProjectName;
 
 use super::*;
 use crate::registry::condition::Condition;
-use crate::registry::functions::{
-    self, DeployInput, Deployed, FunctionFilter, RollbackTo, Switch,
-};
+use crate::registry::functions::{self, DeployInput, Deployed, FunctionFilter, RollbackTo, Switch};
 use crate::registry::page::Page;
 use crate::registry::schedules;
 
@@ -152,11 +150,16 @@ async fn a_path_belongs_to_one_function() {
         "{error}"
     );
     assert_eq!(
-        functions::list(&t.registry, &t.project, &FunctionFilter::default(), &Page::first(10))
-            .await
-            .unwrap()
-            .items
-            .len(),
+        functions::list(
+            &t.registry,
+            &t.project,
+            &FunctionFilter::default(),
+            &Page::first(10)
+        )
+        .await
+        .unwrap()
+        .items
+        .len(),
         1
     );
 }

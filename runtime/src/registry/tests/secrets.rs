@@ -23,9 +23,14 @@ async fn a_new_key_seals_every_value_anew_and_another_node_reads_them() {
     let registry = TestRegistry::new().await;
     let project = registry.project("one").await.name;
     let (name, first) = ("KEY".parse().unwrap(), secrets::chosen("first".to_owned()));
-    secrets::set(&registry, &project, (&name, &first.unwrap()), &Condition::Always)
-        .await
-        .unwrap();
+    secrets::set(
+        &registry,
+        &project,
+        (&name, &first.unwrap()),
+        &Condition::Always,
+    )
+    .await
+    .unwrap();
     let other = registry.another_node().await;
     let before = sealed(&registry).await;
 

@@ -8,12 +8,12 @@ use koyalite_policy::ProjectName;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::Change;
 use super::super::columns;
 use super::super::condition::Condition;
 use super::super::error::{RegistryError, Standing};
-use super::super::Registry;
 use super::endpoint_list::find;
 use super::input::{Columns, EndpointPatch, Judged, NewEndpoint};
 use super::tables;
