@@ -168,7 +168,7 @@ async fn keys_are_found_by_name_scope_and_whether_they_are_good_still() {
     assert_eq!(project.get(&format!("/api-keys/{id}")).await, one);
     assert_eq!(one.get("key"), None);
     let unknown = project.control(Method::GET, "/api-keys/none").send().await;
-    unknown.problem(404, "not_found");
+    unknown.problem(404, "unknown_api_key");
     let home = tempfile::tempdir().unwrap();
     let cli = CommandLine::of(&app, &project.name);
     let shown = ["api-keys", "list", "--status", "expired"];
