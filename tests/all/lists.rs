@@ -74,6 +74,73 @@ async fn every_list_is_read_in_parts_that_make_the_whole() {
     }
 }
 
+/// What a list shows of something is what it says of it by itself, under its own path.
+#[tokio::test]
+async fn what_is_in_a_list_is_found_by_itself() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    project.deploy_as("hello", "hello", "").await;
+    project.deploy_as("hello", "hello-02", "").await;
+    let post = async |path: &str, body: Value| {
+        let made = project.control(Method::POST, path).json(&body).send();
+        made.await.expect(201).json()
+    };
+    let task = json!({ "function": "hello", "name": "rare", "cron": "0 3 1 1 *" });
+    post("/schedules", task).await;
+    post("/schedules/hello.rare/run", json!({})).await;
+    let key = json!({ "name": "web", "scopes": ["anon"] });
+    post("/api-keys", key).await;
+    let sender = json!({ "address": "shop@example.com" });
+    post("/email/senders", sender).await;
+    let provider = json!({ "name": "auth", "issuer": "https://auth.example.com/", "audience": "shop",
+        "jwks_url": "https://auth.example.com/keys" });
+    post("/identity-providers", provider).await;
+    let secret = project.control(Method::PUT, "/secrets/KEY");
+    secret
+        .json(&json!({ "value": "x" }))
+        .send()
+        .await
+        .expect(204);
+    let person = json!({ "email": format!("{}-one@example.org", project.name) });
+    let person = app.control(Method::POST, "/v1/users").json(&person);
+    let person = person.send().await.expect(201).json();
+    let member = format!("/members/{}", person["id"].as_str().unwrap());
+    let member = project.control(Method::PUT, &member);
+    member
+        .json(&json!({ "role": "viewer" }))
+        .send()
+        .await
+        .expect(200);
+
+    for (list, key) in [
+        ("/functions/hello/versions", "version"),
+        ("/functions/hello/deployments", "number"),
+        ("/schedules/hello.rare/runs", "id"),
+        ("/api-keys", "name"),
+        ("/email/senders", "id"),
+        ("/identity-providers", "name"),
+        ("/secrets", "name"),
+        ("/members", "email"),
+    ] {
+        for item in project.list(list).await {
+            let name = match &item[key] {
+                Value::String(text) => text.clone(),
+                number => number.to_string(),
+            };
+            let alone = project.get(&format!("{list}/{name}")).await;
+            match list.ends_with("/runs") {
+                // It goes on meanwhile.
+                true => assert_eq!(alone["id"], item["id"]),
+                false => assert_eq!(alone, item, "{list}/{name}"),
+            }
+        }
+        let nobody = format!("{list}/00000000-0000-4000-8000-000000000000");
+        let status = project.control(Method::GET, &nobody).send().await.status;
+        // No secret has such a name.
+        assert_eq!(status, if list == "/secrets" { 400 } else { 404 }, "{list}");
+    }
+}
+
 /// What is made between two parts moves nothing that is in them.
 #[tokio::test]
 async fn projects_are_listed_in_parts_while_others_are_made() {

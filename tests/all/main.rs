@@ -49,6 +49,7 @@ mod files_pages;
 mod files_resumed;
 mod files_signed;
 mod files_streamed;
+mod filters;
 mod fleet;
 mod fleet_data;
 mod fleet_outages;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::table;
+use super::pages;
 
 /// Create, list or delete.
 #[derive(Debug, Args)]
@@ -51,8 +52,29 @@ enum Scope {
     Service,
 }
 
+impl Scope {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Anon => "anon",
+            Self::Service => "service",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct ListArgs {
+    /// Only those whose name begins so
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only those that begin so themselves
+    #[arg(long, value_name = "KEY")]
+    prefix: Option<String>,
+    /// Only those with this scope
+    #[arg(long)]
+    scope: Option<Scope>,
+    /// Only those that are good still, or no more
+    #[arg(long, value_parser = ["active", "expired"])]
+    status: Option<String>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -96,11 +118,8 @@ impl ApiKeysArgs {
 }
 
 async fn create(args: CreateArgs) -> Result<(), CliError> {
-    let scope = match args.scope {
-        Scope::Anon => "anon",
-        Scope::Service => "service",
-    };
-    let wanted = json!({ "name": args.name, "scopes": [scope], "expires_at": args.expires });
+    let wanted =
+        json!({ "name": args.name, "scopes": [args.scope.word()], "expires_at": args.expires });
     let (client, path) = (args.server.client()?, args.server.path(["api-keys"]));
     let answer = client.send(Method::POST, &path, &wanted).await?;
     // The bare key, so that `$(koyalite api-keys create …)` is all a script needs.
@@ -109,7 +128,13 @@ async fn create(args: CreateArgs) -> Result<(), CliError> {
 
 async fn list(args: ListArgs) -> Result<(), CliError> {
     let path = args.server.path(["api-keys"]);
-    let answer = args.server.client()?.list(&path).await?;
+    let filter = [
+        ("name", args.name.as_deref()),
+        ("prefix", args.prefix.as_deref()),
+        ("scope", args.scope.map(Scope::word)),
+        ("status", args.status.as_deref()),
+    ];
+    let answer = pages::all(&args.server.client()?, &path, &filter).await?;
     args.server.output().show(answer, |keys: Keys| {
         let rows = keys.items.into_iter().map(|key| {
             let never = || "never".to_owned();

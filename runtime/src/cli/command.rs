@@ -222,6 +222,8 @@ mod tests {
         check("koyalite deploy --wait eu", true);
         check("koyalite nodes --json", true);
         check("koyalite schedules", true);
+        check("koyalite schedules --status paused --function a", true);
+        check("koyalite schedules --status pausd", false);
         check("koyalite schedules runs ticker.every-minute", true);
         check(
             "koyalite policies check --table todos owner_id=auth.uid()",
@@ -318,6 +320,14 @@ mod tests {
         check("koyalite projects update shop --name store", true);
         check("koyalite projects update shop", false);
         check("koyalite projects delete shop", false);
+        check("koyalite projects --environment prod --name sh", true);
+        check("koyalite projects --environment live", false);
+        check("koyalite functions --state off --region eu", true);
+        check("koyalite functions --state broken", false);
+        check("koyalite api-keys list --status expired --scope anon", true);
+        check("koyalite api-keys list --status gone", false);
+        check("koyalite webhooks --status failing --type order.paid", true);
+        check("koyalite webhooks --status broken", false);
         check("koyalite projects delete shop --confirm shop", true);
     }
 
@@ -347,6 +357,8 @@ mod tests {
 
     #[test]
     fn command_lines_about_people_are_understood() {
+        check("koyalite token list --status revoked --role viewer", true);
+        check("koyalite token list --status gone", false);
         check("koyalite token revoke 01a2046f", true);
         check("koyalite token replace", true);
         check("koyalite token replace 01a2046f", true);

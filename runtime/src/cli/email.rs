@@ -231,7 +231,7 @@ fn listed(messages: Messages) -> String {
 }
 
 async fn addresses(server: &ControlArgs, what: &str, second: &str) -> Result<(), CliError> {
-    let answer = server.client()?.get(&server.path(["email", what])).await?;
+    let answer = server.client()?.list(&server.path(["email", what])).await?;
     server.output().show(answer, |addresses: Addresses| {
         let rows = addresses.items.into_iter();
         let rows = rows.map(|one| [one.address, one.name, one.created_at]);
@@ -241,7 +241,7 @@ async fn addresses(server: &ControlArgs, what: &str, second: &str) -> Result<(),
 
 async fn templates(server: &ControlArgs) -> Result<(), CliError> {
     let path = server.path(["email", "templates"]);
-    let answer = server.client()?.get(&path).await?;
+    let answer = server.client()?.list(&path).await?;
     server.output().show(answer, |templates: Templates| {
         let rows = templates.items.into_iter();
         let rows = rows.map(|one| [one.name, one.subject, one.updated_at]);

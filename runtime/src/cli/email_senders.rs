@@ -78,7 +78,7 @@ struct Noted {
 /// The id of the sender with that address.
 async fn id_of(server: &ControlArgs, address: &str) -> Result<String, CliError> {
     let path = server.path(["email", "senders"]);
-    let answer = server.client()?.get(&path).await?;
+    let answer = server.client()?.list(&path).await?;
     let senders: Senders =
         serde_json::from_value(answer).context("the server's answer is not a list of senders")?;
     let mut senders = senders.items.into_iter();

@@ -8,18 +8,37 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{short_digest, table};
+use super::pages;
 
 /// List, enable, disable, fetch again or delete.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  koyalite functions\n  koyalite functions --json\n  \
+    after_help = "Examples:\n  koyalite functions\n  koyalite functions --state off --json\n  \
                   koyalite functions disable hello\n  \
                   koyalite functions fetch hello   its component again, from where it came"
 )]
 pub(super) struct FunctionsArgs {
     #[command(subcommand)]
     switch: Option<Switch>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Only those whose name begins so
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only those that are on, or off
+    #[arg(long, value_parser = ["on", "off"])]
+    state: Option<String>,
+    /// Only those that are served in this region
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// Only those that the user with this id deployed last
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -71,7 +90,7 @@ impl FunctionsArgs {
     /// Lists, or flips the switch.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.switch {
-            None => list(&self.server).await,
+            None => list(self.list).await,
             Some(Switch::Enable(args)) => set_enabled(args, true).await,
             Some(Switch::Disable(args)) => set_enabled(args, false).await,
             Some(Switch::Fetch(args)) => fetch(args).await,
@@ -80,8 +99,20 @@ impl FunctionsArgs {
     }
 }
 
-async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let answer = server.client()?.list(&server.path(["functions"])).await?;
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let enabled = args.state.as_deref().map(|state| match state {
+        "on" => "true",
+        _ => "false",
+    });
+    let filter = [
+        ("name", args.name.as_deref()),
+        ("enabled", enabled),
+        ("region", args.region.as_deref()),
+        ("user", args.user.as_deref()),
+    ];
+    let server = &args.server;
+    let path = server.path(["functions"]);
+    let answer = pages::all(&server.client()?, &path, &filter).await?;
     server.output().show(answer, |functions: Functions| {
         let rows = functions.items.into_iter().map(|function| {
             let state = if function.enabled { "on" } else { "off" };

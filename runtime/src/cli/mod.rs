@@ -74,6 +74,7 @@ mod users;
 mod vector_indexes;
 mod versions;
 mod webhooks;
+mod webhooks_list;
 
 use std::process::ExitCode;
 

@@ -9,12 +9,13 @@ use serde_json::{Map, Value, json};
 use super::args::{ControlArgs, encode};
 use super::error::CliError;
 use super::output::table;
+use super::pages;
 
 /// List, show, create, update or delete.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  koyalite projects\n  koyalite projects create shop --environment prod\n  \
+    after_help = "Examples:\n  koyalite projects\n  koyalite projects --environment prod\n  koyalite projects create shop --environment prod\n  \
                   koyalite projects update shop --name store --set retention_days=30\n  \
                   koyalite projects delete shop --confirm shop"
 )]
@@ -22,7 +23,7 @@ pub(super) struct ProjectsArgs {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    server: ControlArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,6 +42,15 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct ListArgs {
+    /// Only those whose name begins so
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only those for this
+    #[arg(long, value_parser = ["dev", "staging", "prod"])]
+    environment: Option<String>,
+    /// Only those of the user with this id
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -148,8 +158,8 @@ impl ProjectsArgs {
     /// Lists, shows or changes.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
-            None => list(&self.server).await,
-            Some(Action::List(args)) => list(&args.server).await,
+            None => list(self.list).await,
+            Some(Action::List(args)) => list(args).await,
             Some(Action::Show(args)) => {
                 let answer = args.server.client()?.get(&path(&args.name)).await?;
                 args.server.output().show(answer, one)
@@ -161,9 +171,14 @@ impl ProjectsArgs {
     }
 }
 
-async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let answer = server.client()?.list("/v1/projects").await?;
-    server
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let filter = [
+        ("name", args.name.as_deref()),
+        ("environment", args.environment.as_deref()),
+        ("owner", args.owner.as_deref()),
+    ];
+    let answer = pages::all(&args.server.client()?, "/v1/projects", &filter).await?;
+    args.server
         .output()
         .show(answer, |projects: Projects| shown(projects.items))
 }

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::args::ControlArgs;
 use super::error::CliError;
 use super::output::{or_dash, table, typed};
+use super::pages;
 use super::schedules_create::{ChangeArgs, CreateArgs};
 use super::schedules_runs::{BackfillArgs, RunsArgs};
 
@@ -17,7 +18,7 @@ use super::schedules_runs::{BackfillArgs, RunsArgs};
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  koyalite schedules\n  \
+    after_help = "Examples:\n  koyalite schedules\n  koyalite schedules --status paused\n  \
                   koyalite schedules show ticker.nightly\n  \
                   koyalite schedules create ticker --name nightly --cron '0 3 * * *' --timezone Europe/Berlin\n  \
                   koyalite schedules change ticker.nightly --cron '0 4 * * *'\n  \
@@ -30,7 +31,7 @@ pub(super) struct SchedulesArgs {
     #[command(subcommand)]
     action: Option<Action>,
     #[command(flatten)]
-    server: ControlArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +60,12 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct ListArgs {
+    /// Only those of this function
+    #[arg(long, value_name = "FUNCTION")]
+    function: Option<String>,
+    /// Only those that fire, or that do not
+    #[arg(long, value_parser = ["active", "paused"])]
+    status: Option<String>,
     #[command(flatten)]
     server: ControlArgs,
 }
@@ -132,8 +139,8 @@ impl SchedulesArgs {
     /// Lists tasks, or does what was asked about one.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.action {
-            None => list(&self.server).await,
-            Some(Action::List(args)) => list(&args.server).await,
+            None => list(self.list).await,
+            Some(Action::List(args)) => list(args).await,
             Some(Action::Show(args)) => show(&args).await,
             Some(Action::Create(args)) => args.run().await,
             Some(Action::Change(args)) => args.run().await,
@@ -147,8 +154,14 @@ impl SchedulesArgs {
     }
 }
 
-async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let answer = server.client()?.list(&server.path(["schedules"])).await?;
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let filter = [
+        ("function", args.function.as_deref()),
+        ("status", args.status.as_deref()),
+    ];
+    let server = &args.server;
+    let path = server.path(["schedules"]);
+    let answer = pages::all(&server.client()?, &path, &filter).await?;
     server.output().show(answer, |tasks: Tasks| {
         let rows = tasks.items.into_iter().map(|task| {
             let (last, next) = (or_dash(task.last_run), or_dash(task.next_run));

@@ -29,7 +29,7 @@ pub(super) const DEFAULT_TTL_S: u32 = 3600;
                         export KOYALITE_TOKEN=$(koyalite token show)\n  \
                         koyalite token bootstrap --key-file keys.json\n  \
                         koyalite token operator --role developer --subject ci --ttl 86400\n  \
-                        koyalite token list\n  \
+                        koyalite token list --status active\n  \
                         koyalite token replace")]
 pub(super) struct TokenArgs {
     #[command(subcommand)]
@@ -47,7 +47,7 @@ enum Action {
     /// A control token for another operator
     Operator(OperatorArgs),
     /// The control tokens that were given out
-    List(ShowArgs),
+    List(ListArgs),
     /// Put another control token in the place of one; that of the file, unless an id says which
     Replace(ReplaceArgs),
     /// Take a control token back
@@ -110,6 +110,21 @@ struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
+struct ListArgs {
+    /// Only those for subjects that begin so
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// Only those with this role
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Only those that are good still, that have ended, or that were taken back
+    #[arg(long, value_parser = ["active", "expired", "revoked"])]
+    status: Option<String>,
+    #[command(flatten)]
+    server: ControlArgs,
+}
+
+#[derive(Debug, Args)]
 struct ShowArgs {
     #[command(flatten)]
     server: ControlArgs,
@@ -155,8 +170,13 @@ async fn operator(args: OperatorArgs) -> Result<(), CliError> {
         .show(answer, |minted: Minted| minted.token)
 }
 
-async fn list(args: ShowArgs) -> Result<(), CliError> {
-    let answer = pages::all(&args.server.client()?, "/v1/tokens", &[]).await?;
+async fn list(args: ListArgs) -> Result<(), CliError> {
+    let filter = [
+        ("subject", args.subject.as_deref()),
+        ("role", args.role.as_deref()),
+        ("status", args.status.as_deref()),
+    ];
+    let answer = pages::all(&args.server.client()?, "/v1/tokens", &filter).await?;
     args.server
         .output()
         .show(answer, |tokens: pages::Items<Listed>| {

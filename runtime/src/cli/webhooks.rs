@@ -8,12 +8,13 @@ use serde_json::{Map, Value, json};
 use super::args::{ControlArgs, encode};
 use super::error::CliError;
 use super::output::{or_dash, table};
+use super::webhooks_list::{Endpoint, ListArgs};
 
 /// Endpoints and deliveries.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  koyalite webhooks\n  \
+    after_help = "Examples:\n  koyalite webhooks\n  koyalite webhooks --status failing\n  \
         koyalite webhooks create https://example.com/hooks --on order.paid\n  \
         koyalite webhooks create https://example.com/hooks --on table.todos.* --columns todos=id,title\n  \
         koyalite webhooks deliveries --status dead\n  \
@@ -23,7 +24,7 @@ pub(super) struct WebhooksArgs {
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
-    server: ControlArgs,
+    list: ListArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -153,33 +154,6 @@ struct ReplayArgs {
 }
 
 #[derive(Deserialize)]
-struct Endpoints {
-    items: Vec<Endpoint>,
-}
-
-#[derive(Deserialize)]
-struct Endpoint {
-    id: String,
-    target_url: String,
-    event_types: Vec<String>,
-    enabled: bool,
-    disabled_reason: Option<String>,
-    failures: i32,
-    secret: Option<String>,
-}
-
-impl Endpoint {
-    fn state(&self) -> String {
-        match (self.enabled, self.failures, &self.disabled_reason) {
-            (false, _, Some(reason)) => format!("off: {reason}"),
-            (false, _, None) => "off".to_owned(),
-            (true, 0, _) => "on".to_owned(),
-            (true, failures, _) => format!("on, {failures} failures in a row"),
-        }
-    }
-}
-
-#[derive(Deserialize)]
 struct Deliveries {
     items: Vec<Delivery>,
 }
@@ -204,7 +178,7 @@ impl WebhooksArgs {
     /// Does what the arguments say.
     pub(super) async fn run(self) -> Result<(), CliError> {
         match self.what {
-            None => list(&self.server).await,
+            None => self.list.run().await,
             Some(What::Create(args)) => create(args).await,
             Some(What::Change(args)) => change(args).await,
             Some(What::Delete(args)) => {
@@ -233,22 +207,6 @@ impl WebhooksArgs {
             Some(What::Replay(args)) => replay(args).await,
         }
     }
-}
-
-async fn list(server: &ControlArgs) -> Result<(), CliError> {
-    let path = server.path(["webhooks", "endpoints"]);
-    let answer = server.client()?.get(&path).await?;
-    server.output().show(answer, |endpoints: Endpoints| {
-        let rows = endpoints.items.into_iter().map(|one| {
-            let (state, types) = (one.state(), one.event_types.join(" "));
-            [one.id, one.target_url, types, state]
-        });
-        table(
-            ["ENDPOINT", "TARGET", "TYPES", "STATE"],
-            rows.collect(),
-            "no endpoints yet; add one with `koyalite webhooks create`",
-        )
-    })
 }
 
 async fn create(args: CreateArgs) -> Result<(), CliError> {

@@ -51,14 +51,6 @@ pub(super) fn created<T: Serialize>(document: T) -> Created<T> {
     Answer(document)
 }
 
-/// 200 with a whole list.
-pub(super) fn items<T: Serialize>(items: Vec<T>) -> Answer<Items<T>> {
-    ok(Items {
-        items,
-        next_cursor: None,
-    })
-}
-
 impl<T, const STATUS: u16> Answer<T, STATUS> {
     /// The status of its type.
     pub(super) fn status() -> StatusCode {

@@ -5,10 +5,10 @@ use axum::response::NoContent;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::api_keys::{self, Listed, NewKey, Scope};
+use crate::registry::api_keys::{self, KeyFilter, KeyStatus, Listed, NewKey, Scope};
 
 use super::Shared;
-use super::answer::{Answer, Created, Items, created};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
@@ -33,14 +33,47 @@ pub(super) struct Made {
     listed: Listed,
 }
 
+/// Which keys.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedApiKeys)]
+pub(super) struct Narrowed {
+    /// Whose name begins so.
+    name: Option<String>,
+    /// How the key itself begins.
+    prefix: Option<String>,
+    /// With this scope.
+    scope: Option<Scope>,
+    /// Good still, or not.
+    status: Option<KeyStatus>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
-    Asked(paging): Asked<Paging>,
+    Asked(narrowed): Asked<Narrowed>,
 ) -> Result<Answer<Items<Listed>>, ApiError> {
-    let page = paging.page("api-keys")?;
-    let keys = api_keys::list(&control.registry, &project.name, &page).await?;
+    let (limit, cursor) = (narrowed.limit, narrowed.cursor);
+    let page = Paging { limit, cursor }.page("api-keys")?;
+    let filter = KeyFilter {
+        name: narrowed.name,
+        prefix: narrowed.prefix,
+        scope: narrowed.scope,
+        status: narrowed.status,
+    };
+    let keys = api_keys::list(&control.registry, &project.name, &filter, &page).await?;
     part("api-keys", keys, |key| key.name.clone())
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, key)): At<(String, String)>,
+) -> Result<Answer<Listed>, ApiError> {
+    let found = api_keys::get(&control.registry, &project.name, &key).await?;
+    Ok(ok(found))
 }
 
 pub(super) async fn create(

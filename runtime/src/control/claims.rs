@@ -6,7 +6,7 @@ use koyalite_policy::Claims;
 use crate::registry::claims;
 
 use super::Shared;
-use super::answer::ok;
+use super::answer::{Answer, ok};
 use super::error::ApiError;
 use super::extract::InProject;
 use super::json::Json;
@@ -15,7 +15,7 @@ use super::unchanged::{Tagged, Unchanged, tagged};
 pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
-) -> Result<Tagged<Claims>, ApiError> {
+) -> Result<Tagged<Answer<Claims>>, ApiError> {
     tagged(ok(claims::get(&control.registry, &project.name).await?))
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn replace(
     InProject(project): InProject,
     Unchanged(condition): Unchanged,
     Json(wanted): Json<Claims>,
-) -> Result<Tagged<Claims>, ApiError> {
+) -> Result<Tagged<Answer<Claims>>, ApiError> {
     let claims = (&condition, &wanted);
     claims::replace(&control.registry, &project.name, claims).await?;
     tagged(ok(wanted))

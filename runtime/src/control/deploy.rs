@@ -20,6 +20,7 @@ use super::deployments::DeployQuery;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
 use super::functions::{WithUrl, with_url};
+use super::unchanged::Unchanged;
 use super::upload::Upload;
 use super::{Control, Shared};
 
@@ -28,13 +29,16 @@ pub(super) async fn deploy(
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
     operator: Operator,
-    (Asked(terms), upload): (Asked<DeployQuery>, Upload),
+    (Asked(terms), (Unchanged(condition), upload)): (Asked<DeployQuery>, (Unchanged, Upload)),
 ) -> Result<Either<WithUrl<Deployed>>, ApiError> {
     let what = What {
         component: upload.component,
         manifest: upload.manifest,
         source_url: None,
-        terms: terms.read()?,
+        terms: Terms {
+            condition,
+            ..terms.read()?
+        },
     };
     admit(&control, &project, (name(&wanted)?, what), &operator).await
 }

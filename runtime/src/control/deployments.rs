@@ -11,10 +11,11 @@ use crate::registry::deploy::terms::{Terms, WrittenTerms};
 use crate::registry::deploy::weights::{self, NewShares};
 
 use super::Shared;
-use super::answer::{Answer, Created, Items, created};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject, name};
+use super::functions::numbered;
 use super::json::Json;
 use super::paging::{Paging, part};
 
@@ -85,6 +86,16 @@ pub(super) async fn list(
     let (wanted, page) = (name(&wanted)?, paging.page("deployments")?);
     let deployments = history::list(&control.registry, &project.name, &wanted, &page).await?;
     part("deployments", deployments, |one| one.number)
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted, number)): At<(String, String, String)>,
+) -> Result<Answer<Deployment>, ApiError> {
+    let (wanted, number) = (name(&wanted)?, numbered("deployment", &number)?);
+    let found = history::get(&control.registry, &project.name, &wanted, number).await?;
+    Ok(ok(found))
 }
 
 /// Which versions are to serve.

@@ -12,20 +12,23 @@ use crate::registry::mail::suppressions::{self, Suppression};
 use crate::registry::mail::templates::{self, NewTemplate, Template};
 
 use super::Shared;
-use super::answer::{Answer, Created, Items, created, items, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::error::ApiError;
-use super::extract::{At, InProject};
+use super::extract::{Asked, At, InProject};
 use super::json::Json;
+use super::paging::{Paging, part};
 use super::unchanged::{Tagged, Unchanged, tagged};
 use super::webhooks::id_of;
 
 pub(super) async fn senders(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Sender>>, ApiError> {
-    Ok(items(
-        senders::list(&control.registry, &project.name).await?,
-    ))
+    let page = paging.page("senders")?;
+    let all = senders::list(&control.registry, &project.name).await?;
+    let key = |sender: &Sender| (sender.created_at, sender.id);
+    part("senders", page.cut(all, key), key)
 }
 
 pub(super) async fn add_sender(
@@ -50,17 +53,19 @@ pub(super) async fn remove_sender(
 pub(super) async fn templates(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Template>>, ApiError> {
-    Ok(items(
-        templates::list(&control.registry, &project.name).await?,
-    ))
+    let page = paging.page("templates")?;
+    let all = templates::list(&control.registry, &project.name).await?;
+    let key = |template: &Template| template.name.clone();
+    part("templates", page.cut(all, key), key)
 }
 
 pub(super) async fn show_template(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
-) -> Result<Tagged<Template>, ApiError> {
+) -> Result<Tagged<Answer<Template>>, ApiError> {
     tagged(ok(
         templates::get(&control.registry, &project.name, &name).await?
     ))
@@ -72,7 +77,7 @@ pub(super) async fn put_template(
     At((_, name)): At<(String, String)>,
     Unchanged(condition): Unchanged,
     Json(new): Json<NewTemplate>,
-) -> Result<Tagged<Template>, ApiError> {
+) -> Result<Tagged<Answer<Template>>, ApiError> {
     let new = (&condition, &new);
     tagged(ok(templates::put(
         &control.registry,
@@ -131,10 +136,13 @@ pub(super) async fn preview(
 pub(super) async fn suppressions(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Answer<Items<Suppression>>, ApiError> {
-    Ok(items(
-        suppressions::list(&control.registry, &project.name).await?,
-    ))
+    let page = paging.page("suppressions")?;
+    let found = suppressions::list(&control.registry, &project.name, &page).await?;
+    part("suppressions", found, |one| {
+        (one.created_at, one.address.clone())
+    })
 }
 
 pub(super) async fn unsuppress(

@@ -319,6 +319,8 @@ fn registry_code(error: &RegistryError, invalid: Code) -> Code {
             "file" => Code::UnknownFile,
             "function" => Code::UnknownFunction,
             "version" => Code::UnknownVersion,
+            "deployment" => Code::UnknownDeployment,
+            "run" => Code::UnknownRun,
             "table" => Code::UnknownTable,
             "column" => Code::UnknownColumn,
             "index" => Code::UnknownIndex,

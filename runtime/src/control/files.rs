@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, NoContent};
 use futures::TryStreamExt as _;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt as _, StreamBody};
 use koyalite_host_api::HostError;
@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 use crate::registry::ProjectEntry;
 use crate::registry::audit::{self, Action, Chain, Deed};
+use crate::registry::condition::Condition;
 use crate::registry::files::{self, Listed};
 
 use super::Shared;
@@ -29,6 +30,7 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, in_quotes, tagged_by};
 
 /// The list, in its cursors.
 const FILES: &str = "files";
@@ -89,10 +91,12 @@ pub(super) async fn read(
     tracing::info!(operator = operator.subject, project = %project.name, %path, "read a file");
     let length = download.file().size;
     let kind = HeaderValue::from_str(&download.file().mime_type);
+    let tag = in_quotes(&download.file().etag())?;
     let pieces = download.stream().map_ok(http_body::Frame::data);
     let mut response = Response::new(Body::new(StreamBody::new(pieces)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, length.into());
+    headers.insert(ETAG, tag);
     if let Ok(kind) = kind {
         headers.insert(CONTENT_TYPE, kind);
     }
@@ -108,8 +112,8 @@ pub(super) async fn write(
     InProject(project): InProject,
     At((_, path)): At<(String, String)>,
     operator: Operator,
-    Sent(request): Sent,
-) -> Result<Answer<Listed>, ApiError> {
+    (Unchanged(condition), Sent(request)): (Unchanged, Sent),
+) -> Result<Tagged<Answer<Listed>>, ApiError> {
     let (caller, path) = meant(&control, &project, &path)?;
     let (parts, mut body) = request.into_parts();
     let declared = parts.headers.get(CONTENT_TYPE);
@@ -119,7 +123,7 @@ pub(super) async fn write(
             .and_then(|kind| kind.to_str().ok())
             .map(str::to_owned),
         size: http_body::Body::size_hint(&body).exact(),
-        precondition: Precondition::Anything,
+        precondition: on_content(condition),
         url: None,
     };
     record(&control, &project, (Action::FileWrite, &path)).await?;
@@ -130,14 +134,10 @@ pub(super) async fn write(
             upload.write(bytes).await?;
         }
     }
-    upload.finish().await?;
+    let written = upload.finish().await?;
     tracing::info!(operator = operator.subject, project = %project.name, %path, "wrote a file");
-    Ok(ok(files::find(
-        &control.registry,
-        project.id,
-        path.as_str(),
-    )
-    .await?))
+    let listed = files::find(&control.registry, project.id, path.as_str()).await?;
+    tagged_by(ok(listed), &written.file.etag())
 }
 
 pub(super) async fn remove(
@@ -145,13 +145,23 @@ pub(super) async fn remove(
     InProject(project): InProject,
     At((_, path)): At<(String, String)>,
     operator: Operator,
+    Unchanged(condition): Unchanged,
 ) -> Result<NoContent, ApiError> {
     let (caller, path) = meant(&control, &project, &path)?;
     host::stat(&caller, &path).await?;
     record(&control, &project, (Action::FileDelete, &path)).await?;
-    host::delete(&caller, &path, &Precondition::Anything).await?;
+    host::delete(&caller, &path, &on_content(condition)).await?;
     tracing::info!(operator = operator.subject, project = %project.name, %path, "deleted a file");
     Ok(NoContent)
+}
+
+/// A condition on a file's content, whose tags are those of its versions.
+fn on_content(condition: Condition) -> Precondition {
+    match condition {
+        Condition::Always => Precondition::Anything,
+        Condition::Something => Precondition::Something,
+        Condition::OneOf(tags) => Precondition::OneOf(tags),
+    }
 }
 
 /// Which file, past its policies.

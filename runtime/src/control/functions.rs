@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::registry::functions::{
-    self, Deployed, Function, Policies, Rollback, RollbackTo, Switch, Version,
+    self, Deployed, Function, FunctionFilter, Policies, Rollback, RollbackTo, Switch, Version,
 };
-use crate::registry::{FunctionEntry, ProjectEntry};
+use crate::registry::{FunctionEntry, ProjectEntry, RegistryError};
 
 use super::answer::{Answer, Items, ok};
 use super::auth::Operator;
@@ -19,6 +20,7 @@ use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 use super::paging::{Paging, part};
 use super::permission::Permission;
+use super::unchanged::{Tagged, Unchanged, tagged_as};
 use super::{Control, Shared};
 
 /// A function, or a deployment of it, with the address where it answers.
@@ -67,13 +69,37 @@ pub(super) fn find<'a>(
         .ok_or_else(|| ApiError::UnknownFunction(wanted.to_owned()))
 }
 
+/// Which functions.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedFunctions)]
+pub(super) struct Narrowed {
+    /// Whose name begins so.
+    name: Option<String>,
+    /// Switched on, or off.
+    enabled: Option<bool>,
+    /// The id of the user who deployed them last.
+    user: Option<Uuid>,
+    /// Served in this region.
+    region: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
-    Asked(paging): Asked<Paging>,
+    Asked(narrowed): Asked<Narrowed>,
 ) -> Result<Answer<Items<WithUrl<Function>>>, ApiError> {
-    let page = paging.page("functions")?;
-    let functions = functions::list(&control.registry, &project.name, &page).await?;
+    let (limit, cursor) = (narrowed.limit, narrowed.cursor);
+    let page = Paging { limit, cursor }.page("functions")?;
+    let filter = FunctionFilter {
+        name: narrowed.name,
+        enabled: narrowed.enabled,
+        user: narrowed.user,
+        region: narrowed.region,
+    };
+    let functions = functions::list(&control.registry, &project.name, &filter, &page).await?;
     let with_urls = functions.map(|one| with_url(&control, &project, one));
     part("functions", with_urls, |one| one.what.name.to_string())
 }
@@ -82,10 +108,20 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
-) -> Result<Answer<WithUrl<Function>>, ApiError> {
+) -> Result<Tagged<Answer<WithUrl<Function>>>, ApiError> {
     let wanted = name(&wanted)?;
     let function = functions::get(&control.registry, &project.name, &wanted).await?;
-    Ok(ok(with_url(&control, &project, function)))
+    shown(&control, &project, function)
+}
+
+/// With the tag of what is stored of it: where its address leads is a matter of configuration.
+fn shown(
+    control: &Control,
+    project: &ProjectEntry,
+    function: Function,
+) -> Result<Tagged<Answer<WithUrl<Function>>>, ApiError> {
+    let state = function.clone();
+    tagged_as(ok(with_url(control, project, function)), &state)
 }
 
 pub(super) async fn versions(
@@ -99,6 +135,22 @@ pub(super) async fn versions(
     part("versions", versions, |one| one.version)
 }
 
+pub(super) async fn version(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, wanted, number)): At<(String, String, String)>,
+) -> Result<Answer<Version>, ApiError> {
+    let (wanted, number) = (name(&wanted)?, numbered("version", &number)?);
+    let found = functions::version(&control.registry, &project.name, &wanted, number).await?;
+    Ok(ok(found))
+}
+
+/// A number out of a path. What is none names nothing.
+pub(super) fn numbered(what: &'static str, text: &str) -> Result<u32, ApiError> {
+    let number = text.parse();
+    number.map_err(|_| RegistryError::not_found(what, text).into())
+}
+
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = FunctionPatch)]
 pub(super) struct Patch {
@@ -109,17 +161,18 @@ pub(super) async fn change(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, wanted)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
     Json(patch): Json<Patch>,
-) -> Result<Answer<WithUrl<Function>>, ApiError> {
+) -> Result<Tagged<Answer<WithUrl<Function>>>, ApiError> {
     let wanted = name(&wanted)?;
     let switch = if patch.enabled {
         Switch::Enabled
     } else {
         Switch::Disabled
     };
-    let function =
-        functions::set_enabled(&control.registry, &project.name, &wanted, switch).await?;
-    Ok(ok(with_url(&control, &project, function)))
+    let switch = (&condition, switch);
+    let function = functions::set_enabled(&control.registry, &project.name, &wanted, switch);
+    shown(&control, &project, function.await?)
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -14,6 +14,7 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::InProject;
 use super::json::Json;
+use super::unchanged::{Tagged, Unchanged, tagged_as};
 
 /// The secret, as it is pasted elsewhere.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -38,20 +39,22 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     operator: Operator,
-) -> Result<Answer<Shown>, ApiError> {
+) -> Result<Tagged<Answer<Shown>>, ApiError> {
     let deed = Deed::new(Action::JwtSecretRead, &project.name);
     audit::record(&control.registry, Chain::Project(project.id), deed).await?;
     // Whoever has seen it can be any user: it must be seen who has.
     tracing::info!(operator = operator.subject, project = %project.name, "showed a JWT secret");
-    Ok(ok(shown(&project, &project.jwt_secret)))
+    let (secret, state) = jwt_secret::get(&control.registry, project.id).await?;
+    tagged_as(ok(shown(&project, &secret)), &state)
 }
 
 pub(super) async fn replace(
     State(control): State<Shared>,
     InProject(project): InProject,
     operator: Operator,
+    Unchanged(condition): Unchanged,
     Json(wanted): Json<Wanted>,
-) -> Result<OrNothing<Shown>, ApiError> {
+) -> Result<Tagged<OrNothing<Shown>>, ApiError> {
     // Its owner knows a secret of theirs, and an answer that repeats it only finds its way into logs.
     let (secret, answer) = match wanted.secret {
         Some(text) => (jwt_secret::chosen(text)?, OrNothing::Nothing),
@@ -61,9 +64,10 @@ pub(super) async fn replace(
             (secret, answer)
         }
     };
-    jwt_secret::replace(&control.registry, &project.name, &secret).await?;
+    let secret = (&condition, &secret);
+    let state = jwt_secret::replace(&control.registry, &project.name, secret).await?;
     tracing::info!(operator = operator.subject, project = %project.name, "replaced a JWT secret");
-    Ok(answer)
+    tagged_as(answer, &state)
 }
 
 fn shown(project: &ProjectEntry, secret: &Secret) -> Shown {

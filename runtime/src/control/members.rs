@@ -3,11 +3,11 @@
 
 use axum::extract::State;
 use axum::response::NoContent;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::registry::email::Email;
-use crate::registry::members::{self, Member, SignUpOpen};
+use crate::registry::members::{self, Member, SignUp};
 use crate::registry::users;
 
 use super::answer::{Answer, Items, ok};
@@ -16,6 +16,7 @@ use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::json::Json;
 use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, tagged};
 use super::users::permitted;
 use super::{Control, Shared};
 
@@ -42,6 +43,17 @@ pub(super) async fn list(
     part(MEMBERS, found, |member| member.user_id)
 }
 
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, who)): At<(String, String)>,
+) -> Result<Tagged<Answer<Member>>, ApiError> {
+    let user = user(&control, &who).await?;
+    tagged(ok(
+        members::get(&control.registry, &project.name, user).await?
+    ))
+}
+
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = NewMember)]
 pub(super) struct Wanted {
@@ -53,17 +65,18 @@ pub(super) async fn put(
     InProject(project): InProject,
     operator: Operator,
     At((_, who)): At<(String, String)>,
-    Json(wanted): Json<Wanted>,
-) -> Result<Answer<Member>, ApiError> {
+    (Unchanged(condition), Json(wanted)): (Unchanged, Json<Wanted>),
+) -> Result<Tagged<Answer<Member>>, ApiError> {
     let user = user(&control, &who).await?;
     operator.hold(&permitted(&control, &wanted.role).await?)?;
     weigh(&control, &operator, (project.id, user)).await?;
-    let put = members::put(&control.registry, &project.name, (user, &wanted.role)).await?;
+    let who = (user, wanted.role.as_str());
+    let put = members::put(&control.registry, &project.name, who, &condition).await?;
     tracing::info!(
         operator = operator.subject, project = %project.name, %user, role = put.role,
         "put a user into a project"
     );
-    Ok(ok(put))
+    tagged(ok(put))
 }
 
 pub(super) async fn remove(
@@ -104,34 +117,25 @@ async fn user(control: &Control, who: &str) -> Result<Uuid, ApiError> {
     found.map(|found| found.user.id).ok_or_else(unknown)
 }
 
-/// Whether anybody may become a user of the project's functions.
-#[derive(Serialize, Deserialize, utoipa::ToSchema)]
-pub(super) struct SignUp {
-    enabled: bool,
-}
-
 pub(super) async fn sign_up(
     State(control): State<Shared>,
     InProject(project): InProject,
-) -> Result<Answer<SignUp>, ApiError> {
+) -> Result<Tagged<Answer<SignUp>>, ApiError> {
     let enabled = members::is_open(&control.registry, project.id).await?;
-    Ok(ok(SignUp { enabled }))
+    tagged(ok(SignUp { enabled }))
 }
 
 pub(super) async fn set_sign_up(
     State(control): State<Shared>,
     InProject(project): InProject,
     operator: Operator,
+    Unchanged(condition): Unchanged,
     Json(wanted): Json<SignUp>,
-) -> Result<Answer<SignUp>, ApiError> {
-    let open = match wanted.enabled {
-        true => SignUpOpen::ToAnybody,
-        false => SignUpOpen::ToNobody,
-    };
-    members::set_open(&control.registry, &project.name, open).await?;
+) -> Result<Tagged<Answer<SignUp>>, ApiError> {
+    members::set_open(&control.registry, &project.name, (&condition, &wanted)).await?;
     tracing::info!(
         operator = operator.subject, project = %project.name, enabled = wanted.enabled,
         "changed who may sign up"
     );
-    Ok(ok(wanted))
+    tagged(ok(wanted))
 }

@@ -67,6 +67,7 @@ impl Wanted {
             status: self.status.map(Status::word),
             to: self.to,
             caught,
+            id: None,
         };
         let (registry, name) = (&control.registry, &project.0.name);
         let listed = messages::list(registry, name, &filter, &page).await?;
@@ -80,6 +81,16 @@ pub(super) async fn list(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Answer<Items<Message>>, ApiError> {
     wanted.list(control, project, None).await
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<Answer<Message>, ApiError> {
+    let id = id_of("message", &id)?;
+    let found = messages::get(&control.registry, &project.name, id).await?;
+    Ok(ok(found))
 }
 
 pub(super) async fn mailbox(

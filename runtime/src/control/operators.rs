@@ -14,7 +14,9 @@ use uuid::Uuid;
 use crate::http::Mistake;
 use crate::keys::{Presented, Right};
 use crate::registry::custom_roles;
-use crate::registry::operator_tokens::{self, NewOperatorToken, OperatorToken};
+use crate::registry::operator_tokens::{
+    self, NewOperatorToken, OperatorToken, TokenFilter, TokenStatus,
+};
 use crate::registry::roles::BuiltInRole;
 
 use super::Shared;
@@ -135,12 +137,33 @@ fn whole_seconds(lived: TimeDelta) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0).clamp(1, OPERATOR_TTL_MAX_S.into()))
 }
 
+/// Which tokens.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedTokens)]
+pub(super) struct Narrowed {
+    /// Whose subject begins so.
+    subject: Option<String>,
+    /// With the role of this name.
+    role: Option<String>,
+    /// Good still, or not.
+    status: Option<TokenStatus>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 pub(super) async fn list(
     State(control): State<Shared>,
-    Asked(paging): Asked<Paging>,
+    Asked(narrowed): Asked<Narrowed>,
 ) -> Result<Answer<Items<OperatorToken>>, ApiError> {
-    let page = paging.page(TOKENS)?;
-    let found = operator_tokens::list(&control.registry, &page).await?;
+    let (limit, cursor) = (narrowed.limit, narrowed.cursor);
+    let page = Paging { limit, cursor }.page(TOKENS)?;
+    let filter = TokenFilter {
+        subject: narrowed.subject,
+        role: narrowed.role,
+        status: narrowed.status,
+    };
+    let found = operator_tokens::list(&control.registry, &filter, &page).await?;
     part(TOKENS, found, |token| token.id)
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<Tagged<Policy>, ApiError> {
+) -> Result<Tagged<Answer<Policy>>, ApiError> {
     let policy = policies::get(&control.registry, &project.name, policy_id(&id)?).await?;
     tagged(ok(policy))
 }
@@ -70,7 +70,7 @@ pub(super) async fn change(
     At((_, id)): At<(String, String)>,
     Unchanged(condition): Unchanged,
     Json(patch): Json<PolicyPatch>,
-) -> Result<Tagged<SavedPolicy>, ApiError> {
+) -> Result<Tagged<Answer<SavedPolicy>>, ApiError> {
     let (id, patch) = (policy_id(&id)?, (&condition, patch));
     let saved = policies::update(&control.registry, &project.name, id, patch).await;
     let saved = saved.map_err(ApiError::invalid_as(Code::InvalidPolicy))?;

@@ -12,6 +12,7 @@ use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{At, InProject, name};
 use super::json::Json;
+use super::unchanged::{Tagged, Unchanged, tagged};
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[schema(as = PolicyReadable)]
@@ -24,17 +25,18 @@ pub(super) async fn replace(
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
     operator: Operator,
-    Json(wanted): Json<Wanted>,
-) -> Result<Answer<Table>, ApiError> {
+    (Unchanged(condition), Json(wanted)): (Unchanged, Json<Wanted>),
+) -> Result<Tagged<Answer<Table>>, ApiError> {
     let table = name(&table)?;
     let reads = match wanted.enabled {
         true => InnerReads::PastPolicies,
         false => InnerReads::UnderPolicies,
     };
-    let changed = policy_readable::set(&control.registry, &project.name, &table, reads).await?;
+    let wanted = (&condition, reads);
+    let changed = policy_readable::set(&control.registry, &project.name, &table, wanted).await?;
     tracing::info!(
         operator = operator.subject, project = %project.name, %table, ?reads,
         "changed how policies read a table"
     );
-    Ok(ok(changed))
+    tagged(ok(changed))
 }

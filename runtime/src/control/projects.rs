@@ -5,7 +5,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::registry::project_change::{self, ProjectPatch};
-use crate::registry::projects::{self, NewProject, Project};
+use crate::registry::projects::{self, NewProject, Project, ProjectFilter};
 use crate::registry::roles::Permission;
 use crate::registry::settings::SettingsPatch;
 use crate::registry::{Environment, operators};
@@ -27,13 +27,29 @@ pub(super) struct Wanted {
     environment: Environment,
 }
 
+/// Which projects.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedProjects)]
+pub(super) struct Narrowed {
+    /// Whose name begins so.
+    name: Option<String>,
+    /// For development, for rehearsal, or the real thing.
+    environment: Option<Environment>,
+    /// The id of the user who owns them.
+    owner: Option<Uuid>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 /// Those that the operator may see.
 pub(super) async fn list(
     State(control): State<Shared>,
     operator: Operator,
-    Asked(paging): Asked<Paging>,
+    Asked(narrowed): Asked<Narrowed>,
 ) -> Result<Answer<Items<Project>>, ApiError> {
-    let page = paging.page("projects")?;
+    let (limit, cursor) = (narrowed.limit, narrowed.cursor);
+    let page = Paging { limit, cursor }.page("projects")?;
     let only = match (operator.may(Permission::ProjectRead), operator.user) {
         (true, _) => None,
         (false, Some(user)) => Some(operators::projects_of(&control.registry, user).await?),
@@ -44,15 +60,20 @@ pub(super) async fn list(
                 .unwrap_or(ApiError::Unauthenticated));
         }
     };
-    let only: Option<Vec<Uuid>> = only.map(|ids| ids.into_iter().collect());
-    let projects = projects::list(&control.registry, only.as_deref(), &page).await?;
+    let filter = ProjectFilter {
+        only: only.map(|ids| ids.into_iter().collect()),
+        name: narrowed.name,
+        environment: narrowed.environment,
+        owner: narrowed.owner,
+    };
+    let projects = projects::list(&control.registry, &filter, &page).await?;
     part("projects", projects, |project| project.name.to_string())
 }
 
 pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
-) -> Result<Tagged<Project>, ApiError> {
+) -> Result<Tagged<Answer<Project>>, ApiError> {
     tagged(ok(projects::get(&control.registry, &project.name).await?))
 }
 
@@ -84,7 +105,7 @@ pub(super) async fn change(
     operator: Operator,
     Unchanged(condition): Unchanged,
     Json(wanted): Json<Patch>,
-) -> Result<Tagged<Project>, ApiError> {
+) -> Result<Tagged<Answer<Project>>, ApiError> {
     let patch = ProjectPatch {
         name: wanted.name.as_deref().map(name).transpose()?,
         owner: wanted.owner_id,

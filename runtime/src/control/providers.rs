@@ -10,7 +10,7 @@ use crate::http::Mistake;
 use crate::registry::providers::{self, NewProvider, Provider};
 
 use super::Shared;
-use super::answer::{Answer, Created, Items, created};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
@@ -36,6 +36,15 @@ pub(super) async fn list(
     part("identity-providers", found, |provider| {
         provider.name.clone()
     })
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, provider)): At<(String, String)>,
+) -> Result<Answer<Provider>, ApiError> {
+    let found = providers::get(&control.registry, &project.name, &provider).await?;
+    Ok(ok(found))
 }
 
 pub(super) async fn create(

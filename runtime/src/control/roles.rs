@@ -11,7 +11,7 @@ use crate::registry::custom_roles::{self, Role, RoleChange};
 use crate::registry::roles::Permission;
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At};
@@ -33,7 +33,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(control): State<Shared>,
     At(role): At<String>,
-) -> Result<Tagged<Role>, ApiError> {
+) -> Result<Tagged<Answer<Role>>, ApiError> {
     tagged(ok(custom_roles::get(&control.registry, &role).await?))
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Tagged<Role, 201>, ApiError> {
+) -> Result<Tagged<Created<Role>>, ApiError> {
     let permissions = read(&wanted.permissions)?;
     operator.hold(&permissions)?;
     let role = custom_roles::create(&control.registry, &wanted.name, &permissions).await?;
@@ -68,7 +68,7 @@ pub(super) async fn change(
     At(role): At<String>,
     Unchanged(condition): Unchanged,
     Json(patch): Json<Patch>,
-) -> Result<Tagged<Role>, ApiError> {
+) -> Result<Tagged<Answer<Role>>, ApiError> {
     let permissions = read(&patch.permissions)?;
     operator.hold(&permissions)?;
     // To take something away from a role is to take it from its holders.

@@ -22,6 +22,7 @@ use super::extract::{Asked, At, InProject, name};
 use super::json::Json;
 use super::paging::{Paging, part};
 use super::unchanged::{Tagged, Unchanged, tagged_as};
+use super::webhooks::id_of;
 
 /// How many of the coming firings are shown: enough to see the rhythm, and a weekend in it.
 const NEXT_SHOWN: usize = 5;
@@ -95,6 +96,24 @@ impl Logged {
     }
 }
 
+/// Whether a task fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ScheduleStatus)]
+enum Status {
+    Active,
+    Paused,
+}
+
+impl Status {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+        }
+    }
+}
+
 /// Which tasks.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -102,8 +121,8 @@ impl Logged {
 pub(super) struct Narrowed {
     /// Of this function.
     function: Option<String>,
-    /// `active` or `paused`.
-    status: Option<String>,
+    /// That fire, or that do not.
+    status: Option<Status>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
@@ -111,7 +130,7 @@ pub(super) struct Narrowed {
 impl Narrowed {
     fn means(&self, task: &ScheduledTask) -> bool {
         let function = self.function.as_deref();
-        let status = self.status.as_deref();
+        let status = self.status.map(Status::word);
         function.is_none_or(|name| name == task.function.as_str())
             && status.is_none_or(|status| status == task.status)
     }
@@ -135,13 +154,13 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, task)): At<(String, String)>,
-) -> Result<Tagged<Shown>, ApiError> {
+) -> Result<Tagged<Answer<Shown>>, ApiError> {
     let found = schedules::find(&control.registry, &project.name, &task).await;
     shown(known(found, task)?)
 }
 
 /// With the tag of what was decided about it: that it has fired since changes nothing of that.
-fn shown(task: ScheduledTask) -> Result<Tagged<Shown>, ApiError> {
+fn shown(task: ScheduledTask) -> Result<Tagged<Answer<Shown>>, ApiError> {
     let spec = task.spec();
     tagged_as(ok(task.into()), &spec)
 }
@@ -179,7 +198,7 @@ pub(super) async fn change(
     At((_, task)): At<(String, String)>,
     Unchanged(condition): Unchanged,
     Json(Patch(patch)): Json<Patch>,
-) -> Result<Tagged<Shown>, ApiError> {
+) -> Result<Tagged<Answer<Shown>>, ApiError> {
     let change = (&condition, patch);
     let changed = schedule_change::change(&control.registry, &project.name, &task, change).await;
     shown(known(changed, task)?)
@@ -249,6 +268,17 @@ pub(super) async fn runs(
     part("runs", runs.map(logged), |logged| {
         (logged.run.scheduled_for, logged.run.attempt)
     })
+}
+
+pub(super) async fn show_run(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, task, run)): At<(String, String, String)>,
+) -> Result<Answer<Logged>, ApiError> {
+    let found = schedules::find(&control.registry, &project.name, &task).await;
+    let (task, run) = (known(found, task)?, id_of("run", &run)?);
+    let run = run_history::get(&control.registry, &task, run).await?;
+    Ok(ok(Logged::of(run, project.name.as_str(), &task)))
 }
 
 /// Of several things that may not be there, the one that the path names has words of its own.

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
 use super::json::Json;
 use super::paging::{Paging, part};
+use super::unchanged::{Tagged, Unchanged, tagged, tagged_as};
 
 pub(super) async fn list(
     State(control): State<Shared>,
@@ -23,6 +24,17 @@ pub(super) async fn list(
     let page = paging.page("secrets")?;
     let secrets = secrets::list(&control.registry, &project.name, &page).await?;
     part("secrets", secrets, |secret| secret.name.clone())
+}
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, name)): At<(String, String)>,
+) -> Result<Tagged<Answer<Listed>>, ApiError> {
+    let name = name.parse::<SecretName>()?;
+    tagged(ok(
+        secrets::get(&control.registry, &project.name, &name).await?
+    ))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -36,12 +48,13 @@ pub(super) async fn set(
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
     operator: Operator,
-    Json(wanted): Json<Wanted>,
-) -> Result<NoContent, ApiError> {
+    (Unchanged(condition), Json(wanted)): (Unchanged, Json<Wanted>),
+) -> Result<Tagged<NoContent>, ApiError> {
     let (name, value) = (name.parse::<SecretName>()?, secrets::chosen(wanted.value)?);
-    secrets::set(&control.registry, &project.name, &name, &value).await?;
+    let secret = (&name, &value);
+    let set = secrets::set(&control.registry, &project.name, secret, &condition).await?;
     tracing::info!(operator = operator.subject, project = %project.name, secret = %name, "set a secret");
-    Ok(NoContent)
+    tagged_as(NoContent, &set)
 }
 
 pub(super) async fn remove(

@@ -11,12 +11,22 @@ use super::answer::{Answer, ok};
 use super::error::ApiError;
 use super::extract::{At, InProject};
 use super::json::{Json, expect_media_type};
+use super::unchanged::{Tagged, Unchanged, tagged, tagged_as};
 use super::webhooks::id_of;
 use crate::delivery::mail::bounce::{self, BOUNCE_BYTES_MAX};
 use crate::http::Mistake;
 use crate::registry::mail::bounces::{self, Noted};
 use crate::registry::mail::dkim::{self, Dkim, NewDkim};
 use crate::registry::mail::senders::{self, Sender};
+
+pub(super) async fn show(
+    State(control): State<Shared>,
+    InProject(project): InProject,
+    At((_, id)): At<(String, String)>,
+) -> Result<Tagged<Answer<Sender>>, ApiError> {
+    let id = id_of("sender", &id)?;
+    tagged(ok(senders::get(&control.registry, &project.name, id).await?))
+}
 
 /// Where bounces are to go.
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -28,28 +38,25 @@ pub(super) async fn set_return_path(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
     Json(ReturnPath { address }): Json<ReturnPath>,
-) -> Result<Answer<Sender>, ApiError> {
-    let id = id_of("sender", &id)?;
-    let (registry, wanted) = (&control.registry, (id, address));
-    Ok(ok(senders::set_return_path(
-        registry,
-        &project.name,
-        wanted,
-    )
-    .await?))
+) -> Result<Tagged<Answer<Sender>>, ApiError> {
+    let wanted = (id_of("sender", &id)?, address);
+    let set = senders::set_return_path(&control.registry, &project.name, wanted, &condition);
+    tagged(ok(set.await?))
 }
 
 pub(super) async fn sign(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
+    Unchanged(condition): Unchanged,
     Json(new): Json<NewDkim>,
-) -> Result<Answer<Dkim>, ApiError> {
-    let id = id_of("sender", &id)?;
-    Ok(ok(
-        dkim::set(&control.registry, &project.name, (id, new)).await?
-    ))
+) -> Result<Tagged<Answer<Dkim>>, ApiError> {
+    let wanted = (id_of("sender", &id)?, new);
+    let sender = dkim::set(&control.registry, &project.name, wanted, &condition).await?;
+    let signed = sender.dkim.clone().ok_or(ApiError::Unwritable)?;
+    tagged_as(ok(signed), &sender)
 }
 
 pub(super) async fn unsign(

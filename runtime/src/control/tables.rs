@@ -19,6 +19,7 @@ use super::json::Json;
 use super::paging::{Paging, part};
 use super::production::may_drop;
 use super::schema::author;
+use super::unchanged::{Tagged, Unchanged, tagged};
 
 pub(super) async fn list(
     State(control): State<Shared>,
@@ -35,13 +36,9 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, table)): At<(String, String)>,
-) -> Result<Answer<Table>, ApiError> {
-    Ok(ok(tables::get(
-        &control.registry,
-        &project.name,
-        &name(&table)?,
-    )
-    .await?))
+) -> Result<Tagged<Answer<Table>>, ApiError> {
+    let table = tables::get(&control.registry, &project.name, &name(&table)?).await?;
+    tagged(ok(table))
 }
 
 pub(super) async fn create(
@@ -102,14 +99,15 @@ pub(super) async fn change_column(
     InProject(project): InProject,
     At((_, table, column)): At<(String, String, String)>,
     operator: Operator,
-    Json(patch): Json<ColumnPatch>,
-) -> Result<Answer<Table>, ApiError> {
+    (Unchanged(condition), Json(patch)): (Unchanged, Json<ColumnPatch>),
+) -> Result<Tagged<Answer<Table>>, ApiError> {
     let (table, column) = (name(&table)?, name(&column)?);
     let (registry, by) = (&control.registry, author(&control, &operator));
-    let changed = migration::change_column(registry, &project.name, (&table, &column), patch, by);
-    Ok(ok(changed
-        .await
-        .map_err(ApiError::invalid_as(Code::InvalidSchema))?))
+    let (which, patch) = ((&table, &column), (&condition, patch));
+    let changed = migration::change_column(registry, &project.name, which, patch, by).await;
+    tagged(ok(
+        changed.map_err(ApiError::invalid_as(Code::InvalidSchema))?
+    ))
 }
 
 pub(super) async fn drop_column(

@@ -31,8 +31,7 @@ impl<S: Sync> FromRequestParts<S> for Unchanged {
                     .and_then(|rest| rest.strip_suffix('"'))
                 {
                     Some(inner) => tags.push(inner.to_owned()),
-                    // Any state will do, as long as there is one.
-                    None if tag == "*" => return Ok(Unchanged(Condition::Always)),
+                    None if tag == "*" => return Ok(Unchanged(Condition::Something)),
                     None => return Err(ApiError::BadIfMatch),
                 }
             }
@@ -44,35 +43,37 @@ impl<S: Sync> FromRequestParts<S> for Unchanged {
     }
 }
 
-/// A document with the tag of its state.
-pub(super) struct Tagged<T, const STATUS: u16 = 200>(Answer<T, STATUS>, HeaderValue);
+/// An answer with the tag of the state that it is about.
+pub(super) struct Tagged<A>(A, HeaderValue);
 
 /// A document and its tag.
 pub(super) fn tagged<T: Serialize, const STATUS: u16>(
     answer: Answer<T, STATUS>,
-) -> Result<Tagged<T, STATUS>, ApiError> {
+) -> Result<Tagged<Answer<T, STATUS>>, ApiError> {
     let tag = Tag::of(&answer.0)?;
     with_tag(answer, &tag)
 }
 
-/// A document and the tag of that part of it that changes are made to.
-pub(super) fn tagged_as<T: Serialize, const STATUS: u16>(
-    answer: Answer<T, STATUS>,
-    part: &impl Serialize,
-) -> Result<Tagged<T, STATUS>, ApiError> {
-    with_tag(answer, &Tag::of(part)?)
+/// An answer and the tag of what changes are made to, where it is not all that is shown, or more.
+pub(super) fn tagged_as<A>(answer: A, state: &impl Serialize) -> Result<Tagged<A>, ApiError> {
+    with_tag(answer, &Tag::of(state)?)
 }
 
-fn with_tag<T, const STATUS: u16>(
-    answer: Answer<T, STATUS>,
-    tag: &Tag,
-) -> Result<Tagged<T, STATUS>, ApiError> {
-    let tag = format!("\"{tag}\"");
-    let tag = HeaderValue::from_str(&tag).map_err(|_| ApiError::Unwritable)?;
-    Ok(Tagged(answer, tag))
+fn with_tag<A>(answer: A, tag: &Tag) -> Result<Tagged<A>, ApiError> {
+    tagged_by(answer, &tag.to_string())
 }
 
-impl<T: Serialize, const STATUS: u16> IntoResponse for Tagged<T, STATUS> {
+/// An answer and a tag that was made elsewhere.
+pub(super) fn tagged_by<A>(answer: A, tag: &str) -> Result<Tagged<A>, ApiError> {
+    Ok(Tagged(answer, in_quotes(tag)?))
+}
+
+/// A tag as headers have it.
+pub(super) fn in_quotes(tag: &str) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_str(&format!("\"{tag}\"")).map_err(|_| ApiError::Unwritable)
+}
+
+impl<A: IntoResponse> IntoResponse for Tagged<A> {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         response.headers_mut().insert(ETAG, self.1);

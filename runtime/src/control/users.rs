@@ -17,7 +17,7 @@ use crate::registry::roles::{BuiltInRole, Permission};
 use crate::registry::users::{self, NewUser, PasswordHash, User, UserChange, UserFilter};
 use crate::registry::{RegistryError, Standing, operators};
 
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At};
@@ -68,7 +68,7 @@ pub(super) async fn create(
     State(control): State<Shared>,
     operator: Operator,
     Json(wanted): Json<Wanted>,
-) -> Result<Tagged<User, 201>, ApiError> {
+) -> Result<Tagged<Created<User>>, ApiError> {
     let member = || BuiltInRole::Member.name().to_owned();
     let role = wanted.role.unwrap_or_else(member);
     operator.hold(&permitted(&control, &role).await?)?;
@@ -85,7 +85,7 @@ pub(super) async fn create(
 pub(super) async fn show(
     State(control): State<Shared>,
     At(id): At<String>,
-) -> Result<Tagged<User>, ApiError> {
+) -> Result<Tagged<Answer<User>>, ApiError> {
     let user = users::get(&control.registry, known(&id)?).await?;
     tagged(ok(user))
 }
@@ -104,7 +104,7 @@ pub(super) async fn change(
     At(id): At<String>,
     Unchanged(condition): Unchanged,
     Json(patch): Json<Patch>,
-) -> Result<Tagged<User>, ApiError> {
+) -> Result<Tagged<Answer<User>>, ApiError> {
     let before = users::get(&control.registry, known(&id)?).await?;
     condition.check(&before)?;
     operator.hold(&operators::reach(&control.registry, before.id).await?)?;

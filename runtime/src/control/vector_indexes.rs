@@ -6,7 +6,7 @@ use axum::response::NoContent;
 use crate::registry::vectors::{self, NewVectorIndex, VectorIndex, VectorIndexPatch};
 
 use super::Shared;
-use super::answer::{Answer, Items, created, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::auth::Operator;
 use super::error::ApiError;
 use super::extract::{Asked, At, InProject};
@@ -30,7 +30,7 @@ pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, name)): At<(String, String)>,
-) -> Result<Tagged<VectorIndex>, ApiError> {
+) -> Result<Tagged<Answer<VectorIndex>>, ApiError> {
     tagged(ok(
         vectors::get(&control.registry, &project.name, &name).await?
     ))
@@ -41,7 +41,7 @@ pub(super) async fn create(
     InProject(project): InProject,
     operator: Operator,
     Json(new): Json<NewVectorIndex>,
-) -> Result<Tagged<VectorIndex, 201>, ApiError> {
+) -> Result<Tagged<Created<VectorIndex>>, ApiError> {
     let owner = operator.user_id(&control.registry);
     let made = vectors::create(&control.registry, &project.name, (&new, owner)).await?;
     tracing::info!(
@@ -58,7 +58,7 @@ pub(super) async fn change(
     At((_, name)): At<(String, String)>,
     Unchanged(condition): Unchanged,
     Json(patch): Json<VectorIndexPatch>,
-) -> Result<Tagged<VectorIndex>, ApiError> {
+) -> Result<Tagged<Answer<VectorIndex>>, ApiError> {
     let wanted = (name.as_str(), &patch);
     let changed = vectors::update(&control.registry, &project.name, wanted, &condition).await?;
     tagged(ok(changed))

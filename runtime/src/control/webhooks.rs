@@ -4,40 +4,65 @@
 
 use axum::extract::State;
 use axum::response::NoContent;
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::delivery::target;
 use crate::http::Mistake;
+use crate::registry::webhooks::endpoint_list::{self, EndpointFilter, EndpointStatus};
 use crate::registry::webhooks::endpoints::{self, Endpoint, Revealed};
 use crate::registry::webhooks::input::{EndpointPatch, NewEndpoint};
 
-use super::answer::{Answer, Created, Items, created, items, ok};
+use super::answer::{Answer, Created, Items, created, ok};
 use super::error::ApiError;
-use super::extract::{At, InProject};
+use super::extract::{Asked, At, InProject};
 use super::json::Json;
+use super::paging::{Paging, part};
 use super::unchanged::{Tagged, Unchanged, tagged_as};
 use super::{Control, Shared};
 use crate::registry::RegistryError;
 
+/// The list, in its cursors.
+const ENDPOINTS: &str = "endpoints";
+
+/// Which endpoints.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WantedEndpoints)]
+pub(super) struct Narrowed {
+    /// How they stand.
+    status: Option<EndpointStatus>,
+    /// That events of this type are delivered to.
+    event_type: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
 pub(super) async fn list(
     State(control): State<Shared>,
     InProject(project): InProject,
+    Asked(narrowed): Asked<Narrowed>,
 ) -> Result<Answer<Items<Endpoint>>, ApiError> {
-    Ok(items(
-        endpoints::list(&control.registry, &project.name).await?,
-    ))
+    let (limit, cursor) = (narrowed.limit, narrowed.cursor);
+    let page = Paging { limit, cursor }.page(ENDPOINTS)?;
+    let filter = EndpointFilter {
+        status: narrowed.status,
+        event_type: narrowed.event_type,
+    };
+    let found = endpoint_list::list(&control.registry, &project.name, &filter, &page).await?;
+    part(ENDPOINTS, found, |one| (one.created_at, one.id))
 }
 
 pub(super) async fn show(
     State(control): State<Shared>,
     InProject(project): InProject,
     At((_, id)): At<(String, String)>,
-) -> Result<Tagged<Endpoint>, ApiError> {
+) -> Result<Tagged<Answer<Endpoint>>, ApiError> {
     let id = id_of("endpoint", &id)?;
-    shown(endpoints::get(&control.registry, &project.name, id).await?)
+    shown(endpoint_list::get(&control.registry, &project.name, id).await?)
 }
 
-fn shown(endpoint: Endpoint) -> Result<Tagged<Endpoint>, ApiError> {
+fn shown(endpoint: Endpoint) -> Result<Tagged<Answer<Endpoint>>, ApiError> {
     let decided = endpoint.decided();
     tagged_as(ok(endpoint), &decided)
 }
@@ -58,7 +83,7 @@ pub(super) async fn change(
     At((_, id)): At<(String, String)>,
     Unchanged(condition): Unchanged,
     Json(patch): Json<EndpointPatch>,
-) -> Result<Tagged<Endpoint>, ApiError> {
+) -> Result<Tagged<Answer<Endpoint>>, ApiError> {
     if let Some(url) = &patch.target_url {
         control.check_target(url)?;
     }

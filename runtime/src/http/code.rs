@@ -66,6 +66,7 @@ codes! {
     UnknownProject      "unknown_project"      NOT_FOUND "There is no such project";
     UnknownFunction     "unknown_function"     NOT_FOUND "There is no such function";
     UnknownVersion      "unknown_version"      NOT_FOUND "There is no such version";
+    UnknownDeployment   "unknown_deployment"   NOT_FOUND "There is no such deployment";
     UnknownTable        "unknown_table"        NOT_FOUND "There is no such table";
     UnknownColumn       "unknown_column"       NOT_FOUND "There is no such column";
     UnknownIndex        "unknown_index"        NOT_FOUND "There is no such index";
@@ -74,6 +75,7 @@ codes! {
     UnknownApiKey       "unknown_api_key"      NOT_FOUND "There is no such API key";
     UnknownProvider     "unknown_provider"     NOT_FOUND "There is no such identity provider";
     UnknownSchedule     "unknown_schedule"     NOT_FOUND "There is no such scheduled task";
+    UnknownRun          "unknown_run"          NOT_FOUND "There is no such run";
     UnknownUser         "unknown_user"         NOT_FOUND "There is no such user";
     UnknownRole         "unknown_role"         NOT_FOUND "There is no such role";
     UnknownMember       "unknown_member"       NOT_FOUND "There is no such member";

@@ -194,6 +194,30 @@ async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<String, Regi
     }
 }
 
+/// Which keys; what is not given narrows nothing.
+#[derive(Debug, Clone, Default)]
+pub struct KeyFilter {
+    /// Whose name begins so.
+    pub name: Option<String>,
+    /// That begin so themselves.
+    pub prefix: Option<String>,
+    /// With this scope.
+    pub scope: Option<Scope>,
+    /// In this state.
+    pub status: Option<KeyStatus>,
+}
+
+/// Whether a key is good still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = ApiKeyStatus)]
+pub enum KeyStatus {
+    /// It is.
+    Active,
+    /// Its end has come.
+    Expired,
+}
+
 /// The keys of a project, by name.
 ///
 /// # Errors
@@ -201,6 +225,7 @@ async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<String, Regi
 pub async fn list(
     registry: &Registry,
     project: &ProjectName,
+    filter: &KeyFilter,
     page: &Page<String>,
 ) -> Result<Part<Listed>, RegistryError> {
     let project = project_id(registry, project).await?;
@@ -208,14 +233,47 @@ pub async fn list(
         Listed,
         "SELECT id, name, prefix, scopes, expires_at, created_by, created_at, last_used_at
          FROM koyalite.api_keys
-         WHERE project_id = $1 AND ($2::text IS NULL OR name > $2) ORDER BY name LIMIT $3",
+         WHERE project_id = $1 AND ($2::text IS NULL OR name > $2)
+             AND ($4::text IS NULL OR starts_with(name, $4))
+             AND ($5::text IS NULL OR starts_with(prefix, $5))
+             AND ($6::text IS NULL OR $6 = ANY(scopes))
+             AND ($7::boolean IS NULL OR $7 = (expires_at IS NOT NULL AND expires_at <= now()))
+         ORDER BY name LIMIT $3",
         project,
         page.after.as_deref(),
         page.rows(),
+        filter.name,
+        filter.prefix,
+        filter.scope.map(Scope::as_str),
+        filter.status.map(|status| status == KeyStatus::Expired),
     )
     .fetch_all(&registry.pool)
     .await?;
     Ok(page.part(rows))
+}
+
+/// A key, by its id or its name.
+///
+/// # Errors
+/// `NotFound` for an unknown project or key.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    key: &str,
+) -> Result<Listed, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let found = sqlx::query_as!(
+        Listed,
+        "SELECT id, name, prefix, scopes, expires_at, created_by, created_at, last_used_at
+         FROM koyalite.api_keys
+         WHERE project_id = $1 AND (id::text = $2 OR name = $2)
+         ORDER BY id::text = $2 DESC LIMIT 1",
+        project,
+        key,
+    )
+    .fetch_optional(&registry.pool)
+    .await?;
+    found.ok_or_else(|| RegistryError::not_found("api key", key))
 }
 
 /// Deletes a key, by its id or its name. Its bearer is refused from then on.

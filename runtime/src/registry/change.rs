@@ -127,7 +127,9 @@ impl<'a> Change<'a> {
         .fetch_optional(self.conn())
         .await?
         .ok_or_else(|| RegistryError::not_found("project", name))?;
-        self.projects.push(locked.id);
+        if !self.projects.contains(&locked.id) {
+            self.projects.push(locked.id);
+        }
         Ok(locked)
     }
 

@@ -34,30 +34,33 @@ impl fmt::Display for Tag {
     }
 }
 
+const CHANGED: &str = "it has changed since it was read; read it again and repeat the change";
+
+const NOTHING: &str = "there is none of this name; leave out If-Match to make it";
+
 /// What must hold for a change to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Condition {
     /// Nothing.
     #[default]
     Always,
+    /// There is one, in whatever state.
+    Something,
     /// It is in one of these states; texts that are no tag are none of them.
     OneOf(Vec<String>),
 }
 
 impl Condition {
-    /// Goes on only where it holds for the thing as it is now.
+    /// Goes on only where it holds for the thing as it is now; `None` is no thing.
     pub(crate) fn check(&self, document: &impl Serialize) -> Result<(), RegistryError> {
-        let wanted = match self {
+        let (holds, reason) = match self {
             Self::Always => return Ok(()),
-            Self::OneOf(wanted) => wanted,
+            Self::Something => (Tag::of(document)? != Tag::of(&())?, NOTHING),
+            Self::OneOf(wanted) => (wanted.contains(&Tag::of(document)?.0), CHANGED),
         };
-        let now = Tag::of(document)?;
-        match wanted.contains(&now.0) {
+        match holds {
             true => Ok(()),
-            false => Err(RegistryError::conflict(
-                Standing::ChangedSince,
-                "it has changed since it was read; read it again and repeat the change",
-            )),
+            false => Err(RegistryError::conflict(Standing::ChangedSince, reason)),
         }
     }
 }
@@ -73,5 +76,17 @@ mod tests {
         assert!(only.check(&"one").is_ok());
         assert!(only.check(&"two").is_err());
         assert!(Condition::Always.check(&"two").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_in_no_state_and_whoever_wants_one_is_told() {
+        let tag = Tag::of(&"one").unwrap().to_string();
+        let nothing: Option<&str> = None;
+        assert!(Condition::Always.check(&nothing).is_ok());
+        assert!(Condition::OneOf(vec![tag.clone()]).check(&nothing).is_err());
+        assert!(Condition::Something.check(&nothing).is_err());
+        assert!(Condition::Something.check(&Some("one")).is_ok());
+        // What is there has the same tag whether or not it could have been missing.
+        assert!(Condition::OneOf(vec![tag]).check(&Some("one")).is_ok());
     }
 }

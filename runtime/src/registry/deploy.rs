@@ -35,12 +35,13 @@ use self::stored::{Active, Changed, Placed, active, find_or_insert};
 use self::terms::Terms;
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
+use super::condition::Condition;
 use super::error::{Mistake, RegistryError, Standing, refuse_if_any};
 use super::manifest::{Isolation, Manifest};
 use super::policy_sets::Restored;
 use super::pool::DbConnection;
 use super::snapshot::Handler;
-use super::{Registry, removal};
+use super::{Registry, functions, removal};
 
 /// A component that was admitted by the engine, and where it is to go.
 #[derive(Debug, Clone)]
@@ -101,11 +102,15 @@ pub struct Deployed {
 /// manifest. What serves already in the same way changes nothing.
 ///
 /// # Errors
-/// `Invalid` where the manifest does not fit the component; `Conflict` where the path is taken, or there
-/// is nothing to have a share beside.
+/// `Invalid` where the manifest does not fit the component; `Conflict` where the path is taken, there is
+/// nothing to have a share beside, or the function is not as the terms say.
 pub async fn deploy(registry: &Registry, input: DeployInput) -> Result<Deployed, RegistryError> {
     let mut change = removal::deploying(registry).await?;
     let project = change.lock(&input.project).await?;
+    if input.terms.condition != Condition::Always {
+        let before = functions::find(change.conn(), project.id, &input.name).await?;
+        input.terms.condition.check(&before)?;
+    }
     let (placed, path) = put(&mut change, &project, &input).await?;
     if placed.changed == Changed::Yes {
         change.commit(deed(&placed, &input)).await?;

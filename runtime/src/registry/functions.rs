@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
+use super::condition::Condition;
 pub use super::deploy::history::Share;
 use super::deploy::history::shares;
 pub use super::deploy::rollback::{Rollback, RollbackTo, rollback};
@@ -88,32 +89,34 @@ pub enum Switch {
     Disabled,
 }
 
-/// Switches a function on or off.
+/// Switches a function on or off, where it is as the condition says.
 ///
 /// # Errors
-/// `NotFound` for an unknown function.
+/// `NotFound` for an unknown function; `Conflict` where the condition does not hold.
 pub async fn set_enabled(
     registry: &Registry,
     project: &ProjectName,
     name: &FunctionName,
-    switch: Switch,
+    (condition, switch): (&Condition, Switch),
 ) -> Result<Function, RegistryError> {
     let mut change = Change::begin(registry).await?;
-    let locked = change.lock(project).await?;
-    sqlx::query_scalar!(
-        "UPDATE koyalite.functions SET enabled = $3, updated_at = now()
-         WHERE project_id = $1 AND name = $2 RETURNING id",
-        locked.id,
-        name.as_str(),
-        switch == Switch::Enabled,
-    )
-    .fetch_optional(change.conn())
-    .await?
-    .ok_or_else(|| RegistryError::not_found("function", name))?;
+    let project = change.lock(project).await?.id;
+    let before = known(find(change.conn(), project, name).await?, name)?;
+    condition.check(&before)?;
     let enabled = switch == Switch::Enabled;
+    sqlx::query!(
+        "UPDATE koyalite.functions SET enabled = $2,
+             updated_at = greatest(now(), updated_at + interval '1 microsecond')
+         WHERE id = $1",
+        before.id,
+        enabled,
+    )
+    .execute(change.conn())
+    .await?;
+    let after = known(find(change.conn(), project, name).await?, name)?;
     let deed = Deed::new(Action::FunctionSwitch, name).with("enabled", enabled);
     change.commit(deed).await?;
-    get(registry, project, name).await
+    Ok(after)
 }
 
 /// The function of that name.
@@ -126,10 +129,36 @@ pub async fn get(
     name: &FunctionName,
 ) -> Result<Function, RegistryError> {
     let project = project_id(registry, project).await?;
-    let mut found = select(registry, project, Some(name), &Page::first(1)).await?;
-    found
-        .pop()
-        .ok_or_else(|| RegistryError::not_found("function", name))
+    let mut conn = registry.pool.acquire().await?;
+    known(find(&mut conn, project, name).await?, name)
+}
+
+fn known(found: Option<Function>, name: &FunctionName) -> Result<Function, RegistryError> {
+    found.ok_or_else(|| RegistryError::not_found("function", name))
+}
+
+/// The function of that name, inside a change or not.
+pub(crate) async fn find(
+    conn: &mut DbConnection,
+    project: Uuid,
+    name: &FunctionName,
+) -> Result<Option<Function>, RegistryError> {
+    let which = (Some(name), &FunctionFilter::default());
+    let found = select(conn, project, which, &Page::first(1)).await?;
+    Ok(found.into_iter().next())
+}
+
+/// Which functions; what is not given narrows nothing.
+#[derive(Debug, Clone, Default)]
+pub struct FunctionFilter {
+    /// Whose name begins so.
+    pub name: Option<String>,
+    /// Those that are switched on, or off.
+    pub enabled: Option<bool>,
+    /// Deployed last by this user.
+    pub user: Option<Uuid>,
+    /// Deployed to this region, by its name or with all.
+    pub region: Option<String>,
 }
 
 /// The functions of a project, by name.
@@ -139,16 +168,19 @@ pub async fn get(
 pub async fn list(
     registry: &Registry,
     project: &ProjectName,
+    filter: &FunctionFilter,
     page: &Page<String>,
 ) -> Result<Part<Function>, RegistryError> {
     let project = project_id(registry, project).await?;
-    Ok(page.part(select(registry, project, None, page).await?))
+    let mut conn = registry.pool.acquire().await?;
+    let found = select(&mut conn, project, (None, filter), page).await?;
+    Ok(page.part(found))
 }
 
 async fn select(
-    registry: &Registry,
+    conn: &mut DbConnection,
     project: Uuid,
-    name: Option<&FunctionName>,
+    (name, filter): (Option<&FunctionName>, &FunctionFilter),
     page: &Page<String>,
 ) -> Result<Vec<Function>, RegistryError> {
     let rows = sqlx::query!(
@@ -161,13 +193,20 @@ async fn select(
          LEFT JOIN koyalite.versions c ON c.id = d.canary_version_id
          WHERE f.project_id = $1 AND ($2::text IS NULL OR f.name = $2)
              AND ($3::text IS NULL OR f.name > $3)
+             AND ($5::text IS NULL OR starts_with(f.name, $5))
+             AND ($6::boolean IS NULL OR f.enabled = $6) AND ($7::uuid IS NULL OR f.user_id = $7)
+             AND ($8::text IS NULL OR d.regions && ARRAY[$8, '*'])
          ORDER BY f.name LIMIT $4",
         project,
         name.map(FunctionName::as_str),
         page.after.as_deref(),
         page.rows(),
+        filter.name,
+        filter.enabled,
+        filter.user,
+        filter.region,
     )
-    .fetch_all(&registry.pool)
+    .fetch_all(conn)
     .await?;
     let functions = rows.into_iter().map(|row| {
         Ok(Function {
@@ -236,6 +275,25 @@ pub async fn versions(
     });
     let versions = versions.collect::<Result<Vec<_>, RegistryError>>();
     Ok(page.part(versions?))
+}
+
+/// The version of that number.
+///
+/// # Errors
+/// `NotFound` for an unknown project, function or version.
+pub async fn version(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &FunctionName,
+    number: u32,
+) -> Result<Version, RegistryError> {
+    let page = Page {
+        after: number.checked_add(1),
+        limit: 1,
+    };
+    let found = versions(registry, project, name, &page).await?.items.pop();
+    let found = found.filter(|version| version.version == number);
+    found.ok_or_else(|| RegistryError::not_found("version", number))
 }
 
 /// A version's number as the domain has it.

@@ -9,12 +9,16 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::Change;
+use super::condition::Condition;
 use super::error::RegistryError;
-use super::secret::{Column, Secret, seal};
+use super::pool::DbConnection;
+use super::secret::{Column, Secret, seal, unseal};
 use crate::keys::token::SECRET_BYTES_MIN;
 
 /// Four times the longest that identity servers make; each node holds one per project.
@@ -62,17 +66,56 @@ fn is_copied_whole(text: &str) -> bool {
     text.trim() == text && !text.chars().any(char::is_control)
 }
 
-/// Puts another secret in the place of the project's.
+/// What a change may be held against, made of the sealed bytes: nothing about a secret, not even a hash of
+/// it, belongs in a header. A sealing anew with another key is another state.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct State(String);
+
+impl State {
+    fn of(sealed: &[u8]) -> Self {
+        Self(hex::encode(Sha256::digest(sealed)))
+    }
+}
+
+/// The secret as it is stored, with its state.
 ///
 /// # Errors
 /// `NotFound` where there is no such project.
+pub async fn get(registry: &Registry, project: Uuid) -> Result<(Secret, State), RegistryError> {
+    let mut conn = registry.pool.acquire().await?;
+    let sealed = sealed_in(&mut conn, project).await?;
+    let state = State::of(&sealed);
+    let open = || unseal(&registry.ring(), project, Column::JwtSecret, sealed.clone());
+    let secret = open().or_else(|_| {
+        // Another node has sealed it with a key that this one has not read yet.
+        registry.renew_keys();
+        open()
+    })?;
+    Ok((secret, state))
+}
+
+async fn sealed_in(conn: &mut DbConnection, project: Uuid) -> Result<Vec<u8>, RegistryError> {
+    let sealed = sqlx::query_scalar!(
+        "SELECT jwt_secret FROM koyalite.projects WHERE id = $1",
+        project
+    );
+    let found = sealed.fetch_optional(conn).await?;
+    found.ok_or_else(|| RegistryError::not_found("project", project))
+}
+
+/// Puts another secret in the place of the project's, where that is as the condition says.
+///
+/// # Errors
+/// `NotFound` where there is no such project; `Conflict` where the condition does not hold.
 pub async fn replace(
     registry: &Registry,
     project: &ProjectName,
-    secret: &Secret,
-) -> Result<(), RegistryError> {
+    (condition, secret): (&Condition, &Secret),
+) -> Result<State, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
+    let before = sealed_in(change.conn(), locked.id).await?;
+    condition.check(&State::of(&before))?;
     let sealed = seal(&registry.ring(), locked.id, Column::JwtSecret, secret)?;
     sqlx::query!(
         "UPDATE koyalite.projects SET jwt_secret = $2, updated_at = now() WHERE id = $1",
@@ -83,7 +126,8 @@ pub async fn replace(
     .await?;
     change
         .commit(Deed::new(Action::JwtSecretReplace, project))
-        .await
+        .await?;
+    Ok(State::of(&sealed))
 }
 
 #[cfg(test)]

@@ -3,12 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use koyalite_policy::ProjectName;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
+use super::condition::Condition;
 use super::error::RegistryError;
 use super::page::{Page, Part};
 use super::pool::DbConnection;
@@ -60,14 +61,48 @@ pub async fn list(
     Ok(page.part(members))
 }
 
-/// Puts a user into a project with a role, or gives them another one there.
+/// A user in a project.
 ///
 /// # Errors
-/// `NotFound` for project, user or role.
+/// `NotFound` where they are not in it.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    user: Uuid,
+) -> Result<Member, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    let found = find(&mut conn, project, user).await?;
+    found.ok_or_else(|| RegistryError::not_found("member", user))
+}
+
+async fn find(
+    conn: &mut DbConnection,
+    project: Uuid,
+    user: Uuid,
+) -> Result<Option<Member>, RegistryError> {
+    let found = sqlx::query_as!(
+        Member,
+        "SELECT m.user_id, u.email, r.name AS role, m.created_at, m.updated_at
+         FROM koyalite.members m JOIN koyalite.users u ON u.id = m.user_id
+         JOIN koyalite.roles r ON r.id = m.role_id
+         WHERE m.project_id = $1 AND m.user_id = $2",
+        project,
+        user,
+    );
+    Ok(found.fetch_optional(conn).await?)
+}
+
+/// Puts a user into a project with a role, or gives them another one there, where that is as the condition
+/// says.
+///
+/// # Errors
+/// `NotFound` for project, user or role; `Conflict` where the condition does not hold.
 pub async fn put(
     registry: &Registry,
     project: &ProjectName,
     (user, role): (Uuid, &str),
+    condition: &Condition,
 ) -> Result<Member, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
@@ -75,11 +110,13 @@ pub async fn put(
         .fetch_optional(change.conn())
         .await?;
     let email = known.ok_or_else(|| RegistryError::not_found("user", user))?;
+    condition.check(&find(change.conn(), project, user).await?)?;
     let row = sqlx::query!(
         "INSERT INTO koyalite.members (project_id, user_id, role_id)
          SELECT $1, $2, id FROM koyalite.roles WHERE name = $3
          ON CONFLICT (project_id, user_id)
-             DO UPDATE SET role_id = excluded.role_id, updated_at = now()
+             DO UPDATE SET role_id = excluded.role_id,
+                 updated_at = greatest(now(), members.updated_at + interval '1 microsecond')
          RETURNING created_at, updated_at",
         project,
         user,
@@ -162,44 +199,49 @@ pub async fn role_of(
 /// # Errors
 /// `NotFound` where there is no such project.
 pub async fn is_open(registry: &Registry, project: Uuid) -> Result<bool, RegistryError> {
+    let mut conn = registry.pool.acquire().await?;
+    open_in(&mut conn, project).await
+}
+
+async fn open_in(conn: &mut DbConnection, project: Uuid) -> Result<bool, RegistryError> {
     let open = sqlx::query_scalar!(
         "SELECT app_sign_up FROM koyalite.projects WHERE id = $1",
         project
     )
-    .fetch_optional(&registry.pool)
+    .fetch_optional(conn)
     .await?;
     open.ok_or_else(|| RegistryError::not_found("project", project))
 }
 
-/// Says whether anybody may.
+/// Says whether anybody may, where that is as the condition says.
 ///
 /// # Errors
-/// `NotFound` where there is no such project.
+/// `NotFound` where there is no such project; `Conflict` where the condition does not hold.
 pub async fn set_open(
     registry: &Registry,
     project: &ProjectName,
-    open: SignUpOpen,
+    (condition, wanted): (&Condition, &SignUp),
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
-    let deed = Deed::new(Action::SignUpSet, project).with("enabled", open == SignUpOpen::ToAnybody);
+    let deed = Deed::new(Action::SignUpSet, project).with("enabled", wanted.enabled);
     let project = change.lock(project).await?.id;
+    let enabled = open_in(change.conn(), project).await?;
+    condition.check(&SignUp { enabled })?;
     sqlx::query!(
         "UPDATE koyalite.projects SET app_sign_up = $2, updated_at = now() WHERE id = $1",
         project,
-        open == SignUpOpen::ToAnybody,
+        wanted.enabled,
     )
     .execute(change.conn())
     .await?;
     change.commit(deed).await
 }
 
-/// Who may become a user of a project's functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignUpOpen {
-    /// Anybody.
-    ToAnybody,
-    /// Whom an administrator puts in.
-    ToNobody,
+/// Whether anybody may become a user of a project's functions, or only whom an administrator puts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SignUp {
+    /// Anybody may.
+    pub enabled: bool,
 }
 
 /// Makes a user and opens their first session, all or nothing; at a project's door they are its member

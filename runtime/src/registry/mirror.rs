@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use koyalite_host_api::db::Mirror;
 use koyalite_policy::{ProjectName, TableName, native};
+use serde::Serialize;
 
 use super::audit::{Action, Deed};
 use super::change::{Change, LockedProject};
 use super::columns::{self, StoredTable};
+use super::condition::Condition;
 use super::error::{Mistake, RegistryError, Standing};
 use super::tables::{self, Table};
 use super::{Registry, ddl};
@@ -35,18 +37,42 @@ pub async fn get(registry: &Registry, project: &ProjectName) -> Result<Mirror, R
     Ok(of(stored.mirrored, &tables))
 }
 
+/// The setting as operators see it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct NativeMirror {
+    /// Whether all tables are mirrored.
+    pub enabled: bool,
+    /// Those that are mirrored by themselves, where not all are.
+    pub tables: BTreeSet<TableName>,
+}
+
+impl From<Mirror> for NativeMirror {
+    fn from(stored: Mirror) -> Self {
+        let tables = match &stored {
+            Mirror::Off | Mirror::On => BTreeSet::new(),
+            Mirror::Tables(tables) => BTreeSet::clone(tables),
+        };
+        Self {
+            enabled: stored == Mirror::On,
+            tables,
+        }
+    }
+}
+
 /// Turns the mirror of a whole project on or off. On again writes it again; tables that are mirrored by
 /// themselves stay so.
 ///
 /// # Errors
-/// `Conflict` with every policy that Postgres cannot say.
+/// `Conflict` with every policy that Postgres cannot say, and where the condition does not hold.
 pub async fn set(
     registry: &Registry,
     project: &ProjectName,
-    wanted: Switch,
-) -> Result<(), RegistryError> {
+    (condition, wanted): (&Condition, Switch),
+) -> Result<NativeMirror, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
+    let before = stored(&mut change, &locked).await?;
+    condition.check(&NativeMirror::from(before))?;
     sqlx::query!(
         "UPDATE koyalite.projects SET updated_at = now(),
              settings = jsonb_set(settings, '{native_mirror}', to_jsonb($2::boolean))
@@ -63,23 +89,27 @@ pub async fn set(
         }
     }
     write(&mut change, &locked).await?;
+    let after = stored(&mut change, &locked).await?;
     let deed = Deed::new(Action::NativeMirrorSet, project).with("on", wanted == Switch::On);
-    change.commit(deed).await
+    change.commit(deed).await?;
+    Ok(after.into())
 }
 
 /// Turns the mirror of one table on or off. Where the whole project is mirrored, so is the table.
 ///
 /// # Errors
-/// `Conflict` with every policy that Postgres cannot say, or cannot while another table is not mirrored.
+/// `Conflict` with every policy that Postgres cannot say, or cannot while another table is not mirrored,
+/// and where the condition does not hold for the table.
 pub async fn set_table(
     registry: &Registry,
     project: &ProjectName,
     name: &TableName,
-    wanted: Switch,
+    (condition, wanted): (&Condition, Switch),
 ) -> Result<Table, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let table = tables::find(&mut change, &locked, name).await?;
+    let table = Table::from(tables::find(&mut change, &locked, name).await?);
+    condition.check(&table)?;
     sqlx::query!(
         "UPDATE koyalite.tables SET native_mirror = $2 WHERE id = $1",
         table.id,

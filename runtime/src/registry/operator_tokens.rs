@@ -2,7 +2,7 @@
 //! were taken back. The tokens themselves are not kept: they are signed, and name their row here.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Registry;
@@ -78,12 +78,46 @@ pub async fn create(registry: &Registry, new: &NewOperatorToken) -> Result<Uuid,
     Ok(id)
 }
 
+/// Which tokens; what is not given narrows nothing.
+#[derive(Debug, Clone, Default)]
+pub struct TokenFilter {
+    /// Whose subject begins so.
+    pub subject: Option<String>,
+    /// With the role of this name.
+    pub role: Option<String>,
+    /// In this state.
+    pub status: Option<TokenStatus>,
+}
+
+/// Whether a token is good still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenStatus {
+    /// It is.
+    Active,
+    /// Its end has come.
+    Expired,
+    /// It was taken back.
+    Revoked,
+}
+
+impl TokenStatus {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
 /// A part of the tokens, newest first.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
 pub async fn list(
     registry: &Registry,
+    filter: &TokenFilter,
     page: &Page<Uuid>,
 ) -> Result<Part<OperatorToken>, RegistryError> {
     let tokens = sqlx::query_as!(
@@ -91,10 +125,17 @@ pub async fn list(
         "SELECT t.id, t.subject, r.name AS role, t.created_by, t.created_at, t.expires_at,
              t.revoked_at
          FROM koyalite.operator_tokens t JOIN koyalite.roles r ON r.id = t.role_id
-         WHERE $1::uuid IS NULL OR t.id < $1
+         WHERE ($1::uuid IS NULL OR t.id < $1)
+             AND ($3::text IS NULL OR starts_with(t.subject, $3))
+             AND ($4::text IS NULL OR r.name = $4)
+             AND ($5::text IS NULL OR $5 = CASE WHEN t.revoked_at IS NOT NULL THEN 'revoked'
+                 WHEN t.expires_at <= now() THEN 'expired' ELSE 'active' END)
          ORDER BY t.id DESC LIMIT $2",
         page.after,
         page.rows(),
+        filter.subject,
+        filter.role,
+        filter.status.map(TokenStatus::word),
     )
     .fetch_all(&registry.pool)
     .await?;

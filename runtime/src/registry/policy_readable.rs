@@ -8,6 +8,7 @@ use koyalite_policy::{ProjectName, TableName};
 
 use super::audit::{Action, Deed};
 use super::change::Change;
+use super::condition::Condition;
 use super::error::RegistryError;
 use super::tables::{self, Table};
 use super::{Registry, mirror};
@@ -24,16 +25,18 @@ pub enum InnerReads {
 /// Says which, for one table.
 ///
 /// # Errors
-/// `Conflict` where policies would come back to themselves, or the mirror could not say one.
+/// `Conflict` where policies would come back to themselves, the mirror could not say one, or the condition
+/// does not hold for the table.
 pub async fn set(
     registry: &Registry,
     project: &ProjectName,
     name: &TableName,
-    reads: InnerReads,
+    (condition, reads): (&Condition, InnerReads),
 ) -> Result<Table, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let locked = change.lock(project).await?;
-    let table = tables::find(&mut change, &locked, name).await?;
+    let table = Table::from(tables::find(&mut change, &locked, name).await?);
+    condition.check(&table)?;
     sqlx::query!(
         "UPDATE koyalite.tables SET policy_readable = $2 WHERE id = $1",
         table.id,

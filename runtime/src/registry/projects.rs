@@ -152,28 +152,42 @@ pub(crate) async fn named(
     conn: &mut DbConnection,
     name: &ProjectName,
 ) -> Result<Project, RegistryError> {
-    let mut found = select(conn, (Some(name), None), &Page::first(1)).await?;
+    let filter = ProjectFilter::default();
+    let mut found = select(conn, (Some(name), &filter), &Page::first(1)).await?;
     found
         .pop()
         .ok_or_else(|| RegistryError::not_found("project", name))
 }
 
-/// The projects, by name; all, or only those of these ids.
+/// Which projects; what is not given narrows nothing.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectFilter {
+    /// Of these ids.
+    pub only: Option<Vec<Uuid>>,
+    /// Whose name begins so.
+    pub name: Option<String>,
+    /// For this.
+    pub environment: Option<Environment>,
+    /// Of this user.
+    pub owner: Option<Uuid>,
+}
+
+/// The projects, by name.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
 pub async fn list(
     registry: &Registry,
-    only: Option<&[Uuid]>,
+    filter: &ProjectFilter,
     page: &Page<String>,
 ) -> Result<Part<Project>, RegistryError> {
     let mut conn = registry.pool.acquire().await?;
-    Ok(page.part(select(&mut conn, (None, only), page).await?))
+    Ok(page.part(select(&mut conn, (None, filter), page).await?))
 }
 
 async fn select(
     conn: &mut DbConnection,
-    (name, only): (Option<&ProjectName>, Option<&[Uuid]>),
+    (name, filter): (Option<&ProjectName>, &ProjectFilter),
     page: &Page<String>,
 ) -> Result<Vec<Project>, RegistryError> {
     let rows = sqlx::query!(
@@ -181,11 +195,16 @@ async fn select(
          FROM koyalite.projects
          WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR name > $2)
              AND ($4::uuid[] IS NULL OR id = ANY($4))
+             AND ($5::text IS NULL OR starts_with(name, $5))
+             AND ($6::text IS NULL OR environment = $6) AND ($7::uuid IS NULL OR owner_id = $7)
          ORDER BY name LIMIT $3",
         name.map(ProjectName::as_str),
         page.after.as_deref(),
         page.rows(),
-        only,
+        filter.only.as_deref(),
+        filter.name,
+        filter.environment.map(Environment::as_str),
+        filter.owner,
     )
     .fetch_all(conn)
     .await?;

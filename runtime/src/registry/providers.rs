@@ -185,6 +185,30 @@ pub async fn list(
     Ok(page.part(rows))
 }
 
+/// One, by its id or its name.
+///
+/// # Errors
+/// `NotFound` for an unknown project or provider.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    provider: &str,
+) -> Result<Provider, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let found = sqlx::query_as!(
+        Provider,
+        "SELECT id, name, issuer, audience, jwks_url, created_by, created_at
+         FROM koyalite.identity_providers
+         WHERE project_id = $1 AND (id::text = $2 OR name = $2)
+         ORDER BY id::text = $2 DESC LIMIT 1",
+        project,
+        provider,
+    )
+    .fetch_optional(&registry.pool)
+    .await?;
+    found.ok_or_else(|| RegistryError::not_found("identity provider", provider))
+}
+
 /// Removes one, by its id or its name. Its tokens are refused from then on.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! What goes with age: runs of projects whose settings say after how many days, and old parts of audit logs.
+//! What goes with age: runs, deliveries and messages of projects whose settings say after how many days, and
+//! old parts of audit logs.
 
 use std::collections::HashMap;
 
@@ -23,13 +24,24 @@ pub fn ages(snapshot: &Snapshot, now: DateTime<Utc>) -> Ages {
     limited.collect()
 }
 
-/// Deletes runs that ended before. How many.
+/// How much went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Runs of schedules.
+    pub runs: u64,
+    /// Events with their deliveries.
+    pub events: u64,
+    /// Messages of mail.
+    pub messages: u64,
+}
+
+/// Deletes what ended before, or was made before and is over: what is still on its way stays.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
-pub async fn purge(registry: &Registry, ages: &Ages) -> Result<u64, RegistryError> {
+pub async fn purge(registry: &Registry, ages: &Ages) -> Result<Purged, RegistryError> {
     let (projects, times): (Vec<Uuid>, Vec<DateTime<Utc>>) = ages.iter().unzip();
-    let purged = sqlx::query!(
+    let runs = sqlx::query!(
         "DELETE FROM koyalite.runs r
          USING koyalite.scheduled_tasks t, unnest($1::uuid[], $2::timestamptz[]) AS old (id, until)
          WHERE t.id = r.task_id AND t.project_id = old.id AND r.status <> 'running'
@@ -39,7 +51,32 @@ pub async fn purge(registry: &Registry, ages: &Ages) -> Result<u64, RegistryErro
     )
     .execute(&registry.pool)
     .await?;
-    Ok(purged.rows_affected())
+    let events = sqlx::query!(
+        "DELETE FROM koyalite.webhook_events e
+         USING unnest($1::uuid[], $2::timestamptz[]) AS old (id, until)
+         WHERE e.project_id = old.id AND e.created_at < old.until AND NOT EXISTS (
+             SELECT FROM koyalite.webhooks w
+             WHERE w.event_id = e.id AND w.status IN ('pending', 'sending'))",
+        &projects,
+        &times,
+    )
+    .execute(&registry.pool)
+    .await?;
+    let messages = sqlx::query!(
+        "DELETE FROM koyalite.email_logs m
+         USING unnest($1::uuid[], $2::timestamptz[]) AS old (id, until)
+         WHERE m.project_id = old.id AND m.created_at < old.until
+             AND m.status NOT IN ('queued', 'sending', 'deferred')",
+        &projects,
+        &times,
+    )
+    .execute(&registry.pool)
+    .await?;
+    Ok(Purged {
+        runs: runs.rows_affected(),
+        events: events.rows_affected(),
+        messages: messages.rows_affected(),
+    })
 }
 
 /// Cuts from audit logs what is older than their project's setting says, or else the operator's; and

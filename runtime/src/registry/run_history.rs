@@ -139,6 +139,28 @@ pub async fn list(
     Ok(page.part(runs))
 }
 
+/// The run of that id.
+///
+/// # Errors
+/// `NotFound` where the task has none.
+pub async fn get(
+    registry: &Registry,
+    task: &ScheduledTask,
+    id: Uuid,
+) -> Result<Run, RegistryError> {
+    let found = sqlx::query_as!(
+        Run,
+        "SELECT id, task_id, scheduled_for, status, reason, trigger, attempt, missed_count, version,
+             node, invocation_id, not_before, started_at, finished_at
+         FROM koyalite.runs WHERE task_id = $1 AND id = $2",
+        task.id,
+        id,
+    )
+    .fetch_optional(&registry.pool)
+    .await?;
+    found.ok_or_else(|| RegistryError::not_found("run", id))
+}
+
 /// A task's expression, which was checked when the task was made.
 pub(super) fn schedule(task: &ScheduledTask) -> Result<Schedule, RegistryError> {
     Schedule::parse(&task.cron_schedule, &task.timezone).map_err(RegistryError::internal)

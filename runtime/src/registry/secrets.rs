@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
+use super::condition::Condition;
 use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
 use super::pool::DbConnection;
@@ -114,18 +115,49 @@ pub fn chosen(text: String) -> Result<Secret, RegistryError> {
     }
 }
 
-/// Sets a secret, new or not.
+/// That a secret is there.
 ///
 /// # Errors
-/// `NotFound` for an unknown project, `Conflict` where it has too many.
-pub async fn set(
+/// `NotFound` for an unknown project or secret.
+pub async fn get(
     registry: &Registry,
     project: &ProjectName,
     name: &SecretName,
-    value: &Secret,
-) -> Result<(), RegistryError> {
+) -> Result<Listed, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    let found = find(&mut conn, project, name).await?;
+    found.ok_or_else(|| RegistryError::not_found("secret", name))
+}
+
+async fn find(
+    conn: &mut DbConnection,
+    project: Uuid,
+    name: &SecretName,
+) -> Result<Option<Listed>, RegistryError> {
+    let found = sqlx::query_as!(
+        Listed,
+        "SELECT name, created_at, updated_at FROM koyalite.secrets
+         WHERE project_id = $1 AND name = $2",
+        project,
+        name.as_str(),
+    );
+    Ok(found.fetch_optional(conn).await?)
+}
+
+/// Sets a secret, new or not, where it is as the condition says.
+///
+/// # Errors
+/// `NotFound` for an unknown project, `Conflict` where it has too many or the condition does not hold.
+pub async fn set(
+    registry: &Registry,
+    project: &ProjectName,
+    (name, value): (&SecretName, &Secret),
+    condition: &Condition,
+) -> Result<Listed, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
+    condition.check(&find(change.conn(), project, name).await?)?;
     let known = sqlx::query_scalar!(
         "SELECT id FROM koyalite.secrets WHERE project_id = $1 AND name = $2",
         project,
@@ -139,17 +171,21 @@ pub async fn set(
     let id = known.unwrap_or_else(Uuid::now_v7);
     let row = id.to_string();
     let sealed = registry.ring().seal(value.expose(), &place(&row));
-    sqlx::query!(
+    let set = sqlx::query_as!(
+        Listed,
         "INSERT INTO koyalite.secrets (id, project_id, name, value) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (project_id, name) DO UPDATE SET value = excluded.value, updated_at = now()",
+         ON CONFLICT (project_id, name) DO UPDATE SET value = excluded.value,
+             updated_at = greatest(now(), secrets.updated_at + interval '1 microsecond')
+         RETURNING name, created_at, updated_at",
         id,
         project,
         name.as_str(),
         sealed.map_err(RegistryError::internal)?.into_bytes(),
     )
-    .execute(change.conn())
+    .fetch_one(change.conn())
     .await?;
-    change.commit(Deed::new(Action::SecretSet, name)).await
+    change.commit(Deed::new(Action::SecretSet, name)).await?;
+    Ok(set)
 }
 
 async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<(), RegistryError> {

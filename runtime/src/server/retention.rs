@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::records::Records;
-use crate::registry::{Registry, retention};
+use crate::registry::Registry;
+use crate::registry::retention::{self, Purged};
 
 /// How often settings are looked at, in memory.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,7 +46,7 @@ pub(super) async fn keep(
     }
 }
 
-/// How long a project keeps its logs and runs, and its audit log.
+/// How long a project keeps its logs, runs, deliveries and mail, and its audit log.
 type Days = (Option<u32>, Option<u32>);
 
 fn days(registry: &Registry) -> HashMap<Uuid, Days> {
@@ -64,9 +65,13 @@ async fn purge(registry: &Registry, records: &Records) {
         return;
     }
     match retention::purge(registry, &ages).await {
-        Ok(0) => {}
-        Ok(runs) => tracing::info!(runs, "deleted runs that were old enough"),
-        Err(error) => tracing::warn!(error = error.detail(), "old runs are not deleted"),
+        Ok(purged) if purged == Purged::default() => {}
+        Ok(Purged {
+            runs,
+            events,
+            messages,
+        }) => tracing::info!(runs, events, messages, "deleted what was old enough"),
+        Err(error) => tracing::warn!(error = error.detail(), "what is old is not deleted"),
     }
     if let Err(error) = records.purge(ages).await {
         tracing::warn!(%error, "old records are not deleted");

@@ -91,3 +91,56 @@ async fn every_operator_may_do_what_their_role_says_and_no_more() {
         }
     }
 }
+
+/// Who administers another project, and is nobody in this one, learns of nothing that is in it, nor that it
+/// is there.
+#[tokio::test]
+async fn a_member_of_another_project_finds_none_here() {
+    let app = TestApp::shared().await;
+    let (here, elsewhere) = (app.project().await, app.project().await);
+    here.schema(&own_rows("notes")).await;
+    here.deploy("hello").await;
+    let person = json!({ "email": format!("{}-visitor@example.org", here.name),
+        "password": "correct horse battery" });
+    app.control(Method::POST, "/v1/users")
+        .json(&person)
+        .send()
+        .await
+        .expect(201);
+    let member = format!("/members/{}", person["email"].as_str().unwrap());
+    let member = elsewhere.control(Method::PUT, &member);
+    member
+        .json(&json!({ "role": "admin" }))
+        .send()
+        .await
+        .expect(200);
+    let signed = app.control(Method::POST, "/v1/auth/sign-in").anonymous();
+    let signed = signed.json(&person).send().await.expect(200).json();
+    let token = signed["access_token"].as_str().unwrap();
+    let mut tried = 0;
+    for (method, path, _) in ROUTES {
+        if !path.contains("{project}") {
+            continue;
+        }
+        let parsed: Method = method.parse().unwrap();
+        let ask = |project: &str| {
+            let call = app.control(parsed.clone(), &filled(path, project));
+            match *method {
+                "GET" => call.bearer(token),
+                _ => call.bearer(token).json(&json!({ "no_such_field": 1 })),
+            }
+        };
+        let refused = ask(&here.name).send().await;
+        let told = refused.problem(404, "unknown_project");
+        let absent = ask("no-such-project").send().await;
+        let as_absent = absent.problem(404, "unknown_project");
+        assert_eq!(told["title"], as_absent["title"], "{method} {path}");
+        tried += 1;
+    }
+    assert!(tried > 100, "{tried}");
+    let mine = app.control(Method::GET, "/v1/projects").bearer(token);
+    let mine = mine.send().await.expect(200).json();
+    let names: Vec<_> = mine["items"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 1, "{mine}");
+    assert_eq!(names[0]["name"], *elsewhere.name);
+}

@@ -9,6 +9,9 @@ use super::super::files::Content;
 use super::super::unchanged::Tagged;
 use super::sketch::Sketch;
 
+/// What an `etag` is for.
+const TAG: &str = "Names this state, for `If-Match`.";
+
 /// Something that a handler answers.
 pub(in crate::control) trait Gives {
     /// Adds its statuses, bodies and headers.
@@ -28,10 +31,10 @@ impl<T: ToSchema, const STATUS: u16> Gives for Answer<T, STATUS> {
     }
 }
 
-impl<T: ToSchema, const STATUS: u16> Gives for Tagged<T, STATUS> {
+impl<A: Gives> Gives for Tagged<A> {
     fn describe(sketch: &mut Sketch) {
-        Answer::<T, STATUS>::describe(sketch);
-        sketch.with_header("etag", "Names this state, for `If-Match`.");
+        A::describe(sketch);
+        sketch.with_header("etag", TAG);
     }
 }
 
@@ -64,6 +67,7 @@ impl Gives for Ndjson {
 impl Gives for Content {
     fn describe(sketch: &mut Sketch) {
         sketch.answers_text(StatusCode::OK, "application/octet-stream");
+        sketch.with_header("etag", TAG);
     }
 }
 

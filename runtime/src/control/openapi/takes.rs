@@ -57,7 +57,7 @@ impl Takes for Unchanged {
     fn describe(sketch: &mut Sketch) {
         sketch.reads_header(
             "If-Match",
-            "The `etag` of the state that this change is made to.",
+            "The `etag` of the state that this change is made to, or `*` for any: else 412.",
         );
         sketch.refuses(StatusCode::BAD_REQUEST);
         sketch.refuses(StatusCode::PRECONDITION_FAILED);

@@ -57,6 +57,28 @@ fn everything_that_is_referred_to_is_there() {
     }
 }
 
+/// What is changed under a condition of another kind: a schema by the `state` of its plan.
+const OTHERWISE: [&str; 1] = ["PUT /v1/projects/{project}/schema"];
+
+#[test]
+fn every_change_takes_the_tag_of_what_it_is_made_to() {
+    let document = document();
+    let takes = |operation: &Json, header: &str| {
+        let parameters = operation["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|one| one["name"] == header))
+    };
+    let mut without = Vec::new();
+    for route in routes() {
+        let operation =
+            &document["paths"][route.path.replace("{*", "{")][route.method.to_lowercase()];
+        assert!(operation.is_object(), "{} {}", route.method, route.path);
+        if matches!(route.method, "PUT" | "PATCH") && !takes(operation, "If-Match") {
+            without.push(format!("{} {}", route.method, route.path));
+        }
+    }
+    assert_eq!(without, OTHERWISE);
+}
+
 fn references(value: &Json, found: &mut BTreeSet<String>) {
     match value {
         Json::Object(fields) => {

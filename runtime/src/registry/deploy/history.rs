@@ -136,6 +136,25 @@ pub(crate) fn shares(
     Ok(std::iter::once(base).chain(canary.transpose()?).collect())
 }
 
+/// The deployment of that number.
+///
+/// # Errors
+/// `NotFound` for an unknown project, function or deployment.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    name: &FunctionName,
+    number: u32,
+) -> Result<Deployment, RegistryError> {
+    let page = Page {
+        after: number.checked_add(1),
+        limit: 1,
+    };
+    let found = list(registry, project, name, &page).await?.items.pop();
+    let found = found.filter(|deployment| deployment.number == number);
+    found.ok_or_else(|| RegistryError::not_found("deployment", number))
+}
+
 /// The latest deployment of a function, which is the one that serves.
 pub(super) async fn current(
     registry: &Registry,

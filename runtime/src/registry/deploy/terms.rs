@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::affinity::{Affinity, Percent};
 use super::rule::AutoRollback;
+use crate::registry::condition::Condition;
 use crate::registry::error::{Mistake, RegistryError, refuse_if_any};
 
 /// A sentence or two for whoever reads the history.
@@ -22,6 +23,8 @@ pub struct Terms {
     pub message: Option<String>,
     /// By what kind of step.
     pub cause: Cause,
+    /// What the function must be like before.
+    pub condition: Condition,
 }
 
 /// Terms as they were written, before anything was checked.
@@ -82,6 +85,7 @@ impl WrittenTerms {
             auto_rollback: self.auto_rollback,
             message,
             cause: Cause::Deploy,
+            condition: Condition::Always,
         })
     }
 }

@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::Change;
+use super::super::condition::Condition;
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
+use super::senders::{self, Sender};
 use crate::keys::{Context, DkimAlgorithm, DkimKey, KeyRing, Sealed};
 
 /// The longest selector: a label of DNS.
@@ -53,25 +55,28 @@ impl Dkim {
     }
 }
 
-/// Signs the mail of an address from now on.
+/// Signs the mail of an address from now on, where that is as the condition says.
 ///
 /// # Errors
-/// `Invalid` with every mistake; `NotFound` where the project has none of this id.
+/// `Invalid` with every mistake; `NotFound` where the project has none of this id; `Conflict` where the
+/// condition does not hold.
 pub async fn set(
     registry: &Registry,
     project: &ProjectName,
     (sender, new): (Uuid, NewDkim),
-) -> Result<Dkim, RegistryError> {
+    condition: &Condition,
+) -> Result<Sender, RegistryError> {
     let key = key(&new).await?;
     let row = sender.to_string();
     let sealed = registry.ring().seal(key.expose(), &place(&row));
     let sealed = sealed.map_err(RegistryError::internal)?.into_bytes();
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
-    let address = sqlx::query_scalar!(
+    condition.check(&senders::find(change.conn(), project, sender).await?)?;
+    sqlx::query!(
         "UPDATE koyalite.email_senders
          SET dkim_key = $3, dkim_selector = $4, dkim_algorithm = $5, dkim_record = $6
-         WHERE project_id = $1 AND id = $2 RETURNING address",
+         WHERE project_id = $1 AND id = $2",
         project,
         sender,
         sealed,
@@ -79,14 +84,12 @@ pub async fn set(
         new.algorithm.as_str(),
         key.record(),
     )
-    .fetch_optional(change.conn())
-    .await?
-    .ok_or_else(|| RegistryError::not_found("sender", sender))?;
+    .execute(change.conn())
+    .await?;
+    let signed = senders::find(change.conn(), project, sender).await?;
     let deed = Deed::new(Action::SenderSign, sender).with("selector", new.selector.as_str());
     change.commit(deed).await?;
-    let algorithm = Some(new.algorithm.as_str().to_owned());
-    let told = (Some(new.selector), algorithm, Some(key.record()));
-    Dkim::of(&address, told).ok_or_else(|| RegistryError::not_found("sender", sender))
+    Ok(signed)
 }
 
 /// The key that is asked for: read, or made away from the threads that serve.

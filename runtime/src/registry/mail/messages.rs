@@ -96,6 +96,8 @@ pub struct Filter {
     pub to: Option<String>,
     /// In the local mailbox.
     pub caught: Option<bool>,
+    /// Of this id.
+    pub id: Option<Uuid>,
 }
 
 /// Messages, the latest first, below `before`.
@@ -120,6 +122,7 @@ pub async fn list(
            WHERE project_id = $1 AND ($2::text IS NULL OR status = $2)
              AND ($3::text IS NULL OR lower(recipient) = lower($3))
              AND ($4::boolean IS NULL OR caught = $4) AND ($5::bigint IS NULL OR number < $5)
+             AND ($7::uuid IS NULL OR id = $7)
            ORDER BY number DESC LIMIT $6"#,
         project,
         filter.status,
@@ -127,10 +130,29 @@ pub async fn list(
         filter.caught,
         page.after,
         page.rows(),
+        filter.id,
     )
     .fetch_all(&registry.pool)
     .await?;
     Ok(page.part(messages))
+}
+
+/// The message of that id, never what it said.
+///
+/// # Errors
+/// `NotFound` where the project has none.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<Message, RegistryError> {
+    let filter = Filter {
+        id: Some(id),
+        ..Filter::default()
+    };
+    let mut found = list(registry, project, &filter, &Page::first(1)).await?;
+    let found = found.items.pop();
+    found.ok_or_else(|| RegistryError::not_found("message", id))
 }
 
 /// Messages that functions have sent on behalf of a user, the latest first, whatever the project.

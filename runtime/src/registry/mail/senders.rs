@@ -9,8 +9,10 @@ use uuid::Uuid;
 use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::{Change, project_id};
+use super::super::condition::Condition;
 use super::super::error::{Mistake, RegistryError, refuse_if_any};
 use super::dkim::Dkim;
+use crate::registry::pool::DbConnection;
 
 /// Characters of the name beside an address.
 pub const SENDER_NAME_CHARS_MAX: usize = 100;
@@ -127,6 +129,11 @@ pub async fn list(
     project: &ProjectName,
 ) -> Result<Vec<Sender>, RegistryError> {
     let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    list_in(&mut conn, project).await
+}
+
+async fn list_in(conn: &mut DbConnection, project: Uuid) -> Result<Vec<Sender>, RegistryError> {
     let senders = sqlx::query_as!(
         Row,
         "SELECT id, address, name, return_path, dkim_selector, dkim_algorithm, dkim_record,
@@ -135,23 +142,50 @@ pub async fn list(
          WHERE project_id = $1 ORDER BY created_at, id",
         project,
     )
-    .fetch_all(&registry.pool)
+    .fetch_all(conn)
     .await?;
     Ok(senders.into_iter().map(Row::sender).collect())
 }
 
-/// Has bounces of an address go to another one, or to itself.
+/// The address of that id.
 ///
 /// # Errors
-/// `Invalid`; `NotFound` where the project has none of this id.
+/// `NotFound` where the project has none.
+pub async fn get(
+    registry: &Registry,
+    project: &ProjectName,
+    id: Uuid,
+) -> Result<Sender, RegistryError> {
+    let project = project_id(registry, project).await?;
+    let mut conn = registry.pool.acquire().await?;
+    find(&mut conn, project, id).await
+}
+
+/// The same, inside a change or not.
+pub(super) async fn find(
+    conn: &mut DbConnection,
+    project: Uuid,
+    id: Uuid,
+) -> Result<Sender, RegistryError> {
+    let mut senders = list_in(conn, project).await?.into_iter();
+    let found = senders.find(|sender| sender.id == id);
+    found.ok_or_else(|| RegistryError::not_found("sender", id))
+}
+
+/// Has bounces of an address go to another one, or to itself, where that address is as the condition says.
+///
+/// # Errors
+/// `Invalid`; `NotFound` where the project has none of this id; `Conflict` where the condition does not hold.
 pub async fn set_return_path(
     registry: &Registry,
     project: &ProjectName,
     (id, address): (Uuid, Option<String>),
+    condition: &Condition,
 ) -> Result<Sender, RegistryError> {
     refuse_if_any(check_return_path(address.as_deref()).into_iter().collect())?;
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
+    condition.check(&find(change.conn(), project, id).await?)?;
     let sender = sqlx::query_as!(
         Row,
         "UPDATE koyalite.email_senders SET return_path = $3 WHERE project_id = $1 AND id = $2

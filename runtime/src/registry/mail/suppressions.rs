@@ -8,6 +8,7 @@ use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::{Change, project_id};
 use super::super::error::RegistryError;
+use super::super::page::{Page, Part};
 
 /// An address that takes no mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -20,24 +21,31 @@ pub struct Suppression {
     pub created_at: DateTime<Utc>,
 }
 
-/// All of a project, the latest first.
+/// A part of a project's, the latest first.
 ///
 /// # Errors
 /// `NotFound` where there is no such project.
 pub async fn list(
     registry: &Registry,
     project: &ProjectName,
-) -> Result<Vec<Suppression>, RegistryError> {
+    page: &Page<(DateTime<Utc>, String)>,
+) -> Result<Part<Suppression>, RegistryError> {
     let project = project_id(registry, project).await?;
+    let (made, last) = page.after.clone().unzip();
     let suppressions = sqlx::query_as!(
         Suppression,
         "SELECT address, reason, created_at FROM koyalite.email_suppressions
-         WHERE project_id = $1 ORDER BY created_at DESC, address",
+         WHERE project_id = $1 AND ($2::timestamptz IS NULL OR created_at < $2
+             OR (created_at = $2 AND address > $3))
+         ORDER BY created_at DESC, address LIMIT $4",
         project,
+        made,
+        last,
+        page.rows(),
     )
     .fetch_all(&registry.pool)
     .await?;
-    Ok(suppressions)
+    Ok(page.part(suppressions))
 }
 
 /// Lets an address have mail again.

@@ -5,14 +5,15 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::super::Registry;
+use super::super::audit::{Action, Deed};
 use super::super::change::Change;
-use super::super::columns;
 use super::super::columns::Column;
+use super::super::condition::Condition;
 use super::super::definition::{NewColumn, NewReference, NewTable};
 use super::super::error::{Mistake, RegistryError};
 use super::super::policy_input::given;
 use super::super::tables::{self, Table};
-use super::{Author, SchemaFile, Terms, apply_schema, state};
+use super::{Author, SchemaFile, Terms, prepare};
 
 /// What to change of a column. A field left out stays.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
@@ -32,24 +33,22 @@ pub struct ColumnPatch {
     pub references: Option<Option<NewReference>>,
 }
 
-/// Changes a column.
+/// Changes a column, where its table is as the condition says.
 ///
 /// # Errors
-/// As for [`apply_schema`], with the column's own fields; `NotFound` where the table has none of this
-/// name.
+/// As for [`apply_schema`](super::apply_schema), with the column's own fields; `NotFound` where the table
+/// has none of this name; `Conflict` where the condition does not hold.
 pub async fn change_column(
     registry: &Registry,
     project: &ProjectName,
     (table, column): (&TableName, &ColumnName),
-    patch: ColumnPatch,
+    (condition, patch): (&Condition, ColumnPatch),
     by: Author,
 ) -> Result<Table, RegistryError> {
-    let mut look = Change::never(registry).await?;
-    let locked = look.lock(project).await?;
-    let existing = columns::load(look.conn(), Some(locked.id)).await?;
-    let seen = state(&mut look, &locked, &existing).await?;
-    let stored = tables::find(&mut look, &locked, table).await?;
-    drop(look);
+    let mut change = Change::at_the_end(registry).await?;
+    let locked = change.lock(project).await?;
+    let stored = tables::find(&mut change, &locked, table).await?;
+    condition.check(&Table::from(stored.clone()))?;
     let found = stored
         .column(column)
         .ok_or_else(|| RegistryError::not_found("column", column))?;
@@ -62,14 +61,14 @@ pub async fn change_column(
         tables: vec![new],
         ..SchemaFile::default()
     };
-    let terms = Terms {
-        // What is left out stays as it was seen.
-        state: Some(seen),
-        ..Terms::cautious(by)
-    };
-    apply_schema(registry, project, &file, &terms)
-        .await
-        .map_err(of_the_column)?;
+    let terms = Terms::cautious(by);
+    let prepared = prepare(change, project, &file, &terms).await;
+    let prepared = prepared.map_err(of_the_column)?;
+    if !prepared.changes_anything() {
+        return Ok(stored.into());
+    }
+    let deed = Deed::new(Action::SchemaApply, locked.id).with("steps", prepared.steps());
+    prepared.commit(&terms.by.name, deed).await?;
     tables::get(registry, project, table).await
 }
 

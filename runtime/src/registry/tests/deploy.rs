@@ -1,7 +1,8 @@
 use koyalite_policy::ProjectName;
 
 use super::*;
-use crate::registry::functions::{self, DeployInput, Deployed, RollbackTo, Switch};
+use crate::registry::condition::Condition;
+use crate::registry::functions::{self, DeployInput, Deployed, FunctionFilter, RollbackTo, Switch};
 use crate::registry::page::Page;
 use crate::registry::schedules;
 
@@ -149,11 +150,16 @@ async fn a_path_belongs_to_one_function() {
         "{error}"
     );
     assert_eq!(
-        functions::list(&t.registry, &t.project, &Page::first(10))
-            .await
-            .unwrap()
-            .items
-            .len(),
+        functions::list(
+            &t.registry,
+            &t.project,
+            &FunctionFilter::default(),
+            &Page::first(10)
+        )
+        .await
+        .unwrap()
+        .items
+        .len(),
         1
     );
 }
@@ -217,7 +223,7 @@ async fn a_function_is_switched_off_and_on() {
     t.deploy('a', None).await;
     let name = "hello".parse().unwrap();
     let set = async |to| {
-        functions::set_enabled(&t.registry, &t.project, &name, to)
+        functions::set_enabled(&t.registry, &t.project, &name, (&Condition::Always, to))
             .await
             .unwrap()
     };

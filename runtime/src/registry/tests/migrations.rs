@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::schema::Tables;
 use super::*;
+use crate::registry::condition::Condition;
 use crate::registry::migration::{self, Action, Terms, Unmentioned};
 use crate::registry::mirror;
 use crate::registry::page::Page;
@@ -259,7 +260,7 @@ async fn a_mirrored_project_is_planned_with_all_its_rows_and_mirrored_again() {
     t.apply(before()).await.unwrap();
     t.as_role("INSERT INTO todos (id, old) VALUES (1, 'a'), (2, 'b')")
         .await;
-    let on = mirror::Switch::On;
+    let on = (&Condition::Always, mirror::Switch::On);
     mirror::set(&t.registry, &t.project, on).await.unwrap();
     let planned = t.planned(after(), &t.pruning(Data::Kept)).await;
     assert!(planned.contains(&STEPS[11].to_owned()), "{planned:?}");

@@ -2,6 +2,7 @@ use koyalite_host_api::db::Mirror;
 use serde_json::json;
 
 use super::*;
+use crate::registry::condition::Condition;
 use crate::registry::mirror;
 use crate::registry::tables::Data;
 
@@ -20,7 +21,7 @@ async fn an_owner_who_is_no_superuser_still_sees_what_a_drop_would_lose() {
     let mut tenant = registry.as_tenant(&project).await;
     let insert = "INSERT INTO notes (body) VALUES ('hello')";
     sqlx::raw_sql(insert).execute(&mut tenant).await.unwrap();
-    mirror::set(&registry, &name, mirror::Switch::On)
+    mirror::set(&registry, &name, (&Condition::Always, mirror::Switch::On))
         .await
         .unwrap();
 

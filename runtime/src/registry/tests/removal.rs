@@ -5,7 +5,8 @@ use super::*;
 use crate::registry::condition::Condition;
 use crate::registry::functions::{self, DeployInput};
 use crate::registry::project_change::{self, ProjectPatch};
-use crate::registry::{removal, retention};
+use crate::registry::removal;
+use crate::registry::retention::{self, Purged};
 
 /// Tables whose rows belong to no project, or outlive it: what was done is remembered.
 const OF_NO_PROJECT: &str =
@@ -51,6 +52,34 @@ async fn fire(t: &Tables) {
              SELECT gen_random_uuid(), id, now(), 'missed', 'a test' FROM koyalite.scheduled_tasks",
         )
         .await;
+}
+
+/// An event that was delivered, and one that waits; a message that was sent, and one that waits.
+async fn send(t: &Tables) {
+    let endpoint = "INSERT INTO koyalite.webhook_endpoints
+             (id, project_id, target_url, event_types, signature, secret)
+         SELECT gen_random_uuid(), id, 'https://example.com/', '{*}', 'hmac-sha256', ''
+         FROM koyalite.projects";
+    t.registry.run(endpoint).await;
+    for status in ["delivered", "pending"] {
+        let event = format!(
+            "WITH event AS (INSERT INTO koyalite.webhook_events (id, project_id, event_type, payload)
+                 SELECT gen_random_uuid(), id, 'a.b', '{{}}' FROM koyalite.projects RETURNING *)
+             INSERT INTO koyalite.webhooks (id, project_id, event_id, endpoint_id, status)
+             SELECT gen_random_uuid(), event.project_id, event.id, e.id, '{status}'
+             FROM event, koyalite.webhook_endpoints e"
+        );
+        t.registry.run(&event).await;
+    }
+    for status in ["sent", "deferred"] {
+        let message = format!(
+            "INSERT INTO koyalite.email_logs
+                 (id, project_id, recipient, sender, sender_name, subject, status, digest)
+             SELECT gen_random_uuid(), id, 'a@example.com', 'b@example.com', '', 'x', '{status}', 'x'
+             FROM koyalite.projects"
+        );
+        t.registry.run(&message).await;
+    }
 }
 
 /// Two tables that refer to each other, a policy that reads the other one, and an index.
@@ -145,10 +174,11 @@ async fn a_component_is_not_given_up_while_a_deploy_may_name_it() {
 }
 
 #[tokio::test]
-async fn runs_go_when_they_are_older_than_the_project_keeps_them() {
+async fn runs_deliveries_and_mail_go_when_they_are_older_than_the_project_keeps_them() {
     let t = Tables::on(TestRegistry::new().await).await;
     deploy(&t, "hello", 'a').await;
     fire(&t).await;
+    send(&t).await;
     let settings = serde_json::from_value(json!({ "retention_days": 2 })).unwrap();
     let patch = ProjectPatch {
         settings: Some(settings),
@@ -163,6 +193,23 @@ async fn runs_go_when_they_are_older_than_the_project_keeps_them() {
         let ages = retention::ages(&t.registry.snapshot(), now);
         retention::purge(&t.registry, &ages).await.unwrap()
     };
-    assert_eq!((purge(0).await, purge(1).await), (0, 0));
-    assert_eq!((purge(3).await, purge(3).await), (1, 0));
+    let nothing = Purged::default();
+    assert_eq!((purge(0).await, purge(1).await), (nothing, nothing));
+    let over = Purged {
+        runs: 1,
+        events: 1,
+        messages: 1,
+    };
+    assert_eq!((purge(3).await, purge(3).await), (over, nothing));
+    // What is on its way is delivered first.
+    let left: i64 = t
+        .registry
+        .ask("SELECT count(*) FROM koyalite.webhooks")
+        .await;
+    assert_eq!(left, 1);
+    let left: String = t
+        .registry
+        .ask("SELECT status FROM koyalite.email_logs")
+        .await;
+    assert_eq!(left, "deferred");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::registry::condition::Condition;
 use crate::registry::reseal::reseal;
 use crate::registry::secrets;
 
@@ -22,9 +23,14 @@ async fn a_new_key_seals_every_value_anew_and_another_node_reads_them() {
     let registry = TestRegistry::new().await;
     let project = registry.project("one").await.name;
     let (name, first) = ("KEY".parse().unwrap(), secrets::chosen("first".to_owned()));
-    secrets::set(&registry, &project, &name, &first.unwrap())
-        .await
-        .unwrap();
+    secrets::set(
+        &registry,
+        &project,
+        (&name, &first.unwrap()),
+        &Condition::Always,
+    )
+    .await
+    .unwrap();
     let other = registry.another_node().await;
     let before = sealed(&registry).await;
 
@@ -38,7 +44,7 @@ async fn a_new_key_seals_every_value_anew_and_another_node_reads_them() {
 
     // What the other node has to read again it reads with the new key.
     let second = secrets::chosen("second".to_owned()).unwrap();
-    secrets::set(&registry, &project, &name, &second)
+    secrets::set(&registry, &project, (&name, &second), &Condition::Always)
         .await
         .unwrap();
     other.refresh().await.unwrap();

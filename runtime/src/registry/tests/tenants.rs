@@ -114,9 +114,13 @@ async fn a_name_is_taken_once_and_leaves_nothing_the_second_time() {
     let unknown: ProjectName = "nobody".parse().unwrap();
     let error = projects::get(&registry, &unknown).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no project `nobody`");
-    let listed = projects::list(&registry, None, &Page::first(10))
-        .await
-        .unwrap();
+    let listed = projects::list(
+        &registry,
+        &projects::ProjectFilter::default(),
+        &Page::first(10),
+    )
+    .await
+    .unwrap();
     assert_eq!(listed.items, [project]);
 }
 

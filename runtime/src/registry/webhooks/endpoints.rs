@@ -8,12 +8,13 @@ use koyalite_policy::ProjectName;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::super::Registry;
 use super::super::audit::{Action, Deed};
 use super::super::change::Change;
 use super::super::columns;
 use super::super::condition::Condition;
 use super::super::error::{RegistryError, Standing};
-use super::super::{Registry, change};
+use super::endpoint_list::find;
 use super::input::{Columns, EndpointPatch, Judged, NewEndpoint};
 use super::tables;
 use crate::keys::{Context, KeyRing, Sealed, Signature, WebhookKey};
@@ -111,11 +112,7 @@ pub async fn create(
         rate_per_minute: new.rate_per_minute,
     };
     judged.check(&known)?;
-    let there = list_in(change.conn(), &registry.ring(), locked.id).await?;
-    if i64::try_from(there.len()).unwrap_or(i64::MAX) >= ENDPOINTS_MAX {
-        let reason = format!("a project has at most {ENDPOINTS_MAX} endpoints");
-        return Err(RegistryError::conflict(Standing::State, reason));
-    }
+    has_room(change.conn(), locked.id).await?;
     let id = Uuid::now_v7();
     let key = WebhookKey::random(new.signature);
     sqlx::query!(
@@ -145,36 +142,25 @@ pub async fn create(
     Ok(Revealed { endpoint, secret })
 }
 
+async fn has_room(conn: &mut DbConnection, project: Uuid) -> Result<(), RegistryError> {
+    let there = sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM koyalite.webhook_endpoints WHERE project_id = $1",
+        project,
+    )
+    .fetch_one(conn)
+    .await?;
+    match there < ENDPOINTS_MAX {
+        true => Ok(()),
+        false => {
+            let reason = format!("a project has at most {ENDPOINTS_MAX} endpoints");
+            Err(RegistryError::conflict(Standing::State, reason))
+        }
+    }
+}
+
 /// An endpoint in a record: what an operator sees has no secret in it.
 fn recorded(endpoint: &Endpoint) -> Result<serde_json::Value, RegistryError> {
     serde_json::to_value(endpoint).map_err(RegistryError::internal)
-}
-
-/// The endpoints of a project, the oldest first.
-///
-/// # Errors
-/// `NotFound` where there is no such project.
-pub async fn list(
-    registry: &Registry,
-    project: &ProjectName,
-) -> Result<Vec<Endpoint>, RegistryError> {
-    let id = change::project_id(registry, project).await?;
-    let mut conn = registry.pool.acquire().await?;
-    list_in(&mut conn, &registry.ring(), id).await
-}
-
-/// The endpoint of that id.
-///
-/// # Errors
-/// `NotFound` where the project has none.
-pub async fn get(
-    registry: &Registry,
-    project: &ProjectName,
-    id: Uuid,
-) -> Result<Endpoint, RegistryError> {
-    let project = change::project_id(registry, project).await?;
-    let mut conn = registry.pool.acquire().await?;
-    find(&mut conn, &registry.ring(), (project, id)).await
 }
 
 /// Changes an endpoint.
@@ -298,62 +284,6 @@ pub async fn rotate(
     change.commit(Deed::new(Action::EndpointRotate, id)).await?;
     let secret = key.for_receiver();
     Ok(Revealed { endpoint, secret })
-}
-
-async fn find(
-    conn: &mut DbConnection,
-    ring: &KeyRing,
-    (project, id): (Uuid, Uuid),
-) -> Result<Endpoint, RegistryError> {
-    let endpoints = list_in(conn, ring, project).await?;
-    let mut matching = endpoints.into_iter();
-    matching
-        .find(|endpoint| endpoint.id == id)
-        .ok_or_else(|| RegistryError::not_found("endpoint", id))
-}
-
-async fn list_in(
-    conn: &mut DbConnection,
-    ring: &KeyRing,
-    project: Uuid,
-) -> Result<Vec<Endpoint>, RegistryError> {
-    let rows = sqlx::query!(
-        "SELECT id, target_url, description, event_types, columns, signature, secret,
-             previous_until, ordered, order_key, rate_per_minute, enabled, disabled_reason, failures,
-             failing_since, open_until, created_at, updated_at
-         FROM koyalite.webhook_endpoints WHERE project_id = $1 ORDER BY created_at, id",
-        project,
-    )
-    .fetch_all(conn)
-    .await?;
-    let endpoints = rows.into_iter().map(|row| {
-        let signature = signature_of(&row.signature)?;
-        let key = match signature {
-            Signature::Hmac => None,
-            Signature::Ed25519 => Some(unseal(ring, row.id, signature, row.secret)?),
-        };
-        Ok(Endpoint {
-            id: row.id,
-            target_url: row.target_url,
-            description: row.description,
-            event_types: row.event_types,
-            columns: serde_json::from_value(row.columns).map_err(RegistryError::internal)?,
-            signature,
-            public_key: key.and_then(|key| key.public()),
-            previous_until: row.previous_until,
-            ordered: row.ordered,
-            order_key: row.order_key,
-            rate_per_minute: row.rate_per_minute,
-            enabled: row.enabled,
-            disabled_reason: row.disabled_reason,
-            failures: row.failures,
-            failing_since: row.failing_since,
-            open_until: row.open_until,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    });
-    endpoints.collect()
 }
 
 pub(super) fn signature_of(word: &str) -> Result<Signature, RegistryError> {

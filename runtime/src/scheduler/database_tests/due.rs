@@ -1,6 +1,7 @@
 //! What is due becomes runs, each once: who starts, who waits, who is too late.
 
 use super::*;
+use crate::registry::condition::Condition;
 use crate::registry::functions::Switch;
 
 #[tokio::test]
@@ -147,8 +148,8 @@ async fn after_an_outage_the_latest_runs_and_each_earlier_one_is_a_row() {
 async fn a_disabled_function_does_not_fire() {
     let t = Hourly::new().await;
     let name = "ticker".parse().unwrap();
-    let disable =
-        async || functions::set_enabled(&t.registry, &t.project, &name, Switch::Disabled).await;
+    let off = (&Condition::Always, Switch::Disabled);
+    let disable = async || functions::set_enabled(&t.registry, &t.project, &name, off).await;
     // Switched off while it waits, and before it is due.
     t.due_since_hours(1).await;
     t.enqueue().await;
