@@ -93,7 +93,7 @@ pub use explain::{
     SubqueryView, Verdict, explain,
 };
 pub use expr::Expr;
-pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};
+pub use filter::{Filter, FilterError, FilterText, LIST_ITEMS_MAX, parse_filter};
 pub use identity::{AuthRole, Identity, ROLE_CLAIM, Service, User};
 pub use lint::Warning;
 pub use names::{

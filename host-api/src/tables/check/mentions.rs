@@ -9,19 +9,19 @@ use std::collections::BTreeSet;
 
 use koyalite_policy::{
     ColumnName, ColumnShape, Command, Expr, Filter as Verdict, Permit, TableShape, Value,
-    parse_filter,
 };
 
 use crate::db::sql::{AnswerName, Key, Output};
 use crate::error::HostError;
 use crate::limits::{COLUMNS, FILTER_BYTES, FILTER_PARAMS, ORDER_KEYS, PARAMS_BYTES};
 use crate::tables::query::{Filter, OrderKey};
-use crate::tables::refusal;
+use crate::tables::{FilterTexts, refusal};
 
 /// The mentions of one request on one table.
 #[derive(Debug)]
 pub(in crate::tables) struct Mentions<'a> {
     permit: &'a Permit,
+    texts: &'a FilterTexts,
     read: BTreeSet<ColumnName>,
     written: BTreeSet<ColumnName>,
 }
@@ -36,9 +36,10 @@ pub(in crate::tables) enum Rows {
 }
 
 impl<'a> Mentions<'a> {
-    pub(in crate::tables) fn of(permit: &'a Permit) -> Mentions<'a> {
+    pub(in crate::tables) fn of(permit: &'a Permit, texts: &'a FilterTexts) -> Mentions<'a> {
         Mentions {
             permit,
+            texts,
             read: BTreeSet::new(),
             written: BTreeSet::new(),
         }
@@ -166,7 +167,8 @@ impl<'a> Mentions<'a> {
                 PARAMS_BYTES,
             ),
         ])?;
-        match parse_filter(&filter.text, &filter.params, self.permit) {
+        let text = self.texts.read(&filter.text);
+        match text.and_then(|text| text.under(&filter.params, self.permit)) {
             Ok(Verdict::All) => Ok(Rows::Where(None)),
             Ok(Verdict::When(condition)) => {
                 self.read.extend(condition.columns());
