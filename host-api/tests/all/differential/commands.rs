@@ -142,7 +142,8 @@ impl Walls {
             return serde_json::from_str(&rows).unwrap();
         }
         let schema = &project.access.schema;
-        let query = format!("SELECT row_to_json(t)::text FROM {schema}.{TABLE} t ORDER BY id");
+        let query =
+            format!("SELECT row_to_json(whole)::text FROM {schema}.{TABLE} whole ORDER BY id");
         let rows = self.db.admin.query(&query, &[]).await.unwrap();
         let rows = rows.iter().map(|row| row.get::<_, String>(0));
         rows.map(|row| serde_json::from_str(&row).unwrap())
