@@ -337,3 +337,21 @@ fn a_file_is_written_under_the_policies_of_what_it_replaces_and_of_what_it_is() 
         "{guarded}"
     );
 }
+
+/// Rows that stand equal come in the order of their keys, in both lists and in the answer.
+#[test]
+fn what_stands_equal_by_distance_and_words_is_ordered_by_its_key() {
+    let words = hybrid::Words {
+        text: "a".into(),
+        columns: vec!["title".parse().unwrap()],
+        language: crate::vectors::Language::parse("simple").unwrap(),
+    };
+    let permit = permit(Command::Select, "items");
+    let text = hybrid::hybrid(&permit, &near(), &words, hybrid::Nearest::Here).text;
+    assert_eq!(
+        text.matches(" + 0::double precision, t.\"id\" LIMIT")
+            .count(),
+        1
+    );
+    assert_eq!(text.matches(" DESC, t.\"id\" LIMIT").count(), 2, "{text}");
+}

@@ -128,7 +128,7 @@ pub(super) fn case() -> impl Strategy<Value = Case> {
         let columns: Vec<Column> = chosen.into_iter().zip(nullable).collect();
         (
             Just(columns.clone()),
-            prop::collection::vec(row(&columns, 1..6), 0..5),
+            prop::collection::vec(row(&columns, 1..8), 1..7),
             policies(&columns),
             select(callers()),
             deed(&columns),
