@@ -20,7 +20,7 @@ const USAGE: &str =
 /// asks for. A case of the second compares ten pairs of answers; the third makes so many calls of one
 /// attack after the other; the fourth walks through ten years of minutes; the fifth kills so many
 /// nodes; in the sixth Postgres is away for so long; the next kills nodes of the outbox so often; the last
-/// sends and fetches a file of so many mebibytes. Together they take about half an hour on two cores.
+/// sends and fetches a file of so many mebibytes. Together they take about an hour on two cores.
 const LONG: [(&str, &str, &str, u32); 8] = [
     ("postgres", "differential::", "PROPTEST_CASES", 100_000),
     ("postgres", "interference_found::", "PROPTEST_CASES", 2_000),

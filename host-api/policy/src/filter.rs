@@ -6,7 +6,7 @@
 use crate::check::Checker;
 use crate::expr::Expr;
 use crate::fold::{Caller, Unknown, fold_under};
-use crate::parse::{self, ParseError};
+use crate::parse::{self, ParseError, Spanned};
 use crate::permit::Permit;
 use crate::value::Value;
 
@@ -58,48 +58,75 @@ impl FilterError {
     }
 }
 
+/// The text of a filter, read once and good for every table, caller and parameter: only what was
+/// written is in it.
+#[derive(Debug)]
+pub struct FilterText {
+    /// None: the text is blank, and asks for every row.
+    syntax: Option<Spanned>,
+    /// The highest parameter that it mentions.
+    mentioned: usize,
+}
+
+impl FilterText {
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// [`FilterError::Text`] where it is outside the language.
+    pub fn read(text: &str) -> Result<Self, FilterError> {
+        let syntax = match text.trim() {
+            "" => None,
+            _ => Some(parse::parse(text)?),
+        };
+        let mentioned = syntax.as_ref().map_or(0, Spanned::parameters);
+        Ok(Self { syntax, mentioned })
+    }
+
+    /// What it means on the permit's table, with these parameters.
+    ///
+    /// # Errors
+    /// [`FilterError`] where it mentions a column that is not readable, or does not go with its
+    /// parameters.
+    pub fn under(&self, params: &[Value], permit: &Permit) -> Result<Filter, FilterError> {
+        for (index, param) in params.iter().enumerate() {
+            if let Value::List(items) = param
+                && items.len() > LIST_ITEMS_MAX
+            {
+                return Err(FilterError::LongList {
+                    parameter: index + 1,
+                    items: items.len(),
+                });
+            }
+        }
+        if self.mentioned < params.len() {
+            return Err(FilterError::UnusedParameter {
+                given: params.len(),
+                mentioned: self.mentioned,
+            });
+        }
+        let Some(syntax) = &self.syntax else {
+            return Ok(Filter::All);
+        };
+        let expr = Checker::for_filter(permit, params).check(syntax)?;
+        let caller = Caller {
+            identity: permit.identity(),
+            now: permit.decided_at(),
+            schema: None,
+        };
+        let folded = fold_under(expr.0, caller, Unknown::IsFalse);
+        Ok(match folded.constant() {
+            Some(Value::Boolean(true)) => Filter::All,
+            Some(_) => Filter::Nothing,
+            None => Filter::When(Expr(folded)),
+        })
+    }
+}
+
 /// Reads a guest's filter on the permit's table. Empty text asks for every row.
 ///
 /// # Errors
 /// [`FilterError`] where the text is outside the language, mentions a column that is not readable,
 /// or does not go with its parameters.
 pub fn parse_filter(text: &str, params: &[Value], permit: &Permit) -> Result<Filter, FilterError> {
-    for (index, param) in params.iter().enumerate() {
-        if let Value::List(items) = param
-            && items.len() > LIST_ITEMS_MAX
-        {
-            return Err(FilterError::LongList {
-                parameter: index + 1,
-                items: items.len(),
-            });
-        }
-    }
-    let blank = text.trim().is_empty();
-    let syntax = if blank {
-        None
-    } else {
-        Some(parse::parse(text)?)
-    };
-    let mentioned = syntax.as_ref().map_or(0, |syntax| syntax.parameters());
-    if mentioned < params.len() {
-        return Err(FilterError::UnusedParameter {
-            given: params.len(),
-            mentioned,
-        });
-    }
-    let Some(syntax) = syntax else {
-        return Ok(Filter::All);
-    };
-    let expr = Checker::for_filter(permit, params).check(&syntax)?;
-    let caller = Caller {
-        identity: permit.identity(),
-        now: permit.decided_at(),
-        schema: None,
-    };
-    let folded = fold_under(expr.0, caller, Unknown::IsFalse);
-    Ok(match folded.constant() {
-        Some(Value::Boolean(true)) => Filter::All,
-        Some(_) => Filter::Nothing,
-        None => Filter::When(Expr(folded)),
-    })
+    FilterText::read(text)?.under(params, permit)
 }

@@ -93,7 +93,7 @@ pub use explain::{
     SubqueryView, Verdict, explain,
 };
 pub use expr::Expr;
-pub use filter::{Filter, FilterError, LIST_ITEMS_MAX, parse_filter};
+pub use filter::{Filter, FilterError, FilterText, LIST_ITEMS_MAX, parse_filter};
 pub use identity::{AuthRole, Identity, ROLE_CLAIM, Service, User};
 pub use lint::Warning;
 pub use names::{
@@ -109,7 +109,7 @@ pub use policy::{
 pub use reach::{REACH_LEVELS_MAX, REACH_NODES_MAX};
 pub use resource::{RESERVED_PREFIX, Resource};
 pub use shape::{ColumnShape, TableShape};
-pub use sql::{SqlWriter, quote_ident};
+pub use sql::{SqlWriter, column_of, push_ident, quote_ident};
 pub use time::Timestamp;
 pub use types::{ColumnType, ScalarType, UnknownType, VECTOR_DIMENSIONS_MAX};
 pub use value::{Value, ValueError};

@@ -144,6 +144,11 @@ impl Permit {
         }))
     }
 
+    /// Whether [`for_columns`](Self::for_columns) depends on the columns: some policy has a mask.
+    pub fn has_masks(&self) -> bool {
+        self.parts.is_some()
+    }
+
     /// What the host writes by itself into each row of an insert or update, by column. A request
     /// that names such a column is refused: it is not [`writable`](Self::writable).
     pub fn presets(&self) -> &[(ColumnName, Preset)] {

@@ -25,7 +25,31 @@ use crate::value::Value;
 
 /// Quotes an identifier for SQL.
 pub fn quote_ident(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    let mut text = String::with_capacity(name.len() + 2);
+    push_ident(&mut text, name);
+    text
+}
+
+/// Appends an identifier to a text of SQL, quoted.
+pub fn push_ident(text: &mut String, name: &str) {
+    text.push('"');
+    for (index, part) in name.split('"').enumerate() {
+        if index > 0 {
+            text.push_str("\"\"");
+        }
+        text.push_str(part);
+    }
+    text.push('"');
+}
+
+/// A column of a relation.
+pub fn column_of(row: &str, name: &str) -> String {
+    // The dot and the quotes.
+    let mut text = String::with_capacity(row.len() + name.len() + 3);
+    text.push_str(row);
+    text.push('.');
+    push_ident(&mut text, name);
+    text
 }
 
 /// The alias of a subquery's rows. Statements must not call their own relation that.
@@ -120,15 +144,12 @@ impl SqlWriter {
 
     fn node(&mut self, node: &Node, row: &str) -> String {
         match node {
-            Node::Column { name, level, .. } => {
-                let name = quote_ident(name.as_str());
-                match level {
-                    0 => format!("{row}.{name}"),
-                    level => format!("{}.{name}", inner_alias(*level)),
-                }
-            }
+            Node::Column { name, level, .. } => match level {
+                0 => column_of(row, name.as_str()),
+                level => column_of(&inner_alias(*level), name.as_str()),
+            },
             Node::Old { name, ty } => match &self.old {
-                Some(old) => format!("{old}.{}", quote_ident(name.as_str())),
+                Some(old) => column_of(old, name.as_str()),
                 None => format!("NULL::{ty}"),
             },
             Node::Constant { value, ty } => self.constant(value, *ty),

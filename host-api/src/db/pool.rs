@@ -19,6 +19,7 @@ use super::homes::{Connections, HomeTurn, Homes};
 use super::node::Node;
 use super::tls::Tls;
 use crate::error::HostError;
+use crate::tables::FilterTexts;
 use crate::vectors::Known;
 
 /// What a node may spend on tenant connections.
@@ -73,6 +74,8 @@ pub(crate) struct ProjectPool {
     pub(super) connections: Connections,
     /// Half of the turns: a transaction waits for its guest, and statements must not wait for that.
     transactions: Arc<Semaphore>,
+    /// Filters that were read before.
+    filters: FilterTexts,
     /// What was learnt of searches for near rows.
     searches: Known,
     /// One search at a time is made again to learn more.
@@ -194,6 +197,7 @@ impl ProjectPool {
             access: access.clone(),
             connections: Connections::new(node, access),
             transactions: Arc::new(Semaphore::new(half)),
+            filters: FilterTexts::default(),
             searches: Known::default(),
             probes: Arc::new(Semaphore::new(1)),
         }
@@ -217,6 +221,11 @@ impl Database {
 
     pub(crate) fn count_decided_without_database(&self) {
         self.node.count_decided_without_database();
+    }
+
+    /// The texts of the project's filters.
+    pub(crate) fn filter_texts(&self) -> &FilterTexts {
+        &self.project.filters
     }
 
     /// What was learnt of the project's searches.

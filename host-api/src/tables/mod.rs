@@ -11,6 +11,7 @@
 pub mod query;
 
 mod check;
+mod filters;
 pub(crate) mod near;
 mod plan;
 mod reads;
@@ -28,6 +29,7 @@ use crate::error::{HostError, Refused};
 use crate::invocation::Project;
 use crate::limits::BATCH_OPERATIONS;
 
+pub(crate) use filters::FilterTexts;
 use plan::{Plan, plan};
 pub use query::{
     AggregateQuery, CountQuery, DeleteQuery, Direction, EmbedQuery, Filter, InsertQuery, Measure,

@@ -2,7 +2,7 @@
 
 use koyalite_policy::{ColumnType, Command, Identity, Permit, Value};
 
-use super::check::{Mentions, Rows};
+use super::check::Rows;
 use super::plan::Planning;
 use crate::db::bind::Bind;
 use crate::db::sql::hybrid::Words;
@@ -85,7 +85,7 @@ fn planned(
 ) -> Result<Option<Search>, HostError> {
     let planning = Planning::new(project, identity);
     let permit = planning.permit(Command::Select, index.table.as_str())?;
-    let mut mentions = Mentions::of(&permit);
+    let mut mentions = planning.mentions(&permit);
     let column = mentions.readable(index.column.as_str())?;
     let ColumnType::Vector(dimension) = column.ty else {
         return Err(HostError::unknown_vector_index(index.name.as_str()));

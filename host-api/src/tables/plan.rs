@@ -161,7 +161,7 @@ pub(super) fn plan_page(
 ) -> Result<(Option<Statement>, PageOrder), HostError> {
     let planning = Planning::new(project, identity);
     let permit = planning.permit(Command::Select, &query.table)?;
-    let mut mentions = Mentions::of(&permit);
+    let mut mentions = planning.mentions(&permit);
     let (checked, order) = check::page(&mut mentions, planning.0, query, after)?;
     let permit = mentions.narrowed()?;
     let plan = planning.rows(checked, |schema, request| {
@@ -196,6 +196,13 @@ impl<'a> Planning<'a> {
         })
     }
 
+    pub(super) fn mentions<'p>(&self, permit: &'p Permit) -> Mentions<'p>
+    where
+        'a: 'p,
+    {
+        self.0.mentions(permit)
+    }
+
     pub(super) fn permit(&self, command: Command, table: &str) -> Result<Permit, HostError> {
         // A text that can be no table's name names no table.
         let name: TableName = table.parse().map_err(|_| HostError::unknown_table(table))?;
@@ -216,7 +223,7 @@ impl<'a> Planning<'a> {
         write: impl FnOnce(&Permit, &str, T) -> Statement,
     ) -> Result<Plan, HostError> {
         let permit = self.permit(command, table)?;
-        let mut mentions = Mentions::of(&permit);
+        let mut mentions = self.mentions(&permit);
         let checked = check(&mut mentions)?;
         let permit = mentions.narrowed()?;
         Ok(self.rows(checked, |schema, request| write(&permit, schema, request)))
@@ -234,7 +241,7 @@ impl<'a> Planning<'a> {
 
     fn insert(&self, query: &InsertQuery) -> Result<Plan, HostError> {
         let permit = self.permit(Command::Insert, &query.table)?;
-        let mut mentions = Mentions::of(&permit);
+        let mut mentions = self.mentions(&permit);
         let checked = check::insert(&mut mentions, query)?;
         let permit = mentions.narrowed()?;
         // Refused whether or not there is a row to write.
@@ -246,7 +253,7 @@ impl<'a> Planning<'a> {
 
     fn count(&self, query: &CountQuery) -> Result<Plan, HostError> {
         let permit = self.permit(Command::Select, &query.table)?;
-        let mut mentions = Mentions::of(&permit);
+        let mut mentions = self.mentions(&permit);
         let rows = mentions.filter(&query.filter)?;
         let permit = mentions.narrowed()?;
         Ok(match rows {
@@ -261,7 +268,7 @@ impl<'a> Planning<'a> {
     fn upsert(&self, query: &UpsertQuery) -> Result<Plan, HostError> {
         let insert = self.permit(Command::Insert, &query.table)?;
         let update = self.permit(Command::Update, &query.table)?;
-        let (mut inserting, mut updating) = (Mentions::of(&insert), Mentions::of(&update));
+        let (mut inserting, mut updating) = (self.mentions(&insert), self.mentions(&update));
         let checked = check::upsert(&mut inserting, &mut updating, query)?;
         let (insert, update) = (inserting.narrowed()?, updating.narrowed()?);
         // To look for a row by its key is to read, whether or not a column is returned.

@@ -93,6 +93,7 @@ fn without_masks_narrowing_is_the_permit_itself() {
     let permit = ask(&open, &Identity::Anonymous, Command::Select).unwrap();
     let narrowed = permit.for_columns(&set("id"), &set("")).unwrap();
     assert!(matches!(narrowed, std::borrow::Cow::Borrowed(_)));
+    assert!(!permit.has_masks());
 }
 
 #[test]
@@ -108,6 +109,7 @@ fn writes_are_masked_by_what_they_write_and_what_they_read() {
     let titled = r#"(t."title" <> $1::text)"#;
 
     let update = ask(&schema, &alice, Command::Update).unwrap();
+    assert!(update.has_masks());
     assert!(update.writable(&name("title")) && !update.writable(&name("status")));
     let narrowed = update.for_columns(&set("id"), &set("title")).unwrap();
     assert_eq!(

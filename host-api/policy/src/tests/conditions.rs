@@ -115,3 +115,11 @@ fn what_claims_decide_alone_is_folded_away() {
     check("n = null", Filter::Nothing);
     check("n in (1) and false", Filter::Nothing);
 }
+
+#[test]
+fn a_quote_in_a_name_ends_no_identifier() {
+    assert_eq!(quote_ident("owner_id"), r#""owner_id""#);
+    assert_eq!(quote_ident(r#"a"; drop"#), r#""a""; drop""#);
+    assert_eq!(quote_ident(r#"""#), r#""""""#);
+    assert_eq!(column_of("t", "id"), r#"t."id""#);
+}

@@ -18,12 +18,14 @@ mod leak;
 pub(crate) mod near;
 mod outbox;
 mod select;
+#[cfg(test)]
+mod tests;
 mod unnest;
 mod upsert;
 mod write;
 
 use koyalite_policy::{
-    ColumnName, ColumnType, Expr, Permit, Residual, SqlWriter, Value, quote_ident,
+    ColumnName, ColumnType, Expr, Permit, Residual, SqlWriter, Value, push_ident, quote_ident,
 };
 
 use super::bind::Bind;
@@ -215,7 +217,7 @@ fn table(permit: &Permit, schema: &str, row: &str) -> String {
 }
 
 fn column_of(row: &str, name: &ColumnName) -> String {
-    format!("{row}.{}", quote_ident(name.as_str()))
+    koyalite_policy::column_of(row, name.as_str())
 }
 
 /// A column in the form that the answer is written from.
@@ -231,14 +233,16 @@ fn value_of(row: &str, output: &Output) -> String {
 /// `t."title" AS "heading", …`
 fn outputs(columns: &[Output], row: &str) -> Vec<String> {
     let named = columns.iter().map(|output| {
-        let value = value_of(row, output);
+        let mut value = value_of(row, output);
         let plain = output.name.as_str() == output.column.as_str();
         match (plain, output.ty) {
             (_, ColumnType::Vector(_)) | (false, _) => {
-                format!("{value} AS {}", quote_ident(output.name.as_str()))
+                value.push_str(" AS ");
+                push_ident(&mut value, output.name.as_str());
             }
-            (true, _) => value,
+            (true, _) => {}
         }
+        value
     });
     named.collect()
 }

@@ -24,7 +24,15 @@ pub(in crate::tables) struct Surroundings<'a> {
     pub(in crate::tables) now: Timestamp,
 }
 
-impl Surroundings<'_> {
+impl<'a> Surroundings<'a> {
+    /// What a request under this permit mentions: nothing yet.
+    pub(in crate::tables) fn mentions<'p>(&self, permit: &'p Permit) -> Mentions<'p>
+    where
+        'a: 'p,
+    {
+        Mentions::of(permit, self.project.database.filter_texts())
+    }
+
     fn permit(&self, table: &TableName) -> Result<Permit, HostError> {
         select_permit(self.project, self.identity, table, self.now)
     }
@@ -94,7 +102,7 @@ impl Forest<'_> {
         let unknown = || HostError::unknown_table(&query.table);
         let table: TableName = query.table.parse().map_err(|_| unknown())?;
         let permit = self.surroundings.permit(&table)?;
-        let mut mentions = Mentions::of(&permit);
+        let mut mentions = self.surroundings.mentions(&permit);
         let relationships = &self.surroundings.project.relationships;
         let (outer_table, via) = (&outer.table().name, query.via.as_deref());
         let path = related::path(relationships, outer_table, &table, via)?;
@@ -138,7 +146,7 @@ impl Forest<'_> {
                 table, near, far, ..
             } => {
                 let permit = self.surroundings.permit(table)?;
-                let mut between = Mentions::of(&permit);
+                let mut between = self.surroundings.mentions(&permit);
                 let near = between.readable(near.as_str())?.name.clone();
                 let far = between.readable(far.as_str())?.name.clone();
                 let narrowed = owned(between.narrowed()?);

@@ -9,19 +9,20 @@ use std::collections::BTreeSet;
 
 use koyalite_policy::{
     ColumnName, ColumnShape, Command, Expr, Filter as Verdict, Permit, TableShape, Value,
-    parse_filter,
 };
 
 use crate::db::sql::{AnswerName, Key, Output};
 use crate::error::HostError;
 use crate::limits::{COLUMNS, FILTER_BYTES, FILTER_PARAMS, ORDER_KEYS, PARAMS_BYTES};
 use crate::tables::query::{Filter, OrderKey};
-use crate::tables::refusal;
+use crate::tables::{FilterTexts, refusal};
 
 /// The mentions of one request on one table.
 #[derive(Debug)]
 pub(in crate::tables) struct Mentions<'a> {
     permit: &'a Permit,
+    texts: &'a FilterTexts,
+    /// Empty where no policy has a mask: nobody will ask.
     read: BTreeSet<ColumnName>,
     written: BTreeSet<ColumnName>,
 }
@@ -36,9 +37,10 @@ pub(in crate::tables) enum Rows {
 }
 
 impl<'a> Mentions<'a> {
-    pub(in crate::tables) fn of(permit: &'a Permit) -> Mentions<'a> {
+    pub(in crate::tables) fn of(permit: &'a Permit, texts: &'a FilterTexts) -> Mentions<'a> {
         Mentions {
             permit,
+            texts,
             read: BTreeSet::new(),
             written: BTreeSet::new(),
         }
@@ -65,7 +67,9 @@ impl<'a> Mentions<'a> {
             let refused = HostError::column_not_readable(name);
             return Err(refused.refused_on(&self.table().name, &[Command::Select]));
         }
-        self.read.insert(column.name.clone());
+        if self.permit.has_masks() {
+            self.read.insert(column.name.clone());
+        }
         Ok(column)
     }
 
@@ -75,7 +79,9 @@ impl<'a> Mentions<'a> {
             let refused = HostError::column_not_writable(name);
             return Err(refused.refused_on(&self.table().name, &[self.permit.command()]));
         }
-        self.written.insert(column.name.clone());
+        if self.permit.has_masks() {
+            self.written.insert(column.name.clone());
+        }
         Ok(column)
     }
 
@@ -96,8 +102,10 @@ impl<'a> Mentions<'a> {
                 name: AnswerName::from(&column.name),
             })
             .collect();
-        self.read
-            .extend(readable.iter().map(|output| output.column.clone()));
+        if self.permit.has_masks() {
+            self.read
+                .extend(readable.iter().map(|output| output.column.clone()));
+        }
         Ok(readable)
     }
 
@@ -166,10 +174,13 @@ impl<'a> Mentions<'a> {
                 PARAMS_BYTES,
             ),
         ])?;
-        match parse_filter(&filter.text, &filter.params, self.permit) {
+        let text = self.texts.read(&filter.text);
+        match text.and_then(|text| text.under(&filter.params, self.permit)) {
             Ok(Verdict::All) => Ok(Rows::Where(None)),
             Ok(Verdict::When(condition)) => {
-                self.read.extend(condition.columns());
+                if self.permit.has_masks() {
+                    self.read.extend(condition.columns());
+                }
                 Ok(Rows::Where(Some(condition)))
             }
             Ok(Verdict::Nothing) => Ok(Rows::None),

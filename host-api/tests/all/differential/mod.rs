@@ -4,8 +4,11 @@
 //! NULL, NaN, the infinities, minus zero, text outside ASCII. Each condition is asked as it is and
 //! negated, so that "false" and "unknown" are told apart.
 //!
-//! `inside` asks of rows of another table, `upserts` of rows that may be there already.
+//! `inside` asks of rows of another table, `upserts` of rows that may be there already, `commands` of
+//! every command, and of Postgres' own row security too.
 
+mod commands;
+mod commands_cases;
 mod conditions;
 mod inside;
 mod text;
