@@ -68,7 +68,10 @@ mod tests {
 
     #[test]
     fn tagged_code_is_told_by_its_first_byte_alone() {
-        assert_eq!(Kind::split(b"s\x7fELF"), Some((Kind::Sequential, &b"\x7fELF"[..])));
+        assert_eq!(
+            Kind::split(b"s\x7fELF"),
+            Some((Kind::Sequential, &b"\x7fELF"[..]))
+        );
         assert_eq!(Kind::split(b"c"), Some((Kind::Concurrent, &b""[..])));
         assert_eq!(Kind::split(b"\x7fELF"), None);
         assert_eq!(Kind::split(b""), None);

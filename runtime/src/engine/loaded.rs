@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use koyalite_host_api::bindings::cron;
-use wasmtime::{Engine, Store};
 use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::{p2, p3};
 

@@ -226,7 +226,12 @@ mod tests {
                         wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap());
                     let found = linker.instantiate_pre(&component.unwrap());
                     let expected = kind == Kind::Concurrent || !has_tasks(&name);
-                    assert_eq!(found.is_ok(), expected, "{kind:?} {name}: {:?}", found.err());
+                    assert_eq!(
+                        found.is_ok(),
+                        expected,
+                        "{kind:?} {name}: {:?}",
+                        found.err()
+                    );
                 }
             }
         }

@@ -67,7 +67,10 @@ impl Worker {
                     calls: &calls,
                 };
                 if loaded.kind() == Kind::Sequential {
-                    return service.work(Reach::Alone(&mut store), first).await.map(drop);
+                    return service
+                        .work(Reach::Alone(&mut store), first)
+                        .await
+                        .map(drop);
                 }
                 let serving =
                     async |accessor: &Accessor<State>| service.serve(accessor, first, intake).await;
