@@ -47,7 +47,7 @@ mod interference;
 )]
 mod support;
 
-pub use adapter::{Host, HostState, add_to_linker};
+pub use adapter::{Host, HostState, add_with_tasks, add_without_tasks};
 pub use error::{ErrorKind, HostError};
 pub use invocation::{
     CallBudget, GuestLog, Invocation, LOG_LINE_BYTES_MAX, LogLevel, LogSink, Project,

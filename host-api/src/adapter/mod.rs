@@ -27,9 +27,8 @@ use crate::files::OpenUploads;
 use crate::invocation::Invocation;
 
 /// What the host keeps per store: which root call belongs to which invocation.
-#[derive(Default)]
 pub struct HostState {
-    invocations: HashMap<GuestTaskId, Arc<Invocation>>,
+    calls: Calls,
     /// Open transactions. They are undone with the store, and each knows its invocation.
     transactions: ResourceTable,
     /// Uploads and downloads. They end with the store, and each knows its invocation.
@@ -37,12 +36,46 @@ pub struct HostState {
     open_uploads: OpenUploads,
 }
 
+/// Whose calls a store works for.
+enum Calls {
+    /// By the task of the root call.
+    OfTasks(HashMap<GuestTaskId, Arc<Invocation>>),
+    /// The only one, once it has begun.
+    One(Option<Arc<Invocation>>),
+}
+
 impl HostState {
-    /// Registers the invocation of a root call. Must happen before guest code runs. Replaces the
-    /// entry of an earlier call whose id is used again; entries otherwise live as long as the store,
-    /// because a guest may go on working after it has answered.
-    pub fn enter(&mut self, task: GuestTaskId, invocation: Arc<Invocation>) {
-        self.invocations.insert(task, invocation);
+    /// For a store in which several calls may be at work, told apart by their tasks.
+    #[must_use]
+    pub fn for_tasks() -> Self {
+        Self::new(Calls::OfTasks(HashMap::new()))
+    }
+
+    /// For a store that knows no tasks and works for one call in its life.
+    #[must_use]
+    pub fn for_one_call() -> Self {
+        Self::new(Calls::One(None))
+    }
+
+    fn new(calls: Calls) -> Self {
+        Self {
+            calls,
+            transactions: ResourceTable::new(),
+            files: ResourceTable::new(),
+            open_uploads: OpenUploads::default(),
+        }
+    }
+
+    /// Registers the invocation of a root call, and its task where there are tasks. Must happen before
+    /// guest code runs. Replaces the entry of an earlier call whose id is used again; entries otherwise
+    /// live as long as the store, because a guest may go on working after it has answered. What does not
+    /// fit the store is not registered, and so denied.
+    pub fn enter(&mut self, root: Option<GuestTaskId>, invocation: Arc<Invocation>) {
+        match (&mut self.calls, root) {
+            (Calls::OfTasks(calls), Some(task)) => drop(calls.insert(task, invocation)),
+            (Calls::One(call @ None), None) => *call = Some(invocation),
+            (Calls::OfTasks(_) | Calls::One(_), _) => {}
+        }
     }
 }
 
@@ -54,35 +87,57 @@ impl HasData for Host {
     type Data<'a> = &'a mut HostState;
 }
 
-/// Adds both packages to a linker. `get` finds the [`HostState`] in the store's data.
+/// Adds to a linker what needs no tasks: all of `koyalite:host-sync`, and what of `koyalite:host` does
+/// not wait. `get` finds the [`HostState`] in the store's data.
 ///
 /// # Errors
 /// Only when a name is defined twice, which is a mistake of the caller's.
-pub fn add_to_linker<T: Send + 'static>(
+pub fn add_without_tasks<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: fn(&mut T) -> &mut HostState,
 ) -> wasmtime::Result<()> {
-    concurrent::Imports::add_to_linker::<T, Host>(linker, get)?;
+    use concurrent::koyalite::host::{config, identity, log, types};
+    types::add_to_linker::<T, Host>(linker, get)?;
+    identity::add_to_linker::<T, Host>(linker, get)?;
+    log::add_to_linker::<T, Host>(linker, get)?;
+    config::add_to_linker::<T, Host>(linker, get)?;
     sync::Imports::add_to_linker::<T, Host>(linker, get)?;
     Ok(())
 }
 
-/// The invocation on whose behalf the current guest task runs.
+/// Adds the rest, which an engine without tasks does not take.
 ///
-/// The call stack lists tasks youngest first; the last one is the root export that the host called.
+/// # Errors
+/// As [`add_without_tasks`].
+pub fn add_with_tasks<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> &mut HostState,
+) -> wasmtime::Result<()> {
+    use concurrent::koyalite::host::{email, files, tables, vectors, webhooks};
+    tables::add_to_linker::<T, Host>(linker, get)?;
+    vectors::add_to_linker::<T, Host>(linker, get)?;
+    webhooks::add_to_linker::<T, Host>(linker, get)?;
+    email::add_to_linker::<T, Host>(linker, get)?;
+    files::add_to_linker::<T, Host>(linker, get)?;
+    Ok(())
+}
+
+/// The invocation on whose behalf the current guest task runs.
 fn current<T: 'static>(access: &mut Access<'_, T, Host>) -> Result<Arc<Invocation>, HostError> {
-    let root = access
-        .as_context_mut()
-        .async_call_stack()
-        .ok()
-        .and_then(Iterator::last)
-        .ok_or_else(HostError::no_identity)?;
-    access
-        .get()
-        .invocations
-        .get(&root)
-        .cloned()
-        .ok_or_else(HostError::no_identity)
+    let invocation = match &access.get().calls {
+        Calls::One(call) => call.clone(),
+        Calls::OfTasks(_) => of_task(access),
+    };
+    invocation.ok_or_else(HostError::no_identity)
+}
+
+/// The call stack lists tasks youngest first; the last one is the root export that the host called.
+fn of_task<T: 'static>(access: &mut Access<'_, T, Host>) -> Option<Arc<Invocation>> {
+    let root = access.as_context_mut().async_call_stack().ok()?.last()?;
+    match &access.get().calls {
+        Calls::OfTasks(calls) => calls.get(&root).cloned(),
+        Calls::One(_) => None,
+    }
 }
 
 /// The invocation, with one call taken from its budget. For calls that need a project.

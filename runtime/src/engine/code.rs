@@ -8,10 +8,12 @@ use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Linker};
+use wasmtime::format_err;
 
 use super::Settings;
 use super::compile::{CodeCache, Compiler};
 use super::error::{AdmitError, InvokeError};
+use super::kind::{ByKind, Kind};
 use super::loaded::Loaded;
 use super::memory::Memory;
 use super::state::State;
@@ -30,8 +32,7 @@ pub fn hash(bytes: &[u8]) -> String {
 
 /// All native code of this node.
 pub(super) struct Code {
-    engine: wasmtime::Engine,
-    linker: Linker<State>,
+    linkers: ByKind<Linker<State>>,
     cache: CodeCache,
     compiler: Compiler,
     objects: Arc<dyn ObjectStore>,
@@ -40,8 +41,7 @@ pub(super) struct Code {
 
 impl Code {
     pub(super) fn new(
-        engine: wasmtime::Engine,
-        linker: Linker<State>,
+        linkers: ByKind<Linker<State>>,
         settings: &Settings,
         objects: Arc<dyn ObjectStore>,
     ) -> std::io::Result<Self> {
@@ -51,12 +51,11 @@ impl Code {
                 cache_dir,
                 settings.cache_key,
                 settings.cached_bytes_max,
-                &engine,
+                &linkers.map(|linker| linker.engine().clone()),
             )?,
             memory: Memory::new(settings.loaded_bytes_max),
             compiler: Compiler::new(settings.compiler.clone(), settings.cores),
-            engine,
-            linker,
+            linkers,
             objects,
         })
     }
@@ -67,11 +66,11 @@ impl Code {
             Some(code) => code,
             None => self.make(sha256, bytes).await?,
         };
-        let component = self.deserialize(&code).map_err(|error| unfit(&error))?;
-        let loaded =
-            Loaded::link(&self.linker, &component).map_err(|error| AdmitError::MissingImports {
-                missing: vec![format!("{:#}", error)],
-            })?;
+        let (kind, component) = self.deserialize(&code).map_err(|error| unfit(&error))?;
+        let loaded = Loaded::link(kind, self.linkers.of(kind), &component);
+        let loaded = loaded.map_err(|error| AdmitError::MissingImports {
+            missing: vec![format!("{:#}", error)],
+        })?;
         let slot = self.memory.slot(sha256);
         drop(slot.cell.set(Arc::new(loaded)));
         self.memory.weigh(sha256, &slot, code.len());
@@ -146,16 +145,19 @@ impl Code {
 
     /// From code that was linked before, or whose component was.
     fn link(&self, code: &[u8]) -> wasmtime::Result<Arc<Loaded>> {
-        let component = self.deserialize(code)?;
-        Loaded::link(&self.linker, &component).map(Arc::new)
+        let (kind, component) = self.deserialize(code)?;
+        Loaded::link(kind, self.linkers.of(kind), &component).map(Arc::new)
     }
 
     #[expect(unsafe_code, reason = "loading native code is what this engine is for")]
-    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<Component> {
+    fn deserialize(&self, tagged: &[u8]) -> wasmtime::Result<(Kind, Component)> {
+        let (kind, code) = Kind::split(tagged).ok_or_else(|| format_err!("code without a tag"))?;
+        let engine = self.linkers.of(kind).engine();
         // SAFETY: `code` is what our own compiling child has just written to its pipe, or bytes
         // from the cache whose HMAC, under a key outside the cache folder, has just been verified
         // over these very bytes in memory. Neither can have been changed by anybody else.
-        unsafe { Component::deserialize(&self.engine, code) }
+        let component = unsafe { Component::deserialize(engine, code) }?;
+        Ok((kind, component))
     }
 }
 
@@ -170,5 +172,46 @@ fn unfit(error: &wasmtime::Error) -> AdmitError {
         false => AdmitError::Internal {
             inside: format!("fresh code did not load: {text}"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::engine::{config, link};
+
+    fn code(dir: &std::path::Path) -> Code {
+        let linkers = ByKind::try_new(|kind| link::linker(kind, &config::compiling(kind)?));
+        let settings = Settings {
+            compiler: PathBuf::new(),
+            cache_dir: dir.to_owned(),
+            cache_key: [1; 32],
+            cores: 1,
+            env: Vec::new(),
+            instances: 1,
+            loaded_bytes_max: 1 << 20,
+            cached_bytes_max: 1 << 20,
+        };
+        Code::new(linkers.unwrap(), &settings, Arc::new(InMemory::new())).unwrap()
+    }
+
+    #[test]
+    fn code_of_one_kind_never_loads_as_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = code(dir.path());
+        for (kind, other) in [
+            (Kind::Sequential, Kind::Concurrent),
+            (Kind::Concurrent, Kind::Sequential),
+        ] {
+            let engine = code.linkers.of(kind).engine();
+            let native = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
+            let tagged = |kind: Kind| [&[kind.tag()], native.as_slice()].concat();
+            let (loaded, _) = code.deserialize(&tagged(kind)).unwrap();
+            assert_eq!(loaded, kind);
+            assert!(code.deserialize(&tagged(other)).is_err());
+            assert!(code.deserialize(&native).is_err());
+        }
     }
 }

@@ -8,6 +8,7 @@ use wasmparser::{
 };
 
 use super::error::AdmitError;
+use super::provided;
 
 /// The handler generations of `wasi:http`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,16 @@ pub struct Surface {
     pub sync_host: bool,
     /// Languages of the producers sections, at any depth.
     pub languages: BTreeSet<String>,
+}
+
+impl Surface {
+    /// Whether nothing shows for which it would need tasks. What it does inside does not show.
+    #[must_use]
+    pub fn may_be_sequential(&self) -> bool {
+        self.handler == Handler::P2
+            && !self.scheduled
+            && !self.imports.iter().any(|name| provided::has_tasks(name))
+    }
 }
 
 /// Depth of components inside components that is looked into. Tools produce two or three.

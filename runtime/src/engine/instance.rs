@@ -2,10 +2,11 @@
 
 use futures::channel::oneshot;
 use koyalite_host_api::bindings::cron;
-use wasmtime::AsContextMut as _;
-use wasmtime::component::{Access, Accessor, GuestTaskId};
+use wasmtime::component::{Accessor, GuestTaskId};
+use wasmtime::{AsContextMut as _, Store};
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
-use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView as _, p2};
 
 use super::call::{ScheduledEvent, Trigger};
 use super::error::InvokeError;
@@ -28,34 +29,46 @@ pub(super) struct Ways<'a> {
     pub(super) direct: DirectResponse,
 }
 
+/// Where a call finds the store.
+pub(super) enum Reach<'a> {
+    /// In its event loop, among other calls.
+    Tasks(&'a Accessor<State>),
+    /// All its own.
+    Alone(&'a mut Store<State>),
+}
+
 impl Instance {
     /// Calls the export that fits the trigger and gives its answer to `ways` as soon as there is
     /// one. Returns when the call has ended, which may be long after. `enter` runs once the call's
-    /// root task is known and before any guest code, to register on whose behalf that task acts.
+    /// root task is known, where there are tasks, and before any guest code, to register on whose
+    /// behalf it acts.
     ///
     /// # Errors
     /// A trap: the instance is gone.
     pub(super) async fn call(
         &self,
-        accessor: &Accessor<State>,
+        reach: Reach<'_>,
         trigger: Trigger,
-        enter: impl FnOnce(Access<'_, State>, GuestTaskId),
+        enter: impl FnOnce(&mut State, Option<GuestTaskId>),
         ways: Ways<'_>,
     ) -> Result<(), wasmtime::Error> {
-        match (trigger, &self.http, &self.scheduled) {
-            (Trigger::Http(request), Some(proxy), _) => {
+        match (reach, trigger, &self.http, &self.scheduled) {
+            (Reach::Tasks(accessor), Trigger::Http(request), Some(proxy), _) => {
                 http(accessor, proxy, request, enter, ways).await
             }
-            (Trigger::Scheduled(event), _, Some(cron)) => {
+            (Reach::Tasks(accessor), Trigger::Scheduled(event), _, Some(cron)) => {
                 scheduled(accessor, cron, event, enter, ways).await
             }
-            (Trigger::Http(_), None, _) => {
+            (Reach::Alone(store), Trigger::Http(request), Some(Proxy::P2(proxy)), _) => {
+                http_alone(store, proxy, request, enter, ways).await
+            }
+            (_, Trigger::Http(_), ..) => {
                 ways.reply.error(InvokeError::NotExported {
                     export: "HTTP handler",
                 });
                 Ok(())
             }
-            (Trigger::Scheduled(_), _, None) => {
+            (_, Trigger::Scheduled(_), ..) => {
                 ways.reply.error(InvokeError::NotExported {
                     export: "scheduled",
                 });
@@ -69,7 +82,7 @@ async fn http(
     accessor: &Accessor<State>,
     proxy: &Proxy,
     request: http::Request<WasiBody>,
-    enter: impl FnOnce(Access<'_, State>, GuestTaskId),
+    enter: impl FnOnce(&mut State, Option<GuestTaskId>),
     ways: Ways<'_>,
 ) -> Result<(), wasmtime::Error> {
     let Ways { reply, direct } = ways;
@@ -87,7 +100,7 @@ async fn http(
             Prepared::P2 { call, .. } => call.task(),
             Prepared::P3 { call, .. } => call.task(),
         };
-        enter(access, task);
+        enter(access.data_mut(), Some(task));
         Ok(prepared)
     })?;
     prepared.run(accessor, std::future::pending()).await?;
@@ -103,11 +116,32 @@ async fn http(
     Ok(())
 }
 
+/// A 0.2 handler whose engine knows no tasks. Its response leaves by the direct way; where it makes none,
+/// that way closes.
+async fn http_alone(
+    store: &mut Store<State>,
+    proxy: &p2::bindings::Proxy,
+    request: http::Request<WasiBody>,
+    enter: impl FnOnce(&mut State, Option<GuestTaskId>),
+    ways: Ways<'_>,
+) -> Result<(), wasmtime::Error> {
+    let direct = ways.direct;
+    let state = store.data_mut();
+    let mut view = state.http();
+    let request = view.new_incoming_request(Scheme::Http, request)?;
+    let out = view.new_response_outparam_from_callback(move |response| {
+        drop(direct.send(response.map_err(Into::into)));
+    })?;
+    enter(state, None);
+    let handler = proxy.wasi_http_incoming_handler();
+    handler.call_handle(store, request, out).await
+}
+
 async fn scheduled(
     accessor: &Accessor<State>,
     cron: &cron::Cron,
     event: ScheduledEvent,
-    enter: impl FnOnce(Access<'_, State>, GuestTaskId),
+    enter: impl FnOnce(&mut State, Option<GuestTaskId>),
     ways: Ways<'_>,
 ) -> Result<(), wasmtime::Error> {
     let event = cron::exports::koyalite::host::scheduled::Event {
@@ -121,7 +155,7 @@ async fn scheduled(
     let handle = cron.koyalite_host_scheduled().func_handle();
     let call = accessor.with(|mut access| -> wasmtime::Result<_> {
         let call = handle.start_call_concurrent(access.as_context_mut(), (event,))?;
-        enter(access, call.task());
+        enter(access.data_mut(), Some(call.task()));
         Ok(call)
     })?;
     match handle.finish_call_concurrent(accessor, call).await? {

@@ -105,8 +105,8 @@ impl Engine {
         let stdio = GuestStdio::new(log_of(&job.call.invocation));
         let hooks = Hooks::new(self.egress.clone());
         let limiter = MemoryLimiter::new(target.limits.memory_bytes);
-        let state = State::new(limiter, hooks, stdio, &self.env);
-        let mut store = Store::new(&self.wasm, state);
+        let state = State::new(limiter, hooks, stdio, &self.env, loaded.kind());
+        let mut store = Store::new(loaded.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
         if let Some(tasks) = store.concurrent_resource_table() {

@@ -11,11 +11,11 @@ use wasmtime::ResourceLimiter;
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// Instances that may exist at once on this node, unless its operator says otherwise. With
-/// [`MEMORIES_PER_COMPONENT_MAX`] slots of 4 GiB reservation each, 256 are 4 TiB of address space,
-/// which any 47-bit machine has.
+/// [`MEMORIES_PER_COMPONENT_MAX`] slots of 4 GiB reservation each, in the pools of both kinds of
+/// component, 256 are 8 TiB of address space, which any 47-bit machine has.
 pub const INSTANCES_DEFAULT: u32 = 256;
 
-/// The most that an operator may ask for: a quarter of a 47-bit address space.
+/// The most that an operator may ask for: half of a 47-bit address space.
 pub const INSTANCES_MAX: u32 = 2048;
 
 /// Calls that a node with so many instances may work on at once: the others are for idle instances
@@ -67,6 +67,10 @@ pub const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 
 /// The same for tables.
 pub const TABLE_KEEP_RESIDENT: usize = 512 << 10;
+
+/// Slots that nobody uses and that keep a component's memory, in the pools of both kinds together: the next
+/// instance of that component finds its pages there. As many as wasmtime keeps in a pool by itself.
+pub const WARM_SLOTS: u32 = 100;
 
 /// Pages of 64 KiB by which a memory starts larger than its guest knows (`compile::room`): a MiB does for
 /// what an ordinary request allocates, and is small beside the least that a manifest can ask for.

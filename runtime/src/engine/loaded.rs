@@ -4,17 +4,19 @@
 use std::sync::Arc;
 
 use koyalite_host_api::bindings::cron;
-use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::handler::Proxy;
 use wasmtime_wasi_http::{p2, p3};
 
 use super::instance::Instance;
+use super::kind::Kind;
 use super::pace::Pace;
 use super::state::State;
 
 /// A linked component.
 pub(super) struct Loaded {
+    kind: Kind,
     pre: InstancePre<State>,
     http: Option<Http>,
     cron: Option<cron::CronIndices>,
@@ -31,7 +33,11 @@ impl Loaded {
     ///
     /// # Errors
     /// When an import has another type than the one that is provided.
-    pub(super) fn link(linker: &Linker<State>, component: &Component) -> wasmtime::Result<Self> {
+    pub(super) fn link(
+        kind: Kind,
+        linker: &Linker<State>,
+        component: &Component,
+    ) -> wasmtime::Result<Self> {
         let pre = linker.instantiate_pre(component)?;
         let http = match p3::bindings::ServiceIndices::new(&pre) {
             Ok(indices) => Some(Http::P3(indices)),
@@ -39,11 +45,22 @@ impl Loaded {
         };
         let cron = cron::CronIndices::new(&pre).ok();
         Ok(Self {
+            kind,
             pre,
             http,
             cron,
             pace: Arc::default(),
         })
+    }
+
+    /// How it runs.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What it runs in.
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
     }
 
     /// How long its calls take.

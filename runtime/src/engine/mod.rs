@@ -23,6 +23,7 @@ mod instance;
 mod instances;
 mod invoke;
 mod job;
+mod kind;
 mod limits;
 mod link;
 mod loaded;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
+use wasmtime::EngineWeak;
 
 pub use self::admit::{Admitted, Surveyed, survey};
 pub use self::call::{Answer, Call, CallLimits, Isolation, Place, ScheduledEvent, Target, Trigger};
@@ -52,6 +54,8 @@ pub use self::cpu::Tenant;
 pub use self::error::{AdmitError, InvokeError};
 pub use self::inspect::Handler;
 use self::instances::{Instances, SharedPools};
+use self::kind::ByKind;
+pub use self::kind::Kind;
 pub use self::limits::{INSTANCES_DEFAULT, INSTANCES_MAX, calls_max};
 use crate::egress::Egress;
 
@@ -94,7 +98,6 @@ pub struct Holding {
 
 /// The engine of one node.
 pub struct Engine {
-    wasm: wasmtime::Engine,
     code: Code,
     egress: Egress,
     env: Arc<[(String, String)]>,
@@ -116,18 +119,19 @@ impl Engine {
         objects: Arc<dyn ObjectStore>,
         egress: Egress,
     ) -> anyhow::Result<Self> {
-        let wasm =
-            config::running(settings.instances).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let linker = link::linker(&wasm).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        tick(&wasm)?;
+        let linkers = ByKind::try_new(|kind| {
+            let engine = config::running(kind, settings.instances)?;
+            link::linker(kind, &engine)
+        });
+        let linkers = linkers.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        tick(linkers.map(|linker| linker.engine().weak()))?;
         Ok(Self {
-            code: Code::new(wasm.clone(), linker, settings, objects)?,
+            code: Code::new(linkers, settings, objects)?,
             permits: CpuPermits::for_cores(settings.cores),
             instances: Instances::new(settings.instances),
             shared: Arc::default(),
             elsewhere: Handle::current(),
             env: settings.env.clone().into(),
-            wasm,
             egress,
         })
     }
@@ -155,14 +159,15 @@ impl Engine {
 
 /// Advances the epoch, which makes running guests return to the host. A thread of its own: with
 /// every core inside a guest, a task would wait for the very guests it should interrupt.
-fn tick(engine: &wasmtime::Engine) -> std::io::Result<()> {
-    let engine = engine.weak();
+fn tick(engines: [EngineWeak; 2]) -> std::io::Result<()> {
+    let advance = move || {
+        let engines = engines.iter().filter_map(EngineWeak::upgrade);
+        engines.map(|engine| engine.increment_epoch()).count()
+    };
     std::thread::Builder::new()
         .name("epoch".to_owned())
         .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
+            while advance() > 0 {
                 #[expect(clippy::disallowed_methods, reason = "this thread is the clock")]
                 std::thread::sleep(limits::EPOCH_TICK);
             }

@@ -101,6 +101,13 @@ pub fn never_awaited(surface: &Surface) -> Vec<String> {
     imports.map(|name| format!("`{name}`")).collect()
 }
 
+/// Whether an import is there only for components with tasks.
+#[must_use]
+pub fn has_tasks(name: &str) -> bool {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    ASYNC.contains(&interface) || (interface.starts_with("wasi:") && version.starts_with("0.3."))
+}
+
 /// What is wrong with one import, or nothing.
 fn complaint(name: &str) -> Option<String> {
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));
@@ -133,6 +140,7 @@ fn complaint(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::kind::Kind;
     use crate::engine::{config, link};
 
     #[test]
@@ -203,20 +211,23 @@ mod tests {
     }
 
     #[test]
-    fn everything_listed_is_in_the_linker() {
-        let engine = config::compiling().unwrap();
-        let linker = link::linker(&engine).unwrap();
-        for (package, members, tracks) in PROVIDED {
-            for (member, track) in members
-                .iter()
-                .flat_map(|m| tracks.iter().map(move |t| (m, t)))
-            {
-                let name = format!("{package}/{member}@{track}.0");
-                let text = format!("(component (import \"{name}\" (instance)))");
-                let component =
-                    wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap());
-                let found = linker.instantiate_pre(&component.unwrap());
-                assert!(found.is_ok(), "{name}: {:?}", found.err());
+    fn everything_listed_is_taken_by_the_linker_of_its_kind() {
+        for kind in Kind::ALL {
+            let engine = config::compiling(kind).unwrap();
+            let linker = link::linker(kind, &engine).unwrap();
+            for (package, members, tracks) in PROVIDED {
+                for (member, track) in members
+                    .iter()
+                    .flat_map(|m| tracks.iter().map(move |t| (m, t)))
+                {
+                    let name = format!("{package}/{member}@{track}.0");
+                    let text = format!("(component (import \"{name}\" (instance)))");
+                    let component =
+                        wasmtime::component::Component::new(&engine, wat::parse_str(text).unwrap());
+                    let found = linker.instantiate_pre(&component.unwrap());
+                    let taken = found.is_ok() || (kind == Kind::Sequential && has_tasks(&name));
+                    assert!(taken, "{kind:?} {name}: {:?}", found.err());
+                }
             }
         }
     }

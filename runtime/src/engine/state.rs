@@ -7,6 +7,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::hooks::Hooks;
+use super::kind::Kind;
 use super::limits::{self, MemoryLimiter};
 use super::stdio::GuestStdio;
 
@@ -28,6 +29,7 @@ impl State {
         hooks: Hooks,
         stdio: GuestStdio,
         env: &[(String, String)],
+        kind: Kind,
     ) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout())
@@ -46,7 +48,10 @@ impl State {
             table,
             http,
             hooks,
-            host: HostState::default(),
+            host: match kind {
+                Kind::Concurrent => HostState::for_tasks(),
+                Kind::Sequential => HostState::for_one_call(),
+            },
             limiter,
         }
     }

@@ -1,9 +1,9 @@
 //! One worker: one store, one instance, and the calls it works on.
 //!
 //! Fresh and shared instances run through this same code; a fresh one simply takes a single call.
-//! The inside (`serve`) lives in the store's event loop. The outside (`Metered`) polls that loop,
-//! and stops the guest by dropping it when a limit is reached: a guest that holds the store could
-//! stall any timer that runs inside.
+//! The inside (`serve`) lives in the store's event loop; where the engine has no tasks, the one call is
+//! all there is. The outside (`Metered`) polls it, and stops the guest by dropping it when a limit is
+//! reached: a guest that holds the store could stall any timer that runs inside.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,14 +12,15 @@ use std::task::Poll;
 use futures::future::{Either, select};
 use futures::stream::{FuturesUnordered, Stream};
 use wasmtime::Store;
-use wasmtime::component::{Access, Accessor};
+use wasmtime::component::Accessor;
 
 use super::call::{Call, CallLimits, Trigger};
 use super::cpu::CpuGate;
 use super::error::InvokeError;
 use super::hooks::Allowed;
-use super::instance::{DirectResponse, Instance, Ways};
+use super::instance::{DirectResponse, Instance, Reach, Ways};
 use super::job::{Intake, Job};
+use super::kind::Kind;
 use super::limits::{self, Breach};
 use super::loaded::Loaded;
 use super::meter::{BillId, Metered, Watch};
@@ -65,6 +66,12 @@ impl Worker {
                     outbound: &outbound,
                     calls: &calls,
                 };
+                if loaded.kind() == Kind::Sequential {
+                    return service
+                        .work(Reach::Alone(&mut store), first)
+                        .await
+                        .map(drop);
+                }
                 let serving =
                     async |accessor: &Accessor<State>| service.serve(accessor, first, intake).await;
                 let served = store.run_concurrent(serving).await;
@@ -166,7 +173,7 @@ impl Service<'_> {
         intake: &mut Intake,
     ) -> Result<(), InvokeError> {
         let mut running = FuturesUnordered::new();
-        running.push(self.work(accessor, first));
+        running.push(self.work(Reach::Tasks(accessor), first));
         let mut served = 1;
         loop {
             if served >= limits::SHARED_REQUESTS_MAX {
@@ -177,7 +184,7 @@ impl Service<'_> {
             match next {
                 Next::Job(job) => {
                     served += 1;
-                    running.push(self.work(accessor, self.calls.take(job)));
+                    running.push(self.work(Reach::Tasks(accessor), self.calls.take(job)));
                 }
                 Next::Ended(Ok(Finish::Ended)) => {}
                 // A fresh instance ends with its caller. A shared one cannot: others are on it.
@@ -242,7 +249,7 @@ impl Service<'_> {
     }
 
     /// One call from its start to its end.
-    async fn work(&self, accessor: &Accessor<State>, taken: Taken) -> Result<Finish, InvokeError> {
+    async fn work(&self, reach: Reach<'_>, taken: Taken) -> Result<Finish, InvokeError> {
         let Taken {
             call,
             reply,
@@ -251,8 +258,7 @@ impl Service<'_> {
         } = taken;
         let ended = {
             let invocation = call.invocation;
-            let enter = |mut access: Access<'_, State>, task| {
-                let state: &mut State = access.data_mut();
+            let enter = |state: &mut State, task| {
                 state.host().enter(task, invocation);
                 state
                     .hooks()
@@ -262,7 +268,7 @@ impl Service<'_> {
                 reply: &reply,
                 direct,
             };
-            let running = pin!(self.instance.call(accessor, call.trigger, enter, ways));
+            let running = pin!(self.instance.call(reach, call.trigger, enter, ways));
             match select(running, pin!(reply.gone())).await {
                 Either::Left((ended, _)) => Some(ended),
                 Either::Right(((), _)) => None,

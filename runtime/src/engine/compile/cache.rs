@@ -20,8 +20,8 @@ const SEAL_BYTES: usize = 32;
 pub struct CodeCache {
     dir: PathBuf,
     key: [u8; 32],
-    /// What the engine's settings hash to. Code of another engine is another file.
-    engine: u64,
+    /// What the engines' settings hash to. Code of others is another file.
+    engines: u64,
     bytes_max: u64,
     /// What the files have together, as far as this process knows: others may write here too.
     bytes: AtomicU64,
@@ -36,19 +36,21 @@ impl CodeCache {
         dir: &Path,
         key: [u8; 32],
         bytes_max: u64,
-        engine: &wasmtime::Engine,
+        engines: &[wasmtime::Engine],
     ) -> std::io::Result<Self> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)?;
         let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
+        for engine in engines {
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+        }
         (room::REVISION, limits::ROOM_PAGES).hash(&mut hasher);
         Ok(Self {
             dir: dir.to_owned(),
             key,
-            engine: hasher.finish(),
+            engines: hasher.finish(),
             bytes_max,
             bytes: AtomicU64::new(files(dir)?.iter().map(|file| file.bytes).sum()),
         })
@@ -142,12 +144,12 @@ impl CodeCache {
 
     fn path(&self, sha256: &str) -> PathBuf {
         self.dir
-            .join(format!("{sha256}-{:016x}.cwasm", self.engine))
+            .join(format!("{sha256}-{:016x}.cwasm", self.engines))
     }
 
     fn mac(&self, sha256: &str, code: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        mac.update(&self.engine.to_be_bytes());
+        mac.update(&self.engines.to_be_bytes());
         mac.update(sha256.as_bytes());
         mac.update(code);
         Some(mac)
@@ -184,10 +186,12 @@ fn files(dir: &Path) -> std::io::Result<Vec<CachedFile>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::config;
+    use crate::engine::kind::Kind;
 
     fn cache(dir: &Path, key: u8) -> CodeCache {
-        let engine = crate::engine::config::compiling().unwrap();
-        CodeCache::open(dir, [key; 32], 1 << 20, &engine).unwrap()
+        let engine = config::compiling(Kind::Sequential).unwrap();
+        CodeCache::open(dir, [key; 32], 1 << 20, &[engine]).unwrap()
     }
 
     #[test]
@@ -248,7 +252,7 @@ mod tests {
                 CodeCache {
                     dir: cache.dir.clone(),
                     key: [2; 32],
-                    engine: cache.engine,
+                    engines: cache.engines,
                     bytes_max: u64::MAX,
                     bytes: AtomicU64::new(0),
                 }

@@ -1,11 +1,13 @@
 //! The compiling child: `koyalite compile`, hidden. Component bytes in on standard input, native code
-//! out on standard output. It limits itself before it reads a byte and has an empty environment.
+//! with its tag out on standard output. It limits itself before it reads a byte and has an empty environment.
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use super::room;
 use crate::engine::config;
+use crate::engine::inspect::inspect;
+use crate::engine::kind::Kind;
 
 /// Address space of the child: a 64 MiB component at full size needs well under half of it.
 const ADDRESS_SPACE_BYTES: u64 = 2 << 30;
@@ -25,7 +27,7 @@ pub fn child_main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     match compile_here(&bytes) {
-        Ok(code) => match std::io::stdout().lock().write_all(&code) {
+        Ok(compiled) => match compiled.write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
@@ -34,6 +36,23 @@ pub fn child_main() -> ExitCode {
             drop(writeln!(std::io::stderr(), "{reason}"));
             ExitCode::from(EXIT_INVALID)
         }
+    }
+}
+
+/// Native code, and what it is for.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The engine that runs it.
+    pub kind: Kind,
+    /// The code.
+    pub code: Vec<u8>,
+}
+
+impl Compiled {
+    fn write(&self) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&[self.kind.tag()])?;
+        out.write_all(&self.code)
     }
 }
 
@@ -50,12 +69,23 @@ pub enum NotCompiled {
 ///
 /// # Errors
 /// When the bytes are no valid component.
-pub fn compile_here(bytes: &[u8]) -> Result<Vec<u8>, NotCompiled> {
-    let engine = config::compiling().map_err(|_| NotCompiled::Engine)?;
+pub fn compile_here(bytes: &[u8]) -> Result<Compiled, NotCompiled> {
     let roomy = room::with_room(bytes);
-    engine
-        .precompile_component(roomy.as_deref().unwrap_or(bytes))
-        .map_err(|error| NotCompiled::Invalid(error.root_cause().to_string()))
+    let bytes = roomy.as_deref().unwrap_or(bytes);
+    // Whether it has tasks inside is the compiler's to say: it reads all types before it compiles a line.
+    if inspect(bytes).is_ok_and(|surface| surface.may_be_sequential())
+        && let Ok(compiled) = compile_for(Kind::Sequential, bytes)
+    {
+        return Ok(compiled);
+    }
+    compile_for(Kind::Concurrent, bytes)
+}
+
+fn compile_for(kind: Kind, bytes: &[u8]) -> Result<Compiled, NotCompiled> {
+    let engine = config::compiling(kind).map_err(|_| NotCompiled::Engine)?;
+    let code = engine.precompile_component(bytes);
+    let code = code.map_err(|error| NotCompiled::Invalid(error.root_cause().to_string()))?;
+    Ok(Compiled { kind, code })
 }
 
 /// Lowers what this process may use. A limit that the system refuses to set is not fatal: the
@@ -82,5 +112,54 @@ fn limit_self() {
             let parameters = libc::sched_param { sched_priority: 0 };
             libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component that speaks 0.2, and whatever else.
+    fn with_handler(more: &str) -> Vec<u8> {
+        let handler = r#"(instance $handler) (export "wasi:http/incoming-handler@0.2.3" (instance $handler))"#;
+        wat::parse_str(format!("(component {more} {handler})")).unwrap()
+    }
+
+    fn kind(bytes: &[u8]) -> Kind {
+        compile_here(bytes).unwrap().kind
+    }
+
+    #[test]
+    fn what_speaks_0_2_alone_is_compiled_without_tasks() {
+        for more in [
+            "",
+            r#"(import "wasi:io/poll@0.2.0" (instance))"#,
+            r#"(import "koyalite:host/identity@0.1.0" (instance))"#,
+            r#"(import "koyalite:host-sync/tables@0.1.0" (instance))"#,
+        ] {
+            assert_eq!(kind(&with_handler(more)), Kind::Sequential, "{more}");
+        }
+    }
+
+    #[test]
+    fn whatever_has_tasks_anywhere_is_compiled_with_them() {
+        for more in [
+            r#"(import "wasi:random/random@0.3.0" (instance))"#,
+            r#"(import "koyalite:host/tables@0.1.0" (instance))"#,
+            r#"(instance $cron) (export "koyalite:host/scheduled@0.1.0" (instance $cron))"#,
+            "(type (stream u8))",
+            "(type (instance (type (future))))",
+            "(component (type (func async)))",
+            "(component (component (core func (canon subtask.drop))))",
+        ] {
+            assert_eq!(kind(&with_handler(more)), Kind::Concurrent, "{more}");
+        }
+        assert_eq!(kind(b"\0asm\x0d\0\x01\0"), Kind::Concurrent);
+    }
+
+    #[test]
+    fn what_is_wrong_is_wrong_for_both() {
+        let refused = compile_here(&with_handler("")[..12]).unwrap_err();
+        assert!(matches!(refused, NotCompiled::Invalid(_)), "{refused:?}");
     }
 }

@@ -44,7 +44,7 @@ impl Compiler {
         }
     }
 
-    /// Compiles a component to native code.
+    /// Compiles a component to native code, tagged with its kind.
     ///
     /// # Errors
     /// When it is not valid, takes too much, or too many are waiting.
