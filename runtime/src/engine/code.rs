@@ -32,7 +32,7 @@ pub fn hash(bytes: &[u8]) -> String {
 pub(super) struct Code {
     engine: wasmtime::Engine,
     linker: Linker<State>,
-    cache: CodeCache,
+    cache: Arc<CodeCache>,
     compiler: Compiler,
     objects: Arc<dyn ObjectStore>,
     memory: Memory,
@@ -47,12 +47,12 @@ impl Code {
     ) -> std::io::Result<Self> {
         let cache_dir: &PathBuf = &settings.cache_dir;
         Ok(Self {
-            cache: CodeCache::open(
+            cache: Arc::new(CodeCache::open(
                 cache_dir,
                 settings.cache_key,
                 settings.cached_bytes_max,
                 &engine,
-            )?,
+            )?),
             memory: Memory::new(settings.loaded_bytes_max),
             compiler: Compiler::new(settings.compiler.clone(), settings.cores),
             engine,
@@ -63,28 +63,44 @@ impl Code {
 
     /// Compiles bytes that were never seen, and keeps the outcome on disk and in memory.
     pub(super) async fn compile(&self, sha256: &str, bytes: Bytes) -> Result<(), AdmitError> {
-        let code = match self.cache.load(sha256) {
+        let code = match self.cached(sha256).await {
             Some(code) => code,
             None => self.make(sha256, bytes).await?,
         };
-        let component = self.deserialize(&code).map_err(|error| unfit(&error))?;
+        let code_bytes = code.len();
+        let component = self.deserialize(code).await;
+        let component = component.map_err(|error| unfit(&error))?;
         let loaded =
             Loaded::link(&self.linker, &component).map_err(|error| AdmitError::MissingImports {
                 missing: vec![format!("{:#}", error)],
             })?;
         let slot = self.memory.slot(sha256);
         drop(slot.cell.set(Arc::new(loaded)));
-        self.memory.weigh(sha256, &slot, code.len());
+        self.memory.weigh(sha256, &slot, code_bytes);
         Ok(())
     }
 
     /// Compiles a component and keeps its code on disk.
     async fn make(&self, sha256: &str, bytes: Bytes) -> Result<Vec<u8>, AdmitError> {
         let code = self.compiler.compile(bytes).await?;
-        if let Err(error) = self.cache.store(sha256, &code) {
+        let (cache, name) = (Arc::clone(&self.cache), sha256.to_owned());
+        let kept = apart(move || {
+            let kept = cache.store(&name, &code);
+            (kept, code)
+        });
+        let (kept, code) = kept.await.map_err(|error| AdmitError::Internal {
+            inside: error.to_string(),
+        })?;
+        if let Err(error) = kept {
             tracing::warn!(%error, component = sha256, "compiled code is not cached");
         }
         Ok(code)
+    }
+
+    /// The code of a component, if it is on disk.
+    async fn cached(&self, sha256: &str) -> Option<Vec<u8>> {
+        let (cache, name) = (Arc::clone(&self.cache), sha256.to_owned());
+        apart(move || cache.load(&name)).await.ok().flatten()
     }
 
     /// A component that was admitted before.
@@ -115,9 +131,10 @@ impl Code {
     /// The component and the bytes of its code.
     async fn bring_back(&self, sha256: &str) -> Result<(Arc<Loaded>, usize), InvokeError> {
         let unloadable = |inside: String| InvokeError::Unloadable { inside };
-        if let Some(code) = self.cache.load(sha256) {
-            match self.link(&code) {
-                Ok(loaded) => return Ok((loaded, code.len())),
+        if let Some(code) = self.cached(sha256).await {
+            let code_bytes = code.len();
+            match self.link(code).await {
+                Ok(loaded) => return Ok((loaded, code_bytes)),
                 Err(error) => {
                     tracing::warn!(%error, component = sha256, "cached code does not load");
                     self.cache.remove(sha256);
@@ -139,24 +156,39 @@ impl Code {
             AdmitError::Busy => InvokeError::Overloaded,
             error => unloadable(error.to_string()),
         })?;
-        let loaded = self.link(&code);
+        let code_bytes = code.len();
+        let loaded = self.link(code).await;
         let loaded = loaded.map_err(|error| unloadable(format!("{error:#}")))?;
-        Ok((loaded, code.len()))
+        Ok((loaded, code_bytes))
     }
 
     /// From code that was linked before, or whose component was.
-    fn link(&self, code: &[u8]) -> wasmtime::Result<Arc<Loaded>> {
-        let component = self.deserialize(code)?;
+    async fn link(&self, code: Vec<u8>) -> wasmtime::Result<Arc<Loaded>> {
+        let component = self.deserialize(code).await?;
         Loaded::link(&self.linker, &component).map(Arc::new)
     }
 
-    #[expect(unsafe_code, reason = "loading native code is what this engine is for")]
-    fn deserialize(&self, code: &[u8]) -> wasmtime::Result<Component> {
-        // SAFETY: `code` is what our own compiling child has just written to its pipe, or bytes
-        // from the cache whose HMAC, under a key outside the cache folder, has just been verified
-        // over these very bytes in memory. Neither can have been changed by anybody else.
-        unsafe { Component::deserialize(&self.engine, code) }
+    async fn deserialize(&self, code: Vec<u8>) -> wasmtime::Result<Component> {
+        let engine = self.engine.clone();
+        let component = apart(move || {
+            #[expect(unsafe_code, reason = "loading native code is what this engine is for")]
+            // SAFETY: `code` is what our own compiling child has just written to its pipe, or bytes
+            // from the cache whose HMAC, under a key outside the cache folder, has just been verified
+            // over these very bytes in memory. Neither can have been changed by anybody else.
+            unsafe {
+                Component::deserialize(&engine, &code)
+            }
+        });
+        component.await?
     }
+}
+
+/// On a thread that may take its time: 35 MB of native code, as a JavaScript component has, are read,
+/// verified and copied in some hundred milliseconds, and callers wait behind whoever first calls one.
+pub(super) fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
 }
 
 /// Why code that was just compiled does not load: it does not fit into an instance's place, or the

@@ -30,14 +30,20 @@ struct Watched {
     next_id: u64,
     /// Who pays for it.
     bills: Bills,
+    /// Whether its calls have no slices of their own.
+    has_forfeited: bool,
 }
 
 /// What a shared instance may save up: as many slices as calls can be on it.
 const SLICES_MAX: Duration = SLICE.saturating_mul(super::limits::SHARED_CONCURRENCY as u32);
 
 impl Watched {
+    fn is_long(&self) -> bool {
+        self.slices.is_zero() && !self.cpu.is_zero()
+    }
+
     fn share(&self) -> Share {
-        match self.slices.is_zero() && !self.cpu.is_zero() {
+        match self.is_long() || self.has_forfeited {
             true => Share::Spent,
             false => Share::Left,
         }
@@ -116,8 +122,18 @@ impl Watch {
     }
 
     /// Whether its calls have used up their first slices.
+    pub(super) fn is_long(&self) -> bool {
+        self.lock().is_long()
+    }
+
+    /// Whether they may go on without a permit.
     pub(super) fn share(&self) -> Share {
         self.lock().share()
+    }
+
+    /// From now on its calls need a permit from their first instruction on.
+    pub(super) fn forfeit(&self) {
+        self.lock().has_forfeited = true;
     }
 
     fn charge(&self, used: Duration) -> (Duration, Share) {
@@ -157,12 +173,14 @@ impl<'a, F> Metered<'a, F> {
         cpu_limit: Duration,
         gate: &'a CpuGate,
     ) -> Self {
+        let mut gate = gate.turn();
+        gate.release(watch.share());
         Self {
             inner,
             watch,
             cpu_limit,
             timer: None,
-            gate: gate.turn(),
+            gate,
         }
     }
 
@@ -218,6 +236,7 @@ impl<F: Future> Future for Metered<'_, F> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cpu::{CpuPermits, Tenant};
     use super::*;
 
     #[test]
@@ -249,6 +268,26 @@ mod tests {
         watch.call_began();
         assert_eq!(watch.charge(SLICE / 2).1, Share::Left);
         assert_eq!(watch.charge(SLICE / 2).1, Share::Spent);
+    }
+
+    #[test]
+    fn who_has_forfeited_its_slices_needs_a_permit_for_its_first_poll() {
+        let permits = CpuPermits::for_cores(1);
+        let gate = permits.gate(Tenant {
+            project: uuid::Uuid::nil(),
+            function: uuid::Uuid::nil(),
+        });
+        for forfeits in [false, true] {
+            let watch = Watch::default();
+            watch.call_began();
+            if forfeits {
+                watch.forfeit();
+            }
+            let taken = std::pin::pin!(async { permits.taken().0 });
+            let taken = Metered::new(taken, &watch, SLICE, &gate);
+            let taken = futures::executor::block_on(taken).unwrap();
+            assert_eq!(taken, usize::from(forfeits));
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The first slice of a call is used on the thread of its connection, where others wait behind it. For
 //! one call that is bearable; a hundred that all spin would hold that thread for a second. So after
-//! one that took long, those that follow begin elsewhere, for a while.
+//! one that took long, those that follow begin elsewhere, for a while, and for as long as those keep taking
+//! long.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A call has used its slice and is not done.
+    /// A call has used its slice, here or elsewhere.
     pub(super) fn was_long(&self) {
         let until = self.since.elapsed() + REMEMBERED;
         // Nothing else depends on it.
