@@ -379,6 +379,14 @@ async fn an_invocation_has_a_thousand_host_calls() {
     let said = call.json(&query).send().await.of_function(200).json();
     assert_eq!(said["code"], "host_calls_limit", "{said}");
     assert!(said["done"].as_u64().unwrap() >= 990, "{said}");
+    // Unless its manifest says otherwise.
+    let lines = "[limits]\nhost_calls = 5\n";
+    notes.project.deploy_as("few", "behaviours", lines).await;
+    let call = notes.project.call(Method::POST, "/few/select-many?n=6");
+    let call = call.bearer(&notes.alice).json(&query);
+    let said = call.send().await.of_function(200).json();
+    assert_eq!(said["code"], "host_calls_limit", "{said}");
+    assert_eq!(said["done"], 5, "{said}");
 }
 
 #[tokio::test]

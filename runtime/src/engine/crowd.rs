@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
+use super::cpu::thread_time;
 use crate::cores;
 
 /// What is looked at together: some hundred small calls, few enough that a crowd is noticed at once.
@@ -27,7 +28,7 @@ thread_local! {
 
 /// Whether calls of this project are to go on elsewhere for now.
 pub(super) fn is_away(project: Uuid) -> bool {
-    HERE.with_borrow(|crowd| crowd.is_away(project, Instant::now()))
+    HERE.with_borrow(|crowd| !crowd.away.is_empty() && crowd.is_away(project, Instant::now()))
 }
 
 /// A call of this project has held the thread for so long.
@@ -38,9 +39,11 @@ pub(super) fn held(project: Uuid, time: Duration) {
     let now = Instant::now();
     let suspect = HERE.with_borrow_mut(|crowd| crowd.held((project, time), now));
     if let Some(suspect) = suspect {
-        // Who is ready by now comes first, so this waits for one round.
+        // Who is ready by now comes first, so this waits for one round. What others of the machine do to
+        // this thread meanwhile is not the round's.
+        let before = thread_time();
         tokio::spawn(async move {
-            if now.elapsed() >= ROUND {
+            if thread_time().saturating_sub(before) >= ROUND {
                 HERE.with_borrow_mut(|crowd| crowd.send_away(suspect, Instant::now()));
             }
         });

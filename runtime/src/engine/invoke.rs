@@ -208,5 +208,6 @@ fn log_of(invocation: &Arc<Invocation>) -> Arc<GuestLog> {
             self.0.log.write(level, &message);
         }
     }
-    Arc::new(GuestLog::new(Printed(Arc::clone(invocation))))
+    let share = invocation.log.share_bytes();
+    Arc::new(GuestLog::of(share, Printed(Arc::clone(invocation))))
 }

@@ -250,13 +250,13 @@ impl Service<'_> {
             bill,
         } = taken;
         let ended = {
-            let invocation = call.invocation;
+            let (invocation, requests) = (call.invocation, self.calls.limits.outbound_requests);
             let enter = |mut access: Access<'_, State>, task| {
                 let state: &mut State = access.data_mut();
                 state.host().enter(task, invocation);
                 state
                     .hooks()
-                    .grant(EgressGrant::new(Arc::clone(self.outbound)));
+                    .grant(EgressGrant::of(requests, Arc::clone(self.outbound)));
             };
             let ways = Ways {
                 reply: &reply,

@@ -385,6 +385,9 @@ fn caps(config: &ServeConfig) -> Limits {
         silence_ms,
         wall_ms,
         body_mib,
+        host_calls,
+        outbound_requests,
+        log_kib,
         component_mib: _,
     } = config.caps;
     Limits {
@@ -394,5 +397,9 @@ fn caps(config: &ServeConfig) -> Limits {
         silence_ms,
         wall_ms,
         body_mib,
+        concurrency: u64::try_from(config.limits.invocations_per_function).ok(),
+        host_calls,
+        outbound_requests,
+        log_kib,
     }
 }

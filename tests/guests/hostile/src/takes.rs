@@ -114,6 +114,20 @@ pub fn log_lines() -> Result<Response> {
     Ok(Response::text("logged\n"))
 }
 
+unsafe extern "C" {
+    /// The C library's, which asks the host each time.
+    safe fn getentropy(buffer: &mut [u8; 256], length: usize) -> i32;
+}
+
+/// Random bytes of the host's, one call after the other.
+pub fn random() -> Result<Response> {
+    let mut bytes = [0; 256];
+    while getentropy(&mut bytes, 256) == 0 {
+        std::hint::black_box(&bytes);
+    }
+    Ok(Response::text("there are no more\n"))
+}
+
 /// Calls its own address, which does the same.
 pub async fn call_self(request: &Request) -> Result<Response> {
     let own = request.header("host").unwrap_or_default();
