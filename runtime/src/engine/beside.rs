@@ -26,7 +26,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::cpu::{SLICE, Share, thread_time};
 use super::crowd;
 use super::meter::Watch;
-use super::pace::Pace;
+use super::pace::{LONG, Pace};
 
 /// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
 /// little from leaving in one piece, and every byte here is one that the caller does not have yet.
@@ -168,6 +168,9 @@ impl Beside {
         let begun = Instant::now();
         let polled = work.as_mut().poll(cx);
         crowd::held(*project, begun.elapsed());
+        if watch.latest() >= LONG {
+            pace.was_long();
+        }
         if polled.is_ready() {
             return;
         }
@@ -188,7 +191,7 @@ impl Beside {
             let polled = work.as_mut().poll(cx);
             let used = thread_time().saturating_sub(before);
             // Otherwise the next ones would begin on a thread of connections again, all at once.
-            if used >= SLICE || (polled.is_ready() && watch.is_long()) {
+            if used >= LONG || (polled.is_ready() && watch.is_long()) {
                 pace.was_long();
             }
             polled

@@ -19,8 +19,12 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// A round of the thread that nobody has to mind: thirty callers of a small function.
 const ROUND: Duration = Duration::from_millis(2);
 
-/// How long who was in the way stays away: a window of a crowd costs the others a fiftieth of their time.
+/// How long who was in the way stays away at first. Each time that it comes back and is in the way again, it
+/// is twice as long: before that is noticed, everybody waits for a round of its calls.
 const AWAY: Duration = Duration::from_secs(1);
+
+/// And at most.
+const AWAY_MAX: Duration = Duration::from_secs(16);
 
 thread_local! {
     static HERE: RefCell<Crowd> = RefCell::default();
@@ -55,19 +59,34 @@ pub(super) fn held(project: Uuid, time: Duration) {
 struct Crowd {
     begun: Option<Instant>,
     held: Vec<(Uuid, Duration)>,
-    away: Vec<(Uuid, Instant)>,
+    away: Vec<Absent>,
+}
+
+/// Who is away, or was until a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Absent {
+    project: Uuid,
+    until: Instant,
+    time: Duration,
 }
 
 impl Crowd {
     fn is_away(&self, project: Uuid, now: Instant) -> bool {
         let mut away = self.away.iter();
-        away.any(|(who, until)| *who == project && now < *until)
+        away.any(|absent| absent.project == project && now < absent.until)
     }
 
     fn send_away(&mut self, project: Uuid, now: Instant) {
-        self.away
-            .retain(|(who, until)| *who != project && now < *until);
-        self.away.push((project, now + AWAY));
+        // As long as it was away, it is remembered that it was.
+        self.away.retain(|absent| now < absent.until + absent.time);
+        let known = self.away.iter().position(|absent| absent.project == project);
+        let before = known.map(|known| self.away.swap_remove(known).time);
+        let time = before.map_or(AWAY, |before| (before * 2).min(AWAY_MAX));
+        self.away.push(Absent {
+            project,
+            until: now + time,
+            time,
+        });
     }
 
     /// Who has held the thread for far more than a share of its own, at the end of a window.
@@ -128,11 +147,19 @@ mod tests {
         crowd.send_away(one, now);
         assert!(crowd.is_away(one, now) && !crowd.is_away(other, now));
         crowd.send_away(other, now + AWAY / 2);
-        crowd.send_away(one, now + AWAY / 2);
-        assert!(crowd.is_away(one, now + AWAY) && crowd.is_away(other, now + AWAY));
-        assert!(!crowd.is_away(one, now + 2 * AWAY));
-        crowd.send_away(other, now + 2 * AWAY);
+        assert!(!crowd.is_away(one, now + AWAY) && crowd.is_away(other, now + AWAY));
+        // Who comes back to do the same is away for longer, and not for ever.
+        crowd.send_away(one, now + AWAY);
+        assert!(crowd.is_away(one, now + 2 * AWAY) && !crowd.is_away(one, now + 3 * AWAY));
+        for _ in 0..10 {
+            crowd.send_away(one, now + 3 * AWAY);
+        }
+        let latest = now + 3 * AWAY + AWAY_MAX;
+        assert!(crowd.is_away(one, latest - AWAY) && !crowd.is_away(one, latest));
+        // After a while of peace nobody remembers.
+        crowd.send_away(other, latest + AWAY_MAX);
         assert_eq!(crowd.away.len(), 1);
+        assert!(!crowd.is_away(other, latest + AWAY_MAX + AWAY));
     }
 
     /// On a thread of connections, with a round that is held up.

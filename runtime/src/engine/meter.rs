@@ -23,6 +23,8 @@ pub struct Watch(Mutex<Watched>);
 struct Watched {
     /// CPU used since a call last ended.
     cpu: Duration,
+    /// CPU of the latest poll.
+    latest: Duration,
     /// CPU that its calls have left of their first slices.
     slices: Duration,
     /// When the next of the outstanding calls runs out of time, and the limit that it would reach.
@@ -126,6 +128,11 @@ impl Watch {
         self.lock().is_long()
     }
 
+    /// CPU of the latest poll.
+    pub(super) fn latest(&self) -> Duration {
+        self.lock().latest
+    }
+
     /// Whether they may go on without a permit.
     pub(super) fn share(&self) -> Share {
         self.lock().share()
@@ -140,6 +147,7 @@ impl Watch {
         let mut watched = self.lock();
         watched.bills.charge(used);
         watched.cpu += used;
+        watched.latest = used;
         watched.slices = watched.slices.saturating_sub(used);
         (watched.cpu, watched.share())
     }

@@ -22,7 +22,7 @@ const IMPURE: [&str; 14] = [
     "koyalite-host-api",
 ];
 
-fn dependencies(manifest: &str) -> Vec<String> {
+pub(super) fn dependencies(manifest: &str) -> Vec<String> {
     let manifest: Table = read(manifest).parse().unwrap();
     let named = manifest
         .get("dependencies")
@@ -363,28 +363,4 @@ fn only_config_reads_the_environment() {
         }
     }
     none(found, "the environment is read in runtime/src/config alone");
-}
-
-/// A lock file's packages: name and version.
-fn locked(file: &str) -> Vec<(String, String)> {
-    let lock: Table = read(file).parse().unwrap();
-    let packages = lock["package"].as_array().unwrap().iter();
-    let text = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
-    packages
-        .map(|package| (text(package, "name"), text(package, "version")))
-        .collect()
-}
-
-/// The fuzzers are a workspace of their own, which nothing else builds: it used to stay behind.
-#[test]
-fn the_fuzzers_run_the_versions_that_are_shipped() {
-    let shipped = locked("Cargo.lock");
-    let mut behind = Vec::new();
-    for (name, version) in locked("fuzz/Cargo.lock") {
-        let mut same = shipped.iter().filter(|(known, _)| *known == name).peekable();
-        if same.peek().is_some() && !same.any(|(_, known)| *known == version) {
-            behind.push(format!("{name} {version}"));
-        }
-    }
-    none(behind, "fuzz/Cargo.lock has other versions than Cargo.lock of");
 }
