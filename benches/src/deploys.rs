@@ -71,7 +71,11 @@ pub(crate) async fn run(setting: &Setting, sizes: Sizes) -> anyhow::Result<()> {
     let share = sizes.components.div_ceil(setting.rounds.max(1));
     for round in 0..setting.rounds.max(1) {
         eprintln!("  round {} of {}", round + 1, setting.rounds);
-        quiet.push(measured(&calls, id, tokio::time::sleep(setting.time)).await?.0);
+        quiet.push(
+            measured(&calls, id, tokio::time::sleep(setting.time))
+                .await?
+                .0,
+        );
         let numbers = round * share..((round + 1) * share).min(sizes.components);
         let (seen, took) = measured(&calls, id, deployed(&koyalite, numbers)).await?;
         beside.push(seen);

@@ -57,7 +57,10 @@ async fn attackers(app: &TestApp) -> Project<'_> {
         );
         project.deploy_as(function, guest, &lines).await;
     }
-    let each = format!("{SMALL_MEMORY} {}", "(core instance (instantiate $m)) ".repeat(4));
+    let each = format!(
+        "{SMALL_MEMORY} {}",
+        "(core instance (instantiate $m)) ".repeat(4)
+    );
     for (function, inside) in [("table", TABLE), ("memories", &each)] {
         let manifest = format!("name = \"{function}\"\n[limits]\nmemory_mib = 8\ncpu_ms = 400\n");
         let upload = project.upload_with(function, &handler_with(inside), &manifest);

@@ -211,7 +211,11 @@ async fn a_function_has_the_room_in_the_log_that_its_manifest_asks_for() {
     let path = "/functions/behaviours/logs?limit=1000";
     let log = project.control(Method::GET, path).send().await.expect(200);
     assert!(log.body.len() < 16 << 10, "{} bytes of log", log.body.len());
-    assert!(log.text().contains("wrote 1 KiB; `log_kib`"), "{}", log.text());
+    assert!(
+        log.text().contains("wrote 1 KiB; `log_kib`"),
+        "{}",
+        log.text()
+    );
 }
 
 fn size_of(folder: &std::path::Path) -> u64 {

@@ -247,7 +247,9 @@ impl Dispatcher {
         let whose = Whose {
             project: selected.project.id,
             function: selected.function.id,
-            at_once: at_once.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+            at_once: at_once.map_or(usize::MAX, |most| {
+                usize::try_from(most).unwrap_or(usize::MAX)
+            }),
         };
         let admitted = self.admission.enter(whose).await;
         // Held by the answer to its last byte, and by the instance to its end.

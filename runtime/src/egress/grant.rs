@@ -87,7 +87,9 @@ mod tests {
         }
         assert_eq!(grant.left(), 0);
         let spent = grant.admit(&target("https://a.example/"));
-        assert!(matches!(spent, Err(EgressError::BudgetSpent { requests }) if requests == REQUESTS_PER_INVOCATION_MAX));
+        assert!(
+            matches!(spent, Err(EgressError::BudgetSpent { requests }) if requests == REQUESTS_PER_INVOCATION_MAX)
+        );
     }
 
     #[test]

@@ -77,9 +77,16 @@ impl Crowd {
     }
 
     fn send_away(&mut self, project: Uuid, now: Instant) {
+        // Several windows may have ended in the same long round.
+        if self.is_away(project, now) {
+            return;
+        }
         // As long as it was away, it is remembered that it was.
         self.away.retain(|absent| now < absent.until + absent.time);
-        let known = self.away.iter().position(|absent| absent.project == project);
+        let known = self
+            .away
+            .iter()
+            .position(|absent| absent.project == project);
         let before = known.map(|known| self.away.swap_remove(known).time);
         let time = before.map_or(AWAY, |before| (before * 2).min(AWAY_MAX));
         self.away.push(Absent {
@@ -151,15 +158,19 @@ mod tests {
         // Who comes back to do the same is away for longer, and not for ever.
         crowd.send_away(one, now + AWAY);
         assert!(crowd.is_away(one, now + 2 * AWAY) && !crowd.is_away(one, now + 3 * AWAY));
-        for _ in 0..10 {
-            crowd.send_away(one, now + 3 * AWAY);
+        let mut at = now + 3 * AWAY;
+        for time in [4 * AWAY, 8 * AWAY, AWAY_MAX, AWAY_MAX] {
+            crowd.send_away(one, at);
+            // What is said twice counts once.
+            crowd.send_away(one, at + AWAY / 2);
+            assert!(crowd.is_away(one, at + time - AWAY / 2), "{time:?}");
+            at += time;
+            assert!(!crowd.is_away(one, at), "{time:?}");
         }
-        let latest = now + 3 * AWAY + AWAY_MAX;
-        assert!(crowd.is_away(one, latest - AWAY) && !crowd.is_away(one, latest));
         // After a while of peace nobody remembers.
-        crowd.send_away(other, latest + AWAY_MAX);
+        crowd.send_away(other, at + AWAY_MAX);
         assert_eq!(crowd.away.len(), 1);
-        assert!(!crowd.is_away(other, latest + AWAY_MAX + AWAY));
+        assert!(!crowd.is_away(other, at + AWAY_MAX + AWAY));
     }
 
     /// On a thread of connections, with a round that is held up.

@@ -9,7 +9,9 @@ use super::{none, read};
 fn locked(file: &str) -> Vec<Table> {
     let lock: Table = read(file).parse().unwrap();
     let packages = lock["package"].as_array().unwrap().iter();
-    packages.map(|one| one.as_table().unwrap().clone()).collect()
+    packages
+        .map(|one| one.as_table().unwrap().clone())
+        .collect()
 }
 
 /// Their lock file used to stay behind.
