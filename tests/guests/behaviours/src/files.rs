@@ -54,9 +54,7 @@ async fn put(request: &Request, path: &str) -> Result<Response> {
 async fn make(put: files::Put, mib: usize) -> Result<files::File> {
     let mut upload = put.begin().await?;
     for number in 0..mib {
-        upload
-            .write(vec![u8::try_from(number % 251)?; 1 << 20])
-            .await?;
+        upload.write(vec![u8::try_from(number % 251)?; 1 << 20]).await?;
     }
     Ok(upload.finish().await?)
 }
@@ -75,10 +73,7 @@ async fn get(request: &Request, path: &str) -> Result<Response> {
         let of = request.query("of");
         let path = of.as_deref().unwrap_or(path);
         let seconds: u32 = number_or(request, "seconds", 60)?;
-        let size = request
-            .query("size")
-            .map(|size| number(&size))
-            .transpose()?;
+        let size = request.query("size").map(|size| number(&size)).transpose()?;
         let url = match method.as_str() {
             "get" => files::sign_get(path, seconds).await?,
             _ => files::sign_put(path, seconds, request.query("type").as_deref(), size).await?,
@@ -118,10 +113,7 @@ async fn get(request: &Request, path: &str) -> Result<Response> {
 }
 
 pub async fn under(request: &Request) -> Result<Response> {
-    let limit = request
-        .query("limit")
-        .map(|limit| number(&limit))
-        .transpose()?;
+    let limit = request.query("limit").map(|limit| number(&limit)).transpose()?;
     let prefix = request.query("prefix").unwrap_or_default();
     Response::json(&files::list(prefix, request.query("after"), limit).await?)
 }

@@ -48,46 +48,14 @@ async fn waits(event: &ScheduledEvent) -> Result<()> {
     let came = [
         ("commit", committed),
         ("insert", steps.insert(&step("inserted")).run().await),
-        (
-            "upsert",
-            steps
-                .upsert(&step("began"))
-                .on(["attempt", "step"])
-                .run()
-                .await,
-        ),
-        (
-            "update",
-            steps
-                .update(&json!({ "done": true }))
-                .filter(all, mine())
-                .run()
-                .await,
-        ),
-        (
-            "delete",
-            steps
-                .delete()
-                .filter("attempt = $1 and step = 'deleted'", mine())
-                .run()
-                .await,
-        ),
-        (
-            "batch",
-            tables::batch([
-                steps.insert(&step("batched")).into(),
-                steps.select(["step"]).into(),
-            ])
-            .await
-            .map(drop),
-        ),
+        ("upsert", steps.upsert(&step("began")).on(["attempt", "step"]).run().await),
+        ("update", steps.update(&json!({ "done": true })).filter(all, mine()).run().await),
+        ("delete", steps.delete().filter("attempt = $1 and step = 'deleted'", mine()).run().await),
+        ("batch", tables::batch([steps.insert(&step("batched")).into(), steps.select(["step"]).into()]).await.map(drop)),
     ];
     let mut refused = None;
     for (what, outcome) in came {
-        let code = outcome
-            .as_ref()
-            .err()
-            .map_or("ok", |error| error.code.as_str());
+        let code = outcome.as_ref().err().map_or("ok", |error| error.code.as_str());
         log::info!("{what}: {code}");
         refused = refused.or(outcome.err());
     }
