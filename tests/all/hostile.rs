@@ -51,9 +51,11 @@ async fn app() -> Shared {
 
 async fn attackers(app: &TestApp) -> Project<'_> {
     let project = app.project().await;
+    let own = &app.listening().functions;
     for (function, guest, limits) in HOSTILE {
         let lines = format!(
-            "[limits]\nmemory_mib = 8\nwall_ms = 1500\nbody_mib = 4\n{limits}\n[config]\nword = \"x\"\n"
+            "[limits]\nmemory_mib = 8\nwall_ms = 1500\nbody_mib = 4\n{limits}\n\
+             [config]\nword = \"x\"\nown = \"{own}\"\n"
         );
         project.deploy_as(function, guest, &lines).await;
     }

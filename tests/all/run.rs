@@ -66,7 +66,8 @@ async fn nothing_goes_out_unless_it_is_allowed() {
 #[tokio::test]
 async fn a_component_that_calls_itself_without_end_is_refused_at_last_and_serves_on() {
     let single = Single::start("hostile", &["--allow-outbound", "*"]).await;
-    let refused = single.call(Method::GET, "/call-self").send().await;
+    let path = format!("/call-self?at=http://{}", single.authority());
+    let refused = single.call(Method::GET, &path).send().await;
     assert!(matches!(refused.status, 502 | 503), "{refused:?}");
     let after = single.call(Method::GET, "/never-read").send().await;
     after.expect(200);

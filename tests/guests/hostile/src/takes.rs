@@ -128,10 +128,10 @@ pub fn random() -> Result<Response> {
     Ok(Response::text("there are no more\n"))
 }
 
-/// Calls its own address, which does the same.
+/// Calls its own address, which does the same. Its caller or its configuration says where its server is.
 pub async fn call_self(request: &Request) -> Result<Response> {
-    let own = request.header("host").unwrap_or_default();
-    let address = format!("http://{own}{}", request.uri());
+    let own = request.query("at").or_else(|| koyalite::config::get("own"));
+    let address = format!("{}{}", own.unwrap_or_default(), request.uri());
     match fetch::get(&address).send().await {
         Ok(answer) => Ok(Response::status(answer.status())),
         Err(error) => Ok(Response::text(format!("refused: {error}\n")).with_status(502)),
