@@ -63,7 +63,7 @@ async fn attackers(app: &TestApp) -> Project<'_> {
         "{SMALL_MEMORY} {}",
         "(core instance (instantiate $m)) ".repeat(4)
     );
-    for (function, inside) in [("table", TABLE), ("memories", &each)] {
+    for (function, inside) in [("table", TABLE), ("memories", each.as_str())] {
         let manifest = format!("name = \"{function}\"\n[limits]\nmemory_mib = 8\ncpu_ms = 400\n");
         let upload = project.upload_with(function, &handler_with(inside), &manifest);
         upload.send().await.expect(201);
