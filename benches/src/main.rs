@@ -1,7 +1,7 @@
 //! What `cargo xtask bench` runs: one bench, its subjects in interleaved rounds, a table of medians
 //! and the ratios between them.
 //!
-//! A bench ([`hello`], [`tables`], [`neighbours`], [`density`], [`scheduler`], [`outbox`], [`nodes`],
+//! A bench ([`hello`], [`tables`], [`neighbours`], [`deploys`], [`density`], [`scheduler`], [`outbox`], [`nodes`],
 //! [`vectors`], [`audit`]) starts what it needs ([`koyalite`], [`opponent`]), lists its
 //! subjects and hands them to [`rounds`]; [`load`] drives one subject for one round, [`process`]
 //! reads what it cost, [`report`] prints. What does not fit that is measured apart ([`bulk`]). The opponents ([`bare`], [`handwritten`]) are this same
@@ -11,6 +11,7 @@ mod audit;
 mod bare;
 mod bulk;
 mod density;
+mod deploys;
 mod fixture;
 mod handwritten;
 mod hello;
@@ -58,6 +59,13 @@ enum Command {
     Nodes(Setting),
     /// A well-behaved function beside a hundred hostile calls
     Neighbours(Setting),
+    /// A hello while large components are deployed
+    Deploys {
+        #[command(flatten)]
+        setting: Setting,
+        #[command(flatten)]
+        sizes: deploys::Sizes,
+    },
     /// Ten thousand functions on one node: start, memory, first calls
     Density {
         #[command(flatten)]
@@ -125,6 +133,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Hello { setting, reference } => hello::run(&setting, reference).await,
         Command::Tables(setting) => tables::run(&setting).await,
         Command::Neighbours(setting) => neighbours::run(&setting).await,
+        Command::Deploys { setting, sizes } => deploys::run(&setting, sizes).await,
         Command::Density { setting, functions } => density::run(&setting, functions).await,
         Command::Nodes(setting) => nodes::run(&setting).await,
         Command::Scheduler { setting, sizes } => scheduler::run(&setting, sizes).await,

@@ -36,8 +36,9 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
     let url = koyalite.deploy((VICTIM, "hello"), "hello", "").await?;
     let mut base = String::new();
     for guest in ["hostile", "hostile-02"] {
-        let lines = "[limits]\nwall_ms = 3000\n[config]\nword = \"x\"\n";
-        let at = koyalite.deploy((HOSTILE, guest), guest, lines).await?;
+        let own = url.trim_end_matches("/f/victim/hello");
+        let lines = format!("[limits]\nwall_ms = 3000\n[config]\nword = \"x\"\nown = \"{own}\"\n");
+        let at = koyalite.deploy((HOSTILE, guest), guest, &lines).await?;
         base = at.trim_end_matches(guest).to_owned();
     }
     let target = Target {

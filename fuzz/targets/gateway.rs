@@ -13,6 +13,7 @@ use koyalite_host_api::db::{DatabaseAccess, Mirror, Password};
 use koyalite_policy::{ProjectName, Schema};
 use koyalite_runtime::accounts::{AccountError, Done};
 use koyalite_runtime::dispatch::{DispatchError, HttpCall};
+use koyalite_runtime::forward::ForwardError;
 use koyalite_runtime::gateway::providers::Fetched;
 use koyalite_runtime::gateway::{AccountCall, Behind, Gateway, GatewaySettings};
 use koyalite_runtime::http::{Body, body, request_form};
@@ -91,6 +92,18 @@ impl Behind for Guest {
 
     fn open_preview(&self, _function: Uuid, _text: &str) -> Option<Preview> {
         None
+    }
+
+    fn is_stale(&self) -> bool {
+        false
+    }
+
+    async fn forward(
+        &self,
+        _regions: &[String],
+        _request: Request<Body>,
+    ) -> Result<Response<Body>, ForwardError> {
+        Err(ForwardError::Off)
     }
 
     fn nodes(&self) -> NonZeroU32 {

@@ -58,6 +58,7 @@ fn project() -> &'static Project {
                 .project(Uuid::from_u128(7), &access),
             mirror: Mirror::Off,
             reads: Default::default(),
+            files: Default::default(),
         }
     })
 }

@@ -88,15 +88,27 @@ pub struct Invocation {
 /// Host calls left to an invocation. Counted, because a guest that loops over cheap host calls
 /// spends the database's time rather than its own CPU.
 #[derive(Debug)]
-pub struct CallBudget(AtomicU32);
+pub struct CallBudget {
+    all: u32,
+    left: AtomicU32,
+}
 
 impl Default for CallBudget {
     fn default() -> Self {
-        Self(AtomicU32::new(limits::HOST_CALLS))
+        Self::of(limits::HOST_CALLS)
     }
 }
 
 impl CallBudget {
+    /// So many calls.
+    #[must_use]
+    pub fn of(calls: u32) -> Self {
+        Self {
+            all: calls,
+            left: AtomicU32::new(calls),
+        }
+    }
+
     /// Takes one call from the budget.
     ///
     /// # Errors
@@ -110,16 +122,17 @@ impl CallBudget {
     /// # Errors
     /// `host_calls_limit` where fewer are left.
     pub fn take_many(&self, calls: u32) -> Result<(), HostError> {
-        self.0
+        self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(calls)
             })
             .map(drop)
-            .map_err(|_| HostError::host_calls_limit())
+            .map_err(|_| HostError::host_calls_limit(self.all))
     }
 }
 
-/// What one invocation may log: enough to follow a request, too little to fill a disk.
+/// What one invocation may log unless its manifest says otherwise: enough to follow a request, too little to
+/// fill a disk.
 pub const LOG_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest line. A stack trace or a small payload fits.
@@ -148,6 +161,7 @@ pub trait LogSink: Send + Sync + 'static {
 /// invocation has written its share.
 pub struct GuestLog {
     sink: Box<dyn LogSink>,
+    share_bytes: usize,
     left_bytes: AtomicUsize,
 }
 
@@ -163,10 +177,23 @@ impl GuestLog {
     /// A log that hands its lines to `sink`.
     #[must_use]
     pub fn new(sink: impl LogSink) -> Self {
+        Self::of(LOG_BYTES_MAX, sink)
+    }
+
+    /// The same for so many bytes.
+    #[must_use]
+    pub fn of(share_bytes: usize, sink: impl LogSink) -> Self {
         Self {
             sink: Box::new(sink),
-            left_bytes: AtomicUsize::new(LOG_BYTES_MAX),
+            share_bytes,
+            left_bytes: AtomicUsize::new(share_bytes),
         }
+    }
+
+    /// How many bytes it takes in all.
+    #[must_use]
+    pub fn share_bytes(&self) -> usize {
+        self.share_bytes
     }
 
     /// Writes a line of the host's own, which is not of the guest's share: the guest may have used
@@ -191,8 +218,9 @@ impl GuestLog {
             Ok(_) => self.sink.line(
                 LogLevel::Warn,
                 format!(
-                    "log truncated: this invocation wrote {} KiB",
-                    LOG_BYTES_MAX / 1024
+                    "log truncated: this invocation wrote {} KiB; `log_kib` in [limits] of the function's \
+                     manifest raises that",
+                    self.share_bytes / 1024
                 ),
             ),
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// Host calls one invocation may make. A loop that asks row by row should be one query; a thousand
+/// Host calls one invocation may make unless its manifest says otherwise. A loop that asks row by row should be one query; a thousand
 /// calls of 200 µs already are a fifth of a second of database time for one request.
 pub const HOST_CALLS: u32 = 1000;
 

@@ -70,6 +70,19 @@ async fn work_after_the_answer_keeps_its_place_until_it_ends() {
     running(&app, 0.0).await;
 }
 
+/// The node would let it have a hundred.
+#[tokio::test]
+async fn a_function_has_as_many_calls_at_once_as_its_manifest_asks_for() {
+    let app = on_one_thread(&[]).await;
+    let project = app.project().await;
+    let lines = "[limits]\nwall_ms = 2000\nconcurrency = 1\n";
+    project.deploy_as("hostile", "hostile", lines).await;
+    project.fetch("/hostile/linger").await.of_function(200);
+    let waits = seen(&app, "koyalite_invocations_waiting", 1.0);
+    let (answer, ()) = tokio::join!(project.fetch("/hostile/never-read"), waits);
+    answer.of_function(200);
+}
+
 fn hold<'a>(project: &'a Project<'_>, key: &str) -> impl Future<Output = Answer> + use<'a> {
     let path = format!("/behaviours/interleave?hold={key}");
     project.call(Method::GET, &path).send()

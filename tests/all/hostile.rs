@@ -51,14 +51,39 @@ async fn app() -> Shared {
 
 async fn attackers(app: &TestApp) -> Project<'_> {
     let project = app.project().await;
+    let own = &app.listening().functions;
     for (function, guest, limits) in HOSTILE {
         let lines = format!(
-            "[limits]\nmemory_mib = 8\nwall_ms = 1500\nbody_mib = 4\n{limits}\n[config]\nword = \"x\"\n"
+            "[limits]\nmemory_mib = 8\nwall_ms = 1500\nbody_mib = 4\n{limits}\n\
+             [config]\nword = \"x\"\nown = \"{own}\"\n"
         );
         project.deploy_as(function, guest, &lines).await;
     }
+    let each = format!(
+        "{SMALL_MEMORY} {}",
+        "(core instance (instantiate $m)) ".repeat(4)
+    );
+    for (function, inside) in [("table", TABLE), ("memories", each.as_str())] {
+        let manifest = format!("name = \"{function}\"\n[limits]\nmemory_mib = 8\ncpu_ms = 400\n");
+        let upload = project.upload_with(function, &handler_with(inside), &manifest);
+        upload.send().await.expect(201);
+    }
     project
 }
+
+/// Grows until it is told that there is no more, and then gives up.
+const TABLE: &str = r#"(core module $m (table $t 1 funcref) (func $grow
+    (loop $again
+        (br_if $again (i32.ne (i32.const -1) (table.grow $t (ref.null func) (i32.const 1000)))))
+    unreachable) (start $grow))
+    (core instance (instantiate $m))"#;
+
+/// Grows to two and a half mebibytes, a page at a time. One of them is within the limit.
+const SMALL_MEMORY: &str = r#"(core module $m (memory 1) (func $grow (local $n i32)
+    (loop $again
+        (drop (memory.grow (i32.const 1)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $again (i32.lt_u (local.get $n) (i32.const 40))))) (start $grow))"#;
 
 async fn neighbour(app: &TestApp) -> Project<'_> {
     let project = app.project().await;
@@ -212,20 +237,14 @@ async fn a_component_with_many_memories_is_refused_when_it_is_deployed() {
 async fn a_table_that_grows_without_end_stops_at_its_limit() {
     let app = app().await;
     let project = app.project().await;
-    // Grows until it is told that there is no more, and then gives up.
-    let grows = r#"(core module $m (table $t 1 funcref) (func $grow
-        (loop $again
-            (br_if $again (i32.ne (i32.const -1) (table.grow $t (ref.null func) (i32.const 1000)))))
-        unreachable) (start $grow))
-        (core instance (instantiate $m))"#;
     project
-        .upload("table", handler_with(grows))
+        .upload("table", handler_with(TABLE))
         .send()
         .await
         .expect(201);
     project.fetch("/table").await.problem(500, "guest_trapped");
     let small = "name = \"small\"\n[limits]\nmemory_mib = 1\n";
-    let upload = project.upload_with("small", &handler_with(grows), small);
+    let upload = project.upload_with("small", &handler_with(TABLE), small);
     upload.send().await.expect(201);
     let problem = project.fetch("/small").await.problem(500, "memory_limit");
     assert!(

@@ -198,6 +198,26 @@ async fn a_flood_of_log_is_cut_short_and_says_so() {
     assert!(kept < 8 << 20, "{kept} bytes on disk");
 }
 
+#[tokio::test]
+async fn a_function_has_the_room_in_the_log_that_its_manifest_asks_for() {
+    let app = app().await;
+    let project = app.project().await;
+    let lines = "[limits]\ncpu_ms = 10000\nlog_kib = 1\n";
+    project.deploy_as("behaviours", "behaviours", lines).await;
+    for path in ["log-flood?mib=1", "print-flood?mib=1"] {
+        let answer = project.fetch(&format!("/behaviours/{path}")).await;
+        answer.of_function(200);
+    }
+    let path = "/functions/behaviours/logs?limit=1000";
+    let log = project.control(Method::GET, path).send().await.expect(200);
+    assert!(log.body.len() < 16 << 10, "{} bytes of log", log.body.len());
+    assert!(
+        log.text().contains("wrote 1 KiB; `log_kib`"),
+        "{}",
+        log.text()
+    );
+}
+
 fn size_of(folder: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     entries

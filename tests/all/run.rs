@@ -62,6 +62,18 @@ async fn nothing_goes_out_unless_it_is_allowed() {
     }
 }
 
+/// Each call waits for the next one, until there is no place for one more.
+#[tokio::test]
+async fn a_component_that_calls_itself_without_end_is_refused_at_last_and_serves_on() {
+    let single = Single::start("hostile", &["--allow-outbound", "*"]).await;
+    let path = format!("/call-self?at=http://{}", single.authority());
+    let refused = single.call(Method::GET, &path).send().await;
+    assert!(matches!(refused.status, 502 | 503), "{refused:?}");
+    let after = single.call(Method::GET, "/never-read").send().await;
+    after.expect(200);
+    assert_eq!(single.interrupt().await, 0);
+}
+
 #[tokio::test]
 async fn the_host_answers_that_there_is_no_project() {
     let single = Single::start("behaviours-02", &[]).await;

@@ -18,7 +18,7 @@ const VECTORS: &str = "vectors";
 const USAGE: &str = "usage: cargo xtask bench NAME [--json] [--rounds COUNT] [--time SECONDS]";
 
 /// The benches, and what each is about.
-const BENCHES: [(&str, &str); 9] = [
+const BENCHES: [(&str, &str); 10] = [
     (
         "hello",
         "a constant answer, bodies both ways: instances against bare hyper (--reference: and wasmtime serve)",
@@ -30,6 +30,10 @@ const BENCHES: [(&str, &str); 9] = [
     (
         "neighbours",
         "a well-behaved function beside a hundred calls of each hostile one",
+    ),
+    (
+        "deploys",
+        "a hello while twenty components of 13 MB are deployed (--components, --rate COUNT)",
     ),
     (
         "nodes",

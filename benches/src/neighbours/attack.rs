@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Empty};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -24,15 +24,24 @@ pub(super) struct Attack {
     pub(super) rate: &'static str,
     pub(super) p99: &'static str,
     path: &'static str,
+    /// Sent with POST, if there is anything.
+    body: &'static [u8],
 }
+
+/// More than what is on its way between the two ends of a connection.
+static LARGE: [u8; 2 << 20] = [7; 2 << 20];
 
 macro_rules! attack {
     ($name:literal, $path:literal) => {
+        attack!($name, $path, &[])
+    };
+    ($name:literal, $path:literal, $body:expr) => {
         Attack {
             name: $name,
             rate: concat!($name, ": rate"),
             p99: concat!($name, ": p99"),
             path: $path,
+            body: $body,
         }
     };
 }
@@ -52,7 +61,10 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack!("panic in drop", "hostile/panic-in-drop"),
     attack!("log lines", "hostile/log-lines"),
     attack!("printed lines", "hostile-02/print-lines"),
+    attack!("random bytes", "hostile/random"),
     attack!("calls itself", "hostile/call-self"),
+    attack!("body not read", "hostile/never-read", &LARGE),
+    attack!("body read late", "hostile/answer-first", &LARGE),
     attack!("huge header", "hostile/huge-header"),
     attack!("many headers", "hostile/many-headers"),
     attack!("drip", "hostile/drip"),
@@ -77,10 +89,11 @@ impl Attack {
         for _ in 0..CALLERS {
             let url = format!("{base}{}", self.path);
             let (client, begun) = (client.clone(), Arc::clone(&begun));
+            let body = Bytes::from_static(self.body);
             callers.spawn(async move {
                 loop {
                     begun.fetch_add(1, Ordering::Relaxed);
-                    if !call(&client, &url).await {
+                    if !call(&client, &url, body.clone()).await {
                         tokio::time::sleep(PAUSE).await;
                     }
                 }
@@ -91,8 +104,13 @@ impl Attack {
 }
 
 /// Whether there was a whole answer. What it says does not matter.
-async fn call(client: &Client<HttpConnector, Empty<Bytes>>, url: &str) -> bool {
-    let Ok(request) = Request::get(url).body(Empty::new()) else {
+async fn call(client: &Client<HttpConnector, Full<Bytes>>, url: &str, body: Bytes) -> bool {
+    let method = match body.is_empty() {
+        true => Method::GET,
+        false => Method::POST,
+    };
+    let request = Request::builder().method(method).uri(url);
+    let Ok(request) = request.body(Full::new(body)) else {
         return false;
     };
     let Ok(response) = client.request(request).await else {

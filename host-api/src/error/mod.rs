@@ -13,7 +13,7 @@ use std::fmt;
 
 use koyalite_policy::{Command, TableName};
 
-use crate::limits::{ECHO_CHARS, HOST_CALLS, RETURNED_ROWS};
+use crate::limits::{ECHO_CHARS, RETURNED_ROWS};
 
 /// The code of [`HostError::database_away`], which a read looks at to try once more.
 pub(crate) const DATABASE_AWAY: &str = "database_away";
@@ -136,8 +136,11 @@ impl HostError {
     }
 
     /// The invocation has made all the host calls it may make.
-    pub fn host_calls_limit() -> HostError {
-        let message = format!("an invocation may make {HOST_CALLS} host calls");
+    pub fn host_calls_limit(calls: u32) -> HostError {
+        let message = format!(
+            "an invocation of this function may make {calls} host calls; `host_calls` in [limits] of its \
+             manifest raises that"
+        );
         HostError::new(ErrorKind::Limit, "host_calls_limit", message)
     }
 }

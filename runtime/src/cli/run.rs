@@ -118,6 +118,7 @@ impl RunArgs {
                 wall_ms,
                 silence_ms,
                 body_mib,
+                ..Limits::DEFAULT
             },
         };
         Ok(crate::server::run_single(single)?)

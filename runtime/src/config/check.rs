@@ -189,6 +189,9 @@ impl<'a> Reading<'a> {
             silence_ms: self.number(Key::SilenceMsMax, 3_600_000, 1..=86_400_000),
             wall_ms: self.number(Key::WallMsMax, 86_400_000, 1..=86_400_000),
             body_mib: self.number(Key::BodyMibMax, 256, 1..=65_536),
+            host_calls: self.number(Key::HostCallsMax, 10_000, 1..=1_000_000),
+            outbound_requests: self.number(Key::OutboundRequestsMax, 1_000, 1..=100_000),
+            log_kib: self.number(Key::LogKibMax, 1_024, 1..=65_536),
             component_mib: self.number(Key::ComponentMibMax, 64, 1..=256),
         }
     }

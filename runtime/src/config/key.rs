@@ -71,6 +71,9 @@ keys! {
     SilenceMsMax "silence_ms_max";
     WallMsMax "wall_ms_max";
     BodyMibMax "body_mib_max";
+    HostCallsMax "host_calls_max";
+    OutboundRequestsMax "outbound_requests_max";
+    LogKibMax "log_kib_max";
     ComponentMibMax "component_mib_max";
     // What this node takes on.
     InstancesMax "instances_max";

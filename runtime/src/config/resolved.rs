@@ -231,6 +231,12 @@ pub struct OperatorCaps {
     pub wall_ms: u64,
     /// A request's body.
     pub body_mib: u64,
+    /// Host calls of an invocation.
+    pub host_calls: u64,
+    /// Requests that one sends.
+    pub outbound_requests: u64,
+    /// What one logs.
+    pub log_kib: u64,
     /// A component.
     pub component_mib: u64,
 }

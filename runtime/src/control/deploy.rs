@@ -146,6 +146,19 @@ fn within_caps(limits: Limits, caps: Limits) -> Result<(), ApiError> {
         ("limits.silence_ms", limits.silence_ms, caps.silence_ms),
         ("limits.wall_ms", limits.wall_ms, caps.wall_ms),
         ("limits.body_mib", limits.body_mib, caps.body_mib),
+        // Who asks for none has what there is.
+        (
+            "limits.concurrency",
+            limits.concurrency.unwrap_or_default(),
+            caps.concurrency.unwrap_or(u64::MAX),
+        ),
+        ("limits.host_calls", limits.host_calls, caps.host_calls),
+        (
+            "limits.outbound_requests",
+            limits.outbound_requests,
+            caps.outbound_requests,
+        ),
+        ("limits.log_kib", limits.log_kib, caps.log_kib),
     ];
     let errors: Vec<_> = over
         .into_iter()
@@ -192,17 +205,21 @@ mod tests {
             cpu_ms: 2_000,
             first_byte_ms: 30_000,
             silence_ms: 60_000,
-            wall_ms: 900_000,
-            body_mib: 16,
+            concurrency: Some(100),
+            ..Limits::DEFAULT
         };
         assert!(within_caps(Limits::DEFAULT, caps).is_ok());
         let greedy = Limits {
             memory_mib: 256,
             cpu_ms: 2_001,
+            concurrency: Some(101),
+            host_calls: 1_001,
+            outbound_requests: 51,
+            log_kib: 65,
             ..Limits::DEFAULT
         };
         let problem = within_caps(greedy, caps).unwrap_err().problem();
-        assert_eq!(problem.errors.len(), 2);
+        assert_eq!(problem.errors.len(), 6);
     }
 
     #[tokio::test]

@@ -51,6 +51,8 @@ impl Default for AdmissionLimits {
 pub(super) struct Whose {
     pub(super) project: Uuid,
     pub(super) function: Uuid,
+    /// How many calls of the function its manifest wants at most.
+    pub(super) at_once: usize,
 }
 
 /// Who runs on this node.

@@ -243,9 +243,13 @@ impl Dispatcher {
     ) -> Result<Option<http::Response<Body>>, DispatchError> {
         let (records, usage) = (Arc::clone(&self.records), Arc::clone(&run.usage));
         let tracking = Tracking::new(records, selected, run.started, usage);
+        let at_once = selected.version.manifest.limits.concurrency;
         let whose = Whose {
             project: selected.project.id,
             function: selected.function.id,
+            at_once: at_once.map_or(usize::MAX, |most| {
+                usize::try_from(most).unwrap_or(usize::MAX)
+            }),
         };
         let admitted = self.admission.enter(whose).await;
         // Held by the answer to its last byte, and by the instance to its end.
@@ -295,6 +299,8 @@ impl Dispatcher {
             invocation: run.started.id,
         };
         project.reads = self.reads.of(&selected.project, asker);
+        let limits = version.manifest.limits;
+        let log_bytes = usize::try_from(limits.log_kib << 10).unwrap_or(usize::MAX);
         Invocation {
             id: run.started.id,
             project: Arc::new(project),
@@ -305,8 +311,8 @@ impl Dispatcher {
                 Some(config) => config.values(),
                 None => self.targets.config(version),
             },
-            log: GuestLog::new(tracking.log()),
-            calls: CallBudget::default(),
+            log: GuestLog::of(log_bytes, tracking.log()),
+            calls: CallBudget::of(u32::try_from(limits.host_calls).unwrap_or(u32::MAX)),
             transaction: TransactionSlot::default(),
             usage: run.usage,
         }

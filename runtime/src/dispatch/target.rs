@@ -88,6 +88,7 @@ fn make(selected: &Selected) -> Result<Target, DispatchError> {
             first_byte: Duration::from_millis(manifest.limits.first_byte_ms),
             silence: Duration::from_millis(manifest.limits.silence_ms),
             wall: Duration::from_millis(manifest.limits.wall_ms),
+            outbound_requests: u32::try_from(manifest.limits.outbound_requests).unwrap_or(u32::MAX),
         },
         outbound: Arc::new(outbound),
     })

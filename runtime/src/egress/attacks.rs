@@ -331,7 +331,7 @@ async fn the_budget_of_an_invocation_ends() {
         .await
         .unwrap_err();
     assert_eq!(spent.code(), "egress_budget_spent");
-    assert_eq!(server.served(), grant::REQUESTS_PER_INVOCATION_MAX as usize);
+    assert_eq!(server.served(), REQUESTS_PER_INVOCATION_MAX as usize);
 }
 
 #[tokio::test]

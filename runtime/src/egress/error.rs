@@ -6,7 +6,6 @@ use std::io;
 
 use hyper_util::client::legacy;
 
-use super::grant::REQUESTS_PER_INVOCATION_MAX;
 use super::host::HostError;
 
 /// Why an outbound request failed.
@@ -23,10 +22,13 @@ pub enum EgressError {
     #[error("bad outbound host: {0}")]
     BadHost(#[from] HostError),
     #[error(
-        "this invocation has sent all of its {REQUESTS_PER_INVOCATION_MAX} outbound requests; \
-         batch them or spread them over several invocations"
+        "this invocation has sent all of its {requests} outbound requests; batch them, spread them over \
+         several invocations, or raise `outbound_requests` in [limits] of the function's manifest"
     )]
-    BudgetSpent,
+    BudgetSpent {
+        /// How many it had.
+        requests: u32,
+    },
     #[error(
         "the other side stayed silent for {} seconds, or for as long as the request would wait",
         super::REQUEST_TIMEOUT.as_secs()
@@ -60,7 +62,7 @@ impl EgressError {
             Self::NotAllowed { .. } => "egress_not_allowed",
             Self::AddressRefused { .. } => "egress_address_refused",
             Self::BadHost(_) => "egress_bad_host",
-            Self::BudgetSpent => "egress_budget_spent",
+            Self::BudgetSpent { .. } => "egress_budget_spent",
             Self::Timeout => "egress_timeout",
             Self::ConnectTimeout => "egress_connect_timeout",
             Self::Unresolved => "egress_unresolved",

@@ -8,23 +8,31 @@ use super::EgressError;
 use super::allow::AllowList;
 use super::host::Target;
 
-/// Requests one invocation may send: enough for a page of fan-out, too few for a scan or a flood.
+/// Requests one invocation may send unless its manifest says otherwise: enough for a page of fan-out, too few for a scan or a flood.
 pub const REQUESTS_PER_INVOCATION_MAX: u32 = 50;
 
 /// Permission to send, made once per invocation.
 #[derive(Debug, Clone)]
 pub struct EgressGrant {
     allow: Arc<AllowList>,
+    all: u32,
     left: Arc<AtomicU32>,
 }
 
 impl EgressGrant {
-    /// A full budget over this allow-list.
+    /// The usual budget over this allow-list.
     #[must_use]
     pub fn new(allow: Arc<AllowList>) -> Self {
+        Self::of(REQUESTS_PER_INVOCATION_MAX, allow)
+    }
+
+    /// So many requests over this allow-list.
+    #[must_use]
+    pub fn of(requests: u32, allow: Arc<AllowList>) -> Self {
         Self {
             allow,
-            left: Arc::new(AtomicU32::new(REQUESTS_PER_INVOCATION_MAX)),
+            all: requests,
+            left: Arc::new(AtomicU32::new(requests)),
         }
     }
 
@@ -55,7 +63,7 @@ impl EgressGrant {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
         {
             Ok(_) => Ok(()),
-            Err(_) => Err(EgressError::BudgetSpent),
+            Err(_) => Err(EgressError::BudgetSpent { requests: self.all }),
         }
     }
 }
@@ -79,7 +87,18 @@ mod tests {
         }
         assert_eq!(grant.left(), 0);
         let spent = grant.admit(&target("https://a.example/"));
-        assert!(matches!(spent, Err(EgressError::BudgetSpent)));
+        assert!(
+            matches!(spent, Err(EgressError::BudgetSpent { requests }) if requests == REQUESTS_PER_INVOCATION_MAX)
+        );
+    }
+
+    #[test]
+    fn a_function_may_have_a_budget_of_its_own() {
+        let allow = AllowList::parse(&["https://a.example"]).unwrap();
+        let grant = EgressGrant::of(1, Arc::new(allow));
+        assert!(grant.admit(&target("https://a.example/")).is_ok());
+        let spent = grant.admit(&target("https://a.example/")).unwrap_err();
+        assert!(spent.to_string().contains("all of its 1 outbound"));
     }
 
     #[test]

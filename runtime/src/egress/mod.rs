@@ -41,7 +41,7 @@ pub use self::address::Policy;
 pub use self::allow::AllowList;
 use self::connect::{Dialer, Resolve, SystemResolver};
 pub use self::error::EgressError;
-pub use self::grant::EgressGrant;
+pub use self::grant::{EgressGrant, REQUESTS_PER_INVOCATION_MAX};
 use self::host::Target;
 pub use self::patience::{Paced, Patience};
 

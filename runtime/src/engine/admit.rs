@@ -71,8 +71,13 @@ impl Engine {
     /// # Errors
     /// Every way in which bytes can be wrong, each saying what would have been right.
     pub async fn admit(&self, bytes: Bytes) -> Result<Admitted, AdmitError> {
-        let Surveyed(surface) = survey(&bytes)?;
-        let sha256 = code::hash(&bytes);
+        let looked_at = bytes.clone();
+        let looked_at =
+            code::apart(move || survey(&looked_at).map(|seen| (seen, code::hash(&looked_at))));
+        let looked_at = looked_at.await.map_err(|error| AdmitError::Internal {
+            inside: error.to_string(),
+        })?;
+        let (Surveyed(surface), sha256) = looked_at?;
         self.code.compile(&sha256, bytes).await?;
         // A guest with one event loop for all its calls could continue one caller's code while
         // another's is polled, so the languages that were proved not to are listed, not those that do.

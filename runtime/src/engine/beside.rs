@@ -20,11 +20,13 @@ use futures::FutureExt as _;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
+use uuid::Uuid;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::cpu::{SLICE, Share};
+use super::cpu::{SLICE, Share, thread_time};
+use super::crowd;
 use super::meter::Watch;
-use super::pace::Pace;
+use super::pace::{LONG, Pace};
 
 /// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
 /// little from leaving in one piece, and every byte here is one that the caller does not have yet.
@@ -38,19 +40,29 @@ const TURNS_MAX: u32 = 4;
 
 /// A worker, until it has ended or goes on elsewhere. Dropped before, it is stopped.
 pub(super) struct Beside {
-    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    watch: Arc<Watch>,
-    pace: Arc<Pace>,
+    work: Option<Work>,
+    manner: Manner,
     elsewhere: Handle,
 }
 
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What says where a worker belongs.
+#[derive(Clone, Default)]
+pub(super) struct Manner {
+    /// What it has used.
+    pub(super) watch: Arc<Watch>,
+    /// What others of its component did.
+    pub(super) pace: Arc<Pace>,
+    /// Whose it is.
+    pub(super) project: Uuid,
+}
+
 impl Beside {
-    /// `watch` knows what the work has used, `pace` what others of its kind did; `elsewhere` is where long
-    /// work belongs.
+    /// `elsewhere` is where work belongs that is in the way here.
     pub(super) fn new(
         work: impl Future<Output = ()> + Send + 'static,
-        watch: Arc<Watch>,
-        pace: Arc<Pace>,
+        manner: Manner,
         elsewhere: Handle,
     ) -> Self {
         // A fault of ours in one call is the end of that call, not of the connection that it is on.
@@ -61,8 +73,7 @@ impl Beside {
         });
         Self {
             work: Some(Box::pin(work)),
-            watch,
-            pace,
+            manner,
             elsewhere,
         }
     }
@@ -142,20 +153,49 @@ impl Beside {
         let Some(mut work) = self.work.take() else {
             return;
         };
-        if self.pace.is_long() && self.watch.is_new() {
-            drop(self.elsewhere.spawn(work));
+        let Manner {
+            watch,
+            pace,
+            project,
+        } = &self.manner;
+        if crowd::is_away(*project) {
+            watch.forfeit();
+            return self.leave(work);
+        }
+        if pace.is_long() && watch.is_new() {
+            return self.leave(work);
+        }
+        let begun = Instant::now();
+        let polled = work.as_mut().poll(cx);
+        crowd::held(*project, begun.elapsed());
+        if watch.latest() >= LONG {
+            pace.was_long();
+        }
+        if polled.is_ready() {
             return;
         }
-        if work.as_mut().poll(cx).is_ready() {
-            return;
-        }
-        match self.watch.share() {
+        match watch.share() {
             Share::Left => self.work = Some(work),
             Share::Spent => {
-                self.pace.was_long();
-                drop(self.elsewhere.spawn(work));
+                pace.was_long();
+                self.leave(work);
             }
         }
+    }
+
+    /// It goes on in the runtime of all other work.
+    fn leave(&self, mut work: Work) {
+        let Manner { watch, pace, .. } = self.manner.clone();
+        drop(self.elsewhere.spawn(poll_fn(move |cx| {
+            let before = thread_time();
+            let polled = work.as_mut().poll(cx);
+            let used = thread_time().saturating_sub(before);
+            // Otherwise the next ones would begin on a thread of connections again, all at once.
+            if used >= LONG || (polled.is_ready() && watch.is_long()) {
+                pace.was_long();
+            }
+            polled
+        })));
     }
 }
 
@@ -254,7 +294,7 @@ mod tests {
     }
 
     fn working(work: impl Future<Output = ()> + Send + 'static) -> Beside {
-        Beside::new(work, Arc::default(), Arc::default(), Handle::current())
+        Beside::new(work, Manner::default(), Handle::current())
     }
 
     async fn gathered(body: WasiBody) -> WasiBody {

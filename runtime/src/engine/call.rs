@@ -32,6 +32,8 @@ pub struct CallLimits {
     pub silence: Duration,
     /// Until everything is done.
     pub wall: Duration,
+    /// Requests that it may send.
+    pub outbound_requests: u32,
 }
 
 /// The version of a function that is to run, with what the engine needs of its manifest.

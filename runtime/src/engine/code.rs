@@ -33,7 +33,7 @@ pub fn hash(bytes: &[u8]) -> String {
 /// All native code of this node.
 pub(super) struct Code {
     linkers: ByKind<Linker<State>>,
-    cache: CodeCache,
+    cache: Arc<CodeCache>,
     compiler: Compiler,
     objects: Arc<dyn ObjectStore>,
     memory: Memory,
@@ -47,12 +47,12 @@ impl Code {
     ) -> std::io::Result<Self> {
         let cache_dir: &PathBuf = &settings.cache_dir;
         Ok(Self {
-            cache: CodeCache::open(
+            cache: Arc::new(CodeCache::open(
                 cache_dir,
                 settings.cache_key,
                 settings.cached_bytes_max,
                 &linkers.map(|linker| linker.engine().clone()),
-            )?,
+            )?),
             memory: Memory::new(settings.loaded_bytes_max),
             compiler: Compiler::new(settings.compiler.clone(), settings.cores),
             linkers,
@@ -62,28 +62,44 @@ impl Code {
 
     /// Compiles bytes that were never seen, and keeps the outcome on disk and in memory.
     pub(super) async fn compile(&self, sha256: &str, bytes: Bytes) -> Result<(), AdmitError> {
-        let code = match self.cache.load(sha256) {
+        let code = match self.cached(sha256).await {
             Some(code) => code,
             None => self.make(sha256, bytes).await?,
         };
-        let (kind, component) = self.deserialize(&code).map_err(|error| unfit(&error))?;
+        let code_bytes = code.len();
+        let component = self.deserialize(code).await;
+        let (kind, component) = component.map_err(|error| unfit(&error))?;
         let loaded = Loaded::link(kind, self.linkers.of(kind), &component);
         let loaded = loaded.map_err(|error| AdmitError::MissingImports {
             missing: vec![format!("{:#}", error)],
         })?;
         let slot = self.memory.slot(sha256);
         drop(slot.cell.set(Arc::new(loaded)));
-        self.memory.weigh(sha256, &slot, code.len());
+        self.memory.weigh(sha256, &slot, code_bytes);
         Ok(())
     }
 
     /// Compiles a component and keeps its code on disk.
     async fn make(&self, sha256: &str, bytes: Bytes) -> Result<Vec<u8>, AdmitError> {
         let code = self.compiler.compile(bytes).await?;
-        if let Err(error) = self.cache.store(sha256, &code) {
+        let (cache, name) = (Arc::clone(&self.cache), sha256.to_owned());
+        let kept = apart(move || {
+            let kept = cache.store(&name, &code);
+            (kept, code)
+        });
+        let (kept, code) = kept.await.map_err(|error| AdmitError::Internal {
+            inside: error.to_string(),
+        })?;
+        if let Err(error) = kept {
             tracing::warn!(%error, component = sha256, "compiled code is not cached");
         }
         Ok(code)
+    }
+
+    /// The code of a component, if it is on disk.
+    async fn cached(&self, sha256: &str) -> Option<Vec<u8>> {
+        let (cache, name) = (Arc::clone(&self.cache), sha256.to_owned());
+        apart(move || cache.load(&name)).await.ok().flatten()
     }
 
     /// A component that was admitted before.
@@ -114,9 +130,10 @@ impl Code {
     /// The component and the bytes of its code.
     async fn bring_back(&self, sha256: &str) -> Result<(Arc<Loaded>, usize), InvokeError> {
         let unloadable = |inside: String| InvokeError::Unloadable { inside };
-        if let Some(code) = self.cache.load(sha256) {
-            match self.link(&code) {
-                Ok(loaded) => return Ok((loaded, code.len())),
+        if let Some(code) = self.cached(sha256).await {
+            let code_bytes = code.len();
+            match self.link(code).await {
+                Ok(loaded) => return Ok((loaded, code_bytes)),
                 Err(error) => {
                     tracing::warn!(%error, component = sha256, "cached code does not load");
                     self.cache.remove(sha256);
@@ -138,27 +155,44 @@ impl Code {
             AdmitError::Busy => InvokeError::Overloaded,
             error => unloadable(error.to_string()),
         })?;
-        let loaded = self.link(&code);
+        let code_bytes = code.len();
+        let loaded = self.link(code).await;
         let loaded = loaded.map_err(|error| unloadable(format!("{error:#}")))?;
-        Ok((loaded, code.len()))
+        Ok((loaded, code_bytes))
     }
 
     /// From code that was linked before, or whose component was.
-    fn link(&self, code: &[u8]) -> wasmtime::Result<Arc<Loaded>> {
-        let (kind, component) = self.deserialize(code)?;
+    async fn link(&self, code: Vec<u8>) -> wasmtime::Result<Arc<Loaded>> {
+        let (kind, component) = self.deserialize(code).await?;
         Loaded::link(kind, self.linkers.of(kind), &component).map(Arc::new)
     }
 
-    #[expect(unsafe_code, reason = "loading native code is what this engine is for")]
-    fn deserialize(&self, tagged: &[u8]) -> wasmtime::Result<(Kind, Component)> {
-        let (kind, code) = Kind::split(tagged).ok_or_else(|| format_err!("code without a tag"))?;
-        let engine = self.linkers.of(kind).engine();
-        // SAFETY: `code` is what our own compiling child has just written to its pipe, or bytes
-        // from the cache whose HMAC, under a key outside the cache folder, has just been verified
-        // over these very bytes in memory. Neither can have been changed by anybody else.
-        let component = unsafe { Component::deserialize(engine, code) }?;
-        Ok((kind, component))
+    async fn deserialize(&self, tagged: Vec<u8>) -> wasmtime::Result<(Kind, Component)> {
+        let (kind, code) = Kind::split(&tagged).ok_or_else(|| format_err!("code without a tag"))?;
+        let (engine, begins) = (
+            self.linkers.of(kind).engine().clone(),
+            tagged.len() - code.len(),
+        );
+        let component = apart(move || {
+            let code = tagged.get(begins..).unwrap_or_default();
+            #[expect(unsafe_code, reason = "loading native code is what this engine is for")]
+            // SAFETY: `code` is what our own compiling child has just written to its pipe, or bytes
+            // from the cache whose HMAC, under a key outside the cache folder, has just been verified
+            // over these very bytes in memory. Neither can have been changed by anybody else.
+            unsafe {
+                Component::deserialize(&engine, code)
+            }
+        });
+        Ok((kind, component.await??))
     }
+}
+
+/// On a thread that may take its time: 35 MB of native code, as a JavaScript component has, are read,
+/// verified and copied in some hundred milliseconds, and callers wait behind whoever first calls one.
+pub(super) fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::task::spawn_blocking(work)
 }
 
 /// Why code that was just compiled does not load: it does not fit into an instance's place, or the
@@ -197,8 +231,8 @@ mod tests {
         Code::new(linkers.unwrap(), &settings, Arc::new(InMemory::new())).unwrap()
     }
 
-    #[test]
-    fn code_of_one_kind_never_loads_as_the_other() {
+    #[tokio::test]
+    async fn code_of_one_kind_never_loads_as_the_other() {
         let dir = tempfile::tempdir().unwrap();
         let code = code(dir.path());
         for (kind, other) in [
@@ -208,10 +242,10 @@ mod tests {
             let engine = code.linkers.of(kind).engine();
             let native = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
             let tagged = |kind: Kind| [&[kind.tag()], native.as_slice()].concat();
-            let (loaded, _) = code.deserialize(&tagged(kind)).unwrap();
+            let (loaded, _) = code.deserialize(tagged(kind)).await.unwrap();
             assert_eq!(loaded, kind);
-            assert!(code.deserialize(&tagged(other)).is_err());
-            assert!(code.deserialize(&native).is_err());
+            assert!(code.deserialize(tagged(other)).await.is_err());
+            assert!(code.deserialize(native).await.is_err());
         }
     }
 }

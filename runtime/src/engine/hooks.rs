@@ -84,7 +84,9 @@ fn broken_off(error: hyper::Error) -> Error {
 /// Egress errors in the words that WASI has for them.
 fn to_wasi(error: &EgressError) -> Error {
     match error {
-        EgressError::NotAllowed { .. } | EgressError::BudgetSpent => Error::HttpRequestDenied,
+        EgressError::NotAllowed { .. } | EgressError::BudgetSpent { .. } => {
+            Error::HttpRequestDenied
+        }
         EgressError::AddressRefused { .. } => Error::DestinationIpProhibited,
         EgressError::BadHost { .. } => Error::HttpRequestUriInvalid,
         EgressError::Timeout => Error::ConnectionReadTimeout,

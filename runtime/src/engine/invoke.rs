@@ -9,7 +9,7 @@ use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
 
 use super::Engine;
-use super::beside::Beside;
+use super::beside::{Beside, Manner};
 use super::call::{Answer, Call, Isolation, Target};
 use super::error::InvokeError;
 use super::hooks::Hooks;
@@ -115,7 +115,7 @@ impl Engine {
         // Every tick of the epoch makes the guest return to the host once, where it is measured.
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
-        let gate = self.permits.gate(target.tenant);
+        let (gate, project) = (self.permits.gate(target.tenant), target.tenant.project);
         let is_alone = !intake.is_open();
         let (invocation, ticket) = (Arc::clone(&job.call.invocation), job.ticket.clone());
         let (watch, pace) = (Arc::<Watch>::default(), loaded.pace());
@@ -143,7 +143,12 @@ impl Engine {
             intake.close().await;
             drop(held);
         };
-        Beside::new(work, watch, pace, self.elsewhere.clone())
+        let manner = Manner {
+            watch,
+            pace,
+            project,
+        };
+        Beside::new(work, manner, self.elsewhere.clone())
     }
 }
 
@@ -203,5 +208,6 @@ fn log_of(invocation: &Arc<Invocation>) -> Arc<GuestLog> {
             self.0.log.write(level, &message);
         }
     }
-    Arc::new(GuestLog::new(Printed(Arc::clone(invocation))))
+    let share = invocation.log.share_bytes();
+    Arc::new(GuestLog::of(share, Printed(Arc::clone(invocation))))
 }

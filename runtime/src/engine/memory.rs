@@ -63,6 +63,8 @@ impl<T> Memory<T> {
     pub(super) fn weigh(&self, sha256: &str, slot: &Slot<T>, code_bytes: usize) {
         let bytes = LOADED_OVERHEAD_BYTES.saturating_add(code_bytes as u64);
         slot.bytes.store(bytes, Ordering::Relaxed);
+        // To unmap what goes takes milliseconds, and every call asks for its slot: after the lock.
+        let mut gone = Vec::new();
         let mut slots = self.write();
         let mut held: u64 = slots.values().map(|slot| slot.weight()).sum();
         while held > self.bytes_max {
@@ -73,14 +75,18 @@ impl<T> Memory<T> {
             let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
                 return;
             };
-            let gone = slots.remove(&oldest);
-            held = held.saturating_sub(gone.map_or(0, |slot| slot.weight()));
+            if let Some(slot) = slots.remove(&oldest) {
+                held = held.saturating_sub(slot.weight());
+                gone.push(slot);
+            }
         }
+        drop(slots);
     }
 
     /// Takes a component away, loaded or not.
     pub(super) fn forget(&self, sha256: &str) {
-        self.write().remove(sha256);
+        let gone = self.write().remove(sha256);
+        drop(gone);
     }
 
     /// How many there are, and their bytes.

@@ -23,6 +23,8 @@ pub struct Watch(Mutex<Watched>);
 struct Watched {
     /// CPU used since a call last ended.
     cpu: Duration,
+    /// CPU of the latest poll.
+    latest: Duration,
     /// CPU that its calls have left of their first slices.
     slices: Duration,
     /// When the next of the outstanding calls runs out of time, and the limit that it would reach.
@@ -30,14 +32,20 @@ struct Watched {
     next_id: u64,
     /// Who pays for it.
     bills: Bills,
+    /// Whether its calls have no slices of their own.
+    has_forfeited: bool,
 }
 
 /// What a shared instance may save up: as many slices as calls can be on it.
 const SLICES_MAX: Duration = SLICE.saturating_mul(super::limits::SHARED_CONCURRENCY as u32);
 
 impl Watched {
+    fn is_long(&self) -> bool {
+        self.slices.is_zero() && !self.cpu.is_zero()
+    }
+
     fn share(&self) -> Share {
-        match self.slices.is_zero() && !self.cpu.is_zero() {
+        match self.is_long() || self.has_forfeited {
             true => Share::Spent,
             false => Share::Left,
         }
@@ -116,14 +124,30 @@ impl Watch {
     }
 
     /// Whether its calls have used up their first slices.
+    pub(super) fn is_long(&self) -> bool {
+        self.lock().is_long()
+    }
+
+    /// CPU of the latest poll.
+    pub(super) fn latest(&self) -> Duration {
+        self.lock().latest
+    }
+
+    /// Whether they may go on without a permit.
     pub(super) fn share(&self) -> Share {
         self.lock().share()
+    }
+
+    /// From now on its calls need a permit from their first instruction on.
+    pub(super) fn forfeit(&self) {
+        self.lock().has_forfeited = true;
     }
 
     fn charge(&self, used: Duration) -> (Duration, Share) {
         let mut watched = self.lock();
         watched.bills.charge(used);
         watched.cpu += used;
+        watched.latest = used;
         watched.slices = watched.slices.saturating_sub(used);
         (watched.cpu, watched.share())
     }
@@ -157,12 +181,14 @@ impl<'a, F> Metered<'a, F> {
         cpu_limit: Duration,
         gate: &'a CpuGate,
     ) -> Self {
+        let mut gate = gate.turn();
+        gate.release(watch.share());
         Self {
             inner,
             watch,
             cpu_limit,
             timer: None,
-            gate: gate.turn(),
+            gate,
         }
     }
 
@@ -218,6 +244,7 @@ impl<F: Future> Future for Metered<'_, F> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cpu::{CpuPermits, Tenant};
     use super::*;
 
     #[test]
@@ -249,6 +276,26 @@ mod tests {
         watch.call_began();
         assert_eq!(watch.charge(SLICE / 2).1, Share::Left);
         assert_eq!(watch.charge(SLICE / 2).1, Share::Spent);
+    }
+
+    #[test]
+    fn who_has_forfeited_its_slices_needs_a_permit_for_its_first_poll() {
+        let permits = CpuPermits::for_cores(1);
+        let gate = permits.gate(Tenant {
+            project: uuid::Uuid::nil(),
+            function: uuid::Uuid::nil(),
+        });
+        for forfeits in [false, true] {
+            let watch = Watch::default();
+            watch.call_began();
+            if forfeits {
+                watch.forfeit();
+            }
+            let taken = std::pin::pin!(async { permits.taken().0 });
+            let taken = Metered::new(taken, &watch, SLICE, &gate);
+            let taken = futures::executor::block_on(taken).unwrap();
+            assert_eq!(taken, usize::from(forfeits));
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod code;
 pub mod compile;
 mod config;
 mod cpu;
+mod crowd;
 mod error;
 mod hooks;
 mod inspect;

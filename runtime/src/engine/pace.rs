@@ -1,11 +1,18 @@
-//! Whether a component's calls take longer than a slice, judged by the latest ones.
+//! Whether a component's calls take long at a stretch, judged by the latest ones.
 //!
 //! The first slice of a call is used on the thread of its connection, where others wait behind it. For
 //! one call that is bearable; a hundred that all spin would hold that thread for a second. So after
-//! one that took long, those that follow begin elsewhere, for a while.
+//! one that took long, those that follow begin elsewhere, for a while, and for as long as those keep taking
+//! long.
+//!
+//! Long is less than a slice: a call that spins is made to return at the next tick of the epoch, which
+//! is near as often as far, and a hundred of them would each have a turn before one has used a slice.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+/// At a stretch this is long. To begin elsewhere costs some twenty microseconds, a hundredth of it.
+pub(super) const LONG: Duration = Duration::from_millis(2);
 
 /// How long one call is held against the others: they cost the thread a hundredth of its time at most.
 const REMEMBERED: Duration = Duration::from_secs(1);
@@ -28,7 +35,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// A call has used its slice and is not done.
+    /// A call has used its slice or this much at a stretch, here or elsewhere.
     pub(super) fn was_long(&self) {
         let until = self.since.elapsed() + REMEMBERED;
         // Nothing else depends on it.

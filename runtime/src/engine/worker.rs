@@ -257,12 +257,12 @@ impl Service<'_> {
             bill,
         } = taken;
         let ended = {
-            let invocation = call.invocation;
+            let (invocation, requests) = (call.invocation, self.calls.limits.outbound_requests);
             let enter = |state: &mut State, task| {
                 state.host().enter(task, invocation);
                 state
                     .hooks()
-                    .grant(EgressGrant::new(Arc::clone(self.outbound)));
+                    .grant(EgressGrant::of(requests, Arc::clone(self.outbound)));
             };
             let ways = Ways {
                 reply: &reply,

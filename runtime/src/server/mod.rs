@@ -2,6 +2,7 @@
 //! knows all parts; `parts` puts them together, `database` comes by a Postgres, `ready` tells the
 //! outside, and this file is the life of the process from the first port to the last byte.
 
+mod caps;
 mod certificates;
 mod counters;
 mod database;

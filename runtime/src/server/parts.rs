@@ -14,9 +14,9 @@ use super::counters::{Counters, Sources};
 use super::database::Database;
 use super::fleet;
 use super::ready::{Addresses, public_base};
-use super::words;
+use super::{caps, words};
 use crate::accounts::Accounts;
-use crate::config::{OperatorCaps, ServeConfig};
+use crate::config::ServeConfig;
 use crate::control::{Control, Metrics, SOURCE_ANSWER_TIMEOUT};
 use crate::cores::{self, Cores};
 use crate::delivery::Deliveries;
@@ -31,7 +31,6 @@ use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
 use crate::keys::{ControlAuthority, FileUrls, KeyRing, Purpose};
 use crate::records::{RecordLimits, Records};
 use crate::registry::audit::ReadRecords;
-use crate::registry::manifest::Limits;
 use crate::registry::nodes::ThisNode;
 use crate::registry::projects::NewProject;
 use crate::registry::{Environment, Pooling, Registry, admin_token, projects};
@@ -124,7 +123,7 @@ impl Parts {
             authority,
             accounts,
             metrics: Arc::clone(&counters.metrics),
-            caps: caps(config),
+            caps: caps::of(config),
             component_bytes_max: usize::try_from(config.caps.component_mib << 20)?,
             public_base: public_base(config, around.addresses),
             domain: config.domain.clone(),
@@ -373,26 +372,5 @@ fn scheduler(config: &ServeConfig) -> SchedulerSettings {
                 .min(config.limits.invocations_per_function)
                 .clamp(1, PROJECT_RUNS_MAX),
         ),
-    }
-}
-
-/// What manifests may ask for, in the registry's words.
-fn caps(config: &ServeConfig) -> Limits {
-    let OperatorCaps {
-        memory_mib,
-        cpu_ms,
-        first_byte_ms,
-        silence_ms,
-        wall_ms,
-        body_mib,
-        component_mib: _,
-    } = config.caps;
-    Limits {
-        memory_mib,
-        cpu_ms,
-        first_byte_ms,
-        silence_ms,
-        wall_ms,
-        body_mib,
     }
 }

@@ -22,7 +22,7 @@ const IMPURE: [&str; 14] = [
     "koyalite-host-api",
 ];
 
-fn dependencies(manifest: &str) -> Vec<String> {
+pub(super) fn dependencies(manifest: &str) -> Vec<String> {
     let manifest: Table = read(manifest).parse().unwrap();
     let named = manifest
         .get("dependencies")

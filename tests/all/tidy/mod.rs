@@ -2,11 +2,12 @@
 //! sources. Each test names every offender at once.
 //!
 //! `files` is about single files, `fences` about who may use whom, `coverage` about things that must
-//! be tested or documented elsewhere.
+//! be tested or documented elsewhere, `fuzzers` about those that find what no test looks for.
 
 mod coverage;
 mod fences;
 mod files;
+mod fuzzers;
 
 use std::path::{Path, PathBuf};
 

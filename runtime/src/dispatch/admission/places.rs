@@ -34,6 +34,8 @@ struct Project {
 #[derive(Default)]
 struct Function {
     running: usize,
+    /// As its latest call said.
+    at_once: usize,
     line: VecDeque<(u64, Waiter)>,
 }
 
@@ -62,9 +64,10 @@ impl Places {
         let limits = self.limits;
         let project = self.projects.entry(whose.project).or_default();
         let function = project.functions.entry(whose.function).or_default();
+        function.at_once = limits.per_function.min(whose.at_once);
         let room = self.running < limits.per_node
             && project.running < limits.per_project
-            && function.running < limits.per_function;
+            && function.running < function.at_once;
         if room {
             self.running += 1;
             project.running += 1;
@@ -125,6 +128,7 @@ impl Places {
                 let whose = Whose {
                     project: id,
                     function,
+                    at_once: usize::MAX,
                 };
                 return Some((whose, waiter));
             }
@@ -162,7 +166,7 @@ impl Project {
             let Some(function) = self.functions.get_mut(&id) else {
                 continue;
             };
-            let room = function.running < limits.per_function;
+            let room = function.running < function.at_once;
             let found = room.then(|| function.line.pop_front()).flatten();
             if !function.line.is_empty() {
                 self.turn.push_back(id);

@@ -14,6 +14,7 @@ fn whose(project: u128, function: u128) -> Whose {
     Whose {
         project: Uuid::from_u128(project),
         function: Uuid::from_u128(function),
+        at_once: usize::MAX,
     }
 }
 
@@ -43,6 +44,27 @@ async fn neither_a_function_nor_a_project_can_take_the_whole_node() {
     assert_eq!(admission.counts(), (4, 0));
     drop(first);
     assert!(admission.enter(whose(2, 1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_function_that_wants_fewer_calls_at_once_has_them_one_by_one() {
+    let admission = admission(LONG);
+    let alone = || Whose {
+        at_once: 1,
+        ..whose(1, 1)
+    };
+    let first = admission.enter(alone()).await.unwrap();
+    let enter = || {
+        let admission = admission.clone();
+        tokio::spawn(async move { admission.enter(alone()).await })
+    };
+    let (one, two) = (enter(), enter());
+    until_waiting(&admission, 2).await;
+    drop(first);
+    let second = one.await.unwrap().unwrap();
+    assert_eq!(admission.counts(), (1, 1));
+    drop(second);
+    assert!(two.await.unwrap().is_ok());
 }
 
 #[tokio::test]

@@ -86,6 +86,12 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The same, where nothing is usual.
+    pub(super) fn perhaps_whole(&mut self, field: &'static str, cap: u64) -> Option<u64> {
+        let is_said = self.take(field).is_some();
+        is_said.then(|| self.whole(field, 1, cap))
+    }
+
     /// A whole number from 0, which it is where nothing is said.
     pub(super) fn count(&mut self, field: &'static str, most: u64) -> u64 {
         match self.take(field).map(Json::as_u64) {

@@ -12,12 +12,15 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use koyalite_host_api::invocation::LOG_BYTES_MAX;
+use koyalite_host_api::limits::HOST_CALLS;
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::error::RegistryError;
+use crate::egress::REQUESTS_PER_INVOCATION_MAX;
 use crate::scheduler::rules::Rules;
 
 /// A function's manifest, complete and checked.
@@ -90,6 +93,18 @@ pub struct Limits {
     pub wall_ms: u64,
     /// The request's body.
     pub body_mib: u64,
+    /// Calls at once on a node; none: as many as its operator lets a function have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u64>,
+    /// Calls of the host. Versions of before this field, and the two below, have the usual.
+    #[serde(default = "usual_host_calls")]
+    pub host_calls: u64,
+    /// Requests that it sends.
+    #[serde(default = "usual_outbound_requests")]
+    pub outbound_requests: u64,
+    /// What it logs.
+    #[serde(default = "usual_log_kib")]
+    pub log_kib: u64,
 }
 
 impl Limits {
@@ -102,12 +117,16 @@ impl Limits {
         silence_ms: 60_000,
         wall_ms: 900_000,
         body_mib: 16,
+        concurrency: None,
+        host_calls: HOST_CALLS as u64,
+        outbound_requests: REQUESTS_PER_INVOCATION_MAX as u64,
+        log_kib: (LOG_BYTES_MAX / 1024) as u64,
     };
 
     /// What a function may ask for at most. Memory: the engine's largest single memory. CPU and
     /// first byte: what a caller may reasonably wait. Silence: as long as proxies are ever told to bear.
-    /// Wall: a day. Body: what a node can hold of a
-    /// few of them at once.
+    /// Wall: a day. Body: what a node can hold of a few of them at once. The others: ten or twenty times what
+    /// is usual, so that a mistake still ends.
     pub const CAP: Self = Self {
         memory_mib: 1_024,
         cpu_ms: 60_000,
@@ -115,6 +134,10 @@ impl Limits {
         silence_ms: 3_600_000,
         wall_ms: 86_400_000,
         body_mib: 256,
+        concurrency: Some(10_000),
+        host_calls: 10_000,
+        outbound_requests: 1_000,
+        log_kib: 1_024,
     };
 }
 
@@ -129,12 +152,28 @@ impl Limits {
             silence_ms: self.silence_ms.min(cap.silence_ms),
             wall_ms: self.wall_ms.min(cap.wall_ms),
             body_mib: self.body_mib.min(cap.body_mib),
+            concurrency: self.concurrency,
+            host_calls: self.host_calls.min(cap.host_calls),
+            outbound_requests: self.outbound_requests.min(cap.outbound_requests),
+            log_kib: self.log_kib.min(cap.log_kib),
         }
     }
 }
 
 const fn usual_silence_ms() -> u64 {
     Limits::DEFAULT.silence_ms
+}
+
+const fn usual_host_calls() -> u64 {
+    Limits::DEFAULT.host_calls
+}
+
+const fn usual_outbound_requests() -> u64 {
+    Limits::DEFAULT.outbound_requests
+}
+
+const fn usual_log_kib() -> u64 {
+    Limits::DEFAULT.log_kib
 }
 
 impl Default for Limits {

@@ -164,6 +164,14 @@ fn limits(fields: &mut Fields<'_>) -> Limits {
         silence_ms: fields.whole("silence_ms", usual.silence_ms, cap.silence_ms),
         wall_ms: fields.whole("wall_ms", usual.wall_ms, cap.wall_ms),
         body_mib: fields.whole("body_mib", usual.body_mib, cap.body_mib),
+        concurrency: fields.perhaps_whole("concurrency", cap.concurrency.unwrap_or(u64::MAX)),
+        host_calls: fields.whole("host_calls", usual.host_calls, cap.host_calls),
+        outbound_requests: fields.whole(
+            "outbound_requests",
+            usual.outbound_requests,
+            cap.outbound_requests,
+        ),
+        log_kib: fields.whole("log_kib", usual.log_kib, cap.log_kib),
     };
     fields.finish();
     limits

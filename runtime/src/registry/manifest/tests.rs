@@ -27,7 +27,7 @@ fn everything_is_read() {
         isolation = "shared"
         verify = "required"
         affinity = "header:X-Account"
-        limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, silence_ms = 25, wall_ms = 30, body_mib = 1 }
+        limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, silence_ms = 25, wall_ms = 30, body_mib = 1, concurrency = 4, host_calls = 5, outbound_requests = 6, log_kib = 7 }
         outbound.allow = ["https://api.example.com"]
         [config]
         GREETING = "hi"
@@ -47,6 +47,15 @@ fn everything_is_read() {
     assert_eq!(manifest.verify, Verify::Required);
     assert_eq!(manifest.affinity.as_deref(), Some("header:x-account"));
     assert_eq!(manifest.limits.memory_mib, 64);
+    let Limits {
+        concurrency,
+        host_calls,
+        outbound_requests,
+        log_kib,
+        ..
+    } = manifest.limits;
+    assert_eq!(concurrency, Some(4));
+    assert_eq!((host_calls, outbound_requests, log_kib), (5, 6, 7));
     assert_eq!(manifest.config["GREETING"], "hi");
     assert_eq!(manifest.schedules[0].timezone, "UTC");
     assert_eq!(manifest.schedules[1].path.as_deref(), Some("/api/night"));
@@ -107,6 +116,10 @@ fn a_limit_is_within_the_operators_cap() {
         "limits.memory_mib = 1025",
         "limits.wall_ms = -1",
         "limits.cpu_ms = 1.5",
+        "limits.concurrency = 0",
+        "limits.host_calls = 10001",
+        "limits.outbound_requests = 1001",
+        "limits.log_kib = \"64\"",
     ] {
         assert_eq!(
             mistakes(&format!("name = \"a\"\n{text}")).len(),

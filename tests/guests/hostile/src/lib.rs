@@ -25,6 +25,7 @@ async fn handle(request: Request) -> Result<Response> {
         ["panic-in-drop"] => takes::panic_in_drop(),
         ["panic-after"] => Ok(takes::panic_after()),
         ["log-lines"] => takes::log_lines(),
+        ["random"] => takes::random(),
         ["call-self"] => takes::call_self(&request).await,
 
         ["huge-header"] => Ok(flows::huge_header()),

@@ -114,10 +114,24 @@ pub fn log_lines() -> Result<Response> {
     Ok(Response::text("logged\n"))
 }
 
-/// Calls its own address, which does the same.
+unsafe extern "C" {
+    /// The C library's, which asks the host each time.
+    safe fn getentropy(buffer: &mut [u8; 256], length: usize) -> i32;
+}
+
+/// Random bytes of the host's, one call after the other.
+pub fn random() -> Result<Response> {
+    let mut bytes = [0; 256];
+    while getentropy(&mut bytes, 256) == 0 {
+        std::hint::black_box(&bytes);
+    }
+    Ok(Response::text("there are no more\n"))
+}
+
+/// Calls its own address, which does the same. Its caller or its configuration says where its server is.
 pub async fn call_self(request: &Request) -> Result<Response> {
-    let own = request.header("host").unwrap_or_default();
-    let address = format!("http://{own}{}", request.uri());
+    let own = request.query("at").or_else(|| koyalite::config::get("own"));
+    let address = format!("{}{}", own.unwrap_or_default(), request.uri());
     match fetch::get(&address).send().await {
         Ok(answer) => Ok(Response::status(answer.status())),
         Err(error) => Ok(Response::text(format!("refused: {error}\n")).with_status(502)),

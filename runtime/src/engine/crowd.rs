@@ -1,0 +1,202 @@
+//! Whose calls leave the others on a thread of connections waiting.
+//!
+//! Below a slice nothing divides such a thread: it serves whoever is ready in turn, and a hundred callers of
+//! one project are a hundred turns beside the one of another. As long as a round of all of them is short
+//! nobody minds. Where it is long, and more than one project is on the thread, the calls of who holds most of
+//! it go elsewhere for a while, and need a CPU permit from their first instruction on.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::cpu::thread_time;
+use crate::cores;
+
+/// What is looked at together: some hundred small calls, few enough that a crowd is noticed at once.
+const WINDOW: Duration = Duration::from_millis(20);
+
+/// A round of the thread that nobody has to mind: thirty callers of a small function.
+const ROUND: Duration = Duration::from_millis(2);
+
+/// How long who was in the way stays away at first. Each time that it comes back and is in the way again, it
+/// is twice as long: before that is noticed, everybody waits for a round of its calls.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// And at most.
+const AWAY_MAX: Duration = Duration::from_secs(16);
+
+thread_local! {
+    static HERE: RefCell<Crowd> = RefCell::default();
+}
+
+/// Whether calls of this project are to go on elsewhere for now.
+pub(super) fn is_away(project: Uuid) -> bool {
+    HERE.with_borrow(|crowd| !crowd.away.is_empty() && crowd.is_away(project, Instant::now()))
+}
+
+/// A call of this project has held the thread for so long.
+pub(super) fn held(project: Uuid, time: Duration) {
+    if cores::current().is_none() {
+        return;
+    }
+    let now = Instant::now();
+    let suspect = HERE.with_borrow_mut(|crowd| crowd.held((project, time), now));
+    if let Some(suspect) = suspect {
+        // Who is ready by now comes first, so this waits for one round. What others of the machine do to
+        // this thread meanwhile is not the round's.
+        let before = thread_time();
+        tokio::spawn(async move {
+            if thread_time().saturating_sub(before) >= ROUND {
+                HERE.with_borrow_mut(|crowd| crowd.send_away(suspect, Instant::now()));
+            }
+        });
+    }
+}
+
+/// The projects on one thread.
+#[derive(Debug, Default)]
+struct Crowd {
+    begun: Option<Instant>,
+    held: Vec<(Uuid, Duration)>,
+    away: Vec<Absent>,
+}
+
+/// Who is away, or was until a moment ago.
+#[derive(Clone, Copy, Debug)]
+struct Absent {
+    project: Uuid,
+    until: Instant,
+    time: Duration,
+}
+
+impl Crowd {
+    fn is_away(&self, project: Uuid, now: Instant) -> bool {
+        let mut away = self.away.iter();
+        away.any(|absent| absent.project == project && now < absent.until)
+    }
+
+    fn send_away(&mut self, project: Uuid, now: Instant) {
+        // Several windows may have ended in the same long round.
+        if self.is_away(project, now) {
+            return;
+        }
+        // As long as it was away, it is remembered that it was.
+        self.away.retain(|absent| now < absent.until + absent.time);
+        let known = self
+            .away
+            .iter()
+            .position(|absent| absent.project == project);
+        let before = known.map(|known| self.away.swap_remove(known).time);
+        let time = before.map_or(AWAY, |before| (before * 2).min(AWAY_MAX));
+        self.away.push(Absent {
+            project,
+            until: now + time,
+            time,
+        });
+    }
+
+    /// Who has held the thread for far more than a share of its own, at the end of a window.
+    fn held(&mut self, (project, time): (Uuid, Duration), now: Instant) -> Option<Uuid> {
+        match self.held.iter_mut().find(|(who, _)| *who == project) {
+            Some((_, all)) => *all += time,
+            None => self.held.push((project, time)),
+        }
+        let begun = *self.begun.get_or_insert(now);
+        if now.saturating_duration_since(begun) < WINDOW {
+            return None;
+        }
+        self.begun = None;
+        let held = std::mem::take(&mut self.held);
+        let all: Duration = held.iter().map(|(_, time)| *time).sum();
+        let (most, longest) = held.iter().max_by_key(|(_, time)| *time)?;
+        let projects = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        // Half as much again as everybody's share.
+        (projects > 1 && *longest * 2 * projects > all * 3).then_some(*most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Who is suspected where these have held the thread for so many milliseconds of a window.
+    fn check(held: &[u32], suspect: Option<usize>) {
+        let (mut crowd, begin) = (Crowd::default(), Instant::now());
+        let id = |number: usize| Uuid::from_u128(number as u128);
+        for (number, held) in held.iter().enumerate() {
+            let said = crowd.held((id(number), MS * *held), begin);
+            assert_eq!(said, None);
+        }
+        let said = crowd.held((id(0), Duration::ZERO), begin + WINDOW);
+        assert_eq!(said, suspect.map(id), "{held:?}");
+        // The next window begins with nothing.
+        assert!(crowd.held.is_empty());
+    }
+
+    #[test]
+    fn who_holds_far_more_than_its_share_is_suspected_and_nobody_where_it_is_alone() {
+        check(&[20], None);
+        check(&[10, 10], None);
+        check(&[14, 6], None);
+        check(&[16, 4], Some(0));
+        check(&[1, 19], Some(1));
+        check(&[7, 7, 6], None);
+        check(&[4, 12, 4], Some(1));
+    }
+
+    #[test]
+    fn who_was_sent_away_comes_back_after_a_while() {
+        let (mut crowd, now) = (Crowd::default(), Instant::now());
+        let [one, other] = [1, 2].map(Uuid::from_u128);
+        crowd.send_away(one, now);
+        assert!(crowd.is_away(one, now) && !crowd.is_away(other, now));
+        crowd.send_away(other, now + AWAY / 2);
+        assert!(!crowd.is_away(one, now + AWAY) && crowd.is_away(other, now + AWAY));
+        // Who comes back to do the same is away for longer, and not for ever.
+        crowd.send_away(one, now + AWAY);
+        assert!(crowd.is_away(one, now + 2 * AWAY) && !crowd.is_away(one, now + 3 * AWAY));
+        let mut at = now + 3 * AWAY;
+        for time in [4 * AWAY, 8 * AWAY, AWAY_MAX, AWAY_MAX] {
+            crowd.send_away(one, at);
+            // What is said twice counts once.
+            crowd.send_away(one, at + AWAY / 2);
+            assert!(crowd.is_away(one, at + time - AWAY / 2), "{time:?}");
+            at += time;
+            assert!(!crowd.is_away(one, at), "{time:?}");
+        }
+        // After a while of peace nobody remembers.
+        crowd.send_away(other, at + AWAY_MAX);
+        assert_eq!(crowd.away.len(), 1);
+        assert!(!crowd.is_away(other, at + AWAY_MAX + AWAY));
+    }
+
+    /// On a thread of connections, with a round that is held up.
+    #[test]
+    fn a_project_in_the_way_of_another_is_sent_away_from_this_thread() {
+        let cores = cores::Cores::start(1).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        cores.spawn(async move {
+            let [crowding, other] = [1, 2].map(Uuid::from_u128);
+            let mut seen = Vec::new();
+            for busy in [Duration::ZERO, 4 * ROUND] {
+                held(other, MS);
+                held(crowding, 40 * MS);
+                HERE.with_borrow_mut(|crowd| crowd.begun = Instant::now().checked_sub(WINDOW));
+                held(crowding, MS);
+                let until = Instant::now() + busy;
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                tokio::task::yield_now().await;
+                seen.push((is_away(crowding), is_away(other)));
+            }
+            tell.send(seen).unwrap();
+        });
+        let seen = told.recv().unwrap();
+        assert_eq!(seen, [(false, false), (true, false)]);
+        assert!(!is_away(Uuid::from_u128(1)));
+    }
+}
