@@ -7,7 +7,6 @@ use super::check::{Reading, Role};
 use super::key::Key;
 use super::resolved::DataDir;
 use crate::accounts::SignUp;
-use crate::registry::settings::{AUDIT_RETENTION_DAYS_MIN, RETENTION_DAYS_MAX};
 
 impl Reading<'_> {
     pub(super) fn sign_up(&mut self) -> SignUp {
@@ -32,9 +31,8 @@ impl Reading<'_> {
     /// After how many days audit logs go that no project decides about; none: they stay.
     pub(super) fn audit_retention_days(&mut self) -> Option<u32> {
         self.text(Key::AuditRetentionDays)?;
-        let (least, most) = (AUDIT_RETENTION_DAYS_MIN, RETENTION_DAYS_MAX);
-        let range = least.into()..=most.into();
-        let days = self.number(Key::AuditRetentionDays, most.into(), range);
+        // As for the setting of a project.
+        let days = self.number(Key::AuditRetentionDays, 3650, 30..=3650);
         u32::try_from(days).ok()
     }
 }

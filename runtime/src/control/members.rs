@@ -69,9 +69,10 @@ pub(super) async fn put(
 ) -> Result<Tagged<Answer<Member>>, ApiError> {
     let user = user(&control, &who).await?;
     operator.hold(&permitted(&control, &wanted.role).await?)?;
-    weigh(&control, &operator, (project.id, user)).await?;
+    let weighed = weigh(&control, &operator, (project.id, user)).await?;
     let who = (user, wanted.role.as_str());
-    let put = members::put(&control.registry, &project.name, who, &condition).await?;
+    let seen = (&condition, weighed.as_deref());
+    let put = members::put(&control.registry, &project.name, who, seen).await?;
     tracing::info!(
         operator = operator.subject, project = %project.name, %user, role = put.role,
         "put a user into a project"
@@ -86,24 +87,25 @@ pub(super) async fn remove(
     At((_, who)): At<(String, String)>,
 ) -> Result<NoContent, ApiError> {
     let user = user(&control, &who).await?;
-    weigh(&control, &operator, (project.id, user)).await?;
-    members::remove(&control.registry, &project.name, user).await?;
+    let weighed = weigh(&control, &operator, (project.id, user)).await?;
+    members::remove(&control.registry, &project.name, user, weighed.as_deref()).await?;
     tracing::info!(
         operator = operator.subject, project = %project.name, %user, "took a user out of a project"
     );
     Ok(NoContent)
 }
 
-/// Nobody takes a role from whoever may do more than they.
+/// Nobody takes a role from whoever may do more than they. Answers the role that was seen.
 async fn weigh(
     control: &Control,
     operator: &Operator,
     (project, user): (Uuid, Uuid),
-) -> Result<(), ApiError> {
-    match members::role_of(&control.registry, project, user).await? {
-        None => Ok(()),
-        Some(role) => operator.hold(&permitted(control, &role).await?),
+) -> Result<Option<String>, ApiError> {
+    let role = members::role_of(&control.registry, project, user).await?;
+    if let Some(role) = &role {
+        operator.hold(&permitted(control, role).await?)?;
     }
+    Ok(role)
 }
 
 /// By id or by e-mail: who runs a project need not be able to list all users.

@@ -55,6 +55,9 @@ const FINISH_TRIES: u64 = 30;
 /// How long events are kept once they are over, in days.
 pub const EVENTS_KEPT_DAYS: i32 = 30;
 
+/// Events that are deleted at once; a look is not held up by more.
+const FORGOTTEN_AT_ONCE: i64 = 1000;
+
 const LEASE_LOST: &str = "lease_lost: the node that sent it went silent; it may have arrived";
 
 /// Delivers until it is stopped.
@@ -99,7 +102,7 @@ impl Deliveries {
             tracing::warn!(lost, "deliveries ended without a word from their node");
         }
         if self.work.may_forget() {
-            due::forget(&mut conn, EVENTS_KEPT_DAYS).await?;
+            due::forget(&mut conn, EVENTS_KEPT_DAYS, FORGOTTEN_AT_ONCE).await?;
             self.work.forgot();
         }
         drop(conn);

@@ -10,7 +10,7 @@ use super::Registry;
 use super::audit::{Action, Deed};
 use super::change::{Change, project_id};
 use super::condition::Condition;
-use super::error::RegistryError;
+use super::error::{RegistryError, Standing};
 use super::page::{Page, Part};
 use super::pool::DbConnection;
 use super::roles::BuiltInRole;
@@ -94,18 +94,20 @@ async fn find(
 }
 
 /// Puts a user into a project with a role, or gives them another one there, where that is as the condition
-/// says.
+/// says. `weighed` is the role that they were seen with when it was judged whether that is allowed.
 ///
 /// # Errors
-/// `NotFound` for project, user or role; `Conflict` where the condition does not hold.
+/// `NotFound` for project, user or role; `Conflict` where the condition does not hold, or they have another
+/// role by now.
 pub async fn put(
     registry: &Registry,
     project: &ProjectName,
     (user, role): (Uuid, &str),
-    condition: &Condition,
+    (condition, weighed): (&Condition, Option<&str>),
 ) -> Result<Member, RegistryError> {
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
+    still(change.conn(), (project, user), weighed).await?;
     let known = sqlx::query_scalar!("SELECT email FROM koyalite.users WHERE id = $1", user)
         .fetch_optional(change.conn())
         .await?;
@@ -136,17 +138,19 @@ pub async fn put(
     })
 }
 
-/// Takes a user out of a project; their sessions there end.
+/// Takes a user out of a project; their sessions there end. `weighed` as in [`put`].
 ///
 /// # Errors
-/// `NotFound` where they are not in it.
+/// `NotFound` where they are not in it; `Conflict` where they have another role by now.
 pub async fn remove(
     registry: &Registry,
     project: &ProjectName,
     user: Uuid,
+    weighed: Option<&str>,
 ) -> Result<(), RegistryError> {
     let mut change = Change::begin(registry).await?;
     let project = change.lock(project).await?.id;
+    still(change.conn(), (project, user), weighed).await?;
     let removed = sqlx::query!(
         "DELETE FROM koyalite.members WHERE project_id = $1 AND user_id = $2",
         project,
@@ -167,12 +171,35 @@ pub async fn remove(
     change.commit(Deed::new(Action::MemberRemove, user)).await
 }
 
+/// Refuses where a user got another role since it was looked at: whoever changes it might not be allowed to any
+/// more. The project is locked, so it stays.
+async fn still(
+    conn: &mut DbConnection,
+    (project, user): (Uuid, Uuid),
+    weighed: Option<&str>,
+) -> Result<(), RegistryError> {
+    if role_in(conn, project, user).await?.as_deref() == weighed {
+        return Ok(());
+    }
+    let reason = format!("the role of {user} changed a moment ago; look at it and try again");
+    Err(RegistryError::conflict(Standing::ChangedSince, reason))
+}
+
 /// The name of a user's role in a project: as its member, or `admin` as its owner.
 ///
 /// # Errors
 /// `Unavailable` or `Internal`.
 pub async fn role_of(
     registry: &Registry,
+    project: Uuid,
+    user: Uuid,
+) -> Result<Option<String>, RegistryError> {
+    let mut conn = registry.pool.acquire().await?;
+    role_in(&mut conn, project, user).await
+}
+
+async fn role_in(
+    conn: &mut DbConnection,
     project: Uuid,
     user: Uuid,
 ) -> Result<Option<String>, RegistryError> {
@@ -185,7 +212,7 @@ pub async fn role_of(
         project,
         user,
     )
-    .fetch_optional(&registry.pool)
+    .fetch_optional(conn)
     .await?;
     Ok(row.and_then(|row| match (row.role, row.owner) {
         (Some(role), _) => Some(role),

@@ -5,6 +5,7 @@ mod deploy;
 mod gradual;
 mod hints;
 mod indexes;
+mod members;
 mod migrations;
 mod mirror;
 mod outbox;

@@ -137,3 +137,33 @@ async fn a_node_that_lost_its_lease_has_no_say() {
     assert!(finish(&held, &mut conn).await);
     assert_eq!(due::expire(&mut conn, "lease_lost").await.unwrap(), 0);
 }
+
+/// As behind an endpoint that is switched off.
+#[tokio::test]
+async fn old_events_that_wait_keep_no_others_from_being_forgotten() {
+    let registry = TestRegistry::new().await;
+    let project = registry.project("one").await;
+    subscribe(&registry, &project).await;
+    let mut tenant = registry.as_tenant(&project).await;
+    for emit in [EMIT.to_owned(), EMIT.replace("'key'", "'other'")] {
+        let emit = sqlx::AssertSqlSafe(emit);
+        sqlx::raw_sql(emit).execute(&mut tenant).await.unwrap();
+    }
+    let over = due::claim(&registry, BOUNDS, 60.0)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    let mut conn = registry.acquire().await.unwrap();
+    let claim = (over.id, over.fence);
+    due::finish(&mut conn, claim, &Attempt::default(), Then::Delivered)
+        .await
+        .unwrap();
+    // The one that waits is the older one.
+    let aged = "UPDATE koyalite.webhook_events e SET created_at = now() - make_interval(days =>
+        CASE WHEN EXISTS (SELECT FROM koyalite.webhooks w
+            WHERE w.event_id = e.id AND w.status = 'delivered') THEN 31 ELSE 40 END)";
+    sqlx::raw_sql(aged).execute(&mut conn).await.unwrap();
+    assert_eq!(due::forget(&mut conn, 30, 1).await.unwrap(), 1);
+    assert_eq!(due::forget(&mut conn, 30, 1).await.unwrap(), 0);
+}

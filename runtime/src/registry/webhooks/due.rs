@@ -301,16 +301,21 @@ pub(crate) async fn expire(conn: &mut DbConnection, reason: &str) -> Result<u64,
     Ok(expired.rows_affected())
 }
 
-/// Forgets events that are over and older than so many days. Answers how many.
-pub(crate) async fn forget(conn: &mut DbConnection, days: i32) -> Result<u64, RegistryError> {
+/// Forgets events that are over and older than so many days, so many at once. Answers how many.
+pub(crate) async fn forget(
+    conn: &mut DbConnection,
+    days: i32,
+    at_once: i64,
+) -> Result<u64, RegistryError> {
     let forgotten = sqlx::query!(
-        "DELETE FROM koyalite.webhook_events e WHERE id IN (
-             SELECT id FROM koyalite.webhook_events
-             WHERE created_at < now() - make_interval(days => $1) ORDER BY created_at LIMIT 1000
-         ) AND NOT EXISTS (
-             SELECT FROM koyalite.webhooks w
-             WHERE w.event_id = e.id AND w.status IN ('pending', 'sending'))",
+        "DELETE FROM koyalite.webhook_events WHERE id IN (
+             SELECT id FROM koyalite.webhook_events e
+             WHERE created_at < now() - make_interval(days => $1) AND NOT EXISTS (
+                 SELECT FROM koyalite.webhooks w
+                 WHERE w.event_id = e.id AND w.status IN ('pending', 'sending'))
+             ORDER BY created_at LIMIT $2)",
         days,
+        at_once,
     )
     .execute(conn)
     .await?;
