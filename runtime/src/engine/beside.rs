@@ -17,15 +17,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::runtime::Handle;
 use uuid::Uuid;
-use wasmtime_wasi_http::{Error, WasiBody};
+use wasmtime_wasi_http::WasiBody;
 
-use super::cpu::{SLICE, Share, thread_time};
+use super::clock::thread_time;
+use super::cpu::{SLICE, Share};
 use super::crowd;
-use super::meter::Watch;
+use super::gathered::Gathered;
+use super::meter::{Alarm, Watch};
 use super::pace::{LONG, Pace};
 
 /// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
@@ -41,6 +43,7 @@ const TURNS_MAX: u32 = 4;
 /// A worker, until it has ended or goes on elsewhere. Dropped before, it is stopped.
 pub(super) struct Beside {
     work: Option<Work>,
+    alarm: Alarm,
     manner: Manner,
     elsewhere: Handle,
 }
@@ -73,6 +76,7 @@ impl Beside {
         });
         Self {
             work: Some(Box::pin(work)),
+            alarm: Alarm::default(),
             manner,
             elsewhere,
         }
@@ -82,6 +86,11 @@ impl Beside {
     pub(super) async fn until<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = pin!(other);
         poll_fn(|cx| {
+            self.work(cx);
+            let polled = other.as_mut().poll(cx);
+            if polled.is_ready() || !self.is_overdue(cx) {
+                return polled;
+            }
             self.work(cx);
             other.as_mut().poll(cx)
         })
@@ -141,12 +150,20 @@ impl Beside {
         if self.work.is_some() {
             tokio::spawn(poll_fn(move |cx| {
                 self.work(cx);
+                if self.is_overdue(cx) {
+                    self.work(cx);
+                }
                 match self.work {
                     Some(_) => Poll::Pending,
                     None => Poll::Ready(()),
                 }
             }));
         }
+    }
+
+    /// Whether there is nothing to do but wait, and a deadline has passed.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        self.work.is_some() && self.alarm.poll(&self.manner.watch, cx).is_ready()
     }
 
     fn work(&mut self, cx: &mut Context<'_>) {
@@ -186,9 +203,13 @@ impl Beside {
     /// It goes on in the runtime of all other work.
     fn leave(&self, mut work: Work) {
         let Manner { watch, pace, .. } = self.manner.clone();
+        let mut alarm = Alarm::default();
         drop(self.elsewhere.spawn(poll_fn(move |cx| {
             let before = thread_time();
-            let polled = work.as_mut().poll(cx);
+            let mut polled = work.as_mut().poll(cx);
+            if polled.is_pending() && alarm.poll(&watch, cx).is_ready() {
+                polled = work.as_mut().poll(cx);
+            }
             let used = thread_time().saturating_sub(before);
             // Otherwise the next ones would begin on a thread of connections again, all at once.
             if used >= LONG || (polled.is_ready() && watch.is_long()) {
@@ -230,58 +251,16 @@ impl Wake for Noticed {
     }
 }
 
-/// Frames that are here already, and the body that the others come from.
-struct Gathered {
-    frames: VecDeque<Result<Frame<Bytes>, Error>>,
-    rest: Option<WasiBody>,
-}
-
-impl Body for Gathered {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match (self.frames.pop_front(), &mut self.rest) {
-            (Some(frame), _) => Poll::Ready(Some(frame)),
-            (None, Some(rest)) => Pin::new(rest).poll_frame(cx),
-            (None, None) => Poll::Ready(None),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.frames.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let mut here = 0;
-        for frame in &self.frames {
-            match frame.as_ref().ok().and_then(Frame::data_ref) {
-                Some(data) => here += data.len() as u64,
-                // Trailers need an answer without a length; an error must not look like an end.
-                None => return SizeHint::default(),
-            }
-        }
-        let rest = self
-            .rest
-            .as_ref()
-            .map_or(SizeHint::with_exact(0), Body::size_hint);
-        let mut all = SizeHint::new();
-        all.set_lower(here + rest.lower());
-        if let Some(upper) = rest.upper() {
-            all.set_upper(here + upper);
-        }
-        all
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::StreamExt as _;
+    use futures::channel::oneshot;
     use futures::stream;
+    use http_body::Frame;
     use http_body_util::StreamBody;
+    use wasmtime_wasi_http::Error;
 
     use super::*;
 
@@ -303,13 +282,36 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_the_end_of_the_worker_and_of_nothing_else() {
-        let (line, heard) = futures::channel::oneshot::channel::<()>();
+        let (line, heard) = oneshot::channel::<()>();
         let work = async move {
             let _open_until_the_end = line;
             panic!("a fault of ours");
         };
         let mut work = working(work);
         assert!(work.until(heard).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_passes_while_everybody_waits_is_noticed_wherever_the_work_goes_on() {
+        for is_elsewhere in [false, true] {
+            let manner = Manner::default();
+            if is_elsewhere {
+                manner.pace.was_long();
+            }
+            let watch = Arc::clone(&manner.watch);
+            let (line, heard) = oneshot::channel::<()>();
+            let mut is_first = true;
+            let work = poll_fn(move |_| {
+                let _open_until_the_end = &line;
+                if !std::mem::take(&mut is_first) {
+                    return Poll::Ready(());
+                }
+                watch.set_deadline(Duration::from_millis(5));
+                Poll::Pending
+            });
+            let mut work = Beside::new(work, manner, Handle::current());
+            assert!(work.until(heard).await.is_err());
+        }
     }
 
     #[tokio::test]

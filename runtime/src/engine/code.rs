@@ -39,6 +39,13 @@ pub(super) struct Code {
     memory: Memory,
 }
 
+/// Native code in memory that nothing was linked to yet.
+struct Unlinked {
+    kind: Kind,
+    component: Component,
+    code_bytes: usize,
+}
+
 impl Code {
     pub(super) fn new(
         linkers: ByKind<Linker<State>>,
@@ -62,20 +69,21 @@ impl Code {
 
     /// Compiles bytes that were never seen, and keeps the outcome on disk and in memory.
     pub(super) async fn compile(&self, sha256: &str, bytes: Bytes) -> Result<(), AdmitError> {
-        let code = match self.cached(sha256).await {
-            Some(code) => code,
-            None => self.make(sha256, bytes).await?,
+        let unlinked = match self.cached(sha256).await {
+            Some(unlinked) => unlinked,
+            None => {
+                let code = self.make(sha256, bytes).await?;
+                let unlinked = self.deserialize(code).await;
+                unlinked.map_err(|error| unfit(&error))?
+            }
         };
-        let code_bytes = code.len();
-        let component = self.deserialize(code).await;
-        let (kind, component) = component.map_err(|error| unfit(&error))?;
-        let loaded = Loaded::link(kind, self.linkers.of(kind), &component);
+        let loaded = self.link(&unlinked);
         let loaded = loaded.map_err(|error| AdmitError::MissingImports {
             missing: vec![format!("{:#}", error)],
         })?;
         let slot = self.memory.slot(sha256);
-        drop(slot.cell.set(Arc::new(loaded)));
-        self.memory.weigh(sha256, &slot, code_bytes);
+        drop(slot.cell.set(loaded));
+        self.memory.weigh(sha256, &slot, unlinked.code_bytes);
         Ok(())
     }
 
@@ -96,10 +104,19 @@ impl Code {
         Ok(code)
     }
 
-    /// The code of a component, if it is on disk.
-    async fn cached(&self, sha256: &str) -> Option<Vec<u8>> {
+    /// A component whose code is on disk. Code that does not load, though its seal is right, is one to be
+    /// made anew: it takes the place of nothing.
+    async fn cached(&self, sha256: &str) -> Option<Unlinked> {
         let (cache, name) = (Arc::clone(&self.cache), sha256.to_owned());
-        apart(move || cache.load(&name)).await.ok().flatten()
+        let code = apart(move || cache.load(&name)).await.ok().flatten()?;
+        match self.deserialize(code).await {
+            Ok(unlinked) => Some(unlinked),
+            Err(error) => {
+                tracing::warn!(%error, component = sha256, "cached code does not load");
+                self.cache.remove(sha256);
+                None
+            }
+        }
     }
 
     /// A component that was admitted before.
@@ -129,17 +146,17 @@ impl Code {
 
     /// The component and the bytes of its code.
     async fn bring_back(&self, sha256: &str) -> Result<(Arc<Loaded>, usize), InvokeError> {
-        let unloadable = |inside: String| InvokeError::Unloadable { inside };
-        if let Some(code) = self.cached(sha256).await {
-            let code_bytes = code.len();
-            match self.link(code).await {
-                Ok(loaded) => return Ok((loaded, code_bytes)),
-                Err(error) => {
-                    tracing::warn!(%error, component = sha256, "cached code does not load");
-                    self.cache.remove(sha256);
-                }
-            }
-        }
+        let unlinked = match self.cached(sha256).await {
+            Some(unlinked) => unlinked,
+            None => self.make_again(sha256).await?,
+        };
+        let loaded = self.link(&unlinked);
+        let loaded = loaded.map_err(|error| unloadable(format!("{error:#}")))?;
+        Ok((loaded, unlinked.code_bytes))
+    }
+
+    /// From the object store, as at its deploy.
+    async fn make_again(&self, sha256: &str) -> Result<Unlinked, InvokeError> {
         let object = self.objects.get(&object_path(sha256)).await;
         let object = object.map_err(|error| unloadable(error.to_string()))?;
         let bytes = object
@@ -155,19 +172,17 @@ impl Code {
             AdmitError::Busy => InvokeError::Overloaded,
             error => unloadable(error.to_string()),
         })?;
-        let code_bytes = code.len();
-        let loaded = self.link(code).await;
-        let loaded = loaded.map_err(|error| unloadable(format!("{error:#}")))?;
-        Ok((loaded, code_bytes))
+        let unlinked = self.deserialize(code).await;
+        unlinked.map_err(|error| unloadable(format!("{error:#}")))
     }
 
-    /// From code that was linked before, or whose component was.
-    async fn link(&self, code: Vec<u8>) -> wasmtime::Result<Arc<Loaded>> {
-        let (kind, component) = self.deserialize(code).await?;
-        Loaded::link(kind, self.linkers.of(kind), &component).map(Arc::new)
+    fn link(&self, unlinked: &Unlinked) -> wasmtime::Result<Arc<Loaded>> {
+        let linker = self.linkers.of(unlinked.kind);
+        Loaded::link(unlinked.kind, linker, &unlinked.component).map(Arc::new)
     }
 
-    async fn deserialize(&self, tagged: Vec<u8>) -> wasmtime::Result<(Kind, Component)> {
+    async fn deserialize(&self, tagged: Vec<u8>) -> wasmtime::Result<Unlinked> {
+        let code_bytes = tagged.len();
         let (kind, code) = Kind::split(&tagged).ok_or_else(|| format_err!("code without a tag"))?;
         let (engine, begins) = (
             self.linkers.of(kind).engine().clone(),
@@ -183,8 +198,16 @@ impl Code {
                 Component::deserialize(&engine, code)
             }
         });
-        Ok((kind, component.await??))
+        Ok(Unlinked {
+            kind,
+            component: component.await??,
+            code_bytes,
+        })
     }
+}
+
+fn unloadable(inside: String) -> InvokeError {
+    InvokeError::Unloadable { inside }
 }
 
 /// On a thread that may take its time: 35 MB of native code, as a JavaScript component has, are read,
@@ -242,10 +265,19 @@ mod tests {
             let engine = code.linkers.of(kind).engine();
             let native = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();
             let tagged = |kind: Kind| [&[kind.tag()], native.as_slice()].concat();
-            let (loaded, _) = code.deserialize(tagged(kind)).await.unwrap();
-            assert_eq!(loaded, kind);
+            assert_eq!(code.deserialize(tagged(kind)).await.unwrap().kind, kind);
             assert!(code.deserialize(tagged(other)).await.is_err());
             assert!(code.deserialize(native).await.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn cached_code_that_does_not_load_is_made_anew_at_a_deploy_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = code(dir.path());
+        code.cache.store("broken", b"c is no code").unwrap();
+        assert!(code.cache.load("broken").is_some());
+        assert!(code.cached("broken").await.is_none());
+        assert!(code.cache.load("broken").is_none());
     }
 }

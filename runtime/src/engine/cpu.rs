@@ -1,4 +1,4 @@
-//! CPU time: the thread's clock, and the gate that shares the cores among busy guests.
+//! The gate that shares the cores among busy guests.
 //!
 //! A call that answers within its first slice never meets the gate. One that has used a slice
 //! needs one of `max(1, cores / 2)` permits to be polled again, handed out in turn by project and
@@ -15,26 +15,6 @@ use uuid::Uuid;
 /// A poll that used this much is a slice. Just under the epoch tick, after which a running guest
 /// returns to the host: a guest that was made to return has used a slice.
 pub(super) const SLICE: Duration = Duration::from_millis(8);
-
-/// CPU time that the current thread has used.
-#[must_use]
-pub fn thread_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid timespec for the call to fill; the call keeps no pointer to it.
-    #[expect(
-        unsafe_code,
-        reason = "there is no safe binding of the thread's CPU clock"
-    )]
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    if result != 0 {
-        return Duration::ZERO;
-    }
-    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), nanoseconds)
-}
 
 /// Whose turn a permit is: permits go round by project, and within a project by function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::cpu::thread_time;
+use super::clock::thread_time;
 use crate::cores;
 
 /// What is looked at together: some hundred small calls, few enough that a crowd is noticed at once.

@@ -1,5 +1,5 @@
 //! Polls a store and watches what that costs: CPU by the thread's clock around each poll, wall time
-//! by a timer outside the store's own event loop, which a busy guest can stall.
+//! by an alarm outside the store's own event loop, which a busy guest can stall.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use koyalite_host_api::Usage;
 use tokio::time::Sleep;
 
 use super::bills::Bills;
+use super::clock::Stretch;
 use super::cpu::{CpuGate, SLICE, Share, Turn};
 use super::error::InvokeError;
 use super::limits::Breach;
@@ -163,14 +164,41 @@ impl Watch {
     }
 }
 
+/// Wakes the task of a worker when the nearest deadline of a watch has passed.
+#[derive(Default)]
+pub(super) struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Ready when that deadline has passed: polled once more, the worker says so. To be asked when there is
+    /// nothing to do but wait; most calls end before it comes to that, and never have a timer.
+    pub(super) fn poll(&mut self, watch: &Watch, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(Deadline { at, .. }) = watch.nearest() else {
+            return Poll::Pending;
+        };
+        let at = at.into();
+        let timer = self
+            .0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        // One that is too early wakes once for nothing. To move it with every call of a shared
+        // instance would cost more.
+        if at < timer.deadline() {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_ready() && timer.deadline() < at {
+            timer.as_mut().reset(at);
+        }
+        timer.as_mut().poll(cx)
+    }
+}
+
 /// A store's future under watch. Resolves to an error of the meter's own when a limit is reached;
-/// dropping it then is what stops the guest.
+/// dropping it then is what stops the guest. Who polls it sees to it that it is polled when a deadline has
+/// passed: see [`Alarm`].
 pub struct Metered<'a, F> {
     inner: Pin<&'a mut F>,
     watch: &'a Watch,
     cpu_limit: Duration,
-    /// Made when there is first something to wait for: most calls end before.
-    timer: Option<Pin<Box<Sleep>>>,
+    has_begun: bool,
     gate: Turn<'a>,
 }
 
@@ -187,27 +215,15 @@ impl<'a, F> Metered<'a, F> {
             inner,
             watch,
             cpu_limit,
-            timer: None,
+            has_begun: false,
             gate,
         }
     }
 
-    /// Ready, with the limit, when the nearest deadline has passed.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<InvokeError> {
-        let Some(Deadline { at, limit, .. }) = self.watch.nearest() else {
-            return Poll::Pending;
-        };
-        let at = at.into();
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
-        }
-        timer
-            .as_mut()
-            .poll(cx)
-            .map(|()| InvokeError::WallLimit { limit })
+    /// The limit that was reached, once the nearest deadline has passed.
+    fn overdue(&self) -> Option<InvokeError> {
+        let Deadline { at, limit, .. } = self.watch.nearest()?;
+        (at <= Instant::now()).then_some(InvokeError::WallLimit { limit })
     }
 }
 
@@ -216,29 +232,26 @@ impl<F: Future> Future for Metered<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Nothing can be overdue the first time.
-        if self.timer.is_some()
-            && let Poll::Ready(error) = self.poll_deadline(cx)
-        {
+        let has_begun = std::mem::replace(&mut self.has_begun, true);
+        if has_begun && let Some(error) = self.overdue() {
             return Poll::Ready(Err(error));
         }
         if self.gate.poll(cx).is_pending() {
-            return self.poll_deadline(cx).map(Err);
+            return Poll::Pending;
         }
-        let before = super::cpu::thread_time();
+        let stretch = Stretch::begin();
         let poll = self.inner.as_mut().poll(cx);
-        let used = super::cpu::thread_time().saturating_sub(before);
-        let (cpu, share) = self.watch.charge(used);
+        let (cpu, share) = self.watch.charge(stretch.end());
         self.gate.release(share);
         if let Poll::Ready(output) = poll {
             return Poll::Ready(Ok(output));
         }
-        if cpu > self.cpu_limit {
-            return Poll::Ready(Err(InvokeError::CpuLimit {
+        match cpu > self.cpu_limit {
+            true => Poll::Ready(Err(InvokeError::CpuLimit {
                 limit: self.cpu_limit,
-            }));
+            })),
+            false => Poll::Pending,
         }
-        // Registered again after the poll: the calls inside may have set or cleared deadlines.
-        self.poll_deadline(cx).map(Err)
     }
 }
 
