@@ -58,7 +58,13 @@ enum Command {
     /// One node and two: what a request costs, how soon a deploy is served by the other
     Nodes(Setting),
     /// A well-behaved function beside a hundred hostile calls
-    Neighbours(Setting),
+    Neighbours {
+        #[command(flatten)]
+        setting: Setting,
+        /// Only this attack (may be given several times)
+        #[arg(long, value_name = "ATTACK")]
+        only: Vec<String>,
+    },
     /// A hello while large components are deployed
     Deploys {
         #[command(flatten)]
@@ -132,7 +138,7 @@ async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Hello { setting, reference } => hello::run(&setting, reference).await,
         Command::Tables(setting) => tables::run(&setting).await,
-        Command::Neighbours(setting) => neighbours::run(&setting).await,
+        Command::Neighbours { setting, only } => neighbours::run(&setting, &only).await,
         Command::Deploys { setting, sizes } => deploys::run(&setting, sizes).await,
         Command::Density { setting, functions } => density::run(&setting, functions).await,
         Command::Nodes(setting) => nodes::run(&setting).await,

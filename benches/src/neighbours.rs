@@ -8,6 +8,8 @@ mod attack;
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
+
 use crate::Setting;
 use crate::koyalite::KoyaLite;
 use crate::load::{Load, Target};
@@ -27,7 +29,8 @@ const CONNECTIONS: u32 = 8;
 ///
 /// # Errors
 /// Where a subject cannot be started, or the victim gets a wrong answer.
-pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
+pub(crate) async fn run(setting: &Setting, only: &[String]) -> anyhow::Result<()> {
+    let attacks = chosen(only)?;
     let machine = Machine::look();
     let koyalite = KoyaLite::start(setting).await?;
     for project in [VICTIM, HOSTILE] {
@@ -48,7 +51,9 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
     };
     let id = koyalite.process.id();
     let load = Load::new()?;
-    let subjects: Vec<&Attack> = std::iter::once(&SOLO).chain(ATTACKS).collect();
+    let subjects: Vec<&Attack> = std::iter::once(&SOLO)
+        .chain(attacks.iter().copied())
+        .collect();
     let mut all: Vec<Vec<Round>> = subjects.iter().map(|_| Vec::new()).collect();
     for number in 1..=setting.rounds {
         eprintln!("  round {number} of {}", setting.rounds);
@@ -69,10 +74,25 @@ pub(crate) async fn run(setting: &Setting) -> anyhow::Result<()> {
         goals: BTreeMap::new(),
     };
     koyalite.process.stop().await?;
-    for attack in ATTACKS {
+    for attack in attacks {
         let rows = (attack.name, SOLO.name);
         report.ratio(attack.rate, rows, Goal::AtLeast(0.5));
         report.ratio_of_p99(attack.p99, rows, Goal::AtMost(4.0));
     }
     report.print(setting.json)
+}
+
+/// The attacks of these names, or all of them.
+fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Attack>> {
+    let known = |name: &String| {
+        let attack = ATTACKS.iter().find(|attack| attack.name == name);
+        attack.with_context(|| {
+            let names: Vec<_> = ATTACKS.iter().map(|attack| attack.name).collect();
+            format!("no attack `{name}`; there are: {}", names.join("; "))
+        })
+    };
+    match only.is_empty() {
+        true => Ok(ATTACKS.iter().collect()),
+        false => only.iter().map(known).collect(),
+    }
 }

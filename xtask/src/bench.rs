@@ -29,7 +29,7 @@ const BENCHES: [(&str, &str); 10] = [
     ),
     (
         "neighbours",
-        "a well-behaved function beside a hundred calls of each hostile one",
+        "a well-behaved function beside a hundred calls of each hostile one (--only ATTACK)",
     ),
     (
         "deploys",

@@ -25,7 +25,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::clock::thread_time;
 use super::cpu::{SLICE, Share};
-use super::crowd;
+use super::crowd::{self, Tally};
 use super::gathered::Gathered;
 use super::meter::{Alarm, Watch};
 use super::pace::{LONG, Pace};
@@ -175,12 +175,16 @@ impl Beside {
             pace,
             project,
         } = &self.manner;
-        if crowd::is_away(*project) {
+        let away = crowd::away(*project);
+        if away.is_some() {
             watch.forfeit();
-            return self.leave(work);
+            return self.leave(work, away);
         }
         if pace.is_long() && watch.is_new() {
-            return self.leave(work);
+            if pace.is_spent() {
+                watch.forfeit();
+            }
+            return self.leave(work, None);
         }
         let begun = Instant::now();
         let polled = work.as_mut().poll(cx);
@@ -194,14 +198,15 @@ impl Beside {
         match watch.share() {
             Share::Left => self.work = Some(work),
             Share::Spent => {
-                pace.was_long();
-                self.leave(work);
+                pace.was_spent();
+                self.leave(work, None);
             }
         }
     }
 
-    /// It goes on in the runtime of all other work.
-    fn leave(&self, mut work: Work) {
+    /// It goes on where all work does that takes long. Where its project had to leave, it is noted what that
+    /// uses.
+    fn leave(&self, mut work: Work, away: Option<Arc<Tally>>) {
         let Manner { watch, pace, .. } = self.manner.clone();
         let mut alarm = Alarm::default();
         drop(self.elsewhere.spawn(poll_fn(move |cx| {
@@ -211,8 +216,13 @@ impl Beside {
                 polled = work.as_mut().poll(cx);
             }
             let used = thread_time().saturating_sub(before);
+            if let Some(away) = &away {
+                away.add(used);
+            }
             // Otherwise the next ones would begin on a thread of connections again, all at once.
-            if used >= LONG || (polled.is_ready() && watch.is_long()) {
+            if used >= SLICE || (polled.is_ready() && watch.is_long()) {
+                pace.was_spent();
+            } else if used >= LONG {
                 pace.was_long();
             }
             polled

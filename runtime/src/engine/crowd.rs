@@ -3,9 +3,12 @@
 //! Below a slice nothing divides such a thread: it serves whoever is ready in turn, and a hundred callers of
 //! one project are a hundred turns beside the one of another. As long as a round of all of them is short
 //! nobody minds. Where it is long, and more than one project is on the thread, the calls of who holds most of
-//! it go elsewhere for a while, and need a CPU permit from their first instruction on.
+//! it go elsewhere for a while, and need a CPU permit from their first instruction on. What they use there says
+//! whether they may come back: to try it would be another long round.
 
 use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -19,20 +22,27 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// A round of the thread that nobody has to mind: thirty callers of a small function.
 const ROUND: Duration = Duration::from_millis(2);
 
-/// How long who was in the way stays away at first. Each time that it comes back and is in the way again, it
-/// is twice as long: before that is noticed, everybody waits for a round of its calls.
+/// How long who was in the way stays away at first. Each time that it is as busy as ever after it, or comes
+/// back and is in the way again, it is twice as long.
 const AWAY: Duration = Duration::from_secs(1);
 
 /// And at most.
 const AWAY_MAX: Duration = Duration::from_secs(16);
 
+/// Who has used this part of a core while it was away would be in the way again: there are at most as many
+/// such crowds on a thread.
+const BUSY_PART: u32 = 8;
+
 thread_local! {
     static HERE: RefCell<Crowd> = RefCell::default();
 }
 
-/// Whether calls of this project are to go on elsewhere for now.
-pub(super) fn is_away(project: Uuid) -> bool {
-    HERE.with_borrow(|crowd| !crowd.away.is_empty() && crowd.is_away(project, Instant::now()))
+/// Where calls of this project are to go on elsewhere for now: what to say there of the CPU that they use.
+pub(super) fn away(project: Uuid) -> Option<Arc<Tally>> {
+    HERE.with_borrow_mut(|crowd| match crowd.away.is_empty() {
+        true => None,
+        false => crowd.away(project, Instant::now()),
+    })
 }
 
 /// A call of this project has held the thread for so long.
@@ -54,31 +64,61 @@ pub(super) fn held(project: Uuid, time: Duration) {
     }
 }
 
+/// CPU that calls have used which had to leave a thread, in nanoseconds.
+#[derive(Debug, Default)]
+pub(super) struct Tally(AtomicU64);
+
+impl Tally {
+    pub(super) fn add(&self, used: Duration) {
+        let nanos = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Duration {
+        Duration::from_nanos(self.0.swap(0, Ordering::Relaxed))
+    }
+}
+
 /// The projects on one thread.
 #[derive(Debug, Default)]
 struct Crowd {
     begun: Option<Instant>,
     held: Vec<(Uuid, Duration)>,
+    /// When anybody held the thread last, which who is away does not.
+    held_at: Option<Instant>,
     away: Vec<Absent>,
 }
 
 /// Who is away, or was until a moment ago.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Absent {
     project: Uuid,
     until: Instant,
     time: Duration,
+    since: Instant,
+    used: Arc<Tally>,
 }
 
 impl Crowd {
-    fn is_away(&self, project: Uuid, now: Instant) -> bool {
-        let mut away = self.away.iter();
-        away.any(|absent| absent.project == project && now < absent.until)
+    fn away(&mut self, project: Uuid, now: Instant) -> Option<Arc<Tally>> {
+        let mut away = self.away.iter_mut();
+        let absent = away.find(|absent| absent.project == project)?;
+        if absent.until <= now {
+            let is_busy = absent.used.take() * BUSY_PART >= now - absent.since;
+            let are_others_here = self.held_at >= Some(absent.since);
+            if !is_busy || !are_others_here {
+                return None;
+            }
+            absent.time = (absent.time * 2).min(AWAY_MAX);
+            absent.since = now;
+            absent.until = now + absent.time;
+        }
+        Some(Arc::clone(&absent.used))
     }
 
     fn send_away(&mut self, project: Uuid, now: Instant) {
         // Several windows may have ended in the same long round.
-        if self.is_away(project, now) {
+        if self.away(project, now).is_some() {
             return;
         }
         // As long as it was away, it is remembered that it was.
@@ -93,11 +133,14 @@ impl Crowd {
             project,
             until: now + time,
             time,
+            since: now,
+            used: Arc::default(),
         });
     }
 
     /// Who has held the thread for far more than a share of its own, at the end of a window.
     fn held(&mut self, (project, time): (Uuid, Duration), now: Instant) -> Option<Uuid> {
+        self.held_at = Some(now);
         match self.held.iter_mut().find(|(who, _)| *who == project) {
             Some((_, all)) => *all += time,
             None => self.held.push((project, time)),
@@ -147,30 +190,62 @@ mod tests {
         check(&[4, 12, 4], Some(1));
     }
 
+    fn is_away(crowd: &mut Crowd, project: Uuid, now: Instant) -> bool {
+        crowd.away(project, now).is_some()
+    }
+
+    #[test]
+    fn who_is_as_busy_as_ever_stays_away_while_there_are_others() {
+        let (mut crowd, now) = (Crowd::default(), Instant::now());
+        let [one, other] = [1, 2].map(Uuid::from_u128);
+        let part = AWAY / BUSY_PART;
+        let used = |crowd: &mut Crowd, time: Duration, now: Instant| {
+            crowd.away(one, now).unwrap().add(time);
+        };
+        crowd.send_away(one, now);
+        used(&mut crowd, part, now);
+        crowd.held((other, MS), now);
+        assert!(is_away(&mut crowd, one, now + AWAY));
+        // It is away for twice as long, and has used too little by then.
+        used(&mut crowd, part, now + AWAY);
+        crowd.held((other, MS), now + 2 * AWAY);
+        assert!(is_away(&mut crowd, one, now + 3 * AWAY - MS));
+        assert!(!is_away(&mut crowd, one, now + 3 * AWAY));
+        // What it used counts once.
+        assert!(!is_away(&mut crowd, one, now + 3 * AWAY + MS));
+        // Where it is alone it is in nobody's way.
+        let at = now + 4 * AWAY;
+        crowd.send_away(one, at);
+        used(&mut crowd, 4 * AWAY, at);
+        assert!(!is_away(&mut crowd, one, at + 4 * AWAY));
+    }
+
     #[test]
     fn who_was_sent_away_comes_back_after_a_while() {
         let (mut crowd, now) = (Crowd::default(), Instant::now());
         let [one, other] = [1, 2].map(Uuid::from_u128);
         crowd.send_away(one, now);
-        assert!(crowd.is_away(one, now) && !crowd.is_away(other, now));
+        assert!(is_away(&mut crowd, one, now) && !is_away(&mut crowd, other, now));
         crowd.send_away(other, now + AWAY / 2);
-        assert!(!crowd.is_away(one, now + AWAY) && crowd.is_away(other, now + AWAY));
+        assert!(!is_away(&mut crowd, one, now + AWAY) && is_away(&mut crowd, other, now + AWAY));
         // Who comes back to do the same is away for longer, and not for ever.
         crowd.send_away(one, now + AWAY);
-        assert!(crowd.is_away(one, now + 2 * AWAY) && !crowd.is_away(one, now + 3 * AWAY));
+        assert!(
+            is_away(&mut crowd, one, now + 2 * AWAY) && !is_away(&mut crowd, one, now + 3 * AWAY)
+        );
         let mut at = now + 3 * AWAY;
         for time in [4 * AWAY, 8 * AWAY, AWAY_MAX, AWAY_MAX] {
             crowd.send_away(one, at);
             // What is said twice counts once.
             crowd.send_away(one, at + AWAY / 2);
-            assert!(crowd.is_away(one, at + time - AWAY / 2), "{time:?}");
+            assert!(is_away(&mut crowd, one, at + time - AWAY / 2), "{time:?}");
             at += time;
-            assert!(!crowd.is_away(one, at), "{time:?}");
+            assert!(!is_away(&mut crowd, one, at), "{time:?}");
         }
         // After a while of peace nobody remembers.
         crowd.send_away(other, at + AWAY_MAX);
         assert_eq!(crowd.away.len(), 1);
-        assert!(!crowd.is_away(other, at + AWAY_MAX + AWAY));
+        assert!(!is_away(&mut crowd, other, at + AWAY_MAX + AWAY));
     }
 
     /// On a thread of connections, with a round that is held up.
@@ -191,12 +266,12 @@ mod tests {
                     std::hint::spin_loop();
                 }
                 tokio::task::yield_now().await;
-                seen.push((is_away(crowding), is_away(other)));
+                seen.push((away(crowding).is_some(), away(other).is_some()));
             }
             tell.send(seen).unwrap();
         });
         let seen = told.recv().unwrap();
         assert_eq!(seen, [(false, false), (true, false)]);
-        assert!(!is_away(Uuid::from_u128(1)));
+        assert!(away(Uuid::from_u128(1)).is_none());
     }
 }

@@ -148,7 +148,7 @@ impl Engine {
             pace,
             project,
         };
-        Beside::new(work, manner, self.elsewhere.clone())
+        Beside::new(work, manner, self.aside.handle().clone())
     }
 }
 

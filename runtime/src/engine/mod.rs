@@ -9,6 +9,7 @@
 //! `compile` for where native code comes from.
 
 mod admit;
+mod aside;
 mod beside;
 mod bills;
 mod call;
@@ -45,10 +46,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use tokio::runtime::Handle;
 use wasmtime::EngineWeak;
 
 pub use self::admit::{Admitted, Surveyed, survey};
+use self::aside::Aside;
 pub use self::call::{Answer, Call, CallLimits, Isolation, Place, ScheduledEvent, Target, Trigger};
 use self::code::Code;
 pub use self::code::{hash, object_path};
@@ -97,6 +98,8 @@ pub struct Holding {
     pub components: usize,
     /// Bytes of their native code.
     pub code_bytes: u64,
+    /// Tasks of calls that take long.
+    pub tasks: usize,
 }
 
 /// The engine of one node.
@@ -107,13 +110,11 @@ pub struct Engine {
     permits: CpuPermits,
     instances: Instances,
     shared: Arc<SharedPools>,
-    /// Where calls go on that take longer than a slice.
-    elsewhere: Handle,
+    aside: Aside,
 }
 
 impl Engine {
-    /// An engine that finds the components it does not know yet in `objects`. Calls that take long go
-    /// on in the runtime that this is called in.
+    /// An engine that finds the components it does not know yet in `objects`.
     ///
     /// # Errors
     /// When the machine cannot run wasmtime, or the cache folder cannot be made.
@@ -133,7 +134,7 @@ impl Engine {
             permits: CpuPermits::for_cores(settings.cores),
             instances: Instances::new(settings.instances),
             shared: Arc::default(),
-            elsewhere: Handle::current(),
+            aside: Aside::start(settings.cores)?,
             env: settings.env.clone().into(),
             egress,
         })
@@ -156,6 +157,7 @@ impl Engine {
             cpu_waiting,
             components,
             code_bytes,
+            tasks: self.aside.alive_tasks(),
         }
     }
 }

@@ -6,7 +6,9 @@
 //! long.
 //!
 //! Long is less than a slice: a call that spins is made to return at the next tick of the epoch, which
-//! is near as often as far, and a hundred of them would each have a turn before one has used a slice.
+//! is near as often as far, and a hundred of them would each have a turn before one has used a slice. After one
+//! that has used its slice and goes on, those that follow need a CPU permit for theirs too: a hundred first
+//! slices at once are as bad for everybody as what follows them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +25,8 @@ pub(super) struct Pace {
     since: Instant,
     /// Until when, in milliseconds from `since`; 0 where there is nothing to remember.
     long_until: AtomicU64,
+    /// The same of calls that used their slice.
+    spent_until: AtomicU64,
 }
 
 impl Default for Pace {
@@ -30,21 +34,41 @@ impl Default for Pace {
         Self {
             since: Instant::now(),
             long_until: AtomicU64::new(0),
+            spent_until: AtomicU64::new(0),
         }
     }
 }
 
 impl Pace {
-    /// A call has used its slice or this much at a stretch, here or elsewhere.
+    /// A call has used this much at a stretch, here or elsewhere.
     pub(super) fn was_long(&self) {
-        let until = self.since.elapsed() + REMEMBERED;
-        // Nothing else depends on it.
-        self.long_until.store(millis(until), Ordering::Relaxed);
+        self.remember(&self.long_until);
     }
 
-    /// Whether the next call is likely to.
+    /// A call has used its slice, here or elsewhere.
+    pub(super) fn was_spent(&self) {
+        self.remember(&self.long_until);
+        self.remember(&self.spent_until);
+    }
+
+    /// Whether the next call is likely to take long.
     pub(super) fn is_long(&self) -> bool {
-        let until = self.long_until.load(Ordering::Relaxed);
+        self.is_remembered(&self.long_until)
+    }
+
+    /// Whether it is likely to use its slice.
+    pub(super) fn is_spent(&self) -> bool {
+        self.is_remembered(&self.spent_until)
+    }
+
+    fn remember(&self, until: &AtomicU64) {
+        let end = self.since.elapsed() + REMEMBERED;
+        // Nothing else depends on it.
+        until.store(millis(end), Ordering::Relaxed);
+    }
+
+    fn is_remembered(&self, until: &AtomicU64) -> bool {
+        let until = until.load(Ordering::Relaxed);
         until != 0 && millis(self.since.elapsed()) < until
     }
 }
@@ -62,11 +86,15 @@ mod tests {
         let pace = Pace::default();
         assert!(!pace.is_long());
         pace.was_long();
-        assert!(pace.is_long());
+        assert!(pace.is_long() && !pace.is_spent());
+        pace.was_spent();
+        assert!(pace.is_long() && pace.is_spent());
+        let until = || AtomicU64::new(millis(REMEMBERED));
         let of_old = Pace {
             since: Instant::now() - 2 * REMEMBERED,
-            long_until: AtomicU64::new(millis(REMEMBERED)),
+            long_until: until(),
+            spent_until: until(),
         };
-        assert!(!of_old.is_long());
+        assert!(!of_old.is_long() && !of_old.is_spent());
     }
 }

@@ -111,7 +111,8 @@ impl Counters {
         } = &self.sources;
         let engine = engine.holding();
         let (running, waiting) = dispatcher.counts();
-        let tasks = Handle::current().metrics().num_alive_tasks() + cores.alive_tasks();
+        let here = Handle::current().metrics().num_alive_tasks();
+        let tasks = here + cores.alive_tasks() + engine.tasks;
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         [
             count(engine.instances),
