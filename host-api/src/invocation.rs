@@ -43,6 +43,8 @@ pub struct Project {
     pub reads: Reads,
     /// Where its files lie, and what it takes.
     pub files: Files,
+    /// Rows of a select at most; [`limits::SELECT_ROWS`] unless the function's manifest says otherwise.
+    pub select_rows: u32,
 }
 
 impl Project {

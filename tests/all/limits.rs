@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
+use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
 use crate::support::{Answer, Launch, Project, Shared, TestApp, within};
@@ -216,6 +217,22 @@ async fn a_function_has_the_room_in_the_log_that_its_manifest_asks_for() {
         "{}",
         log.text()
     );
+}
+
+#[tokio::test]
+async fn a_request_that_a_function_sends_waits_as_long_as_its_manifest_asks_for() {
+    let app = TestApp::shared().await;
+    let project = app.project().await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let lines = format!("[limits]\noutbound_ms = 300\n[outbound]\nallow = [\"{url}\"]\n");
+    project.deploy_as("behaviours", "behaviours", &lines).await;
+    let began = Instant::now();
+    let path = format!("/behaviours/outbound?url={url}/");
+    let said = project.fetch(&path).await.of_function(200).json();
+    assert!(said["message"].to_string().contains("imeout"), "{said}");
+    assert!(began.elapsed() >= Duration::from_millis(300), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(9), "{said}");
 }
 
 fn size_of(folder: &std::path::Path) -> u64 {

@@ -385,6 +385,22 @@ async fn an_invocation_has_a_thousand_host_calls_or_what_its_manifest_says() {
 }
 
 #[tokio::test]
+async fn a_function_reads_as_many_rows_as_its_manifest_asks_for() {
+    let app = TestApp::shared().await;
+    let notes = Notes::of(&app).await;
+    notes.add(&notes.alice, ALICE, &["a", "b", "c"]).await;
+    let lines = "[limits]\nselect_rows = 2\n";
+    notes.project.deploy_as("few", "behaviours", lines).await;
+    for (limit, read) in [(100, 2), (1, 1)] {
+        let call = notes.project.call(Method::POST, "/few/select");
+        let query = json!({ "table": "notes", "limit": limit });
+        let rows = call.bearer(&notes.alice).json(&query).send().await;
+        let rows = rows.of_function(200).json();
+        assert_eq!(rows.as_array().map(Vec::len), Some(read), "{rows}");
+    }
+}
+
+#[tokio::test]
 async fn a_projects_tables_are_out_of_anothers_reach() {
     let app = TestApp::shared().await;
     let notes = Notes::of(&app).await;

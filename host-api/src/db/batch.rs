@@ -62,7 +62,22 @@ type Starting<'a> = Pin<Box<dyn Future<Output = Result<RowStream, Error>> + Send
 
 impl Flight {
     async fn together(
-        &mut self,
+        &self,
+        before: (Option<&Told>, Option<RunFence>),
+        statements: &[Statement],
+    ) -> Result<Vec<Read>, Stopped> {
+        let work = self.transaction(before, statements);
+        match self.statement_time {
+            None => work.await,
+            Some(each) => {
+                let count = u32::try_from(statements.len()).unwrap_or(u32::MAX);
+                self.in_time(each * count, Box::pin(work)).await
+            }
+        }
+    }
+
+    async fn transaction(
+        &self,
         (told, fence): (Option<&Told>, Option<RunFence>),
         statements: &[Statement],
     ) -> Result<Vec<Read>, Stopped> {

@@ -19,6 +19,7 @@ use super::homes::{Connections, HomeTurn, Homes};
 use super::node::Node;
 use super::tls::Tls;
 use crate::error::HostError;
+use crate::limits::STATEMENT_TIME;
 use crate::tables::FilterTexts;
 use crate::vectors::Known;
 
@@ -67,6 +68,8 @@ pub struct Database {
     pub(super) project: Arc<ProjectPool>,
     /// The run whose writes these are, where a schedule set it off.
     pub(super) fence: Option<RunFence>,
+    /// How long a statement may take, where that is less than its role's own limit.
+    pub(super) statement_time: Option<Duration>,
 }
 
 pub(crate) struct ProjectPool {
@@ -164,6 +167,7 @@ impl Databases {
             node: Arc::clone(&self.node),
             project,
             fence: None,
+            statement_time: None,
         }
     }
 
@@ -210,6 +214,15 @@ impl Database {
     pub fn fenced(self, fence: RunFence) -> Database {
         Database {
             fence: Some(fence),
+            ..self
+        }
+    }
+
+    /// The same tables, for a function whose statements may take so long.
+    #[must_use]
+    pub fn within(self, statement_time: Duration) -> Database {
+        Database {
+            statement_time: (statement_time < STATEMENT_TIME).then_some(statement_time),
             ..self
         }
     }

@@ -8,9 +8,12 @@
 use std::pin::pin;
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::{Client, Object};
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use tokio::time::timeout;
 use tokio_postgres::{Error, RowStream};
 
 use super::bind::Bind;
@@ -103,6 +106,7 @@ impl Database {
         let Checkout { client, turn } = self.checkout().await?;
         Ok(Flight {
             node: Arc::clone(&self.node),
+            statement_time: self.statement_time,
             client: Some(client),
             _turn: turn,
         })
@@ -117,6 +121,8 @@ impl Database {
 /// A connection with a statement on the way.
 pub(super) struct Flight {
     pub(super) node: Arc<Node>,
+    /// How long a function's statement may take, if that is less than Postgres gives it anyway.
+    pub(super) statement_time: Option<Duration>,
     /// None once it is back in its pool.
     client: Option<Client>,
     _turn: Turn,
@@ -154,6 +160,29 @@ impl Flight {
         statement: &Statement,
         stale: Stale,
     ) -> Result<Read, Stopped> {
+        let work = self.answer(statement, stale);
+        match self.statement_time {
+            None => work.await,
+            Some(time) => self.in_time(time, Box::pin(work)).await,
+        }
+    }
+
+    /// Asks Postgres to stop what takes longer than a function may.
+    pub(super) async fn in_time<T>(
+        &self,
+        time: Duration,
+        mut work: BoxFuture<'_, Result<T, Stopped>>,
+    ) -> Result<T, Stopped> {
+        if let Ok(ended) = timeout(time, &mut work).await {
+            return ended;
+        }
+        let token = self.client()?.cancel_token();
+        self.node.tls.cancel(token).await;
+        // Not left alone: whether it was stopped, only its answer can say.
+        work.await
+    }
+
+    async fn answer(&self, statement: &Statement, stale: Stale) -> Result<Read, Stopped> {
         self.node.count_statement();
         let keep = self.node.limits.statements;
         let client = self.client()?;

@@ -325,7 +325,9 @@ impl HostError {
 
     /// Postgres stopped the statement at its time limit.
     pub fn statement_timeout() -> HostError {
-        let message = "the statement took longer than its time limit; nothing was changed";
+        let message = "the statement took longer than its time limit; nothing was changed. Of a function that is \
+                       `statement_ms` in [limits] of its manifest, 5000 unless it says less: ask for fewer rows, or \
+                       for those that an index finds";
         HostError::new(ErrorKind::Limit, "statement_timeout", message)
     }
 

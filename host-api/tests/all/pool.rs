@@ -1,10 +1,11 @@
 //! Connections: shared fairly, closed when idle, replaced when lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use koyalite_host_api::db::{DatabaseAccess, NodeLimits, Password};
+use koyalite_host_api::db::{DatabaseAccess, Mirror, NodeLimits, Password};
 use koyalite_host_api::error::ErrorKind;
 use koyalite_host_api::invocation::Project;
+use koyalite_host_api::limits::STATEMENT_TIME;
 use koyalite_host_api::tables::{InsertQuery, SelectQuery, UpdateQuery, insert, select, update};
 use koyalite_policy::Command;
 use serde_json::json;
@@ -226,6 +227,45 @@ async fn a_statement_ends_at_its_time_limit_and_changes_nothing() {
     );
     db.admin.batch_execute("COMMIT").await.unwrap();
     assert!(read(&project).await.unwrap().contains("\"title\":\"t\""));
+}
+
+/// Alone, in a transaction of its own as where Postgres is told who asks, and in one that stays open.
+#[tokio::test]
+async fn a_function_may_have_less_time_for_a_statement_and_what_was_stopped_changed_nothing() {
+    let db = TestDatabase::new().await;
+    let demo = open(&db).await;
+    let plain = Project {
+        database: demo
+            .project
+            .database
+            .clone()
+            .within(Duration::from_millis(300)),
+        ..demo.project.clone()
+    };
+    let told = Project {
+        mirror: Mirror::On,
+        ..plain.clone()
+    };
+    assert!(read(&plain).await.is_ok(), "there is time enough");
+    lock(&db, &demo).await;
+    for project in [&plain, &told] {
+        let query = UpdateQuery {
+            table: "todos".into(),
+            changes: r#"{"title": "late"}"#.into(),
+            ..UpdateQuery::default()
+        };
+        let began = Instant::now();
+        let error = update(project, &user("u"), query).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.code()),
+            (ErrorKind::Limit, "statement_timeout")
+        );
+        assert!(began.elapsed() < STATEMENT_TIME, "{:?}", began.elapsed());
+    }
+    db.admin.batch_execute("COMMIT").await.unwrap();
+    // On the same connections, which are as good as new.
+    assert!(read(&plain).await.unwrap().contains("\"title\":\"t\""));
+    assert!(read(&told).await.unwrap().contains("\"title\":\"t\""));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Reading rows.
 
 use koyalite_host_api::error::{ErrorKind, HostError};
+use koyalite_host_api::invocation::Project;
 use koyalite_host_api::limits::SELECT_ROWS;
 use koyalite_host_api::tables::{InsertQuery, OrderKey, SelectQuery, insert, select};
 use koyalite_policy::{Command, Identity, Value};
@@ -237,6 +238,15 @@ async fn an_answer_ends_at_the_hosts_own_cap() {
         let answer =
             rows(select(&demo.project, &ann.identity, SelectQuery { limit, ..all() }).await);
         assert_eq!(answer.as_array().unwrap().len(), SELECT_ROWS as usize);
+    }
+    // Or at what the function's manifest says.
+    for (select_rows, limit, rows_read) in [(7, None, 7), (7, Some(3), 3), (1_100, None, 1_100)] {
+        let project = Project {
+            select_rows,
+            ..demo.project.clone()
+        };
+        let answer = rows(select(&project, &ann.identity, SelectQuery { limit, ..all() }).await);
+        assert_eq!(answer.as_array().unwrap().len(), rows_read);
     }
 }
 

@@ -116,14 +116,18 @@ pub(super) enum Command {
     Completions(completions::CompletionsArgs),
     /// Compile one component, as the child of a node
     #[command(hide = true)]
-    Compile,
+    Compile {
+        /// Only while nothing else has anything to do
+        #[arg(long)]
+        idle: bool,
+    },
 }
 
 /// Runs the command and reports how it ended.
 pub(super) fn run(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         // The child has an empty environment and tight limits: it gets no runtime from us.
-        Command::Compile => return super::compile::run(),
+        Command::Compile { idle } => return super::compile::run(idle),
         Command::Dev(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Run(args) => args.run(),

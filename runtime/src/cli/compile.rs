@@ -2,7 +2,12 @@
 
 use std::process::ExitCode;
 
+use crate::engine::compile::{Priority, child_main};
+
 /// Hands over to the engine, which owns the protocol between parent and child.
-pub(super) fn run() -> ExitCode {
-    crate::engine::compile::child_main()
+pub(super) fn run(idle: bool) -> ExitCode {
+    child_main(match idle {
+        true => Priority::Idle,
+        false => Priority::Usual,
+    })
 }

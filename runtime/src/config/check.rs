@@ -192,6 +192,9 @@ impl<'a> Reading<'a> {
             host_calls: self.number(Key::HostCallsMax, 10_000, 1..=1_000_000),
             outbound_requests: self.number(Key::OutboundRequestsMax, 1_000, 1..=100_000),
             log_kib: self.number(Key::LogKibMax, 1_024, 1..=65_536),
+            select_rows: self.number(Key::SelectRowsMax, 10_000, 1..=1_000_000),
+            statement_ms: self.number(Key::StatementMsMax, 5_000, 1..=5_000),
+            outbound_ms: self.number(Key::OutboundMsMax, 300_000, 1..=86_400_000),
             component_mib: self.number(Key::ComponentMibMax, 64, 1..=256),
         }
     }

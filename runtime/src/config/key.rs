@@ -74,6 +74,9 @@ keys! {
     HostCallsMax "host_calls_max";
     OutboundRequestsMax "outbound_requests_max";
     LogKibMax "log_kib_max";
+    SelectRowsMax "select_rows_max";
+    StatementMsMax "statement_ms_max";
+    OutboundMsMax "outbound_ms_max";
     ComponentMibMax "component_mib_max";
     // What this node takes on.
     InstancesMax "instances_max";

@@ -237,6 +237,12 @@ pub struct OperatorCaps {
     pub outbound_requests: u64,
     /// What one logs.
     pub log_kib: u64,
+    /// Rows of a select.
+    pub select_rows: u64,
+    /// Time of a statement on tables.
+    pub statement_ms: u64,
+    /// How long a request that one sends may wait.
+    pub outbound_ms: u64,
     /// A component.
     pub component_mib: u64,
 }

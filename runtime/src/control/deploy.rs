@@ -159,6 +159,13 @@ fn within_caps(limits: Limits, caps: Limits) -> Result<(), ApiError> {
             caps.outbound_requests,
         ),
         ("limits.log_kib", limits.log_kib, caps.log_kib),
+        ("limits.select_rows", limits.select_rows, caps.select_rows),
+        (
+            "limits.statement_ms",
+            limits.statement_ms,
+            caps.statement_ms,
+        ),
+        ("limits.outbound_ms", limits.outbound_ms, caps.outbound_ms),
     ];
     let errors: Vec<_> = over
         .into_iter()

@@ -12,7 +12,7 @@ mod target;
 mod tracked;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use http_body_util::BodyExt as _;
@@ -293,13 +293,16 @@ impl Dispatcher {
         if let Some(fence) = run.fence {
             project.database = project.database.fenced(fence);
         }
+        let limits = version.manifest.limits;
+        let statement_time = Duration::from_millis(limits.statement_ms);
+        project.database = project.database.within(statement_time);
+        project.select_rows = u32::try_from(limits.select_rows).unwrap_or(u32::MAX);
         let asker = || Asker {
             function: function.name.clone(),
             version: version.number,
             invocation: run.started.id,
         };
         project.reads = self.reads.of(&selected.project, asker);
-        let limits = version.manifest.limits;
         let log_bytes = usize::try_from(limits.log_kib << 10).unwrap_or(usize::MAX);
         Invocation {
             id: run.started.id,

@@ -89,6 +89,7 @@ fn make(selected: &Selected) -> Result<Target, DispatchError> {
             silence: Duration::from_millis(manifest.limits.silence_ms),
             wall: Duration::from_millis(manifest.limits.wall_ms),
             outbound_requests: u32::try_from(manifest.limits.outbound_requests).unwrap_or(u32::MAX),
+            outbound: Duration::from_millis(manifest.limits.outbound_ms),
         },
         outbound: Arc::new(outbound),
     })

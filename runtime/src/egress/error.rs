@@ -30,8 +30,8 @@ pub enum EgressError {
         requests: u32,
     },
     #[error(
-        "the other side stayed silent for {} seconds, or for as long as the request would wait",
-        super::REQUEST_TIMEOUT.as_secs()
+        "the other side stayed silent for as long as the request may wait; for a function that is \
+         `outbound_ms` in [limits] of its manifest, or less where the request says so"
     )]
     Timeout,
     #[error("no connection could be made in time; check the host's port, or wait longer")]

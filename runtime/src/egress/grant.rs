@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use super::EgressError;
 use super::allow::AllowList;
 use super::host::Target;
+use super::{EgressError, REQUEST_TIMEOUT};
 
 /// Requests one invocation may send unless its manifest says otherwise: enough for a page of fan-out, too few for a scan or a flood.
 pub const REQUESTS_PER_INVOCATION_MAX: u32 = 50;
@@ -17,23 +18,31 @@ pub struct EgressGrant {
     allow: Arc<AllowList>,
     all: u32,
     left: Arc<AtomicU32>,
+    patience: Duration,
 }
 
 impl EgressGrant {
     /// The usual budget over this allow-list.
     #[must_use]
     pub fn new(allow: Arc<AllowList>) -> Self {
-        Self::of(REQUESTS_PER_INVOCATION_MAX, allow)
+        Self::of(REQUESTS_PER_INVOCATION_MAX, REQUEST_TIMEOUT, allow)
     }
 
-    /// So many requests over this allow-list.
+    /// So many requests over this allow-list, each waiting so long.
     #[must_use]
-    pub fn of(requests: u32, allow: Arc<AllowList>) -> Self {
+    pub fn of(requests: u32, patience: Duration, allow: Arc<AllowList>) -> Self {
         Self {
             allow,
             all: requests,
             left: Arc::new(AtomicU32::new(requests)),
+            patience,
         }
+    }
+
+    /// How long a request may wait for its answer, and for each piece of it.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// A grant that allows nothing.
@@ -95,7 +104,7 @@ mod tests {
     #[test]
     fn a_function_may_have_a_budget_of_its_own() {
         let allow = AllowList::parse(&["https://a.example"]).unwrap();
-        let grant = EgressGrant::of(1, Arc::new(allow));
+        let grant = EgressGrant::of(1, REQUEST_TIMEOUT, Arc::new(allow));
         assert!(grant.admit(&target("https://a.example/")).is_ok());
         let spent = grant.admit(&target("https://a.example/")).unwrap_err();
         assert!(spent.to_string().contains("all of its 1 outbound"));

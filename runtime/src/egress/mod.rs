@@ -50,6 +50,9 @@ pub use self::patience::{Paced, Patience};
 /// has for its own first byte, so that the function can still answer for itself.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The most that a function's manifest may ask for in its place, as long as for a first byte.
+pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
 /// Idle connections kept per host. More than this many at once are rarely needed again soon.
 const IDLE_PER_HOST_MAX: usize = 16;
 
@@ -73,6 +76,14 @@ impl Egress {
     /// [`EgressError::Tls`] when the TLS library refuses its own defaults; no outside input.
     pub fn new(policy: Policy) -> Result<Self, EgressError> {
         Self::with_resolver(policy, Arc::new(SystemResolver))
+    }
+
+    /// The same for functions: how long a request may wait is its grant's to say.
+    ///
+    /// # Errors
+    /// As [`Egress::new`].
+    pub fn for_functions(policy: Policy) -> Result<Self, EgressError> {
+        Self::waiting(policy, Arc::new(SystemResolver), REQUEST_TIMEOUT_MAX)
     }
 
     /// The same with another source of addresses. Whatever it answers is checked.

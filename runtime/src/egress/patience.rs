@@ -33,6 +33,17 @@ pub(super) fn connect_limit() -> Option<Duration> {
 }
 
 impl Patience {
+    /// The same, and at most so long for the answer and each piece of it.
+    #[must_use]
+    pub fn at_most(self, limit: Duration) -> Self {
+        let within = |own: Option<Duration>| Some(own.map_or(limit, |own| own.min(limit)));
+        Self {
+            connect: self.connect,
+            first_byte: within(self.first_byte),
+            between_bytes: within(self.between_bytes),
+        }
+    }
+
     /// Waits for a request with its dial under this limit.
     pub(super) async fn dialling<F: Future>(self, request: F) -> F::Output {
         match self.connect {

@@ -34,6 +34,8 @@ pub struct CallLimits {
     pub wall: Duration,
     /// Requests that it may send.
     pub outbound_requests: u32,
+    /// How long each of them may wait.
+    pub outbound: Duration,
 }
 
 /// The version of a function that is to run, with what the engine needs of its manifest.

@@ -61,7 +61,11 @@ impl Code {
                 &linkers.map(|linker| linker.engine().clone()),
             )?),
             memory: Memory::new(settings.loaded_bytes_max),
-            compiler: Compiler::new(settings.compiler.clone(), settings.cores),
+            compiler: Compiler::new(
+                settings.compiler.clone(),
+                settings.compile_priority,
+                settings.cores,
+            ),
             linkers,
             objects,
         })
@@ -237,12 +241,14 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::engine::compile::Priority;
     use crate::engine::{config, link};
 
     fn code(dir: &std::path::Path) -> Code {
         let linkers = ByKind::try_new(|kind| link::linker(kind, &config::compiling(kind)?));
         let settings = Settings {
             compiler: PathBuf::new(),
+            compile_priority: Priority::Usual,
             cache_dir: dir.to_owned(),
             cache_key: [1; 32],
             cores: 1,

@@ -19,8 +19,8 @@ use crate::cores;
 /// What is looked at together: some hundred small calls, few enough that a crowd is noticed at once.
 const WINDOW: Duration = Duration::from_millis(20);
 
-/// A round of the thread that nobody has to mind: thirty callers of a small function.
-const ROUND: Duration = Duration::from_millis(2);
+/// A round of the thread that nobody has to mind: fifteen callers of a small function.
+const ROUND: Duration = Duration::from_millis(1);
 
 /// How long who was in the way stays away at first. Each time that it is as busy as ever after it, or comes
 /// back and is in the way again, it is twice as long.
@@ -58,6 +58,7 @@ pub(super) fn held(project: Uuid, time: Duration) {
         let before = thread_time();
         tokio::spawn(async move {
             if thread_time().saturating_sub(before) >= ROUND {
+                tracing::debug!(project = %suspect, "in the way of others: its calls go on elsewhere");
                 HERE.with_borrow_mut(|crowd| crowd.send_away(suspect, Instant::now()));
             }
         });

@@ -33,7 +33,7 @@ impl Hooks {
 }
 
 impl WasiHttpHooks for Hooks {
-    // The guest's own time-outs may only shorten ours, which egress enforces.
+    // The guest's own time-outs may only shorten those of its function.
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,
@@ -42,6 +42,7 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Answer> + Send> {
         let (egress, grant) = (self.egress.clone(), self.grant.clone());
         let patience = options.map(patience).unwrap_or_default();
+        let patience = patience.at_most(grant.patience());
         Box::new(async move {
             let response = egress.send_within(patience, &grant, request).await;
             let response = response.map_err(|error| to_wasi(&error))?;

@@ -53,6 +53,7 @@ use self::aside::Aside;
 pub use self::call::{Answer, Call, CallLimits, Isolation, Place, ScheduledEvent, Target, Trigger};
 use self::code::Code;
 pub use self::code::{hash, object_path};
+use self::compile::Priority;
 use self::cpu::CpuPermits;
 pub use self::cpu::Tenant;
 pub use self::error::{AdmitError, InvokeError};
@@ -68,6 +69,8 @@ use crate::egress::Egress;
 pub struct Settings {
     /// The program whose `compile` subcommand compiles: this one.
     pub compiler: PathBuf,
+    /// How its children stand to what else the machine does.
+    pub compile_priority: Priority,
     /// Where native code is cached; made private to us.
     pub cache_dir: PathBuf,
     /// What seals the cache. Must not be stored in `cache_dir`.

@@ -257,12 +257,12 @@ impl Service<'_> {
             bill,
         } = taken;
         let ended = {
-            let (invocation, requests) = (call.invocation, self.calls.limits.outbound_requests);
+            let (invocation, limits) = (call.invocation, self.calls.limits);
             let enter = |state: &mut State, task| {
                 state.host().enter(task, invocation);
-                state
-                    .hooks()
-                    .grant(EgressGrant::of(requests, Arc::clone(self.outbound)));
+                let (requests, patience) = (limits.outbound_requests, limits.outbound);
+                let grant = EgressGrant::of(requests, patience, Arc::clone(self.outbound));
+                state.hooks().grant(grant);
             };
             let ways = Ways {
                 reply: &reply,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use koyalite_host_api::db::Databases;
 use koyalite_host_api::files::Files;
+use koyalite_host_api::limits::SELECT_ROWS;
 use koyalite_policy::ProjectName;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -66,6 +67,7 @@ impl ProjectEntry {
             // Known where it is known who asks, and for what.
             reads: Default::default(),
             files: Files::taking(self.settings.files.limits()),
+            select_rows: SELECT_ROWS,
         }
     }
 }

@@ -15,6 +15,9 @@ pub(super) fn of(config: &ServeConfig) -> Limits {
         host_calls,
         outbound_requests,
         log_kib,
+        select_rows,
+        statement_ms,
+        outbound_ms,
         component_mib: _,
     } = config.caps;
     Limits {
@@ -28,5 +31,8 @@ pub(super) fn of(config: &ServeConfig) -> Limits {
         host_calls,
         outbound_requests,
         log_kib,
+        select_rows,
+        statement_ms,
+        outbound_ms,
     }
 }

@@ -25,6 +25,7 @@ use crate::delivery::mail::{Exit, Mails};
 use crate::dispatch::{AdmissionLimits, Dispatcher};
 use crate::egress::connect::SystemResolver;
 use crate::egress::{Egress, Policy};
+use crate::engine::compile::Priority;
 use crate::engine::{Engine, Settings};
 use crate::forward::FleetTls;
 use crate::gateway::{Gateway, GatewaySettings, Node, Proxies};
@@ -285,6 +286,11 @@ fn engine(
 ) -> anyhow::Result<Engine> {
     let settings = Settings {
         compiler: std::env::current_exe().context("cannot find this program's own file")?,
+        compile_priority: match mode {
+            // Whoever deploys is the one that calls.
+            Mode::Dev => Priority::Usual,
+            Mode::Serve => Priority::Idle,
+        },
         cache_dir: config.data.compiled(),
         cache_key: *ring.derive(Purpose::CompiledCode).expose(),
         cores: cores::available(),
@@ -293,7 +299,7 @@ fn engine(
         loaded_bytes_max: config.limits.compiled_memory_mib << 20,
         cached_bytes_max: config.limits.compiled_disk_mib << 20,
     };
-    Engine::new(&settings, objects, Egress::new(targets(mode))?)
+    Engine::new(&settings, objects, Egress::for_functions(targets(mode))?)
 }
 
 fn dispatcher(

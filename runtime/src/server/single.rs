@@ -24,6 +24,7 @@ use super::terminal::Terminal;
 use crate::cores::{self, Cores};
 use crate::dispatch::{AdmissionLimits, Dispatcher, Selected};
 use crate::egress::{AllowList, Egress, Policy};
+use crate::engine::compile::Priority;
 use crate::engine::{Admitted, Engine, INSTANCES_DEFAULT, Settings, calls_max};
 use crate::gateway::Bare;
 use crate::http::ListenerLimits;
@@ -105,6 +106,8 @@ async fn put_together(single: &Single, folder: PathBuf) -> anyhow::Result<Bare> 
     let engine = Engine::new(
         &Settings {
             compiler: std::env::current_exe().context("cannot find this program's own file")?,
+            // There is nothing else to do before it is done.
+            compile_priority: Priority::Usual,
             cache_dir: folder,
             cache_key: *SecretKey::random().expose(),
             cores: cores::available(),
@@ -115,7 +118,7 @@ async fn put_together(single: &Single, folder: PathBuf) -> anyhow::Result<Bare> 
             env: single.env.clone(),
         },
         Arc::new(InMemory::new()),
-        Egress::new(single.reach)?,
+        Egress::for_functions(single.reach)?,
     )?;
     let path = &single.component;
     let bytes = tokio::fs::read(path).await;

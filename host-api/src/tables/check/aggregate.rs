@@ -3,7 +3,6 @@
 use koyalite_policy::ColumnType;
 
 use super::mentions::{answer_name, check_order_length};
-use super::read::limit;
 use super::{Checked, Mentions, Rows};
 use crate::db::sql::{Aggregate, Filtered, MeasureOf, SortedBy};
 use crate::error::HostError;
@@ -58,7 +57,7 @@ pub(in crate::tables) fn aggregate(
             nulls: key.nulls.unwrap_or_else(|| key.direction.nulls()),
         });
     }
-    let limit = limit(query.limit);
+    let limit = mentions.limit(query.limit);
     let filter = match mentions.filter(&query.filter)? {
         // One row of nothing is still an answer: a count of 0.
         Rows::None if groups.is_empty() => Some(Filtered::Never),

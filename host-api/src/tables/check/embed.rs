@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use koyalite_policy::{Identity, Permit, TableName, Timestamp};
 
 use super::mentions::answer_name;
-use super::read::limit;
 use super::{Mentions, Rows};
 use crate::db::sql::{AnswerName, Embed, Filtered, Link, Output, Through};
 use crate::error::HostError;
@@ -30,7 +29,11 @@ impl<'a> Surroundings<'a> {
     where
         'a: 'p,
     {
-        Mentions::of(permit, self.project.database.filter_texts())
+        Mentions::of(
+            permit,
+            self.project.database.filter_texts(),
+            self.project.select_rows,
+        )
     }
 
     fn permit(&self, table: &TableName) -> Result<Permit, HostError> {
@@ -120,7 +123,7 @@ impl Forest<'_> {
             columns,
             filter,
             order,
-            limit: limit(query.limit),
+            limit: mentions.limit(query.limit),
             link,
             embeds,
             permit: narrowed.unwrap_or(permit),

@@ -22,6 +22,7 @@ use crate::tables::{FilterTexts, refusal};
 pub(in crate::tables) struct Mentions<'a> {
     permit: &'a Permit,
     texts: &'a FilterTexts,
+    rows_max: u32,
     /// Empty where no policy has a mask: nobody will ask.
     read: BTreeSet<ColumnName>,
     written: BTreeSet<ColumnName>,
@@ -37,13 +38,23 @@ pub(in crate::tables) enum Rows {
 }
 
 impl<'a> Mentions<'a> {
-    pub(in crate::tables) fn of(permit: &'a Permit, texts: &'a FilterTexts) -> Mentions<'a> {
+    pub(in crate::tables) fn of(
+        permit: &'a Permit,
+        texts: &'a FilterTexts,
+        rows_max: u32,
+    ) -> Mentions<'a> {
         Mentions {
             permit,
             texts,
+            rows_max,
             read: BTreeSet::new(),
             written: BTreeSet::new(),
         }
+    }
+
+    /// How many rows are answered where so many are asked for.
+    pub(in crate::tables) fn limit(&self, asked: Option<u32>) -> u32 {
+        asked.unwrap_or(self.rows_max).min(self.rows_max)
     }
 
     pub(in crate::tables) fn permit(&self) -> &'a Permit {

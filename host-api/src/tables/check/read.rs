@@ -5,7 +5,6 @@ use super::embed::Surroundings;
 use super::{Checked, Mentions, Rows, embed};
 use crate::db::sql::Select;
 use crate::error::HostError;
-use crate::limits::SELECT_ROWS;
 use crate::tables::query::SelectQuery;
 
 pub(in crate::tables) fn select(
@@ -16,7 +15,7 @@ pub(in crate::tables) fn select(
     let columns = mentions.outputs(&query.columns)?;
     let order = mentions.order(&query.order)?;
     let embeds = embed::embeds(mentions, surroundings, query, &columns)?;
-    let limit = limit(query.limit);
+    let limit = mentions.limit(query.limit);
     Ok(match mentions.filter(&query.filter)? {
         Rows::None => Checked::Nothing,
         _ if limit == 0 => Checked::Nothing,
@@ -47,8 +46,4 @@ pub(in crate::tables) fn page(
         select.page = Some(page);
     }
     Ok((checked, order))
-}
-
-pub(super) fn limit(asked: Option<u32>) -> u32 {
-    asked.unwrap_or(SELECT_ROWS).min(SELECT_ROWS)
 }

@@ -124,6 +124,7 @@ impl TestDatabase {
             mirror: Mirror::Off,
             reads: Default::default(),
             files: Files::default(),
+            select_rows: koyalite_host_api::limits::SELECT_ROWS,
         };
         TestProject { project, access }
     }

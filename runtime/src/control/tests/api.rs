@@ -9,6 +9,7 @@ use super::*;
 use crate::accounts::SignUp;
 use crate::egress::Egress;
 use crate::engine::Settings;
+use crate::engine::compile::Priority;
 use crate::records::RecordLimits;
 use crate::registry::manifest::Limits;
 use crate::registry::tests::TestRegistry;
@@ -36,6 +37,7 @@ impl Api {
             cached_bytes_max: 1 << 28,
             // Nothing here is admitted as far as the compiler.
             compiler: home.path().join("no-compiler"),
+            compile_priority: Priority::Usual,
             cache_dir: home.path().join("compiled"),
             cache_key: [7; 32],
             cores: 1,

@@ -18,10 +18,23 @@ pub(super) const CPU_SECONDS: u64 = 60;
 /// Exit code for a component that does not validate; the reason is on standard error.
 pub(super) const EXIT_INVALID: u8 = 3;
 
+/// How nice a compilation is that does not wait for idle moments: as calls that take long are.
+const NICE: libc::c_int = 5;
+
+/// How a compilation stands to what else the machine does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Behind everything, as long as there are idle moments.
+    Idle,
+    /// Beside everything, giving way.
+    Usual,
+}
+
 /// Runs the child to its end.
 #[must_use]
-pub fn child_main() -> ExitCode {
+pub fn child_main(priority: Priority) -> ExitCode {
     limit_self();
+    give_way(priority);
     let mut bytes = Vec::new();
     if std::io::stdin().lock().read_to_end(&mut bytes).is_err() {
         return ExitCode::FAILURE;
@@ -106,9 +119,23 @@ fn limit_self() {
         libc::setrlimit(libc::RLIMIT_AS, &raw const memory);
         libc::setrlimit(libc::RLIMIT_CPU, &raw const cpu);
         libc::setrlimit(libc::RLIMIT_CORE, &raw const core);
-        libc::nice(19);
+    }
+}
+
+fn give_way(priority: Priority) {
+    let nice = match priority {
+        Priority::Idle => 19,
+        Priority::Usual => NICE,
+    };
+    // SAFETY: plain system calls on this process with a valid, local argument.
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe binding for the priority of the own process"
+    )]
+    unsafe {
+        libc::nice(nice);
         #[cfg(target_os = "linux")]
-        {
+        if priority == Priority::Idle {
             let parameters = libc::sched_param { sched_priority: 0 };
             libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters);
         }

@@ -12,5 +12,5 @@ mod parent;
 mod room;
 
 pub(super) use cache::CodeCache;
-pub use child::{Compiled, NotCompiled, child_main, compile_here};
+pub use child::{Compiled, NotCompiled, Priority, child_main, compile_here};
 pub(super) use parent::Compiler;

@@ -13,14 +13,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use koyalite_host_api::invocation::LOG_BYTES_MAX;
-use koyalite_host_api::limits::HOST_CALLS;
+use koyalite_host_api::limits::{HOST_CALLS, SELECT_ROWS, STATEMENT_TIME};
 use koyalite_policy::FunctionName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use super::error::RegistryError;
-use crate::egress::REQUESTS_PER_INVOCATION_MAX;
+use crate::egress::{REQUEST_TIMEOUT, REQUEST_TIMEOUT_MAX, REQUESTS_PER_INVOCATION_MAX};
 use crate::scheduler::rules::Rules;
 
 /// A function's manifest, complete and checked.
@@ -96,7 +96,7 @@ pub struct Limits {
     /// Calls at once on a node; none: as many as its operator lets a function have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
-    /// Calls of the host. Versions of before this field, and the two below, have the usual.
+    /// Calls of the host. Versions of before this field, and those below, have the usual.
     #[serde(default = "usual_host_calls")]
     pub host_calls: u64,
     /// Requests that it sends.
@@ -105,6 +105,15 @@ pub struct Limits {
     /// What it logs.
     #[serde(default = "usual_log_kib")]
     pub log_kib: u64,
+    /// Rows of a select.
+    #[serde(default = "usual_select_rows")]
+    pub select_rows: u64,
+    /// A statement on tables.
+    #[serde(default = "usual_statement_ms")]
+    pub statement_ms: u64,
+    /// Until a request that it sends is answered, and between two pieces of the answer.
+    #[serde(default = "usual_outbound_ms")]
+    pub outbound_ms: u64,
 }
 
 impl Limits {
@@ -121,12 +130,16 @@ impl Limits {
         host_calls: HOST_CALLS as u64,
         outbound_requests: REQUESTS_PER_INVOCATION_MAX as u64,
         log_kib: (LOG_BYTES_MAX / 1024) as u64,
+        select_rows: SELECT_ROWS as u64,
+        statement_ms: STATEMENT_TIME.as_secs() * 1_000,
+        outbound_ms: REQUEST_TIMEOUT.as_secs() * 1_000,
     };
 
     /// What a function may ask for at most. Memory: the engine's largest single memory. CPU and
     /// first byte: what a caller may reasonably wait. Silence: as long as proxies are ever told to bear.
-    /// Wall: a day. Body: what a node can hold of a few of them at once. The others: ten or twenty times what
-    /// is usual, so that a mistake still ends.
+    /// Wall: a day. Body: what a node can hold of a few of them at once. Statement: what the
+    /// project's role in Postgres has, so a function may ask for less. Outbound: as long as for the first byte.
+    /// The others: ten or twenty times what is usual, so that a mistake still ends.
     pub const CAP: Self = Self {
         memory_mib: 1_024,
         cpu_ms: 60_000,
@@ -138,6 +151,9 @@ impl Limits {
         host_calls: 10_000,
         outbound_requests: 1_000,
         log_kib: 1_024,
+        select_rows: 10_000,
+        statement_ms: STATEMENT_TIME.as_secs() * 1_000,
+        outbound_ms: REQUEST_TIMEOUT_MAX.as_secs() * 1_000,
     };
 }
 
@@ -156,6 +172,9 @@ impl Limits {
             host_calls: self.host_calls.min(cap.host_calls),
             outbound_requests: self.outbound_requests.min(cap.outbound_requests),
             log_kib: self.log_kib.min(cap.log_kib),
+            select_rows: self.select_rows.min(cap.select_rows),
+            statement_ms: self.statement_ms.min(cap.statement_ms),
+            outbound_ms: self.outbound_ms.min(cap.outbound_ms),
         }
     }
 }
@@ -174,6 +193,18 @@ const fn usual_outbound_requests() -> u64 {
 
 const fn usual_log_kib() -> u64 {
     Limits::DEFAULT.log_kib
+}
+
+const fn usual_select_rows() -> u64 {
+    Limits::DEFAULT.select_rows
+}
+
+const fn usual_statement_ms() -> u64 {
+    Limits::DEFAULT.statement_ms
+}
+
+const fn usual_outbound_ms() -> u64 {
+    Limits::DEFAULT.outbound_ms
 }
 
 impl Default for Limits {

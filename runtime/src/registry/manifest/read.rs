@@ -172,6 +172,9 @@ fn limits(fields: &mut Fields<'_>) -> Limits {
             cap.outbound_requests,
         ),
         log_kib: fields.whole("log_kib", usual.log_kib, cap.log_kib),
+        select_rows: fields.whole("select_rows", usual.select_rows, cap.select_rows),
+        statement_ms: fields.whole("statement_ms", usual.statement_ms, cap.statement_ms),
+        outbound_ms: fields.whole("outbound_ms", usual.outbound_ms, cap.outbound_ms),
     };
     fields.finish();
     limits

@@ -27,7 +27,7 @@ fn everything_is_read() {
         isolation = "shared"
         verify = "required"
         affinity = "header:X-Account"
-        limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, silence_ms = 25, wall_ms = 30, body_mib = 1, concurrency = 4, host_calls = 5, outbound_requests = 6, log_kib = 7 }
+        limits = { memory_mib = 64, cpu_ms = 10, first_byte_ms = 20, silence_ms = 25, wall_ms = 30, body_mib = 1, concurrency = 4, host_calls = 5, outbound_requests = 6, log_kib = 7, select_rows = 8, statement_ms = 9, outbound_ms = 11 }
         outbound.allow = ["https://api.example.com"]
         [config]
         GREETING = "hi"
