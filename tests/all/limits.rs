@@ -221,7 +221,8 @@ async fn a_function_has_the_room_in_the_log_that_its_manifest_asks_for() {
 
 #[tokio::test]
 async fn a_request_that_a_function_sends_waits_as_long_as_its_manifest_asks_for() {
-    let app = TestApp::shared().await;
+    // Where a function may send to this machine.
+    let app = TestApp::launch(Launch::dev_beside_others().await).await;
     let project = app.project().await;
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
