@@ -8,7 +8,7 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::{Launch, Single, TestApp, certificate, eventually, raw, secure, within};
 
@@ -68,6 +68,35 @@ async fn who_takes_too_long_is_let_go_and_nobody_else_waits() {
     half.write_all(b"GET / HTTP/1.1\r\nho").await.unwrap();
     half.shutdown().await.unwrap();
     assert!(!until_closed(&mut half).await.contains(" 200 "));
+}
+
+/// As one whose network has gone: it reads no further, and never closes. What is sent to it may be so little
+/// that the function has long ended, or more than there is room for.
+#[tokio::test]
+async fn who_takes_nothing_any_more_holds_nothing_for_long() {
+    let launch = Launch::serve().await.set("KOYALITE_SEND_TIMEOUT_S", "1");
+    let app = TestApp::launch(launch).await;
+    let project = app.project().await;
+    project.deploy("behaviours").await;
+    let mut gone = Vec::new();
+    for mib in [1, 2, 4, 6, 8, 64] {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let authority = app.functions_authority().parse().unwrap();
+        let mut stream = socket.connect(authority).await.unwrap();
+        let get = format!(
+            "GET /f/{}/behaviours/big-body?mib={mib} HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            project.name
+        );
+        stream.write_all(get.as_bytes()).await.unwrap();
+        stream.readable().await.unwrap();
+        gone.push(stream);
+    }
+    for held in ["koyalite_connections", "koyalite_instances"] {
+        let none = async || (app.metric(held).await == 0.0).then_some(());
+        eventually(held, PATIENCE, none).await;
+    }
+    drop(gone);
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ impl<'a> Reading<'a> {
             audit_retention_days: self.audit_retention_days(),
             drain_timeout: Duration::from_secs(drain_s),
             header_timeout: Duration::from_secs(self.number(Key::HeaderTimeoutS, 30, 1..=3600)),
+            send_timeout: Duration::from_secs(self.number(Key::SendTimeoutS, 60, 1..=3600)),
             scheduler: self.scheduler(),
             log: self.log(),
             data,

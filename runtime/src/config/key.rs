@@ -45,6 +45,7 @@ keys! {
     MaxStalenessS "max_staleness_s";
     DrainTimeoutS "drain_timeout_s";
     HeaderTimeoutS "header_timeout_s";
+    SendTimeoutS "send_timeout_s";
     ConnectionsMax "connections_max";
     ConnectionThreads "connection_threads";
     // Postgres.

@@ -67,6 +67,8 @@ pub struct ServeConfig {
     pub drain_timeout: Duration,
     /// How long the head of a request may take, and how long an idle connection is kept.
     pub header_timeout: Duration,
+    /// How long a peer may take nothing of what is sent to it.
+    pub send_timeout: Duration,
     /// How runs of schedules are held and kept.
     pub scheduler: SchedulerConfig,
     /// What is logged, and how.

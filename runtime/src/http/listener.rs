@@ -33,6 +33,8 @@ pub struct ListenerLimits {
     /// From the opening of a connection, or the end of an answer, to the end of the next head.
     /// Also how long an idle kept-alive connection lives.
     pub header_read_timeout: Duration,
+    /// How long a peer may take nothing of what was sent to it. Whoever has gone without a word never will.
+    pub send_timeout: Duration,
     /// Header lines of a request.
     pub headers_max: usize,
     /// Bytes of a request line and headers together.
@@ -50,6 +52,8 @@ impl Default for ListenerLimits {
             connections_max: 10_000,
             // Long enough for the slowest honest phone, short enough against one-byte-a-second peers.
             header_read_timeout: Duration::from_secs(30),
+            // As long as proxies wait; a phone in a tunnel takes something now and then.
+            send_timeout: Duration::from_secs(60),
             // Twice what browsers behind two proxies send.
             headers_max: 128,
             // Large cookies pass; what other servers take is 8 to 64 KiB.

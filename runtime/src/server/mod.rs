@@ -134,6 +134,7 @@ async fn serve(config: ServeConfig, mode: Mode) -> anyhow::Result<()> {
         connections_max: config.limits.connections,
         drain_timeout: config.drain_timeout,
         header_read_timeout: config.header_timeout,
+        send_timeout: config.send_timeout,
         ..ListenerLimits::default()
     };
     let certificates = Certificates::load(&config)?;

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::uri::Scheme;
@@ -20,6 +21,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +72,7 @@ where
     };
     // Answers are written whole; waiting for an acknowledgement would only add 40 ms to small ones.
     let _ = stream.set_nodelay(true);
+    give_up_after(&stream, limits.send_timeout);
     let Some(tls) = tls else {
         let plain = (stream, peer, Scheme::HTTP);
         return Box::pin(speak(plain, limits, service, ends)).await;
@@ -139,6 +143,17 @@ async fn speak<IO, S, F>(
         () = first_request_overdue(&limits, &signs) => {}
         () = ends.cut.cancelled() => {}
     }
+}
+
+/// Lets the kernel end the connection where nothing of what was sent is taken for so long. By our own clock a
+/// peer that is slow could not be told from one that is gone.
+fn give_up_after(stream: &TcpStream, time: Duration) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(time)) {
+        tracing::debug!(%error, "a connection without a time-out for sending");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, time);
 }
 
 /// The stream with the runtime that it is served on: it was accepted on another.
