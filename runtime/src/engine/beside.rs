@@ -25,7 +25,7 @@ use wasmtime_wasi_http::WasiBody;
 
 use super::clock::thread_time;
 use super::cpu::{SLICE, Share};
-use super::crowd::{self, Tally};
+use super::crowd::{self, Leaver, Tally};
 use super::gathered::Gathered;
 use super::meter::{Alarm, Watch};
 use super::pace::{LONG, Pace};
@@ -208,7 +208,7 @@ impl Beside {
     /// uses.
     fn leave(&self, mut work: Work, away: Option<Arc<Tally>>) {
         let Manner { watch, pace, .. } = self.manner.clone();
-        let mut alarm = Alarm::default();
+        let (mut alarm, leaver) = (Alarm::default(), away.map(Leaver::new));
         drop(self.elsewhere.spawn(poll_fn(move |cx| {
             let before = thread_time();
             let mut polled = work.as_mut().poll(cx);
@@ -216,8 +216,8 @@ impl Beside {
                 polled = work.as_mut().poll(cx);
             }
             let used = thread_time().saturating_sub(before);
-            if let Some(away) = &away {
-                away.add(used);
+            if let Some(leaver) = &leaver {
+                leaver.used(used);
             }
             // Otherwise the next ones would begin on a thread of connections again, all at once.
             if used >= SLICE || (polled.is_ready() && watch.is_long()) {

@@ -3,12 +3,12 @@
 //! Below a slice nothing divides such a thread: it serves whoever is ready in turn, and a hundred callers of
 //! one project are a hundred turns beside the one of another. As long as a round of all of them is short
 //! nobody minds. Where it is long, and more than one project is on the thread, the calls of who holds most of
-//! it go elsewhere for a while, and need a CPU permit from their first instruction on. What they use there says
-//! whether they may come back: to try it would be another long round.
+//! it go elsewhere for a while, and need a CPU permit from their first instruction on. How many there are then, and
+//! what they use, says whether they may come back: to try it would be another long round.
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -22,22 +22,18 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// A round of the thread that nobody has to mind: fifteen callers of a small function.
 const ROUND: Duration = Duration::from_millis(1);
 
-/// How long who was in the way stays away at first. Each time that it is as busy as ever after it, or comes
+/// How long who was in the way stays away at first. Each time that it would be in the way after it, or comes
 /// back and is in the way again, it is twice as long.
 const AWAY: Duration = Duration::from_secs(1);
 
 /// And at most.
 const AWAY_MAX: Duration = Duration::from_secs(16);
 
-/// Who has used this part of a core while it was away would be in the way again: there are at most as many
-/// such crowds on a thread.
-const BUSY_PART: u32 = 8;
-
 thread_local! {
     static HERE: RefCell<Crowd> = RefCell::default();
 }
 
-/// Where calls of this project are to go on elsewhere for now: what to say there of the CPU that they use.
+/// Where calls of this project are to go on elsewhere for now: what is to be told there.
 pub(super) fn away(project: Uuid) -> Option<Arc<Tally>> {
     HERE.with_borrow_mut(|crowd| match crowd.away.is_empty() {
         true => None,
@@ -65,18 +61,44 @@ pub(super) fn held(project: Uuid, time: Duration) {
     }
 }
 
-/// CPU that calls have used which had to leave a thread, in nanoseconds.
+/// What is known of the calls of a project that had to leave a thread.
 #[derive(Debug, Default)]
-pub(super) struct Tally(AtomicU64);
+pub(super) struct Tally {
+    alive: AtomicU32,
+    polls: AtomicU32,
+    nanoseconds: AtomicU64,
+}
 
 impl Tally {
-    pub(super) fn add(&self, used: Duration) {
-        let nanos = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
-        self.0.fetch_add(nanos, Ordering::Relaxed);
+    /// What they would use in a round of the thread, all of them, by the mean since it was asked last.
+    fn round(&self) -> Duration {
+        let used = Duration::from_nanos(self.nanoseconds.swap(0, Ordering::Relaxed));
+        let polls = self.polls.swap(0, Ordering::Relaxed).max(1);
+        used / polls * self.alive.load(Ordering::Relaxed)
+    }
+}
+
+/// A call that had to leave, until it ends.
+#[derive(Debug)]
+pub(super) struct Leaver(Arc<Tally>);
+
+impl Leaver {
+    pub(super) fn new(tally: Arc<Tally>) -> Self {
+        tally.alive.fetch_add(1, Ordering::Relaxed);
+        Self(tally)
     }
 
-    fn take(&self) -> Duration {
-        Duration::from_nanos(self.0.swap(0, Ordering::Relaxed))
+    /// It has been polled, and used so much.
+    pub(super) fn used(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.0.polls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +119,7 @@ struct Absent {
     until: Instant,
     time: Duration,
     since: Instant,
-    used: Arc<Tally>,
+    tally: Arc<Tally>,
 }
 
 impl Crowd {
@@ -105,16 +127,15 @@ impl Crowd {
         let mut away = self.away.iter_mut();
         let absent = away.find(|absent| absent.project == project)?;
         if absent.until <= now {
-            let is_busy = absent.used.take() * BUSY_PART >= now - absent.since;
             let are_others_here = self.held_at >= Some(absent.since);
-            if !is_busy || !are_others_here {
+            if absent.tally.round() < ROUND || !are_others_here {
                 return None;
             }
             absent.time = (absent.time * 2).min(AWAY_MAX);
             absent.since = now;
             absent.until = now + absent.time;
         }
-        Some(Arc::clone(&absent.used))
+        Some(Arc::clone(&absent.tally))
     }
 
     fn send_away(&mut self, project: Uuid, now: Instant) {
@@ -135,7 +156,7 @@ impl Crowd {
             until: now + time,
             time,
             since: now,
-            used: Arc::default(),
+            tally: Arc::default(),
         });
     }
 
@@ -199,26 +220,33 @@ mod tests {
     fn who_is_as_busy_as_ever_stays_away_while_there_are_others() {
         let (mut crowd, now) = (Crowd::default(), Instant::now());
         let [one, other] = [1, 2].map(Uuid::from_u128);
-        let part = AWAY / BUSY_PART;
-        let used = |crowd: &mut Crowd, time: Duration, now: Instant| {
-            crowd.away(one, now).unwrap().add(time);
+        let leave = |crowd: &mut Crowd, each: Duration, now: Instant| -> Vec<Leaver> {
+            let tally = crowd.away(one, now).unwrap();
+            let leavers = (0..10).map(|_| Leaver::new(Arc::clone(&tally)));
+            leavers.inspect(|leaver| leaver.used(each)).collect()
         };
         crowd.send_away(one, now);
-        used(&mut crowd, part, now);
+        let calls = leave(&mut crowd, ROUND / 10, now);
         crowd.held((other, MS), now);
         assert!(is_away(&mut crowd, one, now + AWAY));
-        // It is away for twice as long, and has used too little by then.
-        used(&mut crowd, part, now + AWAY);
+        drop(calls);
+        // It is away for twice as long, and would take little of a round by then.
+        let calls = leave(&mut crowd, ROUND / 20, now + AWAY);
         crowd.held((other, MS), now + 2 * AWAY);
         assert!(is_away(&mut crowd, one, now + 3 * AWAY - MS));
         assert!(!is_away(&mut crowd, one, now + 3 * AWAY));
-        // What it used counts once.
-        assert!(!is_away(&mut crowd, one, now + 3 * AWAY + MS));
-        // Where it is alone it is in nobody's way.
-        let at = now + 4 * AWAY;
+        drop(calls);
+        // Those that have ended are in nobody's way.
+        let mut at = now + 10 * AWAY;
         crowd.send_away(one, at);
-        used(&mut crowd, 4 * AWAY, at);
-        assert!(!is_away(&mut crowd, one, at + 4 * AWAY));
+        drop(leave(&mut crowd, ROUND, at));
+        crowd.held((other, MS), at);
+        assert!(!is_away(&mut crowd, one, at + AWAY));
+        // And where a project is alone it is in nobody's way either.
+        at += 10 * AWAY;
+        crowd.send_away(one, at);
+        let _calls = leave(&mut crowd, ROUND, at);
+        assert!(!is_away(&mut crowd, one, at + AWAY));
     }
 
     #[test]
