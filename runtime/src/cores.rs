@@ -3,7 +3,7 @@
 //! A small guest answers in some tens of microseconds. That is less than it costs to wake another
 //! core, so a connection stays on one thread and what it sets off stays with it. Nothing that may take
 //! long belongs here: on these threads nobody takes over what waits behind it. The engine moves a call
-//! that has used its first slice to the runtime of all other work, whose threads share what there is.
+//! that has used its first slice to threads that share what there is, and give way to these.
 
 use std::cell::Cell;
 use std::future::Future;
