@@ -109,8 +109,8 @@ async fn exchange(authority: &str, (bytes, is_end): (Vec<u8>, bool)) -> Message 
     message
 }
 
-/// What of the answer is not as the row says.
-fn difference(expected: &str, got: &Message) -> Option<String> {
+/// Whether the answer is as the row says.
+fn fits(expected: &str, got: &Message) -> bool {
     let (status, rest) = expected.split_once(' ').unwrap_or((expected, ""));
     let (headers, rest) = bracketed(rest);
     let mut parts = rest.split(" + ");
@@ -130,8 +130,7 @@ fn difference(expected: &str, got: &Message) -> Option<String> {
         Some(("~ ", text)) => got.body.contains(text),
         _ => body == "cut" && got.is_cut,
     };
-    let fits = status == got.status.to_string() && headers_fit && body_fits && seen == trailers;
-    (!fits).then(|| format!("{got:?}"))
+    status == got.status.to_string() && headers_fit && body_fits && seen == trailers
 }
 
 #[tokio::test]
@@ -162,7 +161,8 @@ async fn what_the_table_says_of_wasi_http_is_so() {
             };
             let asked = request(&fill(&row.request), authority);
             let got = exchange(authority, asked).await;
-            if let Some(got) = difference(&fill(&row.answer), &got) {
+            let expected = fill(&row.answer);
+            if !expected.split(" or ").any(|one| fits(one, &got)) {
                 let Row {
                     line,
                     clause,
@@ -171,7 +171,7 @@ async fn what_the_table_says_of_wasi_http_is_so() {
                     ..
                 } = row;
                 wrong.push(format!(
-                    "docs/conformance.md:{line} ({clause}), {guest}\n  {request}\n  expected {answer}\n  got {got}"
+                    "docs/conformance.md:{line} ({clause}), {guest}\n  {request}\n  expected {answer}\n  got {got:?}"
                 ));
             }
         }

@@ -5,10 +5,12 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
-use crate::support::{Answer, Launch, Project, Shared, TestApp, within};
+use crate::support::{ALICE, Answer, Launch, Project, Shared, TestApp, within};
+use crate::tables::Notes;
 
 /// Short, so that the tests are; each is the limit that its story is about.
 const LIMITS: &str =
@@ -217,6 +219,22 @@ async fn a_function_has_the_room_in_the_log_that_its_manifest_asks_for() {
         "{}",
         log.text()
     );
+}
+
+#[tokio::test]
+async fn a_function_reads_as_many_rows_as_its_manifest_asks_for() {
+    let app = TestApp::shared().await;
+    let notes = Notes::of(&app).await;
+    notes.add(&notes.alice, ALICE, &["a", "b", "c"]).await;
+    let lines = "[limits]\nselect_rows = 2\n";
+    notes.project.deploy_as("few", "behaviours", lines).await;
+    for (limit, read) in [(100, 2), (1, 1)] {
+        let call = notes.project.call(Method::POST, "/few/select");
+        let query = json!({ "table": "notes", "limit": limit });
+        let rows = call.bearer(&notes.alice).json(&query).send().await;
+        let rows = rows.of_function(200).json();
+        assert_eq!(rows.as_array().map(Vec::len), Some(read), "{rows}");
+    }
 }
 
 #[tokio::test]

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::support::{ALICE, Answer, BOB, Project, TestApp, eventually, own_rows};
 
 /// A project with the table `notes`, a function, and two users.
-struct Notes<'a> {
-    project: Project<'a>,
-    alice: String,
+pub(crate) struct Notes<'a> {
+    pub(crate) project: Project<'a>,
+    pub(crate) alice: String,
     bob: String,
 }
 
 impl<'a> Notes<'a> {
-    async fn of(app: &'a TestApp) -> Notes<'a> {
+    pub(crate) async fn of(app: &'a TestApp) -> Notes<'a> {
         let project = app.project().await;
         project.schema(&own_rows("notes")).await;
         project.deploy("behaviours").await;
@@ -57,7 +57,7 @@ impl<'a> Notes<'a> {
         said
     }
 
-    async fn add(&self, token: &str, owner: &str, titles: &[&str]) {
+    pub(crate) async fn add(&self, token: &str, owner: &str, titles: &[&str]) {
         let row = |(rank, title)| json!({ "owner_id": owner, "title": title, "rank": rank });
         let rows: Vec<Value> = titles.iter().enumerate().map(row).collect();
         self.ok("insert", token, json!({ "table": "notes", "rows": rows }))
@@ -381,22 +381,6 @@ async fn an_invocation_has_a_thousand_host_calls_or_what_its_manifest_says() {
         assert_eq!(said["code"], "host_calls_limit", "{said}");
         let done = said["done"].as_u64().unwrap();
         assert!((least..calls).contains(&done), "{said}");
-    }
-}
-
-#[tokio::test]
-async fn a_function_reads_as_many_rows_as_its_manifest_asks_for() {
-    let app = TestApp::shared().await;
-    let notes = Notes::of(&app).await;
-    notes.add(&notes.alice, ALICE, &["a", "b", "c"]).await;
-    let lines = "[limits]\nselect_rows = 2\n";
-    notes.project.deploy_as("few", "behaviours", lines).await;
-    for (limit, read) in [(100, 2), (1, 1)] {
-        let call = notes.project.call(Method::POST, "/few/select");
-        let query = json!({ "table": "notes", "limit": limit });
-        let rows = call.bearer(&notes.alice).json(&query).send().await;
-        let rows = rows.of_function(200).json();
-        assert_eq!(rows.as_array().map(Vec::len), Some(read), "{rows}");
     }
 }
 

@@ -325,9 +325,8 @@ impl HostError {
 
     /// Postgres stopped the statement at its time limit.
     pub fn statement_timeout() -> HostError {
-        let message = "the statement took longer than its time limit; nothing was changed. Of a function that is \
-                       `statement_ms` in [limits] of its manifest, 5000 unless it says less: ask for fewer rows, or \
-                       for those that an index finds";
+        let message = "the statement took longer than its time limit, and nothing was changed: ask for fewer rows, or \
+                       those that an index finds; a function has 5 s, or `statement_ms` in [limits] of its manifest";
         HostError::new(ErrorKind::Limit, "statement_timeout", message)
     }
 

@@ -11,8 +11,7 @@ use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -28,6 +27,7 @@ use super::cpu::{SLICE, Share};
 use super::crowd::{self, Leaver, Tally};
 use super::gathered::Gathered;
 use super::meter::{Alarm, Watch};
+use super::noticed::Noticed;
 use super::pace::{LONG, Pace};
 
 /// Bytes of an answer that wait for its end. Most pages and documents fit; what is longer would gain
@@ -227,37 +227,6 @@ impl Beside {
             }
             polled
         })));
-    }
-}
-
-/// A waker that can say whether it was used, beside doing what it is for.
-struct Noticed {
-    woken: AtomicBool,
-    waker: Waker,
-}
-
-impl Noticed {
-    fn new(waker: &Waker) -> Self {
-        Self {
-            woken: AtomicBool::new(false),
-            waker: waker.clone(),
-        }
-    }
-
-    /// Since it was asked last.
-    fn has_been_woken(&self) -> bool {
-        self.woken.swap(false, Ordering::Relaxed)
-    }
-}
-
-impl Wake for Noticed {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Relaxed);
-        self.waker.wake_by_ref();
     }
 }
 

@@ -33,6 +33,7 @@ mod link;
 mod loaded;
 mod memory;
 mod meter;
+mod noticed;
 mod pace;
 mod provided;
 mod reply;

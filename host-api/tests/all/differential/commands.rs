@@ -34,7 +34,12 @@ struct Walls {
     host: TestProject,
     /// Under row security alone.
     native: TestProject,
+    made: u32,
 }
+
+/// So many tables that were dropped again make the catalogue slow to read: thirty thousand cases took longer
+/// than half an hour, and more each.
+const VACUUM_EVERY: u32 = 500;
 
 /// How often each was tried that the test is about.
 #[derive(Debug, Default)]
@@ -70,7 +75,12 @@ impl Walls {
         let db = TestDatabase::new().await;
         let host = db.project(&[], Vec::new()).await;
         let native = db.project(&[], Vec::new()).await;
-        Walls { db, host, native }
+        Walls {
+            db,
+            host,
+            native,
+            made: 0,
+        }
     }
 
     async fn check(&mut self, case: &Case, seen: &Seen) -> Result<(), TestCaseError> {
@@ -117,6 +127,10 @@ impl Walls {
             text.push(';');
         }
         self.db.admin.batch_execute(&text).await.unwrap();
+        self.made += 1;
+        if self.made.is_multiple_of(VACUUM_EVERY) {
+            self.db.admin.batch_execute("VACUUM").await.unwrap();
+        }
         self.host.project.schema = Arc::new(schema.clone());
         let open = policy(TABLE, &Command::ALL, "true");
         let open = Schema::build(vec![case.shape()], vec![open]).unwrap();
