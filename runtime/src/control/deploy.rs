@@ -223,10 +223,13 @@ mod tests {
             host_calls: 1_001,
             outbound_requests: 51,
             log_kib: 65,
+            select_rows: 1_001,
+            statement_ms: 5_001,
+            outbound_ms: 10_001,
             ..Limits::DEFAULT
         };
         let problem = within_caps(greedy, caps).unwrap_err().problem();
-        assert_eq!(problem.errors.len(), 6);
+        assert_eq!(problem.errors.len(), 9);
     }
 
     #[tokio::test]

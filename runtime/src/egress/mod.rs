@@ -127,7 +127,8 @@ impl Egress {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        self.send_within(Patience::default(), grant, request).await
+        self.send_within(Patience::of(self.timeout), grant, request)
+            .await
     }
 
     /// The same, waiting less long. What `patience` says of the answer's body is for whoever reads
@@ -149,9 +150,7 @@ impl Egress {
         grant.admit(&target)?;
         let request = outgoing::prepare(request, &target)?;
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        let limit = patience
-            .first_byte
-            .map_or(self.timeout, |limit| limit.min(self.timeout));
+        let limit = patience.first_byte.min(self.timeout);
         let answer = patience.dialling(self.client.request(request));
         match tokio::time::timeout(limit, answer).await {
             Err(_elapsed) => Err(EgressError::Timeout),

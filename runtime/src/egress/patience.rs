@@ -11,14 +11,14 @@ use http_body::{Body, Frame, SizeHint};
 use crate::silence::Silence;
 
 /// The limits of one request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Until a connection is made. A pooled one is there at once.
     pub connect: Option<Duration>,
     /// Until the answer's head is there.
-    pub first_byte: Option<Duration>,
+    pub first_byte: Duration,
     /// Between two pieces of the answer's body.
-    pub between_bytes: Option<Duration>,
+    pub between_bytes: Duration,
 }
 
 tokio::task_local! {
@@ -33,14 +33,13 @@ pub(super) fn connect_limit() -> Option<Duration> {
 }
 
 impl Patience {
-    /// The same, and at most so long for the answer and each piece of it.
+    /// So long for the answer and each piece of it.
     #[must_use]
-    pub fn at_most(self, limit: Duration) -> Self {
-        let within = |own: Option<Duration>| Some(own.map_or(limit, |own| own.min(limit)));
+    pub fn of(limit: Duration) -> Self {
         Self {
-            connect: self.connect,
-            first_byte: within(self.first_byte),
-            between_bytes: within(self.between_bytes),
+            connect: None,
+            first_byte: limit,
+            between_bytes: limit,
         }
     }
 

@@ -6,9 +6,9 @@
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// How nice they are: at 5 the scheduler of Linux weighs a thread a third of one at 0. At 19 it would be a
-/// hundredth, and a busy node would never end a call that takes long.
-const NICE: libc::c_int = 5;
+/// How nice is who gives way and still has to get on: at 5 the scheduler of Linux weighs a thread a third of
+/// one at 0. At 19 it would be a hundredth, and a busy node would never end a call that takes long.
+pub(super) const NICE: libc::c_int = 5;
 
 /// The threads. What still runs on them ends with them, when this is dropped.
 #[derive(Debug)]

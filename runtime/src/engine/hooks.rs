@@ -1,6 +1,7 @@
 //! Outbound HTTP of guests: from `wasi:http` to the egress connector, the only way out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -33,7 +34,6 @@ impl Hooks {
 }
 
 impl WasiHttpHooks for Hooks {
-    // The guest's own time-outs may only shorten those of its function.
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,
@@ -41,19 +41,14 @@ impl WasiHttpHooks for Hooks {
         _transmitted: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Answer> + Send> {
         let (egress, grant) = (self.egress.clone(), self.grant.clone());
-        let patience = options.map(patience).unwrap_or_default();
-        let patience = patience.at_most(grant.patience());
+        let patience = patience(options, grant.patience());
         Box::new(async move {
             let response = egress.send_within(patience, &grant, request).await;
             let response = response.map_err(|error| to_wasi(&error))?;
+            let late = || Error::ConnectionReadTimeout;
             let body = |body: hyper::body::Incoming| {
                 let body = body.map_err(broken_off);
-                match patience.between_bytes {
-                    Some(limit) => {
-                        Paced::new(body, limit, || Error::ConnectionReadTimeout).boxed_unsync()
-                    }
-                    None => body.boxed_unsync(),
-                }
+                Paced::new(body, patience.between_bytes, late).boxed_unsync()
             };
             let transmission: Transmission = Box::new(std::future::ready(Ok(())));
             Ok((response.map(body), transmission))
@@ -61,11 +56,14 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-fn patience(options: RequestOptions) -> Patience {
+/// The guest's own time-outs may only shorten those of its function.
+fn patience(options: Option<RequestOptions>, limit: Duration) -> Patience {
+    let options = options.unwrap_or_default();
+    let within = |own: Option<Duration>| own.map_or(limit, |own| own.min(limit));
     Patience {
         connect: options.connect_timeout,
-        first_byte: options.first_byte_timeout,
-        between_bytes: options.between_bytes_timeout,
+        first_byte: within(options.first_byte_timeout),
+        between_bytes: within(options.between_bytes_timeout),
     }
 }
 

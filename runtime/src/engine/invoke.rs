@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::channel::oneshot;
 use futures::future::{Either, select};
+use http::header::CONTENT_LENGTH;
 use koyalite_host_api::{GuestLog, Invocation, LogLevel, LogSink};
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiBody;
@@ -58,7 +59,8 @@ impl Engine {
         let answer = match work.until(heard.said()).await {
             Said::Ended(Ok(Answer::Http(response))) => {
                 let (parts, body) = response.into_parts();
-                match work.gather(body).await {
+                let is_announced = parts.headers.contains_key(CONTENT_LENGTH);
+                match work.gather(body, is_announced).await {
                     Some(body) => Ok(Answer::Http(http::Response::from_parts(parts, body))),
                     None => Err(ticket.error().unwrap_or(InvokeError::NoResponse)),
                 }

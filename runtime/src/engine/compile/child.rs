@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use super::room;
+use crate::engine::aside::NICE;
 use crate::engine::config;
 use crate::engine::inspect::inspect;
 use crate::engine::kind::Kind;
@@ -17,9 +18,6 @@ pub(super) const CPU_SECONDS: u64 = 60;
 
 /// Exit code for a component that does not validate; the reason is on standard error.
 pub(super) const EXIT_INVALID: u8 = 3;
-
-/// How nice a compilation is that does not wait for idle moments: as calls that take long are.
-const NICE: libc::c_int = 5;
 
 /// How a compilation stands to what else the machine does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +123,7 @@ fn limit_self() {
 fn give_way(priority: Priority) {
     let nice = match priority {
         Priority::Idle => 19,
+        // As calls that take long have it.
         Priority::Usual => NICE,
     };
     // SAFETY: plain system calls on this process with a valid, local argument.

@@ -77,8 +77,9 @@ pub enum Verify {
     Required,
 }
 
-/// What a call may cost.
+/// What a call may cost. Versions of before a field have what is usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// All memories and tables of an instance together.
     pub memory_mib: u64,
@@ -86,33 +87,26 @@ pub struct Limits {
     pub cpu_ms: u64,
     /// Until the answer begins.
     pub first_byte_ms: u64,
-    /// Between two pieces of an answer. Versions of before this field have the usual.
-    #[serde(default = "usual_silence_ms")]
+    /// Between two pieces of an answer.
     pub silence_ms: u64,
     /// Until everything is done.
     pub wall_ms: u64,
     /// The request's body.
     pub body_mib: u64,
     /// Calls at once on a node; none: as many as its operator lets a function have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
-    /// Calls of the host. Versions of before this field, and those below, have the usual.
-    #[serde(default = "usual_host_calls")]
+    /// Calls of the host.
     pub host_calls: u64,
     /// Requests that it sends.
-    #[serde(default = "usual_outbound_requests")]
     pub outbound_requests: u64,
     /// What it logs.
-    #[serde(default = "usual_log_kib")]
     pub log_kib: u64,
     /// Rows of a select.
-    #[serde(default = "usual_select_rows")]
     pub select_rows: u64,
     /// A statement on tables.
-    #[serde(default = "usual_statement_ms")]
     pub statement_ms: u64,
     /// Until a request that it sends is answered, and between two pieces of the answer.
-    #[serde(default = "usual_outbound_ms")]
     pub outbound_ms: u64,
 }
 
@@ -177,34 +171,6 @@ impl Limits {
             outbound_ms: self.outbound_ms.min(cap.outbound_ms),
         }
     }
-}
-
-const fn usual_silence_ms() -> u64 {
-    Limits::DEFAULT.silence_ms
-}
-
-const fn usual_host_calls() -> u64 {
-    Limits::DEFAULT.host_calls
-}
-
-const fn usual_outbound_requests() -> u64 {
-    Limits::DEFAULT.outbound_requests
-}
-
-const fn usual_log_kib() -> u64 {
-    Limits::DEFAULT.log_kib
-}
-
-const fn usual_select_rows() -> u64 {
-    Limits::DEFAULT.select_rows
-}
-
-const fn usual_statement_ms() -> u64 {
-    Limits::DEFAULT.statement_ms
-}
-
-const fn usual_outbound_ms() -> u64 {
-    Limits::DEFAULT.outbound_ms
 }
 
 impl Default for Limits {

@@ -46,16 +46,22 @@ fn everything_is_read() {
     assert_eq!(manifest.isolation, Isolation::Shared);
     assert_eq!(manifest.verify, Verify::Required);
     assert_eq!(manifest.affinity.as_deref(), Some("header:x-account"));
-    assert_eq!(manifest.limits.memory_mib, 64);
-    let Limits {
-        concurrency,
-        host_calls,
-        outbound_requests,
-        log_kib,
-        ..
-    } = manifest.limits;
-    assert_eq!(concurrency, Some(4));
-    assert_eq!((host_calls, outbound_requests, log_kib), (5, 6, 7));
+    let limits = Limits {
+        memory_mib: 64,
+        cpu_ms: 10,
+        first_byte_ms: 20,
+        silence_ms: 25,
+        wall_ms: 30,
+        body_mib: 1,
+        concurrency: Some(4),
+        host_calls: 5,
+        outbound_requests: 6,
+        log_kib: 7,
+        select_rows: 8,
+        statement_ms: 9,
+        outbound_ms: 11,
+    };
+    assert_eq!(manifest.limits, limits);
     assert_eq!(manifest.config["GREETING"], "hi");
     assert_eq!(manifest.schedules[0].timezone, "UTC");
     assert_eq!(manifest.schedules[1].path.as_deref(), Some("/api/night"));
@@ -120,6 +126,9 @@ fn a_limit_is_within_the_operators_cap() {
         "limits.host_calls = 10001",
         "limits.outbound_requests = 1001",
         "limits.log_kib = \"64\"",
+        "limits.select_rows = 10001",
+        "limits.statement_ms = 5001",
+        "limits.outbound_ms = 300001",
     ] {
         assert_eq!(
             mistakes(&format!("name = \"a\"\n{text}")).len(),
